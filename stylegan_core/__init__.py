@@ -1,0 +1,1 @@
+"""stylereel's core: pictures, data, networks, recipes, training, metrics and inference, without any orchestrator."""

@@ -1,0 +1,254 @@
+"""params.yaml into frozen, typed settings: the only reader of YAML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+
+from stylegan_core.recipes import config_class, list_recipes
+from stylegan_core.recipes.base import RecipeConfig
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class SettingsError(ValueError):
+    """A setting is unknown, missing or out of range; the message names it and says what is allowed."""
+
+
+class Settings(BaseModel):
+    """Base of all sections: frozen, unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SampleSettings(Settings):
+    """The built-in sample, ``prepare.sample``."""
+
+    frames: int = Field(48, ge=8)
+    width_px: int = Field(256, ge=64)
+    height_px: int = Field(160, ge=64)
+    stroke_px: int = Field(5, ge=2, description="radius of the painter's strokes")
+    train_on_pairs: bool = Field(False, description="list the painted pairs of other photographs for training too")
+
+
+class PrepareSettings(Settings):
+    """Section ``prepare``."""
+
+    source: Literal["sample", "shots", "folders", "pairs"] = "sample"
+    content: Path | None = Field(None, description="folder of content pictures, for folders and pairs")
+    style: Path | None = Field(None, description="folder of style pictures, for folders and pairs")
+    sample: SampleSettings = SampleSettings()
+    working_space: Literal["srgb", "linear_rec709"] = "srgb"
+    content_space: Literal["auto", "srgb", "linear_rec709"] = "auto"
+    style_space: Literal["auto", "srgb", "linear_rec709"] = "auto"
+    sample_type: Literal["uint8", "uint16", "half"] = "uint8"
+    min_side_px: int = Field(64, ge=1)
+    max_megapixels: float = Field(200.0, gt=0, description="larger declared sizes are refused as decompression bombs")
+    plates_every: int = Field(8, ge=0, description="store every so many unpainted plates of a shot; 0 is none")
+    validation_fraction: float = Field(0.1, ge=0.0, lt=0.5)
+    test_fraction: float = Field(0.1, ge=0.0, lt=0.5)
+    max_bad_fraction: float = Field(0.05, ge=0.0, le=1.0)
+    preview_frames: int = Field(0, ge=0, description="only the first so many plates of each shot; 0 is all")
+
+    @model_validator(mode="after")
+    def _folders_are_named(self) -> PrepareSettings:
+        if self.source in ("folders", "pairs") and not (self.content and self.style):
+            raise ValueError(f"prepare.source is {self.source}: set prepare.content and prepare.style to folders")
+        return self
+
+
+class PairFolders(Settings):
+    """Further before/after pictures for a shot, matched by name."""
+
+    content: Path
+    style: Path
+
+
+class ShotSettings(Settings):
+    """One entry of ``shots``."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    plates: Path
+    painted: Path
+    masks: Path | None = None
+    truth: Path | None = Field(None, description="further painted frames, for evaluation alone")
+    motion: Path | None = Field(None, description="JSON of the true camera motion, where it is known")
+    frames: str | None = Field(None, description="a range such as 1001-1100x2; default: all")
+    pairs: list[PairFolders] = []
+    train: dict[str, Any] = Field({}, description="overrides of the section train, for this shot")
+
+
+class CommonSettings(Settings):
+    """Section ``train.common``: how any recipe is run."""
+
+    seed: int = Field(0, ge=0)
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    devices: int = Field(1, ge=1)
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    limit_minutes: float | None = Field(None, gt=0, description="a safety stop, recorded; the budget is in steps")
+    validate_every_steps: int = Field(250, ge=1)
+    sample_every_steps: int = Field(500, ge=1)
+    log_every_steps: int = Field(25, ge=1)
+    checkpoint_every_s: float = Field(30.0, gt=0, le=60.0)
+    weights: Literal["last", "best"] = "last"
+    init_from: str | None = Field(None, description="model folder or digest to continue from, with new data")
+    model_per_shot: bool = True
+
+
+class TrainSettings(Settings):
+    """Section ``train`` with the one recipe that it names."""
+
+    recipe: str
+    common: CommonSettings = CommonSettings()
+    config: RecipeConfig
+
+    @classmethod
+    def parse(cls, section: dict[str, Any]) -> TrainSettings:
+        """Reads ``{"recipe": name, "common": {...}, name: {...}, <other recipes>: ...}``."""
+        known = list_recipes()
+        recipe = section.get("recipe")
+        if recipe not in known:
+            raise SettingsError(f"train.recipe is {recipe!r}; the recipes are: {', '.join(known)}")
+        strangers = sorted(set(section) - {"recipe", "common", *known})
+        if strangers:
+            raise SettingsError(
+                f"unknown setting train.{strangers[0]}; known are: recipe, common, {', '.join(known)}"
+            )
+        common = validated(CommonSettings, section.get("common") or {}, "train.common")
+        config = validated(config_class(recipe), section.get(recipe) or {}, f"train.{recipe}")
+        return cls.model_construct(recipe=recipe, common=common, config=config)
+
+
+class EvaluateSettings(Settings):
+    """Section ``evaluate``."""
+
+    every: int = Field(1, ge=1, description="evaluate every so many test frames")
+    baselines: bool = True
+    temporal: bool = True
+    max_pictures: int = Field(64, ge=1, description="test pictures of a collection at the most")
+
+
+class StylizeSettings(Settings):
+    """Section ``stylize``."""
+
+    input: Path | None = Field(None, description="a directory; default: every shot, or the test pictures")
+    strength: float = Field(1.0, ge=0.0, le=2.0)
+    chunk_frames: int = Field(64, ge=1)
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    preview_fps: float = Field(24.0, gt=0)
+    max_bad_fraction: float = Field(0.05, ge=0.0, le=1.0)
+
+
+class Training(Settings):
+    """One model to train.
+
+    Attributes:
+        name: of the model's folder: a shot's name, or "all".
+        shots: names of the shots whose pairs it learns; empty: everything in the manifest.
+        settings: what to run.
+    """
+
+    name: str
+    shots: tuple[str, ...]
+    settings: TrainSettings
+
+
+class Params(Settings):
+    """All of params.yaml."""
+
+    prepare: PrepareSettings
+    shots: tuple[ShotSettings, ...] = ()
+    train_section: dict[str, Any]
+    evaluate: EvaluateSettings
+    stylize: StylizeSettings
+
+    def train(self) -> TrainSettings:
+        """The section ``train`` without a shot's overrides."""
+        return TrainSettings.parse(self.train_section)
+
+    def trainings(self) -> list[Training]:
+        """The models to train: one a shot where ``model_per_shot`` is set and shots are listed, else one, "all"."""
+        if self.prepare.source != "shots":
+            return [Training(name="all", shots=(), settings=self.train())]
+        if self.train().common.model_per_shot:
+            return [
+                Training(
+                    name=shot.name, shots=(shot.name,), settings=TrainSettings.parse(_merged(self.train_section, shot.train))
+                )
+                for shot in self.shots
+            ]
+        if overriding := [shot.name for shot in self.shots if shot.train]:
+            raise SettingsError(
+                f"shot {overriding[0]} overrides train, but one model serves all shots: "
+                "set train.common.model_per_shot to true, or remove the override"
+            )
+        return [Training(name="all", shots=tuple(s.name for s in self.shots), settings=self.train())]
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """Reads and checks params.yaml.
+
+    Raises:
+        SettingsError: the file is missing, is no YAML mapping, or a setting is wrong.
+    """
+    if not path.is_file():
+        raise SettingsError(f"{path} does not exist: run this in a stylereel project, or make one with `stylereel init`")
+    try:
+        document = YAML(typ="safe").load(path) or {}
+    except Exception as error:
+        raise SettingsError(f"{path} is not valid YAML: {error}") from error
+    return parse_params(document)
+
+
+def parse_params(document: dict[str, Any]) -> Params:
+    """Checks the content of params.yaml, given as a mapping.
+
+    Raises:
+        SettingsError: a setting is wrong.
+    """
+    sections = ("prepare", "shots", "train", "evaluate", "stylize")
+    strangers = sorted(set(document) - set(sections))
+    if strangers:
+        raise SettingsError(f"unknown section {strangers[0]!r} in params.yaml; the sections are: {', '.join(sections)}")
+    shots = [validated(ShotSettings, s, f"shots[{i}]") for i, s in enumerate(document.get("shots") or [])]
+    names = [s.name for s in shots]
+    if len(set(names)) < len(names):
+        raise SettingsError("two shots have the same name: " + next(n for n in names if names.count(n) > 1))
+    prepare = validated(PrepareSettings, document.get("prepare") or {}, "prepare")
+    if prepare.source == "shots" and not shots:
+        raise SettingsError("prepare.source is shots, but the list `shots:` in params.yaml is empty: add a shot to it")
+    params = Params(
+        prepare=prepare,
+        shots=tuple(shots),
+        train_section=document.get("train") or {"recipe": "keyframe"},
+        evaluate=validated(EvaluateSettings, document.get("evaluate") or {}, "evaluate"),
+        stylize=validated(StylizeSettings, document.get("stylize") or {}, "stylize"),
+    )
+    params.trainings()  # an override that cannot be read is reported now, not after an hour of preparation
+    return params
+
+
+def validated(model: type[_Model], section: dict[str, Any], where: str) -> _Model:
+    """``section`` as ``model``; errors name the setting by its full path and the known keys."""
+    try:
+        return model(**section)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(model, where, e) for e in error.errors())) from None
+
+
+def _explain(model: type[BaseModel], where: str, error: Any) -> str:
+    path = ".".join([where, *(str(part) for part in error["loc"])])
+    if error["type"] == "extra_forbidden":
+        return f"unknown setting {path}; known in {where} are: {', '.join(sorted(model.model_fields))}"
+    return f"{path}: {error['msg']}" + (f" (got {error['input']!r})" if "loc" in error and error["loc"] else "")
+
+
+def _merged(base: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in override.items():
+        merged[key] = _merged(merged.get(key) or {}, value) if isinstance(value, dict) else value
+    return merged

@@ -1,0 +1,1 @@
+"""Prepared data: manifest, sample store, splits, crops, shots and the built-in sample."""

@@ -1,0 +1,30 @@
+"""A training batch: what the sampler hands to a recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Crops of one step, (N, 3, H, W) in [-1, 1].
+
+    Attributes:
+        content: content crops.
+        style: style crops; aligned with ``content`` when the recipe needs pairs.
+        mask_unit: (N, 1, H, W) in [0, 1], which part of a painted crop is painted; None is all of it.
+        unpainted: content crops that have no painting, for terms that need no truth; None if there are none.
+    """
+
+    content: Tensor
+    style: Tensor | None = None
+    mask_unit: Tensor | None = None
+    unpainted: Tensor | None = None
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on ``device``."""
+        moved = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Batch(**{k: None if v is None else v.to(device, non_blocking=True) for k, v in moved.items()})

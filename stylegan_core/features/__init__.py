@@ -1,0 +1,1 @@
+"""Feature extractors shared by losses and metrics."""

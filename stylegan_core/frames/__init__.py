@@ -1,0 +1,1 @@
+"""Pictures and film in and out: formats, sequences, colour, movies and records."""

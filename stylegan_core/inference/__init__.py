@@ -1,0 +1,1 @@
+"""Plan, back ends and the stylizer."""

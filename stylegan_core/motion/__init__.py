@@ -1,0 +1,1 @@
+"""Known and estimated motion, and warping by it."""

@@ -1,0 +1,157 @@
+"""The recipe contract: what a recipe declares so that no stage needs a special case for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from stylegan_core.data.batch import Batch
+
+Losses = dict[str, Tensor]
+"""Scalar terms, already weighted: the objective is their sum."""
+
+Fakes = dict[str, Tensor]
+"""What the generator step made and the discriminator step judges, by name, (N, 3, H, W) in [-1, 1]."""
+
+
+class Kind(Enum):
+    """What a recipe makes pictures from."""
+
+    TRANSLATE = "translate"
+    SYNTHESIZE = "synthesize"
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a recipe trains on; prepare and the batch sampler serve it.
+
+    Attributes:
+        content: pictures of the content domain.
+        style: pictures of the style domain.
+        paired: content and style are the same picture before and after; crops are aligned.
+        unpainted: further content crops without a painting (``Batch.unpainted``), where the data has any.
+    """
+
+    content: bool = True
+    style: bool = True
+    paired: bool = False
+    unpainted: bool = False
+
+
+class RecipeConfig(BaseModel):
+    """Settings that every recipe has; a recipe's ``Config`` adds its own and may change defaults.
+
+    Schedules are in absolute steps, so that a larger budget continues a run and does not change its past.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    budget_steps: int = Field(2000, ge=1, description="generator steps; raising it continues a finished run")
+    crop_px: int = Field(64, ge=16, description="side of the training crops")
+    batch_size: int = Field(8, ge=1)
+    generator_lr: float = Field(2e-4, gt=0)
+    discriminator_lr: float = Field(2e-4, gt=0)
+    beta1: float = Field(0.5, ge=0.0, lt=1.0)
+    beta2: float = Field(0.999, ge=0.0, lt=1.0)
+    lr_schedule: Literal["constant", "linear", "cosine"] = "constant"
+    lr_decay_start_step: int = Field(0, ge=0)
+    lr_decay_end_step: int = Field(2000, ge=1)
+    discriminator_steps: int = Field(1, ge=1, description="discriminator steps a generator step")
+    r1_gamma: float = Field(0.0, ge=0.0)
+    r1_every_steps: int = Field(16, ge=1, description="lazy regularization: the penalty, times this, every so many steps")
+    ema_decay: float = Field(0.999, ge=0.0, lt=1.0, description="of the generator's moving average, a step")
+    gradient_clip: float = Field(0.0, ge=0.0, description="largest gradient norm; 0 is off")
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Networks that one optimizer steps, by their names in ``BaseRecipe.networks``."""
+
+    networks: tuple[str, ...]
+    learning_rate: float
+    betas: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training with its own networks, rates and step ratio, e.g. an L1 warm-up and then the GAN.
+
+    Attributes:
+        name: shown in the log.
+        end_step: first step that no longer belongs to the phase; None is the end of training.
+        generator: what the generator step updates (projection heads and the like are named here too).
+        discriminator: what the discriminator step updates; empty runs no discriminator step.
+        discriminator_steps: discriminator steps a generator step.
+    """
+
+    name: str
+    end_step: int | None
+    generator: tuple[ParameterGroup, ...]
+    discriminator: tuple[ParameterGroup, ...] = ()
+    discriminator_steps: int = 1
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a translation may be directed by, beside the content.
+
+    Attributes:
+        mask_unit: (N, 1, H, W) in [0, 1], where the style applies; None is everywhere.
+        styles: (K, 3, H, W) reference pictures in [-1, 1], for recipes that take them at run time.
+        style_weights: (K,) weights of the references, summing to 1.
+        labels: (N, L) attribute labels.
+        direction: "forward" is content to style.
+    """
+
+    mask_unit: Tensor | None = None
+    styles: Tensor | None = None
+    style_weights: Tensor | None = None
+    labels: Tensor | None = None
+    direction: Literal["forward", "backward"] = "forward"
+
+
+class BaseRecipe(nn.Module):
+    """One paper: its networks, losses and phases. Only the trainer calls backward, step, detach and EMA.
+
+    A subclass fills ``self.networks`` in ``__init__`` and is built as ``Recipe(config)``, with torch's global
+    generator seeded by the caller.
+    """
+
+    kind: ClassVar[Kind]
+    needs: ClassVar[Needs]
+    scale: ClassVar[int] = 1
+    """Output side over input side."""
+    paper: ClassVar[str]
+    """Authors, year, arXiv id, shown by ``stylereel recipes``."""
+    inference_networks: ClassVar[tuple[str, ...]] = ("generator",)
+    """Networks that translate or sample needs: these have an EMA and are the weights of the model."""
+
+    networks: nn.ModuleDict
+
+    def __init__(self, config: RecipeConfig) -> None:
+        super().__init__()
+        self.networks = nn.ModuleDict()
+
+    def phases(self) -> list[Phase]:
+        """The phases in order; the last one has ``end_step`` None."""
+        raise NotImplementedError
+
+    def generator_losses(self, batch: Batch, step: int) -> tuple[Losses, Fakes]:
+        """Weighted generator terms for a batch, and the fakes for the discriminator step (the trainer detaches them)."""
+        raise NotImplementedError
+
+    def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:
+        """Weighted discriminator terms for the same batch and detached fakes."""
+        raise NotImplementedError
+
+    def translate(self, content: Tensor, conditions: Conditions) -> Tensor:
+        """(N, 3, H, W) in [-1, 1] to (N, 3, H * scale, W * scale) in [-1, 1] (may overshoot slightly)."""
+        raise NotImplementedError
+
+    def receptive_field_px(self) -> int | None:
+        """Radius of input pixels that one output pixel depends on; None if it depends on the whole picture."""
+        raise NotImplementedError

@@ -1,0 +1,1 @@
+"""The one trainer, its moving average and its checkpoints."""

@@ -1,0 +1,1 @@
+"""Tasks: load, call the core, save."""
