@@ -1,0 +1,119 @@
+"""One picture through a trained translator: ranges, padding and precision, in one place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from stylegan_core.recipes.base import BaseRecipe, Conditions
+
+if TYPE_CHECKING:
+    from stylegan_core.recipes.model import Model
+
+Precision = Literal["fp32", "bf16"]
+Pixels = npt.NDArray[np.float32]
+
+MULTIPLE_PX = 8
+"""Sides are padded to a multiple of this: three halvings, more than any recipe's generator has."""
+MINIMUM_PX = 32
+"""Smaller sides are padded to this, so that reflection padding inside a network has pixels to reflect."""
+
+
+def translate_unit(
+    model: Model,
+    rgb_unit: Pixels,
+    *,
+    strength: float = 1.0,
+    mask_unit: Pixels | None = None,
+    precision: Precision = "fp32",
+    device: str = "cpu",
+) -> Pixels:
+    """The stylized picture, in the model's working space.
+
+    Args:
+        model: from ``load_model``.
+        rgb_unit: (H, W, 3) in [0, 1], in the model's working space.
+        strength: 0 returns ``rgb_unit`` exactly, 1 the network's answer.
+        mask_unit: (H, W) in [0, 1], where the style applies; None is everywhere.
+        precision: of the convolutions; inputs, outputs and the addition are float32 in either.
+        device: torch's name of the device; the model is moved there if it is elsewhere.
+    Returns:
+        (H * scale, W * scale, 3) float32, not clipped: a network may overshoot [0, 1] slightly.
+    Raises:
+        ValueError: a shape is wrong, or strength or a mask is asked of a model that changes the size.
+    """
+    recipe = model.recipe
+    if recipe.scale != 1 and (strength != 1.0 or mask_unit is not None):
+        raise ValueError(f"strength and masks need a model that keeps the size; this one enlarges by {recipe.scale}")
+    after: Pixels = translate_batch_unit(recipe, rgb_unit[None], precision=precision, device=device)[0]
+    if strength == 1.0 and mask_unit is None:
+        return after
+    amount = strength if mask_unit is None else strength * mask_unit[:, :, None]
+    result: Pixels = (rgb_unit + amount * (after - rgb_unit)).astype(np.float32)
+    return result
+
+
+def translate_batch_unit(
+    recipe: BaseRecipe, batch_unit: Pixels, *, precision: Precision = "fp32", device: str = "cpu"
+) -> Pixels:
+    """Pictures of one size through ``recipe``.
+
+    Args:
+        recipe: a recipe of kind TRANSLATE, on any device.
+        batch_unit: (N, H, W, 3) in [0, 1].
+        precision: "bf16" runs what torch autocasts in bfloat16.
+        device: where to run.
+    Returns:
+        (N, H * scale, W * scale, 3) float32, not clipped.
+    Raises:
+        ValueError: ``batch_unit`` has another shape.
+    """
+    if batch_unit.ndim != 4 or batch_unit.shape[3] != 3:
+        raise ValueError(f"pictures have the shape (N, H, W, 3), not {batch_unit.shape}")
+    recipe.to(device).eval()
+    signed = torch.from_numpy(np.ascontiguousarray(batch_unit, dtype=np.float32)).to(device)
+    signed = signed.permute(0, 3, 1, 2).mul(2.0).sub(1.0).contiguous()  # (N, 3, H, W) in [-1, 1]
+    translated = translate_signed(recipe, signed, precision=precision)
+    unit = translated.add(1.0).mul(0.5).permute(0, 2, 3, 1)  # (N, H * scale, W * scale, 3)
+    return np.ascontiguousarray(unit.cpu().numpy())
+
+
+def translate_signed(recipe: BaseRecipe, content: Tensor, *, precision: Precision = "fp32") -> Tensor:
+    """Tensor in, tensor out; pads by reflection to a size that any generator takes and crops again.
+
+    Args:
+        recipe: on the device of ``content``, in evaluation mode.
+        content: (N, 3, H, W) in [-1, 1], any size.
+        precision: see ``translate_unit``.
+    Returns:
+        (N, 3, H * scale, W * scale) float32.
+    """
+    height, width = content.shape[-2:]
+    padded = pad_reflected(content, padded_side(height) - height, padded_side(width) - width)
+    with torch.inference_mode(), torch.autocast(content.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        result = recipe.translate(padded, Conditions())
+    return result[..., : height * recipe.scale, : width * recipe.scale].float()
+
+
+def padded_side(side_px: int) -> int:
+    """The next side that a generator takes."""
+    return max(MINIMUM_PX, -(-side_px // MULTIPLE_PX) * MULTIPLE_PX)
+
+
+def pad_reflected(content: Tensor, bottom_px: int, right_px: int) -> Tensor:
+    """(N, C, H, W) extended by reflection, as often as it takes: torch's own reflection is limited to one."""
+    if not bottom_px and not right_px:
+        return content
+    rows = _reflected_indices(content.shape[-2], bottom_px, content.device)
+    columns = _reflected_indices(content.shape[-1], right_px, content.device)
+    return content.index_select(-2, rows).index_select(-1, columns).contiguous()
+
+
+def _reflected_indices(side_px: int, extra_px: int, device: torch.device) -> Tensor:
+    period = max(1, 2 * (side_px - 1))  # 0 1 2 3 2 1 | 0 1 2 ...
+    position = torch.arange(side_px + extra_px, device=device) % period
+    return torch.where(position < side_px, position, period - position)
