@@ -1,0 +1,131 @@
+"""Runs a stage's tasks: as plain functions, or as Prefect tasks of a flow run where a server is configured."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import Any, Protocol, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+FLOW_RUN_VARIABLE = "STYLEREEL_FLOW_RUN_ID"
+"""Environment variable by which a pipeline's flow run names itself to the stages that it starts."""
+
+
+class Runner(Protocol):
+    """How a flow calls its tasks. Nothing is cached or persisted here: DVC and the records own that."""
+
+    def run(self, name: str, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Result:
+        """Calls ``function`` as the task ``name``, in this thread."""
+        ...
+
+    def map(self, name: str, function: Callable[[Item], Result], items: Iterable[Item], /) -> list[Result]:
+        """Calls ``function`` for each item on a pool of threads; results in the order of ``items``.
+
+        The first exception is raised after the calls that already run have ended; the others are not started.
+        """
+        ...
+
+
+class LocalRunner:
+    """Plain functions on a thread pool; Prefect is not imported.
+
+    Args:
+        workers: threads of ``map``; default: one a core, at most 8.
+    """
+
+    def __init__(self, workers: int | None = None) -> None:
+        self.workers = workers or default_workers()
+
+    def run(self, name: str, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Result:
+        """See ``Runner.run``."""
+        return function(*args, **kwargs)
+
+    def map(self, name: str, function: Callable[[Item], Result], items: Iterable[Item], /) -> list[Result]:
+        """See ``Runner.map``."""
+        with ThreadPoolExecutor(self.workers, thread_name_prefix=name) as pool:
+            futures = [pool.submit(function, item) for item in items]
+            try:
+                wait(futures, return_when=FIRST_EXCEPTION)
+                failed = next((f for f in futures if f.done() and not f.cancelled() and f.exception()), None)
+            except BaseException:  # an interrupt: what has not begun does not begin
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+            if failed is not None:
+                pool.shutdown(wait=True, cancel_futures=True)
+                return [failed.result()]  # raises
+            return [future.result() for future in futures]
+
+
+class PrefectRunner:
+    """The same calls as Prefect tasks; only inside a flow, see ``run_stage``."""
+
+    def run(self, name: str, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Result:
+        """See ``Runner.run``."""
+        # A closure without parameters: Prefect walks through every argument of a task, also through arrays.
+        return _prefect_task(name, lambda: function(*args, **kwargs))()
+
+    def map(self, name: str, function: Callable[[Item], Result], items: Iterable[Item], /) -> list[Result]:
+        """See ``Runner.map``."""
+        listed = list(items)
+        if not listed:
+            return []
+
+        def call(index: int) -> Result:
+            return function(listed[index])
+
+        futures = _prefect_task(name, call).map(index=list(range(len(listed))))
+        return [future.result() for future in futures]
+
+
+def run_stage(name: str, body: Callable[[Runner], Result]) -> Result:
+    """Runs a stage: as a Prefect flow run called ``name`` where ``PREFECT_API_URL`` is set, else plainly.
+
+    Args:
+        name: of the stage, which is also the flow's.
+        body: calls its tasks through the runner that it is given.
+    """
+    if not os.environ.get("PREFECT_API_URL"):
+        # Even ``flow.fn()`` would start a temporary server, 16 s, as soon as it met a task.
+        return body(LocalRunner())
+    from prefect import flow, tags
+    from prefect.task_runners import ThreadPoolTaskRunner
+
+    def stage() -> Result:
+        return body(PrefectRunner())
+
+    stage.__name__ = stage.__qualname__ = name
+    parent = os.environ.get(FLOW_RUN_VARIABLE)
+    with tags(*(["stylereel", f"pipeline:{parent}"] if parent else ["stylereel"])):
+        return flow(
+            name=name,
+            persist_result=False,
+            validate_parameters=False,
+            task_runner=ThreadPoolTaskRunner(max_workers=default_workers()),  # type: ignore[arg-type]
+        )(stage)()
+
+
+def flow_run_id() -> str | None:
+    """Id of the pipeline's flow run that this process works for, else of the stage's own flow run, else None."""
+    if parent := os.environ.get(FLOW_RUN_VARIABLE):
+        return parent
+    if not os.environ.get("PREFECT_API_URL"):
+        return None
+    from prefect.runtime import flow_run
+
+    return str(flow_run.id) if flow_run.id else None
+
+
+def default_workers() -> int:
+    """Threads of ``map``: one a core that this process may use, at most 8."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(8, usable)
+
+
+def _prefect_task(name: str, function: Callable[..., Any]) -> Any:
+    from prefect import task
+    from prefect.cache_policies import NO_CACHE
+
+    return task(name=name, persist_result=False, cache_policy=NO_CACHE)(function)
