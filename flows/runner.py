@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any, Protocol, TypeVar
 
+from tasks.lineage import FLOW_RUN_VARIABLE
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-FLOW_RUN_VARIABLE = "STYLEREEL_FLOW_RUN_ID"
-"""Environment variable by which a pipeline's flow run names itself to the stages that it starts."""
 
 
 class Runner(Protocol):
@@ -105,17 +104,6 @@ def run_stage(name: str, body: Callable[[Runner], Result]) -> Result:
             validate_parameters=False,
             task_runner=ThreadPoolTaskRunner(max_workers=default_workers()),  # type: ignore[arg-type]
         )(stage)()
-
-
-def flow_run_id() -> str | None:
-    """Id of the pipeline's flow run that this process works for, else of the stage's own flow run, else None."""
-    if parent := os.environ.get(FLOW_RUN_VARIABLE):
-        return parent
-    if not os.environ.get("PREFECT_API_URL"):
-        return None
-    from prefect.runtime import flow_run
-
-    return str(flow_run.id) if flow_run.id else None
 
 
 def default_workers() -> int:

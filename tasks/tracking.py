@@ -1,0 +1,394 @@
+"""MLflow: metrics, pictures, models and their registry. The only module that imports mlflow.
+
+A tracking store that is away must not cost a night of training: every call here warns and goes on, and a run
+that could not be made is None, which the other functions take.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from tasks.lineage import flow_run_id
+from tasks.versioning import git_state, lock_digest, project_root
+
+if TYPE_CHECKING:
+    import numpy as np
+    from mlflow import MlflowClient
+
+log = logging.getLogger(__name__)
+
+TAG = "stylereel."
+"""Prefix of the tags and of registered models' names."""
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_BATCH = 900  # a request takes 1,000 metrics at the most
+_FLUSH_S = 2.0
+
+
+def _warn_and_go_on(function: _Function) -> _Function:
+    @functools.wraps(function)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            log.warning("MLflow: %s failed, going on without it: %s", function.__name__, error)
+            return None
+
+    return guarded  # type: ignore[return-value]
+
+
+def tracking_uri(root: Path | None = None) -> str:
+    """``MLFLOW_TRACKING_URI``, or the SQLite file mlflow.db in the project."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root or project_root()) / 'mlflow.db'}"
+
+
+def experiment_name() -> str:
+    """``MLFLOW_EXPERIMENT_NAME``, or "stylereel"."""
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or "stylereel"
+
+
+@functools.lru_cache(maxsize=4)
+def _client(uri: str) -> MlflowClient:
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # the default waits for minutes
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    for noisy in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    from mlflow import MlflowClient
+
+    # MLflow sets its own level for its loggers when it is imported.
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    return MlflowClient(uri)
+
+
+def client() -> MlflowClient:
+    """A client of the project's store; its import takes seconds."""
+    return _client(tracking_uri())
+
+
+def _experiment_id(store: MlflowClient) -> str:
+    name = experiment_name()
+    found = store.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    # A server chooses where artifacts go; beside a local file we do, since its default depends on the working folder.
+    local = tracking_uri().startswith("sqlite")
+    try:
+        return str(store.create_experiment(name, (project_root() / "mlartifacts").as_uri() if local else None))
+    except Exception:  # another process made it just now
+        found = store.get_experiment_by_name(name)
+        if found is None:
+            raise
+        return str(found.experiment_id)
+
+
+@_warn_and_go_on
+def start_training_run(
+    name: str, *, settings: Mapping[str, Any], tags: Mapping[str, str] | None = None, run_id: str | None = None
+) -> str | None:
+    """Makes the MLflow run of a training, or opens it again when a training is resumed.
+
+    Args:
+        name: of the training.
+        settings: nested settings, logged flat with dots.
+        tags: further tags, "stylereel." is put before their names.
+        run_id: of the run to go on with; a new one is made if the store does not know it.
+
+    Returns:
+        Id of the run; None (and a warning) if the store cannot be reached.
+    """
+    store = client()
+    if run_id is not None and _opens_again(store, run_id):
+        store.update_run(run_id, status="RUNNING")
+    else:
+        source = {"mlflow.source.name": "stylereel"}
+        run_id = str(store.create_run(_experiment_id(store), run_name=name, tags=source).info.run_id)
+    from mlflow.entities import Param, RunTag
+
+    params = [Param(key, str(value)[:6000]) for key, value in flatten(settings).items()]
+    marks = [RunTag(TAG + k, str(v)) for k, v in {**origin(), **(tags or {})}.items() if v]
+    known = store.get_run(run_id).data.params  # a param cannot be changed, and a larger budget continues a run
+    fresh = [p for p in params if known.get(p.key) is None]
+    marks += [RunTag(f"{TAG}now.{p.key}", p.value) for p in params if known.get(p.key) not in (None, p.value)]
+    for start in range(0, max(len(fresh), 1), 100):
+        store.log_batch(run_id, params=fresh[start : start + 100], tags=marks if start == 0 else ())
+    return run_id
+
+
+def _opens_again(store: MlflowClient, run_id: str) -> bool:
+    try:
+        return bool(store.get_run(run_id).info.lifecycle_stage == "active")
+    except Exception:
+        return False
+
+
+def origin() -> dict[str, str]:
+    """Flow run, commit and data version that this process works for: what lineage needs, without empty values."""
+    root = project_root()
+    state = git_state(Path.cwd())
+    found = {
+        "flow_run_id": flow_run_id(),
+        "git_commit": state.commit,
+        "git_dirty": ("yes" if state.dirty else "no") if state.commit else None,
+        "dvc_lock": lock_digest(root),
+        "project": root.name,
+    }
+    return {k: v for k, v in found.items() if v}
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, keys joined by dots."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + str(key)] = value
+    return flat
+
+
+class MlflowObserver:
+    """Hands a training's progress to its MLflow run; a thread sends it in batches, so training never waits.
+
+    Use as a context manager: leaving by an exception marks the run as failed (or killed, when interrupted).
+
+    Args:
+        run_id: from ``start_training_run``; None observes nothing.
+    """
+
+    def __init__(self, run_id: str | None) -> None:
+        self.run_id = run_id
+        self._queue: queue.SimpleQueue[tuple[str, int, Any] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._closing = threading.Event()
+        self._skip_to = -1
+
+    def start(self, total_steps: int, resumed_from: int) -> None:
+        """Metrics that an interrupted process has sent already for later steps are not sent twice."""
+        if self.run_id is None:
+            return
+        self._skip_to = last_logged_step(self.run_id) if resumed_from > 0 else -1
+        self._thread = threading.Thread(target=self._send, name="mlflow", daemon=True)
+        self._thread.start()
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        """Queues metrics of a step."""
+        if self._thread is not None and step > self._skip_to:
+            self._queue.put(("metrics", step, (int(time.time() * 1000), dict(values))))
+
+    def pictures(self, step: int, grid: np.ndarray[Any, Any]) -> None:
+        """Queues a picture, (H, W, 3) uint8."""
+        if self._thread is not None:
+            self._queue.put(("picture", step, grid))
+
+    def checkpoint(self, step: int) -> None:
+        """Nothing to send: checkpoints stay on the machine."""
+
+    def finish(self, result: object) -> None:
+        """Sends what is queued and marks the run as finished."""
+        self.close("FINISHED")
+
+    def close(self, status: str) -> None:
+        """Sends what is queued and marks the run; once."""
+        if self._thread is None:
+            return
+        self._queue.put(None)
+        self._closing.set()
+        self._thread.join(timeout=60)
+        self._thread = None
+        _set_status(self.run_id, status)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close("FINISHED")
+        else:
+            self.close("FAILED" if issubclass(kind, Exception) else "KILLED")
+
+    def _send(self) -> None:
+        running = True
+        while running:
+            batch = [self._queue.get()]
+            self._closing.wait(_FLUSH_S)
+            while not self._queue.empty():
+                batch.append(self._queue.get())
+            running = None not in batch
+            entries = [e for e in batch if e is not None]
+            _log_metrics(self.run_id, [(step, *payload) for what, step, payload in entries if what == "metrics"])
+            for what, step, payload in entries:
+                if what == "picture":
+                    _log_picture(self.run_id, step, payload)
+
+
+@_warn_and_go_on
+def _set_status(run_id: str, status: str) -> None:
+    client().set_terminated(run_id, status)
+
+
+@_warn_and_go_on
+def _log_metrics(run_id: str, rows: list[tuple[int, int, Mapping[str, float]]]) -> None:
+    from mlflow.entities import Metric
+
+    # SQL stores keep no NaN beside a number; a figure that is not finite says nothing in a plot either.
+    metrics = [
+        Metric(k, float(v), stamp, step) for step, stamp, values in rows for k, v in values.items() if math.isfinite(v)
+    ]
+    for start in range(0, len(metrics), _BATCH):
+        client().log_batch(run_id, metrics=metrics[start : start + _BATCH])
+
+
+@_warn_and_go_on
+def _log_picture(run_id: str, step: int, grid: np.ndarray[Any, Any]) -> None:
+    client().log_image(run_id, grid, key="samples", step=step)
+
+
+def last_logged_step(run_id: str) -> int:
+    """The largest step that any metric of the run has; -1 if there is none."""
+    try:
+        run = client().get_run(run_id)
+        histories = (client().get_metric_history(run_id, key) for key in run.data.metrics)
+        return max((m.step for history in histories for m in history), default=-1)
+    except Exception as error:
+        log.warning("MLflow: cannot read run %s: %s", run_id, error)
+        return -1
+
+
+@_warn_and_go_on
+def log_results(
+    run_id: str | None,
+    *,
+    metrics: Mapping[str, float] | None = None,
+    files: Mapping[str, Path] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> None:
+    """Adds what evaluate and stylize found to the run of the training that made the model.
+
+    Args:
+        run_id: None does nothing.
+        metrics: flat figures by name.
+        files: files or folders by the artifact folder that they go to.
+        tags: without the prefix "stylereel.".
+    """
+    if run_id is None:
+        return
+    from mlflow.entities import RunTag
+
+    store = client()
+    _log_metrics(run_id, [(0, int(time.time() * 1000), metrics or {})])
+    if tags:
+        store.log_batch(run_id, tags=[RunTag(TAG + k, str(v)) for k, v in tags.items()])
+    for target, path in (files or {}).items():
+        if path.is_dir():
+            store.log_artifacts(run_id, str(path), target)
+        else:
+            store.log_artifact(run_id, str(path), target)
+
+
+def registered_name(training: str) -> str:
+    """Name in the model registry of the models of a training (a shot's name, or "all")."""
+    return f"{TAG}{project_root().name}.{training}".replace("/", "_").replace(":", "_")
+
+
+@_warn_and_go_on
+def register_model(
+    run_id: str | None, folder: Path, *, training: str, digest: str, alias: str = "trained"
+) -> str | None:
+    """Logs a model folder to its run and registers it as a version; the same digest is registered once.
+
+    Args:
+        run_id: of the training's run; None does nothing.
+        folder: with model.json and weights.
+        training: a shot's name, or "all".
+        digest: of the model.
+        alias: registry alias that is moved to this version.
+
+    Returns:
+        The version's number, None if the store cannot be reached.
+    """
+    if run_id is None:
+        return None
+    from mlflow.exceptions import MlflowException
+
+    store = client()
+    name = registered_name(training)
+    known = [v for v in _versions(store, name) if v.tags.get(TAG + "digest") == digest]
+    if not known:
+        store.log_artifacts(run_id, str(folder), "model")
+        try:
+            store.create_registered_model(name)
+        except MlflowException as error:
+            if "RESOURCE_ALREADY_EXISTS" not in str(error.error_code):
+                raise
+        source = f"{store.get_run(run_id).info.artifact_uri}/model"
+        version = store.create_model_version(name, source, run_id, tags={TAG + "digest": digest})
+    else:
+        version = known[0]
+    store.set_tag(run_id, TAG + "model_digest", digest)
+    store.set_registered_model_alias(name, alias, version.version)
+    return str(version.version)
+
+
+def _versions(store: MlflowClient, name: str) -> list[Any]:
+    return list(store.search_model_versions(f"name = '{name}'"))
+
+
+@_warn_and_go_on
+def find_run_by_digest(digest: str) -> str | None:
+    """Id of the MLflow run that made the model with this digest, also where DVC took the model from its cache."""
+    store = client()
+    experiment = store.get_experiment_by_name(experiment_name())
+    if experiment is None:
+        return None
+    found = store.search_runs(
+        [experiment.experiment_id], f"tags.`{TAG}model_digest` = '{digest}'", order_by=["attributes.start_time ASC"]
+    )
+    return str(found[0].info.run_id) if found else None
+
+
+@_warn_and_go_on
+def run_tags(run_id: str) -> dict[str, str] | None:
+    """The tags of a run that are ours, without their prefix."""
+    tags = client().get_run(run_id).data.tags
+    return {k.removeprefix(TAG): v for k, v in tags.items() if k.startswith(TAG)}
+
+
+@_warn_and_go_on
+def set_alias(training: str, digest: str, alias: str) -> bool:
+    """Moves a registry alias ("promoted") to the version with ``digest``; False if it is not registered."""
+    store, name = client(), registered_name(training)
+    for version in _versions(store, name):
+        if version.tags.get(TAG + "digest") == digest:
+            store.set_registered_model_alias(name, alias, version.version)
+            return True
+    return False
+
+
+def fetch_model(uri: str, folder: Path) -> Path:
+    """Copies a registered model, ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``, below ``folder``.
+
+    Raises:
+        ValueError: the store does not know it.
+    """
+    client()
+    from mlflow.artifacts import download_artifacts
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return Path(download_artifacts(uri, dst_path=str(folder), tracking_uri=tracking_uri()))
+    except Exception as error:
+        raise ValueError(f"{uri} is not in the model registry at {tracking_uri()}: {error}") from error

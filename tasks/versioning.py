@@ -1,0 +1,208 @@
+"""Data versions: the only module that calls dvc, and what the project's git says about the code."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+STAGES = ("prepare", "train", "evaluate", "stylize")
+"""The stages of dvc.yaml in the DAG's order; the same names as the flows and the sections of params.yaml."""
+
+_LOCK_WORDS = ("Unable to acquire lock", "is busy, it is being blocked by")
+
+
+class VersioningError(RuntimeError):
+    """dvc or git refused; the message says what and what to do."""
+
+
+@dataclass(frozen=True)
+class GitState:
+    """What git says about a folder.
+
+    Attributes:
+        commit: hash of HEAD; None outside a repository or before the first commit.
+        changed: paths with changes that are not committed, untracked ones included.
+    """
+
+    commit: str | None
+    changed: tuple[str, ...]
+
+    @property
+    def dirty(self) -> bool:
+        """Whether the files differ from the commit."""
+        return bool(self.changed)
+
+
+def project_root(start: Path | None = None) -> Path:
+    """The project that ``start`` (default: the working folder) lies in.
+
+    A queued ``dvc exp`` runs in a temporary checkout below ``.dvc/tmp/exps``: that belongs to the outer project.
+    """
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "params.yaml").is_file() or (folder / ".dvc").is_dir():
+            parts = folder.parts
+            inner = next((i for i in range(len(parts) - 2) if parts[i : i + 3] == (".dvc", "tmp", "exps")), None)
+            return folder if inner is None else Path(*parts[:inner])
+    return here
+
+
+def git_state(root: Path) -> GitState:
+    """Commit and changed files of ``root``; an empty state outside git."""
+    head = _git(root, "rev-parse", "HEAD", check=False)
+    status = _git(root, "status", "--porcelain", check=False)
+    changed = tuple(line[3:] for line in status.splitlines()) if status else ()
+    return GitState(commit=head.strip() or None, changed=changed)
+
+
+def lock_digest(root: Path) -> str | None:
+    """SHA-256 of dvc.lock, which names every version of data and models; None if there is none yet."""
+    path = root / "dvc.lock"
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+def reproduce(
+    root: Path, stage: str, *, environment: Mapping[str, str] | None = None, lock_wait_s: float = 3600.0
+) -> None:
+    """Runs ``dvc repro --single-item STAGE``; waits while another process holds the project's lock.
+
+    A failed stage is not tried again: its inputs have not changed.
+
+    Raises:
+        VersioningError: the stage failed, or the lock was held for longer than ``lock_wait_s``.
+    """
+    run_dvc(root, ["repro", "--single-item", stage], environment=environment, lock_wait_s=lock_wait_s)
+
+
+def push(root: Path, *, lock_wait_s: float = 3600.0) -> None:
+    """Copies data and models of dvc.lock to the default remote.
+
+    Raises:
+        VersioningError: dvc could not push.
+    """
+    run_dvc(root, ["push"], lock_wait_s=lock_wait_s)
+
+
+def run_dvc(
+    root: Path, arguments: Sequence[str], *, environment: Mapping[str, str] | None = None, lock_wait_s: float = 3600.0
+) -> None:
+    """Runs dvc in ``root`` with its output passed on; waits for a held lock.
+
+    Raises:
+        VersioningError: dvc failed, or its lock was held for longer than ``lock_wait_s``.
+    """
+    deadline = time.monotonic() + lock_wait_s
+    pause_s = 1.0
+    while True:
+        code, held = _call_dvc(root, arguments, environment)
+        if code == 0:
+            return
+        command = "dvc " + " ".join(arguments)
+        if not held:
+            raise VersioningError(f"`{command}` failed with exit code {code}; its messages above say why")
+        if time.monotonic() + pause_s > deadline:
+            raise VersioningError(
+                f"`{command}`: another dvc held the project's lock for {lock_wait_s:.0f} s; try later"
+            )
+        time.sleep(pause_s)
+        pause_s = min(15.0, pause_s * 1.5)
+
+
+def _call_dvc(root: Path, arguments: Sequence[str], environment: Mapping[str, str] | None) -> tuple[int, bool]:
+    """Exit code, and whether a held lock was the reason."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "dvc", *arguments],
+        cwd=root,
+        env=child_environment(environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        bufsize=1,
+    )
+    held = False
+    try:
+        assert child.stdout is not None
+        for line in child.stdout:
+            held = held or any(words in line for words in _LOCK_WORDS)
+            print(line, end="", flush=True)
+        return child.wait(), held
+    except BaseException:
+        child.terminate()
+        try:
+            child.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        raise
+
+
+def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a stage's process: this Python first on PATH, and no run of ours to write into.
+
+    A child that finds MLFLOW_RUN_ID or Prefect's PREFECT__FLOW_RUN_ID takes the parent's run for its own.
+    """
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT__", "MLFLOW_RUN_ID", "MLFLOW_ACTIVE_"))}
+    kept["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
+    kept.setdefault("DVC_NO_ANALYTICS", "1")
+    return {**kept, **(extra or {})}
+
+
+def commit_to_branch(root: Path, branch: str, paths: Sequence[str], message: str) -> str:
+    """Commits ``paths`` as they are now on top of ``branch``, without touching the checkout or its index.
+
+    Args:
+        root: the repository.
+        branch: made from HEAD if it does not exist.
+        paths: relative to ``root``, tracked or not; missing ones are left out.
+        message: of the commit.
+
+    Returns:
+        The new commit.
+
+    Raises:
+        VersioningError: git refused.
+    """
+    ref = f"refs/heads/{branch}"
+    known = _git(root, "rev-parse", "--verify", "--quiet", ref, check=False).strip()
+    parent = known or _git(root, "rev-parse", "HEAD").strip()
+    index = root / ".git" / f"stylereel-index-{os.getpid()}"
+    environment = {
+        "GIT_INDEX_FILE": str(index.resolve()),
+        "GIT_AUTHOR_NAME": os.environ.get("GIT_AUTHOR_NAME", "stylereel"),
+        "GIT_AUTHOR_EMAIL": os.environ.get("GIT_AUTHOR_EMAIL", "stylereel@localhost"),
+        "GIT_COMMITTER_NAME": os.environ.get("GIT_COMMITTER_NAME", "stylereel"),
+        "GIT_COMMITTER_EMAIL": os.environ.get("GIT_COMMITTER_EMAIL", "stylereel@localhost"),
+    }
+    try:
+        # The tree is HEAD's, which is what ran, plus the results; the history is the branch's.
+        _git(root, "read-tree", "HEAD", environment=environment)
+        present = [p for p in paths if (root / p).exists()]
+        if present:
+            _git(root, "add", "--force", "--", *present, environment=environment)
+        tree = _git(root, "write-tree", environment=environment).strip()
+        commit = _git(root, "commit-tree", tree, "-p", parent, "-m", message, environment=environment).strip()
+        _git(root, "update-ref", ref, commit, environment=environment)
+        return commit
+    finally:
+        index.unlink(missing_ok=True)
+
+
+def _git(root: Path, *arguments: str, check: bool = True, environment: Mapping[str, str] | None = None) -> str:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=root, capture_output=True, text=True, env={**os.environ, **(environment or {})}
+        )
+    except FileNotFoundError:
+        if check:
+            raise VersioningError("git is not installed: install it, a project needs it") from None
+        return ""
+    if done.returncode and check:
+        raise VersioningError(f"`git {arguments[0]}` failed: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout if done.returncode == 0 else ""
