@@ -1,0 +1,177 @@
+"""Residual generator (Johnson et al. 2016, Perceptual Losses for Real-Time Style Transfer, arXiv 1603.08155).
+
+The shape of Texler et al. 2020 (arXiv 2004.14489): encoder, residual blocks, decoder with skip connections. Without
+norm layers an output pixel depends on a window of the input alone, so tiles and whole frames agree exactly.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Norm = Literal["none", "instance"]
+Padding = Literal["reflect", "replicate", "zeros"]
+Output = Literal["residual", "tanh"]
+
+_LEAK = 0.2
+
+
+def _activation(norm: Norm) -> nn.Module:
+    # Norm layers keep half of every channel alive under ReLU; without them a leak must.
+    return nn.ReLU() if norm == "instance" else nn.LeakyReLU(_LEAK)
+
+
+def _norm(norm: Norm, channels: int) -> nn.Module:
+    return nn.InstanceNorm2d(channels) if norm == "instance" else nn.Identity()
+
+
+def _conv(in_channels: int, out_channels: int, kernel_px: int, padding: Padding, *, stride: int = 1) -> nn.Conv2d:
+    conv = nn.Conv2d(in_channels, out_channels, kernel_px, stride=stride, padding=kernel_px // 2, padding_mode=padding)
+    nn.init.kaiming_normal_(conv.weight, a=_LEAK)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    return conv
+
+
+class ResidualBlock(nn.Module):
+    """Two 3 px convolutions added to their input, (N, C, H, W) to (N, C, H, W)."""
+
+    def __init__(self, channels: int, norm: Norm, padding: Padding, gain: float) -> None:
+        super().__init__()
+        second = _conv(channels, channels, 3, padding)
+        if norm == "none":  # a norm layer would undo the gain
+            with torch.no_grad():
+                second.weight.mul_(gain)
+        self.body = nn.Sequential(
+            _conv(channels, channels, 3, padding),
+            _norm(norm, channels),
+            _activation(norm),
+            second,
+            _norm(norm, channels),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (N, C, H, W) of the same shape."""
+        return features + self.body(features)  # type: ignore[no-any-return]
+
+
+class ResnetGenerator(nn.Module):
+    """Picture to picture, (N, 3, H, W) in [-1, 1] to (N, 3, H, W), any size.
+
+    Args:
+        channels: of the first layer; they double with every downsampling.
+        blocks: residual blocks at the lowest resolution.
+        downsamplings: halvings between the first layer and the blocks.
+        norm: "none" keeps tiles exact; "instance" is the papers' choice for unpaired work.
+        padding: how convolutions see past the border.
+        output: "residual" adds an unbounded change to the content; "tanh" paints anew.
+        skips: adds encoder features to the decoder's.
+        unshuffle: 2 runs the whole network at half resolution, four pixels a position (a quarter of the work).
+        stem_px: side of the first and last kernels.
+        residual_gain: scale of what a residual block adds at the start (norm "none" only).
+        output_gain: scale of the last layer at the start.
+    """
+
+    def __init__(
+        self,
+        channels: int = 16,
+        blocks: int = 3,
+        *,
+        downsamplings: int = 2,
+        norm: Norm = "none",
+        padding: Padding = "reflect",
+        output: Output = "residual",
+        skips: bool = True,
+        unshuffle: int = 1,
+        stem_px: int = 7,
+        residual_gain: float = 0.1,
+        output_gain: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if stem_px % 2 == 0:
+            raise ValueError(f"stem_px must be odd, to be centred: got {stem_px}")
+        self.multiple_px = unshuffle * 2**downsamplings
+        """Tiles must start at multiples of this; sizes that are none are padded inside."""
+        self._unshuffle = unshuffle
+        self._output = output
+        self._norm_free = norm == "none"
+        self._stem_px = stem_px
+        widths = [channels * 2**level for level in range(downsamplings + 1)]
+        self.stage_channels = (3 * unshuffle**2, *widths, *[widths[-1]] * blocks)
+        """Channels of what ``encode`` returns."""
+
+        def layer(in_channels: int, out_channels: int, kernel_px: int, stride: int = 1) -> nn.Sequential:
+            conv = _conv(in_channels, out_channels, kernel_px, padding, stride=stride)
+            return nn.Sequential(conv, _norm(norm, out_channels), _activation(norm))
+
+        self.stem = layer(3 * unshuffle**2, channels, stem_px)
+        self.down = nn.ModuleList(layer(a, b, 3, stride=2) for a, b in itertools.pairwise(widths))
+        self.blocks = nn.ModuleList(ResidualBlock(widths[-1], norm, padding, residual_gain) for _ in range(blocks))
+        # Nearest neighbour, then a convolution: transposed convolutions leave a checkerboard.
+        self.up = nn.ModuleList(layer(b, a, 3) for a, b in reversed(list(itertools.pairwise(widths))))
+        self.skips = skips
+        self.to_rgb = _conv(channels, 3 * unshuffle**2, stem_px, padding)
+        with torch.no_grad():
+            self.to_rgb.weight.mul_(output_gain)
+            # All pixels of a shuffled group start alike, or the group's grid shows in the picture.
+            first = self.to_rgb.weight[:: unshuffle**2]
+            self.to_rgb.weight.copy_(first.repeat_interleave(unshuffle**2, dim=0))
+
+    def encode(self, content: Tensor) -> list[Tensor]:
+        """Features of the input, the first layer, every downsampling and every block, in order.
+
+        Args:
+            content: (N, 3, H, W) in [-1, 1], H and W multiples of ``multiple_px``.
+        """
+        features = [F.pixel_unshuffle(content, self._unshuffle) if self._unshuffle > 1 else content]
+        for stage in (self.stem, *self.down, *self.blocks):
+            features.append(stage(features[-1]))
+        return features
+
+    def forward(self, content: Tensor) -> Tensor:
+        """(N, 3, H, W) in [-1, 1] to fp32 (N, 3, H, W); "residual" may overshoot [-1, 1]."""
+        height, width = content.shape[-2:]
+        pad_bottom, pad_right = -height % self.multiple_px, -width % self.multiple_px
+        padded = content
+        if pad_bottom or pad_right:
+            padded = F.pad(content, (0, pad_right, 0, pad_bottom), mode="replicate")
+        encoded = self.encode(padded)
+        hidden = encoded[-1]
+        levels = len(self.down)
+        for level, stage in zip(reversed(range(levels)), self.up, strict=True):
+            hidden = stage(F.interpolate(hidden, scale_factor=2.0, mode="nearest"))  # (N, channels * 2**level, ...)
+            if self.skips:
+                hidden = hidden + encoded[1 + level]
+        change = self._rgb(hidden)
+        if self._unshuffle > 1:
+            change = F.pixel_shuffle(change, self._unshuffle)
+        change = change[..., :height, :width]
+        return torch.tanh(change) if self._output == "tanh" else content.float() + change
+
+    def _rgb(self, hidden: Tensor) -> Tensor:
+        # bf16 would leave 768 of a 10-bit picture's 1,024 codes; only where autocast is on, so that exporters,
+        # which cannot trace the context, never meet it.
+        kind = hidden.device.type
+        if torch.is_autocast_enabled(kind):
+            with torch.autocast(kind, enabled=False):
+                return self.to_rgb(hidden.float())  # type: ignore[no-any-return]
+        return self.to_rgb(hidden).float()  # type: ignore[no-any-return]
+
+    def receptive_field_px(self) -> int | None:
+        """Radius of the input window that an output pixel depends on; None with norm layers (the whole picture)."""
+        if not self._norm_free:
+            return None
+        stride = self._unshuffle  # input pixels between neighbouring features
+        radius = stride - 1 + self._stem_px // 2 * stride
+        for _ in self.down:
+            radius += stride
+            stride *= 2
+        radius += len(self.blocks) * 2 * stride
+        for _ in self.up:
+            stride //= 2
+            radius += 2 * stride  # the nearest neighbour's own offset, then the convolution
+        return radius + self._stem_px // 2 * self._unshuffle

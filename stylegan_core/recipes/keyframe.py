@@ -1,0 +1,186 @@
+"""Few-shot patch-based paired translation from painted key frames.
+
+Texler et al. 2020, Interactive Video Stylization Using Few-Shot Patch-Based Training (arXiv 2004.14489), in the
+setting of Isola et al. 2017, Image-to-Image Translation with Conditional Adversarial Networks (arXiv 1611.07004).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from stylegan_core.data.batch import Batch
+from stylegan_core.losses.adversarial import Adversarial, discriminator_loss, generator_loss
+from stylegan_core.losses.reconstruction import masked_l1
+from stylegan_core.losses.regularization import r1_penalty
+from stylegan_core.networks.blend import blend_by_mask
+from stylegan_core.networks.patch_discriminator import DiscriminatorNorm, PatchDiscriminator
+from stylegan_core.networks.resnet import Norm, Padding, ResnetGenerator
+from stylegan_core.recipes.base import (
+    BaseRecipe,
+    Conditions,
+    Fakes,
+    Kind,
+    Losses,
+    Needs,
+    ParameterGroup,
+    Phase,
+    RecipeConfig,
+)
+
+
+class Config(RecipeConfig):
+    """Settings of ``keyframe``."""
+
+    generator_lr: float = Field(4e-4, gt=0)
+    discriminator_lr: float = Field(4e-4, gt=0)
+    channels: int = Field(16, ge=4, description="of the generator's first layer")
+    blocks: int = Field(3, ge=1, description="residual blocks")
+    downsamplings: int = Field(2, ge=0, le=4, description="halvings before the residual blocks")
+    norm: Norm = Field("none", description="none keeps tiles exact and colours true; instance is the paper's")
+    padding: Padding = Field("reflect", description="how convolutions see past the border")
+    skips: bool = Field(True, description="encoder features are added to the decoder's")
+    half_resolution: bool = Field(False, description="the whole network works on 2 x 2 px cells: a quarter of the cost")
+    stem_px: int = Field(7, ge=1, description="side of the first and last kernels, odd")
+    discriminator_channels: int = Field(32, ge=4)
+    discriminator_layers: int = Field(2, ge=1, le=5, description="its window is 16, 34, 70 px for 1, 2, 3")
+    discriminator_norm: DiscriminatorNorm = "spectral"
+    adversarial: Adversarial = "least_squares"
+    adversarial_weight: float = Field(2.0, ge=0.0, description="0 is the L1-only baseline: no discriminator at all")
+    l1_weight: float = Field(20.0, ge=0.0)
+    unpainted_weight: float = Field(
+        0.0, ge=0.0, description="of the adversarial term on content that nobody painted, times adversarial_weight"
+    )
+    unpainted_judge: Literal["conditional", "unconditional"] = Field(
+        "unconditional", description="whether its judge sees the content too; unconditional has a network of its own"
+    )
+    warmup_steps: int = Field(0, ge=0, description="first steps with L1 alone")
+
+
+class Recipe(BaseRecipe):
+    """A residual generator and a discriminator that sees content and painting together."""
+
+    kind: ClassVar[Kind] = Kind.TRANSLATE
+    needs: ClassVar[Needs] = Needs(content=True, style=True, paired=True, unpainted=True)
+    paper: ClassVar[str] = "Texler et al. 2020, arXiv 2004.14489; Isola et al. 2017, arXiv 1611.07004"
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.config = config
+        # The generator comes first, so that it starts alike with and without a discriminator.
+        self.networks["generator"] = ResnetGenerator(
+            config.channels,
+            config.blocks,
+            downsamplings=config.downsamplings,
+            norm=config.norm,
+            padding=config.padding,
+            skips=config.skips,
+            unshuffle=2 if config.half_resolution else 1,
+            stem_px=config.stem_px,
+        )
+        self._judges_unpainted = config.adversarial_weight > 0 and config.unpainted_weight > 0
+        shape = (config.discriminator_channels, config.discriminator_layers, config.discriminator_norm)
+        if config.adversarial_weight > 0:
+            self.networks["discriminator"] = PatchDiscriminator(6, *shape)
+        if self._judges_unpainted and config.unpainted_judge == "unconditional":
+            self.networks["style_discriminator"] = PatchDiscriminator(3, *shape)
+
+    def phases(self) -> list[Phase]:
+        """An L1 warm-up if there is one, then the GAN."""
+        c = self.config
+        betas = (c.beta1, c.beta2)
+        generator = (ParameterGroup(("generator",), c.generator_lr, betas),)
+        judges = tuple(name for name in self.networks if name != "generator")
+        discriminator = (ParameterGroup(judges, c.discriminator_lr, betas),) if judges else ()
+        main = Phase("gan" if judges else "l1", None, generator, discriminator, c.discriminator_steps)
+        if judges and c.warmup_steps:
+            return [Phase("warm-up", c.warmup_steps, generator), main]
+        return [main]
+
+    def generator_losses(self, batch: Batch, step: int) -> tuple[Losses, Fakes]:
+        """L1 against the painting, and the adversarial terms.
+
+        Raises:
+            ValueError: the batch has no paintings.
+        """
+        c = self.config
+        style = _style(batch)
+        adversarial = c.adversarial_weight > 0 and step >= c.warmup_steps
+        unpainted = batch.unpainted if self._judges_unpainted and adversarial else None
+        content = batch.content if unpainted is None else torch.cat([batch.content, unpainted])
+        made = self.networks["generator"](content)  # painted crops first, then the unpainted
+        painted = made[: len(style)]
+        losses: Losses = {"l1": c.l1_weight * masked_l1(painted, style, batch.mask_unit)}
+        fakes: Fakes = {}
+        if not adversarial:
+            return losses, fakes
+        # Where nobody painted both sides show the same pixels, so there is nothing to tell apart.
+        fakes["painted"] = blend_by_mask(painted, style, batch.mask_unit)
+        logits = self._judge(batch.content, fakes["painted"])
+        losses["adversarial"] = c.adversarial_weight * generator_loss(c.adversarial, logits)
+        if unpainted is not None:
+            fakes["unpainted"] = made[len(style) :]
+            logits = self._judge_unpainted(unpainted, fakes["unpainted"])
+            weight = c.adversarial_weight * c.unpainted_weight
+            losses["adversarial_unpainted"] = weight * generator_loss(c.adversarial, logits)
+        return losses, fakes
+
+    def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:
+        """Real against fake for each judge, and lazy R1 on the paintings.
+
+        Raises:
+            ValueError: the batch has no paintings.
+        """
+        c = self.config
+        style = _style(batch)
+        count = len(style)
+        pairs, judged = [batch.content, batch.content], [style, fakes["painted"]]
+        conditional = self._judges_unpainted and c.unpainted_judge == "conditional"
+        if conditional and batch.unpainted is not None and "unpainted" in fakes:
+            pairs.append(batch.unpainted)
+            judged.append(fakes["unpainted"])
+        logits = self._judge(torch.cat(pairs), torch.cat(judged))  # one call: a third of the overhead
+        losses: Losses = {"discriminator": discriminator_loss(c.adversarial, logits[:count], logits[count:])}
+        if not conditional and "unpainted" in fakes:
+            logits = self.networks["style_discriminator"](torch.cat([style, fakes["unpainted"]]))
+            loss = discriminator_loss(c.adversarial, logits[:count], logits[count:])
+            losses["style_discriminator"] = loss
+        if c.r1_gamma > 0 and step % c.r1_every_steps == 0:
+            losses["r1"] = 0.5 * c.r1_gamma * c.r1_every_steps * self._r1(batch.content, style)
+        return losses
+
+    def translate(self, content: Tensor, conditions: Conditions) -> Tensor:
+        """The painted picture, (N, 3, H, W), fp32; unchanged where the mask is 0."""
+        return blend_by_mask(self.networks["generator"](content), content, conditions.mask_unit)
+
+    def receptive_field_px(self) -> int | None:
+        """Radius of the generator's window; None with norm layers."""
+        radius: int | None = self.networks["generator"].receptive_field_px()  # type: ignore[operator]
+        return radius
+
+    def _judge(self, content: Tensor, painting: Tensor) -> Tensor:
+        logits: Tensor = self.networks["discriminator"](torch.cat([content, painting], dim=1))
+        return logits
+
+    def _judge_unpainted(self, content: Tensor, painting: Tensor) -> Tensor:
+        if self.config.unpainted_judge == "conditional":
+            return self._judge(content, painting)
+        logits: Tensor = self.networks["style_discriminator"](painting)
+        return logits
+
+    def _r1(self, content: Tensor, style: Tensor) -> Tensor:
+        real = style.detach().requires_grad_()
+        with torch.autocast(real.device.type, enabled=False):  # bf16 gradients of gradients are noise
+            penalty = r1_penalty(real, self._judge(content, real)).mean()
+            if "style_discriminator" in self.networks:
+                penalty = penalty + r1_penalty(real, self.networks["style_discriminator"](real)).mean()
+        return penalty
+
+
+def _style(batch: Batch) -> Tensor:
+    if batch.style is None:
+        raise ValueError("keyframe needs paintings that are aligned with the content: the batch has no style")
+    return batch.style
