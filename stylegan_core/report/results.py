@@ -1,0 +1,231 @@
+"""docs/results.json, the list of every published figure, and the tables in docs/*.md that are made from it.
+
+A document asks for a table with a pair of markers; what stands between them is replaced:
+
+    <!-- results match="ablation/{row}/{column}" recipe="keyframe" heading="Variant" -->
+    <!-- /results -->
+
+``match`` selects entries by name: ``*`` is anything; ``{row}`` is one part of the name between slashes and
+``{column}`` is the rest. With ``{column}`` the table has a row for each ``{row}`` (or each recipe, without ``{row}``);
+with ``layout="baselines"`` a row for each metric and a column for each baseline; else a row for each entry.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from stylegan_core.frames.atomic import write_bytes_atomically
+from stylegan_core.report.figures import describe, figure_table, shown, split_name
+
+_MARKED = re.compile(r"(<!-- results(?P<options>[^>]*?) -->\n)(?P<body>.*?)(<!-- /results -->)", re.DOTALL)
+_OPTION = re.compile(r'(\w+)="([^"]*)"')
+_KNOWN_OPTIONS = {"match", "recipe", "machine", "layout", "heading"}
+_DIRECTION = {"lower": "↓", "higher": "↑", "one": "→ 1", "": ""}
+
+
+class ResultsError(ValueError):
+    """docs/results.json or a marker in a document is wrong; the message says where."""
+
+
+class Result(BaseModel):
+    """One published figure.
+
+    Attributes:
+        recipe: name of the recipe, or "" where none takes part.
+        name: path-like, with a unit suffix where there is a unit, e.g. ``truth/psnr_db``.
+        value: None while ``status`` is "pending GPU".
+        status: whether it is measured.
+        unit: "1" for a ratio.
+        command: makes it again; the trial data folder is ``$DATA``.
+        seed: None where nothing is random.
+        machine: in words, e.g. "2 CPU cores".
+        date: YYYY-MM-DD.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe: str
+    name: str
+    value: float | None
+    status: Literal["measured", "pending GPU"]
+    unit: str
+    command: str
+    seed: int | None
+    machine: str
+    date: str
+
+    @model_validator(mode="after")
+    def _value_fits_status(self) -> Result:
+        if (self.value is None) != (self.status == "pending GPU"):
+            raise ValueError('value is null exactly while status is "pending GPU"')
+        if not re.fullmatch(r"\d{4}-\d\d-\d\d", self.date):
+            raise ValueError(f"date is YYYY-MM-DD, got {self.date!r}")
+        return self
+
+    def key(self) -> tuple[str, str, int, str]:
+        """What makes an entry the same as another one measured again."""
+        return (self.recipe, self.name, -1 if self.seed is None else self.seed, self.machine)
+
+
+def read_results(path: Path) -> list[Result]:
+    """Reads and checks docs/results.json.
+
+    Raises:
+        ResultsError: an entry is wrong or there twice.
+    """
+    try:
+        entries = [Result(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+    except (ValidationError, TypeError, json.JSONDecodeError) as error:
+        raise ResultsError(f"{path}: {error}") from error
+    keys = [entry.key() for entry in entries]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ResultsError(f"{path}: {key} is there twice")
+    return entries
+
+
+def record_results(path: Path, fresh: Iterable[Result]) -> None:
+    """Adds entries; replaces those of the same recipe, name, seed and machine, and what was pending for them."""
+    entries = {entry.key(): entry for entry in (read_results(path) if path.is_file() else [])}
+    for entry in fresh:
+        if entry.status == "measured":
+            pending = [k for k, e in entries.items() if e.value is None and (e.recipe, e.name) == entry.key()[:2]]
+            for key in pending:
+                del entries[key]
+        entries[entry.key()] = entry
+    lines = [json.dumps(entries[key].model_dump(), ensure_ascii=False) for key in sorted(entries)]
+    write_bytes_atomically(path, ("[\n" + ",\n".join(lines) + "\n]\n").encode())
+
+
+def fill_tables(text: str, results: Sequence[Result], where: str = "document") -> str:
+    """The document with the table between each pair of markers made anew.
+
+    Raises:
+        ResultsError: a marker has an unknown option, selects nothing, or has no end.
+    """
+    if text.count("<!-- results ") != text.count("<!-- /results -->"):
+        raise ResultsError(f"{where}: each `<!-- results ... -->` needs its `<!-- /results -->`")
+    return _MARKED.sub(lambda m: f"{m[1]}\n{_table(m['options'], results, where)}\n\n{m[4]}", text)
+
+
+def stale_documents(docs: Path) -> dict[Path, str]:
+    """Markdown documents below ``docs`` that are not in step with its results.json, with their new text."""
+    results = read_results(docs / "results.json")
+    stale = {}
+    for path in sorted(docs.rglob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        fresh = fill_tables(text, results, str(path))
+        if fresh != text:
+            stale[path] = fresh
+    return stale
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fills the tables; with ``--check`` only says which documents are stale, with exit code 1."""
+    parser = argparse.ArgumentParser(description="Fill the tables in docs/*.md from docs/results.json.")
+    parser.add_argument("--docs", type=Path, default=Path("docs"))
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args(arguments)
+    try:
+        stale = stale_documents(options.docs)
+    except (ResultsError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    for path, text in stale.items():
+        print(f"{path} is not in step with results.json" if options.check else f"wrote {path}")
+        if not options.check:
+            write_bytes_atomically(path, text.encode())
+    return 1 if options.check and stale else 0
+
+
+def _table(options: str, results: Sequence[Result], where: str) -> str:
+    chosen = dict(_OPTION.findall(options))
+    if strangers := sorted(set(chosen) - _KNOWN_OPTIONS):
+        raise ResultsError(f"{where}: unknown option {strangers[0]}; known are {', '.join(sorted(_KNOWN_OPTIONS))}")
+    pattern = chosen.get("match", "*")
+    regex = re.compile(_regex(pattern))
+    found = [(r, m) for r in results if (m := regex.fullmatch(r.name))]
+    for field in ("recipe", "machine"):
+        found = [(r, m) for r, m in found if field not in chosen or getattr(r, field) == chosen[field]]
+    if not found:
+        raise ResultsError(f"{where}: no entry of results.json matches {options.strip()}")
+    if "{column}" in pattern:
+        rows = [(m["row"] if "{row}" in pattern else r.recipe, m["column"], r) for r, m in found]
+        return _pivot(rows, chosen.get("heading", "" if "{row}" in pattern else "recipe"))
+    if chosen.get("layout") == "baselines":
+        return _baselines([r for r, _ in found])
+    return _list([r for r, _ in found])
+
+
+def _regex(pattern: str) -> str:
+    escaped = re.escape(pattern).replace(r"\*", ".*")
+    return escaped.replace(r"\{row\}", "(?P<row>[^/]+)").replace(r"\{column\}", "(?P<column>.+)")
+
+
+def _pivot(cells: list[tuple[str, str, Result]], corner: str) -> str:
+    rows, columns = list(dict.fromkeys(c[0] for c in cells)), list(dict.fromkeys(c[1] for c in cells))
+    units = {column: next(r.unit for _, c, r in cells if c == column) for column in columns}
+    directions = {column: _DIRECTION[describe(split_name(column)[0]).better] for column in columns}
+    titles = [" ".join(filter(None, (f"`{c}`", directions[c], _unit(units[c])))) for c in columns]
+    body = [[row, *(_cell([r for a, b, r in cells if (a, b) == (row, column)]) for column in columns)] for row in rows]
+    return _markdown([corner, *titles], body, numbers_from=1)
+
+
+def _baselines(results: list[Result]) -> str:
+    if twice := [r.name for r in results if sum(r.name == other.name for other in results) > 1]:
+        raise ResultsError(f"a table of baselines takes one run, but {twice[0]} is there from several: narrow it down")
+    table = figure_table({r.name: r.value for r in results if r.value is not None})
+    body = [
+        [
+            f"{row.metric.title} (`{row.metric.name}`)",
+            _DIRECTION[row.metric.better],
+            *(f"**{row.shown[s]}**" if s in row.winners else row.shown.get(s, "") for s in table.subjects),
+            _unit(row.metric.unit),
+        ]
+        for group in table.groups
+        for row in group.rows
+    ]
+    return _markdown(["figure", "better", *(t.lower() for t in table.subjects.values()), "unit"], body, numbers_from=2)
+
+
+def _list(results: list[Result]) -> str:
+    body = [
+        [r.recipe, f"`{r.name}`", _cell([r]), _unit(r.unit), f"`{r.command}`", "" if r.seed is None else str(r.seed),
+         r.machine, r.date]
+        for r in results
+    ]  # fmt: skip
+    return _markdown(["recipe", "figure", "value", "unit", "command", "seed", "machine", "date"], body, numbers_from=8)
+
+
+def _cell(results: list[Result]) -> str:
+    """One value; several seeds are a mean and their standard deviation."""
+    values = [r.value for r in results if r.value is not None]
+    if not values:
+        return results[0].status if results else ""
+    if len(values) == 1:
+        return shown(values)[0]
+    mean, spread = shown([statistics.mean(values), statistics.stdev(values)])
+    return f"{mean} ± {spread}"
+
+
+def _unit(unit: str) -> str:
+    return "" if unit == "1" else unit
+
+
+def _markdown(head: list[str], body: list[list[str]], numbers_from: int) -> str:
+    rules = ["---" if i < numbers_from else "--:" for i in range(len(head))]
+    lines = [head, rules, *([cell.replace("|", "\\|") for cell in row] for row in body)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
