@@ -1,0 +1,54 @@
+"""Which pictures, and which areas of key frames, training does not see."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+from stylegan_core.data.manifest import Box
+
+
+def split_by_hash(sha256: str, validation_fraction: float, test_fraction: float) -> str:
+    """The split of a collection's picture: a function of its content alone, so that added files move none.
+
+    Args:
+        sha256: hexadecimal digest of the picture's content.
+        validation_fraction: expected share of "validation", [0, 1).
+        test_fraction: expected share of "test", [0, 1).
+    Returns:
+        "train", "validation" or "test".
+    """
+    place = _unit("split", sha256)
+    if place < test_fraction:
+        return "test"
+    return "validation" if place < test_fraction + validation_fraction else "train"
+
+
+def held_out_box(sha256: str, width: int, height: int, fraction: float, area: Box | None = None) -> Box | None:
+    """A box in a corner of a key frame, kept for validation.
+
+    Args:
+        sha256: hexadecimal digest of the key frame, which chooses the corner.
+        width: of the frame, pixels.
+        height: of the frame, pixels.
+        fraction: of the area that is held out, about; 0 holds nothing out.
+        area: the part of the frame that is painted; the corner is one of its bounding box. None is the frame.
+    Returns:
+        A box with the proportions of the area; None if the fraction is 0 or the area is under 4 pixels wide or high.
+    """
+    frame = area or Box(0, 0, width, height)
+    if fraction <= 0 or min(frame.width, frame.height) < 4:
+        return None
+    side = math.sqrt(fraction)
+    box_width = min(frame.width - 1, max(1, round(frame.width * side)))
+    box_height = min(frame.height - 1, max(1, round(frame.height * side)))
+    corner = int(_unit("corner", sha256) * 4)
+    x = frame.x + (frame.width - box_width if corner % 2 else 0)
+    y = frame.y + (frame.height - box_height if corner // 2 else 0)
+    return Box(x, y, box_width, box_height)
+
+
+def _unit(purpose: str, sha256: str) -> float:
+    """[0, 1), from the digest, independent for each purpose."""
+    digest = hashlib.sha256(f"{purpose}:{sha256}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2.0**64
