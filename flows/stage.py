@@ -1,0 +1,109 @@
+"""How a process ends: messages for a person, exit codes, and the traceback in a file for who wants it."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from flows.runner import Runner, run_stage
+from tasks.errors import InputsFailedError, StoppedError, UsageError
+
+Result = TypeVar("Result")
+
+_STOPS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ENOTCONN)
+_TRACEBACK = Path(".stylereel") / "last-error.txt"
+
+
+def stage_main(name: str, body: Callable[[Runner], object]) -> None:
+    """The main function of ``python -m flows.<stage>``: runs ``body`` as the stage and exits with its code."""
+    configure_logging()
+    exit_with_code(lambda: run_stage(name, body))
+
+
+def exit_with_code(body: Callable[[], object]) -> None:
+    """Calls ``body``; an exception becomes one line on stderr and an exit code.
+
+    0 is everything done; 1 some inputs failed, or a failure inside the program; 2 the call or a setting was wrong;
+    3 stopped, run again to finish.
+    """
+    try:
+        body()
+    except BaseException as error:
+        code = exit_code(error)
+        if code is None:
+            raise
+        _explain(error, code)
+        sys.exit(code)
+
+
+def exit_code(error: BaseException) -> int | None:
+    """The exit code for an exception; None for those that are not ours to translate, such as SystemExit."""
+    from stylegan_core.config import SettingsError
+
+    if isinstance(error, SettingsError | UsageError | FileNotFoundError | NotADirectoryError):
+        return 2
+    if isinstance(error, StoppedError | KeyboardInterrupt):
+        return 3
+    if isinstance(error, OSError) and error.errno in _STOPS:
+        return 3
+    if isinstance(error, Exception):
+        return 1
+    return None
+
+
+def configure_logging() -> None:
+    """Log lines of our packages on stderr; ``STYLEREEL_LOG`` sets the level (INFO)."""
+    from rich.logging import RichHandler
+
+    level = os.environ.get("STYLEREEL_LOG", "INFO").upper()
+    handler = RichHandler(
+        console=_console(), show_path=False, show_time=False, rich_tracebacks=False, markup=False, show_level=True
+    )
+    for package in ("flows", "tasks", "stylegan_core"):
+        logger = logging.getLogger(package)
+        logger.setLevel(level)
+        logger.handlers = [handler]
+        logger.propagate = False
+
+
+def _console():  # type: ignore[no-untyped-def]
+    from rich.console import Console
+
+    return Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def _explain(error: BaseException, code: int) -> None:
+    console = _console()
+    if isinstance(error, KeyboardInterrupt):
+        console.print("stopped: run the same command again to finish", markup=False)
+        return
+    message = _one_line(error)
+    console.print(f"error: {message}", markup=False, style="red")
+    foreseen = code == 2 or isinstance(error, InputsFailedError | StoppedError) or _is_named_for_people(error)
+    if code == 3:
+        console.print("stopped: run the same command again to finish", markup=False)
+    if os.environ.get("STYLEREEL_LOG", "").upper() == "DEBUG" or not foreseen:
+        traceback.print_exception(error)
+        return
+    try:
+        _TRACEBACK.parent.mkdir(exist_ok=True)
+        _TRACEBACK.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    except OSError:
+        pass  # the message is what counts
+
+
+def _is_named_for_people(error: BaseException) -> bool:
+    """Exceptions that this project defines say what to do; a built-in one from deep inside does not."""
+    return type(error).__module__.split(".")[0] in ("flows", "tasks", "stylegan_core")
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return str(error) or type(error).__name__

@@ -1,0 +1,15 @@
+"""Errors that a person reads: one line that says what to do, and the exit code that goes with it."""
+
+from __future__ import annotations
+
+
+class UsageError(ValueError):
+    """The call was wrong and nothing was done: exit code 2."""
+
+
+class InputsFailedError(RuntimeError):
+    """Some inputs failed, each named with its reason, and all others are done: exit code 1."""
+
+
+class StoppedError(RuntimeError):
+    """Work stopped on a full disk, a vanished mount or an interrupt; run again to finish: exit code 3."""
