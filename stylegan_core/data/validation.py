@@ -1,0 +1,125 @@
+"""What training is validated on: held-out areas of key frames, and held-out pictures of collections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from stylegan_core.data.crops import pair_rows, signed, stored_rows
+from stylegan_core.data.manifest import Box, parse_box
+from stylegan_core.data.store import Samples, SampleStore
+
+
+@dataclass(frozen=True)
+class ValidationArea:
+    """An area that training does not see, with context around it.
+
+    Attributes:
+        name: path of its content picture.
+        content: (1, 3, H, W) in [-1, 1]: the area and its context.
+        style: the same pixels painted, or None where there is no pair.
+        mask_unit: (1, 1, H, W) in [0, 1], which part is painted; None is all of it.
+        box: the area itself, in pixels of ``content``; figures are taken on it alone.
+    """
+
+    name: str
+    content: Tensor
+    style: Tensor | None
+    mask_unit: Tensor | None
+    box: Box
+
+    def inside(self, picture: Tensor) -> Tensor:
+        """The part of a (N, C, H, W) picture of ``content``'s size that lies in the box."""
+        box = self.box
+        return picture[..., box.y : box.y + box.height, box.x : box.x + box.width]
+
+
+@dataclass(frozen=True)
+class ValidationSet:
+    """Areas to translate, and style crops to compare with where there are no pairs.
+
+    Attributes:
+        areas: in the manifest's order; empty where nothing is held out.
+        references: (1, 3, H, W) in [-1, 1] each: held-out crops of the style domain; empty for pairs.
+    """
+
+    areas: tuple[ValidationArea, ...]
+    references: tuple[Tensor, ...] = ()
+
+
+def validation_set(
+    store: SampleStore,
+    manifest: pd.DataFrame,
+    *,
+    paired: bool,
+    shots: Sequence[str] = (),
+    context_px: int = 64,
+    side_px: int = 256,
+    limit: int = 16,
+) -> ValidationSet:
+    """Collects what to validate on; the same for the same prepared data, with nothing random.
+
+    Args:
+        store: the prepared pictures.
+        manifest: its table.
+        paired: held-out boxes of key frames and pairs of the split "validation"; else pictures of that split.
+        shots: only these shots; empty is every one.
+        context_px: pixels around a held-out box that the network sees beside it, where the picture has them.
+        side_px: side of the centre crop of a picture of a collection; smaller pictures are taken whole.
+        limit: pictures of a collection at the most, evenly spread.
+    """
+    held = stored_rows(manifest, "validation", shots)
+    if paired:
+        boxed = [pair for pair in pair_rows(stored_rows(manifest, "train", shots)) if pair[1]["held_out"]]
+        areas = [_area(store, before, after, parse_box(after["held_out"]), context_px) for before, after in boxed]
+        whole = _spread(pair_rows(held), limit)
+        areas += [_area(store, before, after, _centre(before, side_px), 0) for before, after in whole]
+        return ValidationSet(tuple(areas))
+    contents = _spread([r for r in held if r["domain"] == "content"], limit)
+    styles = _spread([r for r in held if r["domain"] == "style"], limit)
+    return ValidationSet(
+        tuple(_area(store, row, None, _centre(row, side_px), 0) for row in contents),
+        tuple(_tensor(store.sample(int(row["sample"])), _centre(row, side_px)) for row in styles),
+    )
+
+
+def _area(
+    store: SampleStore, before: dict[str, Any], after: dict[str, Any] | None, box: Box | None, context_px: int
+) -> ValidationArea:
+    width, height = int(before["width_px"]), int(before["height_px"])
+    box = box or Box(0, 0, width, height)
+    left, top = max(0, box.x - context_px), max(0, box.y - context_px)
+    right, bottom = min(width, box.x + box.width + context_px), min(height, box.y + box.height + context_px)
+    cut = Box(left, top, right - left, bottom - top)
+    masked = after is not None and not pd.isna(after["mask_sample"])
+    return ValidationArea(
+        name=str(before["path"]),
+        content=_tensor(store.sample(int(before["sample"])), cut),
+        style=_tensor(store.sample(int(after["sample"])), cut) if after else None,
+        mask_unit=_tensor(store.sample(int(after["mask_sample"])), cut).add(1.0).mul(0.5) if after and masked else None,
+        box=Box(box.x - left, box.y - top, box.width, box.height),
+    )
+
+
+def _tensor(picture: Samples, box: Box) -> Tensor:
+    crop = picture[box.y : box.y + box.height, box.x : box.x + box.width]
+    planes: Tensor = signed(np.ascontiguousarray(crop.transpose(2, 0, 1)))
+    return torch.unsqueeze(planes, 0)
+
+
+def _centre(row: dict[str, Any], side_px: int) -> Box:
+    width, height = min(int(row["width_px"]), side_px), min(int(row["height_px"]), side_px)
+    return Box((int(row["width_px"]) - width) // 2, (int(row["height_px"]) - height) // 2, width, height)
+
+
+def _spread(rows: list[Any], limit: int) -> list[Any]:
+    """At most ``limit`` of the rows, evenly spread, in order."""
+    if len(rows) <= limit:
+        return rows
+    return [rows[index * len(rows) // limit] for index in range(limit)]
