@@ -1,0 +1,264 @@
+"""Every recipe, at a tiny size, against what the trainer, inference and export expect of it."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from stylegan_core.data.batch import Batch
+from stylegan_core.recipes import config_class, list_recipes, recipe_class
+from stylegan_core.recipes.base import BaseRecipe, Conditions, Kind, Losses, Phase
+
+# Where a recipe has such a setting it is made small; a new recipe that names its sizes alike needs nothing here.
+TINY: dict[str, Any] = {
+    "crop_px": 32,
+    "batch_size": 2,
+    "channels": 4,
+    "blocks": 1,
+    "discriminator_channels": 4,
+    "discriminator_layers": 1,
+    "projection_width": 8,
+    "nce_patches": 16,
+}
+
+
+def tiny(name: str, every_term: bool = False) -> BaseRecipe:
+    """The recipe with its default terms, or with every term switched on that is off by default."""
+    config = config_class(name)
+    values = {k: v for k, v in TINY.items() if k in config.model_fields}
+    if every_term:
+        fields = config.model_fields.items()
+        values |= {k: 0.5 for k, f in fields if k.endswith("_weight") and f.default in (0.0, None)}
+        values |= {"r1_gamma": 0.01, "r1_every_steps": 1}
+    torch.manual_seed(0)
+    return recipe_class(name)(config(**values))
+
+
+def batch_for(recipe: BaseRecipe, seed: int = 1) -> Batch:
+    generator = torch.Generator().manual_seed(seed)
+
+    def crops(channels: int = 3) -> Tensor:
+        return torch.rand(2, channels, 32, 32, generator=generator) * 2 - 1
+
+    return Batch(
+        content=crops(),
+        style=crops() if recipe.needs.style else None,
+        mask_unit=crops(1) * 0.5 + 0.5 if recipe.needs.paired else None,
+        unpainted=crops() if recipe.needs.unpainted else None,
+    )
+
+
+def train_step(recipe: BaseRecipe, batch: Batch, step: int, phase: Phase, rate: float = 1e-2) -> tuple[Losses, Losses]:
+    """What the trainer does, with plain gradient descent."""
+
+    def update(groups: tuple[Any, ...], losses: Losses) -> None:
+        parameters = [p for g in groups for n in g.networks for p in recipe.networks[n].parameters()]
+        gradients = torch.autograd.grad(sum(losses.values()), parameters, allow_unused=True)
+        with torch.no_grad():
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                if gradient is not None:
+                    parameter -= rate * gradient
+
+    made, fakes = recipe.generator_losses(batch, step)
+    update(phase.generator, made)
+    judged: Losses = {}
+    if phase.discriminator:
+        judged = recipe.discriminator_losses(batch, {k: v.detach() for k, v in fakes.items()}, step)
+        update(phase.discriminator, judged)
+    return made, judged
+
+
+def networks_with_gradients(recipe: BaseRecipe) -> set[str]:
+    return {
+        name
+        for name, network in recipe.networks.items()
+        if any(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
+    }
+
+
+both = pytest.mark.parametrize("every_term", [False, True], ids=["default", "every_term"])
+each = pytest.mark.parametrize("name", list_recipes())
+
+
+@each
+def test_declares_itself(name: str) -> None:
+    recipe = tiny(name)
+    assert recipe.paper
+    assert set(recipe.inference_networks) <= set(recipe.networks)
+    phases = recipe.phases()
+    assert [p.end_step for p in phases][-1] is None
+    assert all(p.end_step is not None for p in phases[:-1])
+    stepped = {n for p in phases for g in (*p.generator, *p.discriminator) for n in g.networks}
+    assert stepped == set(recipe.networks), "a network that no phase trains, or a phase that names none"
+
+
+@each
+@both
+def test_losses_are_finite_and_reach_the_right_networks_only(name: str, every_term: bool) -> None:
+    recipe = tiny(name, every_term)
+    batch = batch_for(recipe)
+    phase = recipe.phases()[-1]
+    generator = {n for g in phase.generator for n in g.networks}
+    discriminator = {n for g in phase.discriminator for n in g.networks}
+    assert not generator & discriminator
+
+    for network_name, network in recipe.networks.items():  # as the trainer does: the other side is frozen
+        network.requires_grad_(network_name in generator)
+    losses, fakes = recipe.generator_losses(batch, 0)
+    assert all(v.ndim == 0 and v.isfinite() for v in losses.values()), losses
+    sum(losses.values()).backward()
+    assert networks_with_gradients(recipe) == generator
+    if not discriminator:
+        return
+
+    recipe.zero_grad(set_to_none=True)
+    recipe.requires_grad_(True)
+    assert fakes and all(v.shape[1:] == (3, 32, 32) for v in fakes.values())
+    judged = recipe.discriminator_losses(batch, {k: v.detach() for k, v in fakes.items()}, 0)
+    assert all(v.ndim == 0 and v.isfinite() for v in judged.values()), judged
+    sum(judged.values()).backward()
+    assert networks_with_gradients(recipe) == discriminator
+    assert all(p.grad is None for n in generator for p in recipe.networks[n].parameters())
+
+
+@each
+@both
+def test_losses_work_under_bf16_autocast(name: str, every_term: bool) -> None:
+    recipe = tiny(name, every_term)
+    batch = batch_for(recipe)
+    exact, _ = tiny(name, every_term).generator_losses(batch, 0)
+    torch.manual_seed(0)
+    with torch.autocast("cpu", torch.bfloat16):
+        losses, fakes = recipe.generator_losses(batch, 0)
+        if recipe.phases()[-1].discriminator:
+            losses |= recipe.discriminator_losses(batch, {k: v.detach() for k, v in fakes.items()}, 0)
+    assert all(v.dtype == torch.float32 and v.isfinite() for v in losses.values()), losses
+    assert set(exact) <= set(losses)
+    sum(losses.values()).backward()
+
+
+@each
+def test_a_step_lowers_its_own_objective(name: str) -> None:
+    recipe = tiny(name)
+    batch = batch_for(recipe)
+    phase = recipe.phases()[-1]
+    values = []
+    for _ in range(2):
+        torch.manual_seed(7)
+        before = copy.deepcopy(recipe.state_dict())
+        losses, _ = recipe.generator_losses(batch, 0)
+        values.append(sum(v.item() for v in losses.values()))
+        recipe.load_state_dict(before)  # power iterations of this look are undone
+        torch.manual_seed(7)
+        train_step(recipe, batch, 0, Phase("g", None, phase.generator), rate=1e-4)
+    assert values[1] < values[0]
+
+
+@each
+def test_equal_seeds_give_equal_training(name: str) -> None:
+    ends = []
+    for _ in range(2):
+        recipe = tiny(name, every_term=True)
+        for step in range(2):
+            train_step(recipe, batch_for(recipe, step), step, recipe.phases()[-1])
+        ends.append(recipe.state_dict())
+    assert all(torch.equal(ends[0][key], ends[1][key]) for key in ends[0])
+
+
+@each
+@both
+def test_state_saves_and_training_continues_exactly(name: str, every_term: bool) -> None:
+    recipe = tiny(name, every_term)
+    phase = recipe.phases()[-1]
+    train_step(recipe, batch_for(recipe), 0, phase)
+    saved, rng = safetensors.torch.save(recipe.state_dict()), torch.get_rng_state()
+
+    resumed = tiny(name, every_term)
+    resumed.load_state_dict(safetensors.torch.load(saved))
+    content = batch_for(recipe).content
+    assert torch.equal(resumed.translate(content, Conditions()), recipe.translate(content, Conditions()))
+    for each_recipe in (recipe, resumed):
+        torch.set_rng_state(rng)
+        for step in (1, 2):
+            train_step(each_recipe, batch_for(recipe, step), step, phase)
+    expected = recipe.state_dict()
+    for key, value in resumed.state_dict().items():
+        assert torch.equal(value, expected[key]), key
+
+
+@each
+def test_translates_any_size_in_range_whatever_the_precision(name: str) -> None:
+    recipe = tiny(name).eval()
+    if recipe.kind is not Kind.TRANSLATE:
+        pytest.skip("makes pictures from latents")
+    before = copy.deepcopy(recipe.state_dict())
+    for height, width in ((32, 32), (37, 50)):
+        content = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        with torch.no_grad():
+            result = recipe.translate(content, Conditions())
+            with torch.autocast("cpu", torch.bfloat16):
+                autocast = recipe.translate(content, Conditions())
+        assert result.shape == (1, 3, height * recipe.scale, width * recipe.scale)
+        assert result.dtype == autocast.dtype == torch.float32
+        assert result.isfinite().all() and result.abs().max() <= 1.5
+        assert (result - autocast).abs().max() < 0.1
+    assert all(torch.equal(before[k], v) for k, v in recipe.state_dict().items()), "translating changed the state"
+
+
+@each
+def test_the_mask_says_where_the_style_applies(name: str) -> None:
+    recipe = tiny(name).eval()
+    if recipe.kind is not Kind.TRANSLATE or recipe.scale != 1:
+        pytest.skip("has no source picture of the result's size")
+    content = batch_for(recipe).content
+    mask = torch.zeros(2, 1, 32, 32)
+    mask[..., 16:] = 1
+    whole = recipe.translate(content, Conditions())
+    part = recipe.translate(content, Conditions(mask_unit=mask))
+    assert torch.equal(part[..., :16], content[..., :16])
+    assert torch.equal(part[..., 16:], whole[..., 16:])
+
+
+@each
+def test_the_receptive_field_is_true(name: str) -> None:
+    recipe = tiny(name).eval()
+    radius = recipe.receptive_field_px()
+    if radius is None or recipe.scale != 1:
+        pytest.skip("an output pixel depends on the whole picture")
+    side = 2 * radius + 17
+    content = (torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0)) * 2 - 1).requires_grad_()
+    for at in range(side // 2, side // 2 + 4):  # every phase of the strides
+        (gradient,) = torch.autograd.grad(recipe.translate(content, Conditions())[..., at, at].sum(), content)
+        touched = gradient[0].abs().sum(0).nonzero() - at
+        assert touched.abs().max() <= radius
+
+
+@each
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_onnx_export_agrees_with_torch(name: str) -> None:
+    runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+    recipe = tiny(name).eval()
+    if recipe.kind is not Kind.TRANSLATE:
+        pytest.skip("makes pictures from latents")
+
+    class Translator(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.recipe = recipe
+
+        def forward(self, content: Tensor) -> Tensor:
+            return self.recipe.translate(content, Conditions())
+
+    content = torch.rand(1, 3, 32, 40, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    program = torch.onnx.export(Translator(), (content,), dynamo=True, input_names=["content"], verbose=False)
+    session = runtime.InferenceSession(program.model_proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    (exported,) = session.run(None, {"content": content.numpy()})
+    with torch.no_grad():
+        expected = recipe.translate(content, Conditions())
+    torch.testing.assert_close(torch.from_numpy(exported), expected, atol=1e-4, rtol=1e-4)
