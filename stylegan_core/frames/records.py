@@ -1,0 +1,120 @@
+"""Append-only, checksummed records of finished frames: one JSON-lines file per writer in ``OUTPUT/.stylereel/``.
+
+A line is the first 16 digits of the SHA-256 of the JSON text, a space, the JSON text. A torn last line, or a line that
+a bad disk changed, fails its checksum and counts as never written, so the frame is made again. The order that makes
+a record true: fsync the file, rename it, fsync its folder (``atomic.write_atomically`` does all three), then append.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import platform
+import re
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from stylegan_core.frames.atomic import fsync_folder
+
+RECORDS_FOLDER = ".stylereel"
+_CHECKSUM_DIGITS = 16
+_READ_BYTES = 1 << 20
+
+
+class RecordWriter:
+    """Appends records; safe to use from several threads. Close it, or use it in a ``with`` statement."""
+
+    def __init__(self, folder: Path) -> None:
+        """Chooses a name that no other writer has; the file is made with the first record.
+
+        Args:
+            folder: the output folder, in which ``.stylereel/`` is made.
+        """
+        host = re.sub(r"[^A-Za-z0-9]+", "-", platform.node()) or "host"
+        self.path = folder / RECORDS_FOLDER / f"records-{host}-{os.getpid()}-{os.urandom(4).hex()}.jsonl"
+        self._lock = threading.Lock()
+        self._file: int | None = None
+        self._torn = False
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Writes a record so that it survives a power cut.
+
+        Raises:
+            OSError: a full disk, say; the record counts as never written.
+            ValueError: not JSON, a NaN for example.
+        """
+        text = json.dumps(record, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+        line = f"{_checksum(text)} {text}\n".encode()
+        with self._lock:
+            if self._file is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+                fsync_folder(self.path.parent)
+                fsync_folder(self.path.parent.parent)
+            # A full disk takes a part of a line: the next record starts on a line of its own.
+            line = b"\n" + line if self._torn else line
+            written = os.write(self._file, line)
+            self._torn = written < len(line)
+            if self._torn:
+                raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes were written", str(self.path))
+            os.fsync(self._file)
+
+    def close(self) -> None:
+        """Closes the file; a later ``append`` is an error of the operating system."""
+        with self._lock:
+            if self._file is not None:
+                os.close(self._file)
+                self._file = None
+
+    def __enter__(self) -> RecordWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_records(folder: Path) -> list[dict[str, Any]]:
+    """All valid records of all writers in ``folder/.stylereel/``; none if there are none.
+
+    Returns:
+        In order within a writer, and writers in order of their files' times, so that a later record of a frame
+        comes after an earlier one. Torn and damaged lines are left out.
+    """
+    files = sorted((folder / RECORDS_FOLDER).glob("records-*.jsonl"), key=lambda path: (path.stat().st_mtime_ns, path))
+    records = []
+    for path in files:
+        for line in path.read_bytes().split(b"\n"):
+            record = _parse(line)
+            if record is not None:
+                records.append(record)
+    return records
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_READ_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_CHECKSUM_DIGITS]
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        checksum, _, text = line.decode().partition(" ")
+    except UnicodeDecodeError:
+        return None
+    if not text or checksum != _checksum(text):
+        return None
+    record = json.loads(text)
+    return record if isinstance(record, dict) else None

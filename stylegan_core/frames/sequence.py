@@ -1,0 +1,234 @@
+"""Finds pictures and numbered frames: folders, sequence patterns, frame ranges, and which frame belongs to which."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import fileseq
+
+from stylegan_core.frames.declared import SUFFIX_FORMATS
+
+PICTURE_SUFFIXES = tuple(SUFFIX_FORMATS)
+_MAX_FRAMES = 10_000_000
+_NAMED = 8  # names in an error message
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a folder or a sequence.
+
+    Attributes:
+        path: the file.
+        relative: its path below the folder that was listed, which is its name in an output folder.
+        number: the last run of digits in its stem, its frame number; None if there is none.
+    """
+
+    path: Path
+    relative: Path
+    number: int | None
+
+
+def list_pictures(folder: Path, *, recursive: bool = True) -> list[Frame]:
+    """All pictures in a folder, by suffix, in natural order ("frame.2" before "frame.10").
+
+    Hidden files and folders, ``.stylereel/`` among them, are skipped.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        NotADirectoryError: it is a file.
+        ValueError: it holds no picture; names what it holds instead.
+    """
+    _check_folder(folder)
+    found, others = [], Counter[str]()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith(".")) if recursive else []
+        for name in names:
+            path = Path(root, name)
+            if name.startswith("."):
+                continue
+            if path.suffix.lower() in PICTURE_SUFFIXES:
+                found.append(Frame(path, path.relative_to(folder), frame_number(path)))
+            else:
+                others[path.suffix.lower() or "no suffix"] += 1
+    if not found:
+        held = ", ".join(f"{count} x {suffix}" for suffix, count in others.most_common(5)) or "nothing"
+        raise ValueError(f"{folder} holds no picture ({', '.join(PICTURE_SUFFIXES)}); it holds {held}")
+    return sorted(found, key=lambda frame: natural_key(frame.relative.as_posix()))
+
+
+def list_frames(pattern_or_folder: str | Path, frames: str | None = None) -> list[Frame]:
+    """The frames of a sequence pattern, of a folder, or one picture, in order of their numbers.
+
+    Args:
+        pattern_or_folder: "shot.####.png" or "shot.%04d.png" or "shot.@.png" (``#`` alone is 4 digits, a run of n is
+            n digits, ``%d`` and ``@`` any number), "shot.1-100#.png" with its range, a folder, or a picture.
+        frames: a range like "1001-1100x2,1200": only these; each must be there.
+    Raises:
+        FileNotFoundError: the folder, or a frame that ``frames`` asks for, is missing.
+        ValueError: no frame matches, a number is there twice, or ``frames`` is no range.
+    """
+    path = Path(pattern_or_folder)
+    if path.is_dir():
+        found = list_pictures(path, recursive=False)
+        if frames is None:
+            return found
+    elif path.is_file():
+        found = [Frame(path, Path(path.name), frame_number(path))]
+    else:
+        found = _match_pattern(str(pattern_or_folder))
+    return found if frames is None else _select(found, frames, str(pattern_or_folder))
+
+
+def parse_frame_range(text: str) -> list[int]:
+    """Frame numbers of a range: "1001-1100x2,1200" is 1001, 1003, ... 1099, 1200, each once, in the order written.
+
+    Raises:
+        ValueError: not a range; says what one looks like.
+    """
+    example = "write it like 1001-1100, 1001-1100x2 or 1,5,10-20"
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(-?\d+)\s*(?:-\s*(-?\d+)\s*(?:[xX]\s*(\d+))?)?\s*", part)
+        if match is None or match[3] == "0":
+            raise ValueError(f"{text!r} is no frame range: {example}")
+        if match[2] is not None and abs(int(match[2]) - int(match[1])) > _MAX_FRAMES:
+            raise ValueError(f"{text!r} asks for more than {_MAX_FRAMES} frames: {example}")
+    try:
+        return [int(number) for number in fileseq.FrameSet(re.sub(r"\s", "", text).replace("X", "x"))]
+    except fileseq.ParseException as error:
+        raise ValueError(f"{text!r} is no frame range: {example}") from error
+
+
+def match_by_number(left: Sequence[Frame], right: Sequence[Frame]) -> list[tuple[Frame, Frame]]:
+    """Pairs frames of equal number, whatever their format, folder and padding; in the order of ``right``.
+
+    Every frame of ``right`` (painted key frames, say) needs its partner; ``left`` (the plates) may have more.
+
+    Raises:
+        ValueError: a frame has no number, a number is there twice, or frames of ``right`` match nothing, by name.
+    """
+    by_number = _by_number(left)
+    partners = _by_number(right)
+    alone = [frame.path.name for number, frame in partners.items() if number not in by_number]
+    if alone:
+        held = f"{min(by_number)} to {max(by_number)}" if by_number else "none"
+        raise ValueError(f"no frame has the number of {_some(alone)}; numbers there: {held}")
+    return [(by_number[number], frame) for number, frame in partners.items()]
+
+
+def match_by_name(left: Sequence[Frame], right: Sequence[Frame]) -> list[tuple[Frame, Frame]]:
+    """Pairs frames of equal relative path without suffix; every frame on both sides needs its partner.
+
+    Raises:
+        ValueError: a name is there twice, or frames match nothing, by name.
+    """
+    lefts, rights = _by_name(left), _by_name(right)
+    alone = [frame.relative.as_posix() for key, frame in rights.items() if key not in lefts]
+    alone += [frame.relative.as_posix() for key, frame in lefts.items() if key not in rights]
+    if alone:
+        raise ValueError(f"these have no partner of the same name: {_some(alone)}")
+    return [(lefts[key], frame) for key, frame in rights.items()]
+
+
+def frame_number(path: Path) -> int | None:
+    """The last run of digits in the stem: "shot010.v2.0007.png" is 7; None without digits."""
+    runs = re.findall(r"\d+", path.stem)
+    return int(runs[-1]) if runs else None
+
+
+def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
+    """A sort key in which numbers count as numbers: "a2" before "a10"."""
+    parts = re.split(r"(\d+)", text)
+    # The text itself breaks ties such as "01" and "1", so that the order never depends on the file system.
+    return (*((1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts), (0, 0, text))
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.exists():
+        raise FileNotFoundError(f"there is no folder {folder}")
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file, not a folder")
+
+
+def _match_pattern(pattern: str) -> list[Frame]:
+    try:
+        sequence = fileseq.FileSequence(pattern, pad_style=fileseq.PAD_STYLE_HASH1, allow_subframes=False)
+    except fileseq.FileSeqException as error:
+        raise ValueError(f"{pattern!r} is no sequence pattern: write it like shot.####.png") from error
+    padding = sequence.padding()
+    if not padding:
+        raise FileNotFoundError(f"there is no file or folder {pattern}")
+    digits = 0 if padding in ("@", "%d") else sequence.zfill()
+    # A lone "#" is 4 digits, as in Nuke and fileseq's own default.
+    digits = 4 if padding == "#" else digits
+    folder = Path(sequence.dirname() or ".")
+    _check_folder(folder)
+    head, tail = sequence.basename(), sequence.extension()
+    wanted = set(sequence.frameSet()) if sequence.frameSet() else None
+    found: dict[int, Frame] = {}
+    for path in folder.iterdir():
+        name = path.name
+        if not (name.startswith(head) and name.endswith(tail) and len(name) > len(head) + len(tail)):
+            continue
+        text = name[len(head) : len(name) - len(tail)]
+        # Numbers that have outgrown the padding still belong: 9999 is followed by 10000.
+        if not re.fullmatch(r"-?\d+", text) or (digits and len(text) != digits and not _outgrown(text, digits)):
+            continue
+        number = int(text)
+        if wanted is not None and number not in wanted:
+            continue
+        if number in found:
+            raise ValueError(f"frame {number} is there twice: {found[number].path.name} and {name}")
+        found[number] = Frame(path, Path(name), number)
+    if wanted is not None and len(found) < len(wanted):
+        missing = sorted(wanted - set(found))
+        raise FileNotFoundError(f"{pattern}: no file for frame {_some([str(number) for number in missing])}")
+    if not found:
+        raise ValueError(f"no file matches {pattern}")
+    return [found[number] for number in sorted(found)]
+
+
+def _outgrown(text: str, digits: int) -> bool:
+    return len(text) > digits and not text.lstrip("-").startswith("0")
+
+
+def _select(found: Sequence[Frame], frames: str, where: str) -> list[Frame]:
+    numbers = parse_frame_range(frames)
+    by_number = _by_number(found)
+    missing = [str(number) for number in numbers if number not in by_number]
+    if missing:
+        held = f"{min(by_number)} to {max(by_number)}" if by_number else "none"
+        raise FileNotFoundError(f"{where} has no frame {_some(missing)}; frames there: {held}")
+    return [by_number[number] for number in numbers]
+
+
+def _by_number(frames: Iterable[Frame]) -> dict[int, Frame]:
+    numbered: dict[int, Frame] = {}
+    for frame in frames:
+        if frame.number is None:
+            raise ValueError(f"{frame.path.name} has no frame number in its name")
+        if frame.number in numbered:
+            raise ValueError(
+                f"frame {frame.number} is there twice: {numbered[frame.number].relative} and {frame.relative}"
+            )
+        numbered[frame.number] = frame
+    return numbered
+
+
+def _by_name(frames: Iterable[Frame]) -> dict[str, Frame]:
+    named: dict[str, Frame] = {}
+    for frame in frames:
+        key = frame.relative.with_suffix("").as_posix()
+        if key in named:
+            raise ValueError(f"the name {key} is there twice: {named[key].relative} and {frame.relative}")
+        named[key] = frame
+    return named
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
