@@ -1,0 +1,179 @@
+"""The text of params.yaml: every setting with its default, what it means and what it may be."""
+
+from __future__ import annotations
+
+import json
+import types
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from stylegan_core.config import (
+    CommonSettings,
+    EvaluateSettings,
+    PrepareSettings,
+    StylizeSettings,
+)
+from stylegan_core.recipes import config_class, list_recipes, recipe_class
+
+_COLUMN = 34
+
+COMMENTS: dict[str, str] = {
+    "prepare.source": "the built-in sample, the list of shots below, two folders of pictures, or two matched by name",
+    "prepare.sample.frames": "length of the shot",
+    "prepare.sample.width_px": "of its frames",
+    "prepare.sample.height_px": "of its frames",
+    "prepare.working_space": "the colour space that networks see",
+    "prepare.content_space": "of content pictures; auto: by ICC profile, else 8 and 16 bit are sRGB, float is linear",
+    "prepare.style_space": "of style pictures and painted frames",
+    "prepare.sample_type": "how samples are stored; uint16 and half for film",
+    "prepare.min_side_px": "smaller pictures are refused",
+    "prepare.validation_fraction": "of a collection's pictures, or of a key frame's area, held out to validate on",
+    "prepare.test_fraction": "of a collection's pictures, held out for evaluate",
+    "prepare.max_bad_fraction": "the stage fails when more of its pictures are refused; all are listed",
+    "train.common.seed": "of everything random",
+    "train.common.accelerator": "auto takes CUDA, then MPS, then the CPU",
+    "train.common.devices": "GPUs to train on",
+    "train.common.precision": "auto is bf16 where the hardware does it fast, else fp32",
+    "train.common.validate_every_steps": "on held-out areas or pictures",
+    "train.common.sample_every_steps": "a grid of pictures to MLflow",
+    "train.common.log_every_steps": "losses to the loss curve and to MLflow",
+    "train.common.checkpoint_every_s": "an interrupted training loses less than this",
+    "train.common.weights": "which weights stylize uses; both are kept and reported",
+    "train.common.model_per_shot": "false: one model learns all shots",
+    "evaluate.baselines": "compare with Gaussian, median, bilateral and Reinhard filters, tuned on the key frames",
+    "evaluate.temporal": "measure flicker on consecutive frames",
+    "stylize.strength": "how much of the change is applied; 0 gives the source back exactly",
+    "stylize.chunk_frames": "frames of one task",
+    "stylize.precision": "auto is bf16 where the hardware does it fast, else fp32",
+    "stylize.preview_fps": "frames a second of the preview movie",
+    "stylize.max_bad_fraction": "the stage fails when more of its frames fail; all are listed",
+    # Fields of every recipe, where the recipe says nothing of its own.
+    "batch_size": "crops of a step",
+    "generator_lr": "Adam's learning rate",
+    "discriminator_lr": "Adam's learning rate",
+    "beta1": "Adam's",
+    "beta2": "Adam's",
+    "lr_schedule": "how the rates fall between the two steps below",
+    "lr_decay_start_step": "an absolute step, so that a larger budget continues a run",
+    "lr_decay_end_step": "an absolute step",
+    "r1_gamma": "weight of the penalty on the discriminator's gradient (Mescheder et al. 2018); 0 is off",
+    "channels": "of the generator's first layer",
+    "blocks": "residual blocks",
+    "discriminator_channels": "of the discriminator's first layer",
+    "discriminator_layers": "strided layers of the discriminator",
+    "adversarial_weight": "of the adversarial term",
+    "l1_weight": "of the distance to the painting",
+    "nce_temperature": "of the patch contrast",
+    "projection_width": "of the patch contrast's heads",
+    "downsamplings": "halvings before the residual blocks",
+}
+
+_HEAD = """\
+# Every setting of this project, once. `stylereel recipes` lists the recipes; `stylereel train --help` the commands.
+# A changed value reruns the stages that read it, and no others: `dvc repro`, or `stylereel stylize`.
+"""
+
+_SHOTS_NONE = """\
+# Shots, for `prepare.source: shots`; `stylereel init FOLDER` makes a project with an example.
+shots: []
+"""
+
+SHOTS_EXAMPLE = """\
+# Your shots. One model is trained a shot (or one for all: train.common.model_per_shot).
+shots:
+  - name: my_shot                 # names the model and the output: models/my_shot, out/stylized/my_shot
+    plates: plates/my_shot        # the frames to stylize: a folder, or a pattern such as plates/my_shot/sh010.####.png
+    painted: painted/my_shot      # the key frames that you painted, matched to the plates by frame number
+    # masks: masks/my_shot        # white where a key frame is painted, if only a part of it is
+    # truth: truth/my_shot        # further painted frames, to judge the result by; training never sees them
+    # frames: 1001-1100x2         # default: all
+    # pairs:                      # further before/after pictures, matched by name
+    #   - content: pairs/before
+    #     style: pairs/after
+    # train:                      # overrides of the section train, for this shot alone
+    #   keyframe: {budget_steps: 3000}
+    #   common: {init_from: models/my_shot}   # continue from the model that is there, after painting one more key frame
+"""
+
+
+def render_params(values: Mapping[str, Any] | None = None, *, shots: str = _SHOTS_NONE) -> str:
+    """The text of a params.yaml that names every setting.
+
+    Args:
+        values: by dotted path, where they differ from the defaults.
+        shots: the YAML text of the list of shots.
+    """
+    chosen = dict(values or {})
+    lines = [_HEAD]
+    lines += ["prepare:", *_section(PrepareSettings, "prepare", chosen), "", shots]
+    lines += ["train:", *_line(1, "recipe", chosen.get("train.recipe", "keyframe"), _one_of(list_recipes()))]
+    lines += ["  common:", *_section(CommonSettings, "train.common", chosen, depth=2)]
+    for recipe in list_recipes():
+        lines += [f"  # {recipe_class(recipe).paper}", f"  {recipe}:"]
+        lines += _section(config_class(recipe), f"train.{recipe}", chosen, depth=2)
+    lines += ["", "evaluate:", *_section(EvaluateSettings, "evaluate", chosen)]
+    lines += ["", "stylize:", *_section(StylizeSettings, "stylize", chosen)]
+    return "\n".join(lines) + "\n"
+
+
+def _section(model: type[BaseModel], where: str, values: dict[str, Any], depth: int = 1) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        path = f"{where}.{name}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield f"{'  ' * depth}{name}:"
+            yield from _section(field.annotation, path, values, depth + 1)
+            continue
+        default = None if field.default is PydanticUndefined else field.default
+        yield from _line(depth, name, values.get(path, default), _comment(model, name, path, field))
+
+
+def _line(depth: int, name: str, value: Any, comment: str) -> Iterator[str]:
+    text = f"{'  ' * depth}{name}: {_scalar(value)}"
+    yield f"{text:<{_COLUMN}}  # {comment}" if comment else text
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, bool) or value is None or isinstance(value, list | tuple):
+        return json.dumps(value)
+    if isinstance(value, float):
+        text = repr(value)
+        return text if "e" not in text or "." in text else text.replace("e", ".0e")  # YAML 1.1 reads 1e-4 as text
+    return str(value.as_posix() if isinstance(value, Path) else value)
+
+
+def _comment(model: type[BaseModel], name: str, path: str, field: FieldInfo) -> str:
+    parents = [base for base in model.__mro__ if name in getattr(base, "model_fields", {})]
+    inherited = next((d for base in parents if (d := base.model_fields[name].description)), None)
+    said = field.description or COMMENTS.get(path) or inherited or COMMENTS.get(name) or ""
+    allowed = _allowed(field)
+    return f"{said} ({allowed})" if said and allowed else said or allowed
+
+
+def _allowed(field: FieldInfo) -> str:
+    if literal := _literal(field.annotation):
+        return _one_of([str(v) for v in literal])
+    low = high = None
+    for bound in field.metadata:
+        if isinstance(bound, Ge | Gt):
+            low = f"{bound.ge}" if isinstance(bound, Ge) else f"above {bound.gt}"
+        elif isinstance(bound, Le | Lt):
+            high = f"{bound.le}" if isinstance(bound, Le) else f"below {bound.lt}"
+    return f"{low} to {high}" if low and high else ""
+
+
+def _literal(annotation: Any) -> tuple[Any, ...]:
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    if get_origin(annotation) in (Union, types.UnionType):
+        return next(filter(None, map(_literal, get_args(annotation))), ())
+    return ()
+
+
+def _one_of(names: list[str]) -> str:
+    return ", ".join(names[:-1]) + " or " + names[-1] if len(names) > 1 else names[0]
