@@ -1,0 +1,81 @@
+import itertools
+
+import pytest
+import torch
+
+from stylegan_core.networks.resnet import ResnetGenerator
+
+
+def picture(height: int, width: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+@pytest.mark.parametrize(
+    ("downsamplings", "unshuffle", "skips"), list(itertools.product((0, 1, 2), (1, 2), (True, False)))
+)
+def test_the_receptive_field_holds_and_is_tight(downsamplings: int, unshuffle: int, skips: bool) -> None:
+    torch.manual_seed(0)
+    network = ResnetGenerator(4, 1, downsamplings=downsamplings, unshuffle=unshuffle, skips=skips, residual_gain=1.0)
+    radius = network.receptive_field_px()
+    assert radius is not None
+    side = 2 * (radius + network.multiple_px) + network.multiple_px
+    content = picture(side, side).requires_grad_()
+    reached = 0
+    result = network(content)
+    for offset in range(network.multiple_px):
+        at = side // 2 + offset
+        (gradient,) = torch.autograd.grad(result[..., at, at].sum(), content, retain_graph=True)
+        touched = (gradient[0].abs().sum(0).nonzero() - at).abs().max().item()
+        assert touched <= radius
+        reached = max(reached, int(touched))
+    assert reached >= radius - 3 * network.multiple_px // 2
+
+
+def test_tiles_are_exact_without_norm_layers_and_not_with_them() -> None:
+    torch.manual_seed(0)
+    network = ResnetGenerator(4, 2).eval()
+    halo = -(-network.receptive_field_px() // network.multiple_px) * network.multiple_px
+    content = picture(96, 160)
+    with torch.no_grad():
+        whole = network(content)
+        left = network(content[..., : 80 + halo])[..., :80]
+        right = network(content[..., 80 - halo :])[..., halo:]
+    torch.testing.assert_close(torch.cat([left, right], dim=-1), whole, atol=1e-6, rtol=0)
+    assert ResnetGenerator(4, 2, norm="instance").receptive_field_px() is None
+
+
+def test_starts_near_the_identity_with_a_residual_output() -> None:
+    torch.manual_seed(0)
+    content = picture(64, 64)
+    change = ResnetGenerator()(content) - content
+    assert 0 < change.abs().mean() < 0.3
+
+
+def test_constant_pictures_stay_smooth_under_every_resampling() -> None:
+    # A checkerboard would show as a difference between neighbours, away from the border.
+    torch.manual_seed(0)
+    for unshuffle in (1, 2):
+        result = ResnetGenerator(8, 2, unshuffle=unshuffle)(torch.full((1, 3, 64, 64), 0.3))
+        assert (result - result[..., :1, :1]).abs().max() < 1e-5
+
+
+def test_the_output_layer_is_fp32_under_autocast() -> None:
+    torch.manual_seed(0)
+    network = ResnetGenerator(4, 1)
+    torch.nn.init.zeros_(network.to_rgb.weight)
+    content = picture(32, 32)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(network(content), content)  # bf16 would round the picture itself
+
+
+def test_encode_lists_the_stages_it_declares() -> None:
+    network = ResnetGenerator(4, 3, downsamplings=2, norm="instance", output="tanh", skips=False)
+    encoded = network.encode(picture(32, 32))
+    assert [f.shape[1] for f in encoded] == list(network.stage_channels) == [3, 4, 8, 16, 16, 16, 16]
+    assert [f.shape[-1] for f in encoded] == [32, 32, 16, 8, 8, 8, 8]
+    assert network(picture(32, 32)).abs().max() <= 1
+
+
+def test_refuses_even_kernels() -> None:
+    with pytest.raises(ValueError, match="odd"):
+        ResnetGenerator(stem_px=4)

@@ -1,0 +1,90 @@
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from pydantic import ValidationError
+
+from stylegan_core.data.batch import Batch
+from stylegan_core.recipes.cut import Config, Recipe
+
+SIZES = {
+    "channels": 4,
+    "blocks": 2,
+    "discriminator_channels": 4,
+    "discriminator_layers": 1,
+    "projection_width": 8,
+    "nce_patches": 4096,
+}
+
+
+def build(**settings: object) -> Recipe:
+    torch.manual_seed(0)
+    return Recipe(Config(**(SIZES | settings)))
+
+
+def crops(seed: int) -> torch.Tensor:
+    return torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def test_stages_are_the_papers() -> None:
+    # Layers 0, 4, 8, 12, 16 of its network: pixels, two downsamplings, blocks 1 and 5 of 9.
+    assert Config().stages() == (0, 2, 3, 4, 8)
+    assert Config(blocks=1).stages() == (0, 2, 3, 4)
+    with pytest.raises(ValidationError, match="nce_stages"):
+        Config(blocks=1, nce_stages=(0, 5))
+
+
+def test_fast_is_a_preset_that_explicit_weights_override() -> None:
+    assert Config().weights() == (1.0, 1.0)
+    assert Config(fast=True).weights() == (10.0, 0.0)
+    assert Config(fast=True, nce_weight=3.0, identity_nce_weight=0.5).weights() == (3.0, 0.5)
+
+
+def test_nce_is_the_cross_entropy_between_result_and_content() -> None:
+    recipe = build(nce_stages=(2,), nce_weight=2.0, blocks=1, norm="none")
+    batch = Batch(crops(0), crops(1))
+    losses, fakes = recipe.generator_losses(batch, 0)
+
+    def vectors(pictures: torch.Tensor) -> torch.Tensor:
+        rows = recipe.networks["generator"].encode(pictures)[2].flatten(2).transpose(1, 2)
+        return F.normalize(recipe.networks["heads"].heads[0](rows), dim=-1)
+
+    # More patches are asked for than there are: all positions take part, and their order makes no difference.
+    expected = [
+        F.cross_entropy(q @ k.t() / 0.07, torch.arange(len(q)))
+        for q, k in zip(vectors(fakes["translated"]), vectors(batch.content), strict=True)
+    ]
+    torch.testing.assert_close(losses["nce"], 2 * sum(expected) / 2, atol=1e-4, rtol=1e-4)
+    assert set(losses) == {"adversarial", "nce", "identity_nce"}
+
+
+def test_fast_has_no_identity_term_and_translates_content_alone() -> None:
+    recipe = build(fast=True)
+    losses, fakes = recipe.generator_losses(Batch(crops(0), crops(1)), 0)
+    assert set(losses) == {"adversarial", "nce"}
+    assert fakes["translated"].shape == (2, 3, 32, 32)
+    assert losses["nce"].item() < 10 * 2 * math.log(1024)
+
+
+def test_patches_come_from_torchs_generator() -> None:
+    recipe = build(nce_patches=8)
+    batch = Batch(crops(0), crops(1))
+    values = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        values.append(recipe.generator_losses(batch, 0)[0]["nce"].item())
+    assert values[0] == values[1] != values[2]
+
+
+def test_norm_free_with_a_residual_output_has_a_receptive_field() -> None:
+    assert build().receptive_field_px() is None
+    recipe = build(norm="none", output="residual", discriminator_norm="spectral")
+    assert recipe.receptive_field_px() is not None
+    losses, _ = recipe.generator_losses(Batch(crops(0), crops(1)), 0)
+    assert all(v.isfinite() for v in losses.values())
+
+
+def test_needs_style() -> None:
+    with pytest.raises(ValueError, match="has none"):
+        build().generator_losses(Batch(crops(0)), 0)

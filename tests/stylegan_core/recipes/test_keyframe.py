@@ -1,0 +1,102 @@
+import pytest
+import torch
+
+from stylegan_core.data.batch import Batch
+from stylegan_core.losses.adversarial import generator_loss
+from stylegan_core.recipes.keyframe import Config, Recipe
+
+SIZES = {"channels": 4, "blocks": 1, "discriminator_channels": 4, "discriminator_layers": 1}
+
+
+def build(**settings: object) -> Recipe:
+    torch.manual_seed(0)
+    return Recipe(Config(**(SIZES | settings)))
+
+
+def crops(count: int = 2, seed: int = 0) -> torch.Tensor:
+    return torch.rand(count, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def test_without_the_adversarial_weight_it_is_l1_alone() -> None:
+    recipe = build(adversarial_weight=0, unpainted_weight=1.0, warmup_steps=5)
+    (phase,) = recipe.phases()
+    assert phase.discriminator == () and set(recipe.networks) == {"generator"}
+    batch = Batch(crops(), crops(seed=1), unpainted=crops(seed=2))
+    losses, fakes = recipe.generator_losses(batch, 0)
+    assert set(losses) == {"l1"} and fakes == {}
+    expected = 20 * (recipe.networks["generator"](batch.content) - batch.style).abs().mean()
+    torch.testing.assert_close(losses["l1"], expected)
+    other = build(unpainted_weight=1.0).networks["generator"].state_dict()  # starts alike in an ablation
+    assert all(torch.equal(v, other[k]) for k, v in recipe.networks["generator"].state_dict().items())
+
+
+def test_terms_have_their_weights() -> None:
+    recipe = build(adversarial_weight=3.0, unpainted_weight=0.5, discriminator_norm="none", l1_weight=7.0)
+    batch = Batch(crops(), crops(seed=1), unpainted=crops(3, seed=2))
+    losses, fakes = recipe.generator_losses(batch, 0)
+    judge = recipe.networks["discriminator"]
+    logits = judge(torch.cat([batch.content, fakes["painted"]], dim=1))
+    torch.testing.assert_close(losses["adversarial"], 3 * generator_loss("least_squares", logits))
+    logits = recipe.networks["style_discriminator"](fakes["unpainted"])
+    torch.testing.assert_close(losses["adversarial_unpainted"], 1.5 * generator_loss("least_squares", logits))
+    assert fakes["unpainted"].shape == (3, 3, 32, 32)
+
+
+def test_the_judge_sees_the_real_picture_where_nobody_painted() -> None:
+    recipe = build()
+    mask = torch.zeros(2, 1, 32, 32)
+    mask[..., :16] = 1
+    batch = Batch(crops(), crops(seed=1), mask)
+    _, fakes = recipe.generator_losses(batch, 0)
+    assert torch.equal(fakes["painted"][..., 16:], batch.style[..., 16:])
+    assert not torch.equal(fakes["painted"][..., :16], batch.style[..., :16])
+    losses, _ = recipe.generator_losses(Batch(batch.content, batch.style, torch.zeros(2, 1, 32, 32)), 0)
+    assert losses["l1"].item() == 0
+
+
+@pytest.mark.parametrize("judge", ["conditional", "unconditional"])
+def test_unpainted_content_is_judged_where_there_is_any(judge: str) -> None:
+    recipe = build(unpainted_weight=1.0, unpainted_judge=judge, r1_gamma=0.1)
+    with_unpainted = Batch(crops(), crops(seed=1), unpainted=crops(seed=2))
+    without = Batch(crops(), crops(seed=1))
+    for batch, expected in ((with_unpainted, True), (without, False)):
+        losses, fakes = recipe.generator_losses(batch, 0)
+        assert ("adversarial_unpainted" in losses) is expected
+        judged = recipe.discriminator_losses(batch, {k: v.detach() for k, v in fakes.items()}, 0)
+        assert ("style_discriminator" in judged) is (expected and judge == "unconditional")
+        assert all(v.isfinite() for v in judged.values())
+
+
+def test_warm_up_is_a_phase_of_its_own() -> None:
+    recipe = build(warmup_steps=5)
+    warm_up, gan = recipe.phases()
+    assert (warm_up.end_step, warm_up.discriminator, gan.end_step) == (5, (), None)
+    batch = Batch(crops(), crops(seed=1))
+    assert set(recipe.generator_losses(batch, 4)[0]) == {"l1"}
+    assert set(recipe.generator_losses(batch, 5)[0]) == {"l1", "adversarial"}
+
+
+def test_r1_is_lazy_and_scaled_by_its_interval() -> None:
+    recipe = build(r1_gamma=0.5, r1_every_steps=4, discriminator_norm="none")
+    batch = Batch(crops(), crops(seed=1))
+    _, fakes = recipe.generator_losses(batch, 0)
+    fakes = {k: v.detach() for k, v in fakes.items()}
+    losses = [recipe.discriminator_losses(batch, fakes, step) for step in range(5)]
+    assert ["r1" in terms for terms in losses] == [True, False, False, False, True]
+    real = batch.style.clone().requires_grad_()
+    logits = recipe.networks["discriminator"](torch.cat([batch.content, real], dim=1))
+    (gradient,) = torch.autograd.grad(logits.sum(), real)
+    torch.testing.assert_close(losses[0]["r1"], 0.25 * 4 * gradient.square().sum() / 2)
+
+
+def test_needs_paintings() -> None:
+    with pytest.raises(ValueError, match="no style"):
+        build().generator_losses(Batch(crops()), 0)
+
+
+@pytest.mark.parametrize("settings", [{"half_resolution": True}, {"norm": "instance"}, {"padding": "replicate"}])
+def test_network_options_train(settings: dict[str, object]) -> None:
+    recipe = build(**settings)
+    losses, _ = recipe.generator_losses(Batch(crops(), crops(seed=1)), 0)
+    sum(losses.values()).backward()
+    assert all(p.grad is not None for p in recipe.networks["generator"].parameters())
