@@ -1,0 +1,73 @@
+"""A camera's true motion over a flat picture, as its file motion.json tells it.
+
+Pixel centres lie on whole numbers: the centre of the top left pixel is (0, 0).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float64]
+"""(2, 3): takes (x, y, 1) in one picture's pixels to (x, y) in another's."""
+
+
+class MotionError(ValueError):
+    """A motion file cannot be used; the message names the file and says why."""
+
+
+@dataclass(frozen=True)
+class CameraMotion:
+    """Where every frame of a shot looks at.
+
+    Attributes:
+        to_world: for each frame number the matrix from its pixels to those of the picture that the camera films.
+    """
+
+    to_world: dict[int, Matrix]
+
+    def knows(self, frames: Iterable[int]) -> bool:
+        """Whether all ``frames`` have a matrix."""
+        return all(frame in self.to_world for frame in frames)
+
+    def between(self, source: int, target: int) -> Matrix:
+        """The matrix from the pixels of frame ``source`` to those of frame ``target`` that show the same point.
+
+        Raises:
+            KeyError: a frame has no matrix.
+        """
+        return compose(inverse(self.to_world[target]), self.to_world[source])
+
+
+def load_motion(path: Path) -> CameraMotion:
+    """Reads ``{"frames": {"1": [[a, b, tx], [c, d, ty]], ...}}``, frame to photograph.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        MotionError: the file is no such JSON, or a matrix has no inverse.
+    """
+    try:
+        frames = json.loads(path.read_text(encoding="utf-8"))["frames"]
+        matrices = {int(number): np.array(matrix, dtype=np.float64) for number, matrix in frames.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise MotionError(f'{path}: expected {{"frames": {{"1": [[a, b, tx], [c, d, ty]], ...}}}} ({error})') from error
+    for number, matrix in matrices.items():
+        if matrix.shape != (2, 3) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:, :2])) < 1e-12:
+            raise MotionError(f"{path}: the matrix of frame {number} is not 2 x 3 with an inverse")
+    return CameraMotion(matrices)
+
+
+def inverse(matrix: Matrix) -> Matrix:
+    """The matrix that undoes ``matrix``."""
+    linear = np.linalg.inv(matrix[:, :2])
+    return np.column_stack([linear, -linear @ matrix[:, 2]])
+
+
+def compose(second: Matrix, first: Matrix) -> Matrix:
+    """The matrix of ``first`` and then ``second``."""
+    return np.column_stack([second[:, :2] @ first[:, :2], second[:, :2] @ first[:, 2] + second[:, 2]])

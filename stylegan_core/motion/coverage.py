@@ -1,0 +1,48 @@
+"""How much of what is tested was ever shown: pixels of a frame that no key frame sees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from stylegan_core.motion.camera import CameraMotion
+from stylegan_core.motion.warp import Mask, visible
+
+
+def seen(motion: CameraMotion, frame: int, key_frames: Sequence[int], size: tuple[int, int]) -> Mask:
+    """Which pixels of ``frame`` show a point that some key frame shows too.
+
+    Args:
+        motion: of the shot.
+        frame: number of the frame.
+        key_frames: numbers of the key frames; none see nothing.
+        size: height and width of all frames, px.
+    Returns:
+        (H, W).
+    Raises:
+        KeyError: a frame's motion is not known.
+    """
+    mask = np.zeros(size, dtype=np.bool_)
+    for key in key_frames:
+        mask |= visible(motion.between(frame, key), size, size)
+    return mask
+
+
+def unseen_fraction(
+    motion: CameraMotion, frames: Sequence[int], key_frames: Sequence[int], size: tuple[int, int]
+) -> float:
+    """Fraction of the pixels of ``frames`` that are in no key frame, in [0, 1].
+
+    Args:
+        motion: of the shot.
+        frames: numbers of the tested frames, at least one.
+        key_frames: numbers of the key frames.
+        size: height and width of all frames, px.
+    Raises:
+        ValueError: no frames.
+        KeyError: a frame's motion is not known.
+    """
+    if not frames:
+        raise ValueError("no frames to test")
+    return float(np.mean([1.0 - seen(motion, frame, key_frames, size).mean() for frame in frames]))
