@@ -1,0 +1,108 @@
+"""Devices and precision: Lightning Fabric, made for what the settings ask and the machine has."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
+
+log = logging.getLogger(__name__)
+
+_FABRIC_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+
+
+def make_fabric(accelerator: str, devices: int, precision: str) -> Fabric:
+    """A launched Fabric.
+
+    Args:
+        accelerator: "auto", "cpu", "cuda" or "mps".
+        devices: processes, one a device; more than one trains data-parallel.
+        precision: "fp32", "bf16" or "fp16", see ``resolve_precision``.
+    Raises:
+        ValueError: the machine has no such accelerator.
+    """
+    from lightning.fabric import Fabric  # seconds to import: only where training begins
+
+    for name in ("lightning.fabric", "lightning.pytorch"):  # it announces the precision through both
+        logging.getLogger(name).setLevel(logging.WARNING)
+    fabric = Fabric(
+        accelerator=resolve_accelerator(accelerator),
+        devices=devices,
+        strategy="ddp" if devices > 1 else "auto",
+        precision=_FABRIC_PRECISION[precision],
+    )
+    fabric.launch()
+    return fabric
+
+
+def resolve_accelerator(accelerator: str) -> str:
+    """The best accelerator there is for "auto".
+
+    Raises:
+        ValueError: the machine has no such accelerator.
+    """
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if accelerator == "auto":
+        return next(name for name in ("cuda", "mps", "cpu") if available[name])
+    if not available[accelerator]:
+        there = ", ".join(name for name, present in available.items() if present)
+        raise ValueError(f"train.common.accelerator is {accelerator}, but this machine has only: {there}")
+    return accelerator
+
+
+def resolve_precision(precision: str, accelerator: str) -> str:
+    """The fastest precision that the hardware has for "auto".
+
+    Args:
+        precision: "auto", "fp32", "bf16" or "fp16".
+        accelerator: "cpu", "cuda" or "mps".
+    """
+    if precision != "auto":
+        return precision
+    if accelerator == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    if accelerator == "cpu":
+        return "bf16" if cpu_has_bf16() else "fp32"
+    return "fp32"
+
+
+def cpu_has_bf16() -> bool:
+    """Whether the processor multiplies bf16 in hardware (AVX512-BF16 or AMX); elsewhere it is emulated and slow."""
+    checks = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return any(check() for check in checks if check is not None)
+
+
+@contextmanager
+def repeatable(threads: int | None = None) -> Iterator[int]:
+    """Within the context torch's results on the CPU depend on its inputs alone.
+
+    Args:
+        threads: torch's threads, since sums are split among them; None keeps what is set.
+    Yields:
+        The number of threads.
+    """
+    before = torch.get_num_threads()
+    deterministic, warn_only = torch.are_deterministic_algorithms_enabled(), _warns_only()
+    fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    # On CUDA some layers (reflection padding) have no deterministic gradient: exactness is promised on one CPU.
+    torch.use_deterministic_algorithms(not torch.cuda.is_available())
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs, finds bugs only
+    if threads is not None and threads != before:
+        torch.set_num_threads(threads)
+    try:
+        yield torch.get_num_threads()
+    finally:
+        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
+        if torch.get_num_threads() != before:
+            torch.set_num_threads(before)
+
+
+def _warns_only() -> bool:
+    return bool(torch.is_deterministic_algorithms_warn_only_enabled())

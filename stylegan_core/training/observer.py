@@ -1,0 +1,78 @@
+"""Who watches a training: progress bars, trackers. Watching never changes or ends a training."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from stylegan_core.training.result import TrainResult
+
+log = logging.getLogger(__name__)
+
+
+class Observer(Protocol):
+    """Told of what happens, in the thread that trains: it must return soon."""
+
+    def start(self, total_steps: int, resumed_from: int) -> None:
+        """Training begins; ``resumed_from`` steps are already done."""
+        ...
+
+    def metrics(self, step: int, values: dict[str, float]) -> None:
+        """Means since the last call, after ``step`` steps.
+
+        Names are loss/generator/<term>, loss/discriminator/<term>, learning_rate/<role>, validation/<name>,
+        rate/steps_per_s, rate/images_per_s and time_left_s.
+        """
+        ...
+
+    def pictures(self, step: int, grid: npt.NDArray[np.uint8]) -> None:
+        """A sample grid (H, W, 3), made with the averaged weights."""
+        ...
+
+    def checkpoint(self, step: int) -> None:
+        """A checkpoint is on the disk."""
+        ...
+
+    def finish(self, result: TrainResult) -> None:
+        """Training is done; not called when it is interrupted."""
+        ...
+
+
+class Observers:
+    """Several observers as one. One that raises is named once in the log and left out from then on."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = list(observers)
+
+    def start(self, total_steps: int, resumed_from: int) -> None:
+        """See ``Observer.start``."""
+        self._tell(lambda o: o.start(total_steps, resumed_from))
+
+    def metrics(self, step: int, values: dict[str, float]) -> None:
+        """See ``Observer.metrics``."""
+        self._tell(lambda o: o.metrics(step, dict(values)))
+
+    def pictures(self, step: int, grid: npt.NDArray[np.uint8]) -> None:
+        """See ``Observer.pictures``."""
+        self._tell(lambda o: o.pictures(step, grid))
+
+    def checkpoint(self, step: int) -> None:
+        """See ``Observer.checkpoint``."""
+        self._tell(lambda o: o.checkpoint(step))
+
+    def finish(self, result: TrainResult) -> None:
+        """See ``Observer.finish``."""
+        self._tell(lambda o: o.finish(result))
+
+    def _tell(self, call: Callable[[Any], None]) -> None:
+        for observer in list(self._observers):
+            try:
+                call(observer)
+            except Exception:
+                log.warning("%s failed and is left out from now on", type(observer).__name__, exc_info=True)
+                self._observers.remove(observer)

@@ -1,0 +1,123 @@
+"""Everything that a training is at a step, as tensors and JSON: what a checkpoint holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stylegan_core.recipes.base import BaseRecipe
+from stylegan_core.training.curves import NotFiniteError, Row, Window, not_finite_message
+from stylegan_core.training.ema import MovingAverage
+from stylegan_core.training.optimizers import PhaseOptimizers
+from stylegan_core.training.randomness import generator_states, restore_generators
+
+
+@dataclass
+class Best:
+    """The averaged weights with the lowest validation score so far.
+
+    Attributes:
+        step: steps done then.
+        score: lower is better.
+        metrics: all that validation measured.
+        weights: "<network>.<parameter>", on the CPU.
+    """
+
+    step: int
+    score: float
+    metrics: dict[str, float]
+    weights: dict[str, Tensor]
+
+
+@dataclass
+class Progress:
+    """Counters and curves.
+
+    Attributes:
+        step: generator steps done.
+        position: batches drawn, which is all of the sampler's state.
+        phase: index of the phase whose optimizers are in use; -1 is none yet.
+        elapsed_s: time spent, over all starts.
+        history: rows of the curves.
+        window: losses since the last row.
+        validation: what the last validation on schedule measured.
+    """
+
+    step: int = 0
+    position: int = 0
+    phase: int = -1
+    elapsed_s: float = 0.0
+    history: list[Row] = field(default_factory=list)
+    window: Window = field(default_factory=Window)
+    validation: dict[str, float] = field(default_factory=dict)
+
+
+class TrainingState:
+    """The parts of a training that change, bundled for saving."""
+
+    def __init__(self, recipe: BaseRecipe, average: MovingAverage, optimizers: PhaseOptimizers) -> None:
+        self.recipe = recipe
+        self.average = average
+        self.optimizers = optimizers
+        self.progress = Progress()
+        self.best: Best | None = None
+
+    def consider(self, metrics: dict[str, float]) -> None:
+        """Keeps the averaged weights if ``metrics["score"]`` is the lowest so far."""
+        score = metrics["score"]
+        if math.isfinite(score) and (self.best is None or score < self.best.score):
+            weights = {key: tensor.detach().to("cpu", copy=True) for key, tensor in self.average.state.items()}
+            self.best = Best(self.progress.step, score, dict(metrics), weights)
+
+    def check_finite(self) -> None:
+        """Looks at every weight.
+
+        Raises:
+            NotFiniteError: one is NaN or infinite.
+        """
+        for key, tensor in self.recipe.state_dict().items():
+            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+                raise NotFiniteError(not_finite_message(f"the weight {key}", math.nan, self.progress.step))
+
+    def dump(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors (not copies) and JSON metadata.
+
+        All of the recipe's state is kept, also buffers outside its networks: a recipe with a pool of earlier fakes
+        keeps it in buffers, and resuming needs no more.
+        """
+        tensors = {f"recipe/{key}": tensor for key, tensor in self.recipe.state_dict().items()}
+        tensors |= {f"ema/{key}": tensor for key, tensor in self.average.state.items()}
+        tensors |= {f"optimizer/{key}": tensor for key, tensor in self.optimizers.tensors().items()}
+        metadata: dict[str, Any] = {"progress": asdict(self.progress), "best": None}
+        if self.best is not None:
+            tensors |= {f"best/{key}": tensor for key, tensor in self.best.weights.items()}
+            metadata["best"] = {"step": self.best.step, "score": self.best.score, "metrics": self.best.metrics}
+        random_tensors, metadata["random"] = generator_states()
+        tensors |= {f"random/{key}": tensor for key, tensor in random_tensors.items()}
+        return tensors, metadata
+
+    def restore(self, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+        """Undoes ``dump``.
+
+        Raises:
+            RuntimeError: the recipe has other tensors than the checkpoint.
+        """
+        self.recipe.load_state_dict(_below("recipe", tensors))
+        self.average.load(_below("ema", tensors))
+        progress = dict(metadata["progress"])
+        self.progress = Progress(**{**progress, "window": Window(**progress["window"])})
+        if self.progress.phase >= 0:
+            self.optimizers.enter(self.recipe.phases()[self.progress.phase])
+            self.optimizers.load(_below("optimizer", tensors))
+        if metadata["best"] is not None:
+            self.best = Best(**metadata["best"], weights=_below("best", tensors))
+        restore_generators(_below("random", tensors), metadata["random"])
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key[len(prefix) + 1 :]: tensor for key, tensor in tensors.items() if key.startswith(f"{prefix}/")}

@@ -1,0 +1,114 @@
+"""One training step: the generator's update, then the discriminator's, on the same batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from stylegan_core.data.batch import Batch
+from stylegan_core.recipes.base import BaseRecipe, Losses, RecipeConfig
+from stylegan_core.training.ema import MovingAverage
+from stylegan_core.training.optimizers import PhaseOptimizers, Role
+from stylegan_core.training.schedule import learning_rate_factor, phase_at
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
+
+
+class Stepper:
+    """Updates a recipe's networks; backward, step, detach and the moving average are called here and nowhere else.
+
+    Args:
+        fabric: precision and devices.
+        recipe: its networks are on the device.
+        optimizers: none before the first step, or those of ``phase``.
+        average: updated after each generator step.
+        config: schedules and clipping.
+        phase: index of the phase that ``optimizers`` serve; -1 is none yet.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        recipe: BaseRecipe,
+        optimizers: PhaseOptimizers,
+        average: MovingAverage,
+        config: RecipeConfig,
+        phase: int = -1,
+    ) -> None:
+        self._fabric, self._recipe, self._optimizers = fabric, recipe, optimizers
+        self._average, self._config = average, config
+        self._phases = recipe.phases()
+        self.phase = phase
+
+    def step(self, step: int, next_batch: Callable[[], Batch]) -> dict[str, Tensor]:
+        """Takes step ``step`` (counted from 0).
+
+        Args:
+            step: absolute, so that schedules and lazy regularization do not depend on where a run was resumed.
+            next_batch: gives a batch on the device; called once for each discriminator step.
+        Returns:
+            The losses, "loss/generator/<term>" and "loss/discriminator/<term>", detached fp32 scalars.
+        """
+        index = phase_at(self._phases, step)
+        phase = self._phases[index]
+        if index != self.phase:
+            self._optimizers.enter(phase)
+            self.phase = index
+        c = self._config
+        self._optimizers.set_learning_rates(
+            learning_rate_factor(c.lr_schedule, step, c.lr_decay_start_step, c.lr_decay_end_step)
+        )
+        for _ in range(phase.discriminator_steps - 1 if phase.discriminator else 0):
+            batch = next_batch()
+            self._optimizers.expose("discriminator")
+            with self._fabric.autocast():
+                # Fakes come with the generator's losses, whose gradients are not wanted here.
+                _, fakes = self._recipe.generator_losses(batch, step)
+            self._judge(batch, fakes, step)
+        batch = next_batch()
+        self._optimizers.expose("generator")
+        with self._fabric.autocast():
+            losses, fakes = self._recipe.generator_losses(batch, step)
+        self._descend("generator", losses)
+        self._average.update(step)
+        named = {f"loss/generator/{term}": loss for term, loss in losses.items()}
+        if phase.discriminator:
+            losses = self._judge(batch, fakes, step)
+            named |= {f"loss/discriminator/{term}": loss for term, loss in losses.items()}
+        return {name: loss.detach().float() for name, loss in named.items()}
+
+    def _judge(self, batch: Batch, fakes: dict[str, Tensor], step: int) -> Losses:
+        self._optimizers.expose("discriminator")
+        detached = {name: fake.detach() for name, fake in fakes.items()}
+        with self._fabric.autocast():
+            losses = self._recipe.discriminator_losses(batch, detached, step)
+        self._descend("discriminator", losses)
+        return losses
+
+    def _descend(self, role: Role, losses: Losses) -> None:
+        if not losses:
+            raise ValueError(f"the recipe gave no {role} losses in phase {self._phases[self.phase].name!r}")
+        members = self._optimizers.of(role)
+        for member in members:
+            member.adam.zero_grad(set_to_none=True)
+        self._fabric.backward(torch.stack([loss.float() for loss in losses.values()]).sum())
+        for member in members:
+            self._average_over_processes([p.grad for p in member.parameters.values() if p.grad is not None])
+            if self._config.gradient_clip > 0:
+                self._fabric.clip_gradients(
+                    self._recipe, member.adam, max_norm=self._config.gradient_clip, error_if_nonfinite=False
+                )
+            member.adam.step()
+
+    def _average_over_processes(self, gradients: list[Tensor]) -> None:
+        """Means over the processes, without a DDP wrapper: that wants one forward and one backward pass a step."""
+        if self._fabric.world_size == 1 or not gradients:
+            return
+        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        reduced: Tensor = self._fabric.all_reduce(flat, reduce_op="mean")
+        for gradient, part in zip(gradients, torch.split(reduced, [g.numel() for g in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
