@@ -14,6 +14,7 @@ from pathlib import Path
 STAGES = ("prepare", "train", "evaluate", "stylize")
 """The stages of dvc.yaml in the DAG's order; the same names as the flows and the sections of params.yaml."""
 
+_NOBODY = {"NAME": "stylereel", "EMAIL": "stylereel@localhost"}
 _LOCK_WORDS = ("Unable to acquire lock", "is busy, it is being blocked by")
 
 
@@ -58,7 +59,8 @@ def git_state(root: Path) -> GitState:
     head = _git(root, "rev-parse", "HEAD", check=False)
     status = _git(root, "status", "--porcelain", check=False)
     changed = tuple(line[3:] for line in status.splitlines()) if status else ()
-    return GitState(commit=head.strip() or None, changed=changed)
+    # dvc.lock is what a run writes; its digest is recorded beside the commit.
+    return GitState(commit=head.strip() or None, changed=tuple(p for p in changed if p.strip('"') != "dvc.lock"))
 
 
 def lock_digest(root: Path) -> str | None:
@@ -154,13 +156,37 @@ def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**kept, **(extra or {})}
 
 
+def start_repository(root: Path) -> None:
+    """``git init`` where ``root`` is in no repository of its own.
+
+    Raises:
+        VersioningError: git refused.
+    """
+    if not (root / ".git").exists():
+        _git(root, "init", "--quiet", "--initial-branch", "main")
+
+
+def commit_all(root: Path, message: str, paths: Sequence[str]) -> str:
+    """Commits ``paths`` as they are now to the branch that is checked out.
+
+    Returns:
+        The new commit.
+
+    Raises:
+        VersioningError: git refused.
+    """
+    _git(root, "add", "--", *paths)
+    _git(root, "commit", "--quiet", "-m", message, "--", *paths, environment=_identity(root))
+    return _git(root, "rev-parse", "HEAD").strip()
+
+
 def commit_to_branch(root: Path, branch: str, paths: Sequence[str], message: str) -> str:
     """Commits ``paths`` as they are now on top of ``branch``, without touching the checkout or its index.
 
     Args:
         root: the repository.
         branch: made from HEAD if it does not exist.
-        paths: relative to ``root``, tracked or not; missing ones are left out.
+        paths: relative to ``root``, ignored by git or not; missing ones are left out.
         message: of the commit.
 
     Returns:
@@ -170,28 +196,33 @@ def commit_to_branch(root: Path, branch: str, paths: Sequence[str], message: str
         VersioningError: git refused.
     """
     ref = f"refs/heads/{branch}"
-    known = _git(root, "rev-parse", "--verify", "--quiet", ref, check=False).strip()
-    parent = known or _git(root, "rev-parse", "HEAD").strip()
-    index = root / ".git" / f"stylereel-index-{os.getpid()}"
-    environment = {
-        "GIT_INDEX_FILE": str(index.resolve()),
-        "GIT_AUTHOR_NAME": os.environ.get("GIT_AUTHOR_NAME", "stylereel"),
-        "GIT_AUTHOR_EMAIL": os.environ.get("GIT_AUTHOR_EMAIL", "stylereel@localhost"),
-        "GIT_COMMITTER_NAME": os.environ.get("GIT_COMMITTER_NAME", "stylereel"),
-        "GIT_COMMITTER_EMAIL": os.environ.get("GIT_COMMITTER_EMAIL", "stylereel@localhost"),
-    }
+    head = _git(root, "rev-parse", "HEAD").strip()
+    tip = _git(root, "rev-parse", "--verify", "--quiet", ref, check=False).strip()
+    # The tree is HEAD's, which is what ran, plus the results; the branch keeps both histories.
+    contained = bool(tip) and _git(root, "merge-base", head, tip, check=False).strip() == head
+    parents = [tip] if contained else [p for p in (tip, head) if p]
+    index = Path(_git(root, "rev-parse", "--absolute-git-dir").strip()) / f"stylereel-index-{os.getpid()}"
+    environment = {"GIT_INDEX_FILE": str(index), **_identity(root)}
     try:
-        # The tree is HEAD's, which is what ran, plus the results; the history is the branch's.
         _git(root, "read-tree", "HEAD", environment=environment)
         present = [p for p in paths if (root / p).exists()]
         if present:
             _git(root, "add", "--force", "--", *present, environment=environment)
         tree = _git(root, "write-tree", environment=environment).strip()
-        commit = _git(root, "commit-tree", tree, "-p", parent, "-m", message, environment=environment).strip()
-        _git(root, "update-ref", ref, commit, environment=environment)
+        onto = [word for parent in parents for word in ("-p", parent)]
+        commit = _git(root, "commit-tree", tree, *onto, "-m", message, environment=environment).strip()
+        _git(root, "update-ref", ref, commit, *([tip] if tip else []))
         return commit
     finally:
         index.unlink(missing_ok=True)
+
+
+def _identity(root: Path) -> dict[str, str]:
+    """Who commits: git's own settings, or a name of ours on a machine that has none."""
+    named = _git(root, "config", "user.email", check=False).strip()
+    if named or os.environ.get("GIT_AUTHOR_EMAIL"):
+        return {}
+    return {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in _NOBODY.items()}
 
 
 def _git(root: Path, *arguments: str, check: bool = True, environment: Mapping[str, str] | None = None) -> str:

@@ -1,0 +1,231 @@
+"""A project of the user's own: git, DVC, settings and folders, apart from the tool's clone; and its upkeep."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from stylegan_core.config import Params, load_params
+from stylegan_core.frames.atomic import write_bytes_atomically
+from tasks.code import code_digest
+from tasks.errors import UsageError
+from tasks.params_file import SHOTS_EXAMPLE, render_params
+from tasks.versioning import STAGES, VersioningError, commit_all, start_repository
+
+CODE_FOLDER = ".stylereel-code"
+"""Folder of an ``init`` project with the digest of the code of each stage: there the tool is an installed package."""
+
+_FIRST, _LAST = "      # inputs: kept by `stylereel sync`", "      # end of inputs"
+
+_DVC_CONFIG = """\
+[core]
+    analytics = false
+    check_update = false
+    remote = storage
+[cache]
+    type = "reflink,copy"
+['remote "storage"']
+    url = ../../{name}-storage
+"""
+
+_DVC_YAML = """\
+# The only DAG. Each stage runs the flow of its name and reads the section of its name in params.yaml.
+# {code}/ holds a digest of the tool's code a stage: `stylereel` commands keep it, and the inputs below, up to date.
+stages:
+  prepare:
+    cmd: python -m flows.prepare
+    deps:
+      - {code}/prepare.txt
+{first}
+{last}
+    params: [prepare, shots]
+    outs: [data/prepared]
+  train:
+    cmd: python -m flows.train
+    deps: [{code}/train.txt, data/prepared]
+    params: [shots, train.recipe, train.common, "train.${{train.recipe}}"]
+    outs: [models]
+    plots:
+      - reports/train: {{x: step, title: Losses and validation}}
+  evaluate:
+    cmd: python -m flows.evaluate
+    deps: [{code}/evaluate.txt, data/prepared, models]
+    params: [evaluate]
+    metrics: [reports/metrics.json]
+    plots: [reports/evaluate]
+  stylize:
+    cmd: python -m flows.stylize
+    deps: [{code}/stylize.txt, data/prepared, models, reports/evaluate, reports/metrics.json, reports/train]
+    params: [stylize]
+    outs: [out/stylized, reports/review.html]
+"""
+
+_GITIGNORE = """\
+/plates/
+/painted/
+/data/
+/models/
+/out/
+/reports/
+/mlflow.db*
+/mlruns/
+/mlartifacts/
+/.stylereel/
+"""
+
+_README = """\
+# {name}
+
+A stylereel project. Put the frames of a shot in `plates/my_shot`, paint one or a few of them into `painted/my_shot`
+(any format, the same frame numbers), name your shots in `params.yaml`, and run
+
+    stylereel stylize
+
+The result is in `out/stylized`, the review page in `reports/review.html`. `stylereel --help` lists the rest.
+Commit params.yaml, dvc.yaml and dvc.lock: they name every version of data and models. `dvc push` copies those to
+`../{name}-storage`; `dvc remote modify storage url ...` names another place.
+"""
+
+_PREFECT_YAML = """\
+# `prefect --no-prompt deploy --all`, then `prefect worker start --pool stylereel --limit 1`, in this folder's clone.
+name: {name}
+pull:
+  - prefect.deployments.steps.set_working_directory:
+      directory: "{{{{ $STYLEREEL_CLONE }}}}"
+deployments:
+  - name: nightly-training
+    entrypoint: flows.pipeline.pipeline
+    parameters: {{scheduled: true, push: true}}
+    schedules: [{{cron: "0 2 * * *", timezone: UTC, active: true}}]
+    concurrency_limit: {{limit: 1, collision_strategy: ENQUEUE}}
+    work_pool: {{name: stylereel}}
+"""
+
+
+def init_project(folder: Path) -> Path:
+    """Makes a project in ``folder``: git + DVC + params.yaml + folders, and a first commit.
+
+    Args:
+        folder: new, or with pictures in it already; a project or its parts must not be there yet.
+
+    Returns:
+        The folder, absolute.
+
+    Raises:
+        UsageError: a project is there already, or the folder lies in another one.
+    """
+    folder = folder.expanduser().absolute()
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file: name a folder for the project")
+    for taken in ("params.yaml", "dvc.yaml", ".dvc", "dvc.lock"):
+        if (folder / taken).exists():
+            raise UsageError(f"{folder} has a {taken} already: choose another folder, or work in this project")
+    if outer := next((p for p in folder.parents if (p / ".dvc").is_dir()), None):
+        raise UsageError(f"{folder} lies inside the project {outer}: choose a folder outside of it")
+    for name in ("plates/my_shot", "painted/my_shot"):
+        if not (folder / name).parent.exists():
+            (folder / name).mkdir(parents=True)
+    files = {
+        "params.yaml": render_params({"prepare.source": "shots"}, shots=SHOTS_EXAMPLE),
+        "dvc.yaml": _DVC_YAML.format(code=CODE_FOLDER, first=_FIRST, last=_LAST),
+        "prefect.yaml": _PREFECT_YAML.format(name=folder.name),
+        "README.md": _README.format(name=folder.name),
+        ".gitignore": _GITIGNORE,
+        ".dvcignore": ".stylereel\n",
+        ".dvc/config": _DVC_CONFIG.format(name=folder.name),
+        ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n",
+    }
+    for name, text in files.items():
+        if not (folder / name).exists():
+            write_bytes_atomically(folder / name, text.encode())
+    configure(folder)
+    sync(folder)
+    start_repository(folder)
+    try:
+        commit_all(folder, "Start a stylereel project", sorted([*files, CODE_FOLDER]))
+    except VersioningError as error:
+        raise UsageError(f"the project is made, but git could not commit it: {error}") from error
+    return folder
+
+
+def configure(root: Path) -> None:
+    """Settings of this checkout alone: DVC's index of the file system lies in it, not in a folder shared by all users.
+
+    The path must be absolute (DVC resolves it against the working folder), so it cannot be committed.
+    """
+    local = root / ".dvc" / "config.local"
+    if (root / ".dvc").is_dir() and not local.exists():
+        place = (root / ".dvc" / "tmp" / "site").absolute()
+        write_bytes_atomically(local, f"[core]\n    site_cache_dir = {place}\n".encode())
+
+
+def sync(root: Path) -> list[str]:
+    """Brings code digests and inputs in dvc.yaml of an ``init`` project up to date; in the tool's clone does nothing.
+
+    Returns:
+        The files that changed, relative to ``root``.
+    """
+    if not is_project_apart(root) and not (root / "dvc.yaml").is_file():
+        return []
+    changed = []
+    text = (root / "dvc.yaml").read_text(encoding="utf-8")
+    if _FIRST not in text or _LAST not in text:
+        return []  # the tool's own clone, or a user who took the inputs into their own hands
+    for stage in STAGES:
+        digest = f"{code_digest(stage)}\n".encode()
+        path = root / CODE_FOLDER / f"{stage}.txt"
+        if not path.is_file() or path.read_bytes() != digest:
+            write_bytes_atomically(path, digest)
+            changed.append(f"{CODE_FOLDER}/{stage}.txt")
+    before, rest = text.split(_FIRST, 1)
+    after = rest.split(_LAST, 1)[1]
+    listed = "".join(f'      - "{path}"\n' for path in input_paths(load_params(root / "params.yaml"), root))
+    new = f"{before}{_FIRST}\n{listed}{_LAST}{after}"
+    if new != text:
+        write_bytes_atomically(root / "dvc.yaml", new.encode())
+        changed.append("dvc.yaml")
+    return changed
+
+
+def is_project_apart(root: Path) -> bool:
+    """Whether ``root`` is an ``init`` project, with the tool installed elsewhere."""
+    return (root / CODE_FOLDER).is_dir()
+
+
+def stale_code(root: Path) -> list[str]:
+    """Stages whose code changed since `stylereel` wrote their digests; always none in the tool's clone."""
+    if not is_project_apart(root):
+        return []
+    written = {stage: root / CODE_FOLDER / f"{stage}.txt" for stage in STAGES}
+    return [s for s, path in written.items() if not path.is_file() or path.read_text().strip() != code_digest(s)]
+
+
+def input_paths(params: Params, root: Path) -> list[str]:
+    """Folders and files that prepare reads, relative to ``root`` where they are inside, without those inside others."""
+    here = root.absolute()
+    found: set[Path] = set()
+    for path in _named_inputs(params):
+        place = Path(os.path.normpath(here / path.expanduser()))
+        # A pattern such as shot.####.png or shot.%04d.png stands for its folder.
+        while not place.exists() and any(mark in place.name for mark in "#%@*$") and place != place.parent:
+            place = place.parent
+        found.add(place)
+    outermost = [p for p in found if not any(other in p.parents for other in found)]
+    return sorted(p.relative_to(here).as_posix() if p.is_relative_to(here) else p.as_posix() for p in outermost)
+
+
+def _named_inputs(params: Params) -> Iterator[Path]:
+    if params.prepare.source in ("folders", "pairs"):
+        yield from (p for p in (params.prepare.content, params.prepare.style) if p is not None)
+    if params.prepare.source == "shots":
+        for shot in params.shots:
+            yield from (p for p in (shot.plates, shot.painted, shot.masks, shot.truth, shot.motion) if p is not None)
+            yield from (side for pair in shot.pairs for side in (pair.content, pair.style))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["configure"]:
+        sys.exit("usage: python -m tasks.project configure")
+    configure(Path.cwd())
