@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from stylegan_core.networks.spectral import spectral_norm
@@ -47,4 +48,4 @@ class PatchDiscriminator(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Logits (N, 1, h, w), positive for real."""
-        return self.body(pictures)  # type: ignore[no-any-return]
+        return self.body(pictures.contiguous(memory_format=torch.channels_last))  # type: ignore[no-any-return]

@@ -71,7 +71,9 @@ class ResnetGenerator(nn.Module):
         output: "residual" adds an unbounded change to the content; "tanh" paints anew.
         skips: adds encoder features to the decoder's.
         unshuffle: 2 runs the whole network at half resolution, four pixels a position (a quarter of the work).
-        stem_px: side of the first and last kernels.
+        stem_px: side of the first kernel, odd.
+        last_px: side of the last kernel, odd.
+        tail: one more 3 px layer before the last, which mixes the skip connection's features with the decoder's.
         residual_gain: scale of what a residual block adds at the start (norm "none" only).
         output_gain: scale of the last layer at the start.
     """
@@ -88,18 +90,20 @@ class ResnetGenerator(nn.Module):
         skips: bool = True,
         unshuffle: int = 1,
         stem_px: int = 7,
+        last_px: int = 7,
+        tail: bool = False,
         residual_gain: float = 0.1,
         output_gain: float = 0.1,
     ) -> None:
         super().__init__()
-        if stem_px % 2 == 0:
-            raise ValueError(f"stem_px must be odd, to be centred: got {stem_px}")
+        if stem_px % 2 == 0 or last_px % 2 == 0:
+            raise ValueError(f"stem_px and last_px must be odd, to be centred: got {stem_px} and {last_px}")
         self.multiple_px = unshuffle * 2**downsamplings
         """Tiles must start at multiples of this; sizes that are none are padded inside."""
         self._unshuffle = unshuffle
         self._output = output
         self._norm_free = norm == "none"
-        self._stem_px = stem_px
+        self._outer_px = stem_px // 2 + last_px // 2 + (1 if tail else 0)
         widths = [channels * 2**level for level in range(downsamplings + 1)]
         self.stage_channels = (3 * unshuffle**2, *widths, *[widths[-1]] * blocks)
         """Channels of what ``encode`` returns."""
@@ -114,7 +118,8 @@ class ResnetGenerator(nn.Module):
         # Nearest neighbour, then a convolution: transposed convolutions leave a checkerboard.
         self.up = nn.ModuleList(layer(b, a, 3) for a, b in reversed(list(itertools.pairwise(widths))))
         self.skips = skips
-        self.to_rgb = _conv(channels, 3 * unshuffle**2, stem_px, padding)
+        self.tail = layer(channels, channels, 3) if tail else nn.Identity()
+        self.to_rgb = _conv(channels, 3 * unshuffle**2, last_px, padding)
         with torch.no_grad():
             self.to_rgb.weight.mul_(output_gain)
             # All pixels of a shuffled group start alike, or the group's grid shows in the picture.
@@ -136,9 +141,10 @@ class ResnetGenerator(nn.Module):
         """(N, 3, H, W) in [-1, 1] to fp32 (N, 3, H, W); "residual" may overshoot [-1, 1]."""
         height, width = content.shape[-2:]
         pad_bottom, pad_right = -height % self.multiple_px, -width % self.multiple_px
-        padded = content
+        # A quarter faster on a CPU at few channels, and what tensor cores want.
+        padded = content.contiguous(memory_format=torch.channels_last)
         if pad_bottom or pad_right:
-            padded = F.pad(content, (0, pad_right, 0, pad_bottom), mode="replicate")
+            padded = F.pad(padded, (0, pad_right, 0, pad_bottom), mode="replicate")
         encoded = self.encode(padded)
         hidden = encoded[-1]
         levels = len(self.down)
@@ -146,7 +152,7 @@ class ResnetGenerator(nn.Module):
             hidden = stage(F.interpolate(hidden, scale_factor=2.0, mode="nearest"))  # (N, channels * 2**level, ...)
             if self.skips:
                 hidden = hidden + encoded[1 + level]
-        change = self._rgb(hidden)
+        change = self._rgb(self.tail(hidden))
         if self._unshuffle > 1:
             change = F.pixel_shuffle(change, self._unshuffle)
         change = change[..., :height, :width]
@@ -166,7 +172,7 @@ class ResnetGenerator(nn.Module):
         if not self._norm_free:
             return None
         stride = self._unshuffle  # input pixels between neighbouring features
-        radius = stride - 1 + self._stem_px // 2 * stride
+        radius = stride - 1 + self._outer_px * stride
         for _ in self.down:
             radius += stride
             stride *= 2
@@ -174,4 +180,4 @@ class ResnetGenerator(nn.Module):
         for _ in self.up:
             stride //= 2
             radius += 2 * stride  # the nearest neighbour's own offset, then the convolution
-        return radius + self._stem_px // 2 * self._unshuffle
+        return radius

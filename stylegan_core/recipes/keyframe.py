@@ -44,7 +44,7 @@ class Config(RecipeConfig):
     padding: Padding = Field("reflect", description="how convolutions see past the border")
     skips: bool = Field(True, description="encoder features are added to the decoder's")
     half_resolution: bool = Field(False, description="the whole network works on 2 x 2 px cells: a quarter of the cost")
-    stem_px: int = Field(7, ge=1, description="side of the first and last kernels, odd")
+    stem_px: int = Field(7, ge=1, description="side of the first kernel, odd")
     discriminator_channels: int = Field(32, ge=4)
     discriminator_layers: int = Field(2, ge=1, le=5, description="its window is 16, 34, 70 px for 1, 2, 3")
     discriminator_norm: DiscriminatorNorm = "spectral"
@@ -80,6 +80,8 @@ class Recipe(BaseRecipe):
             skips=config.skips,
             unshuffle=2 if config.half_resolution else 1,
             stem_px=config.stem_px,
+            last_px=3,
+            tail=True,
         )
         self._judges_unpainted = config.adversarial_weight > 0 and config.unpainted_weight > 0
         shape = (config.discriminator_channels, config.discriminator_layers, config.discriminator_norm)

@@ -15,7 +15,9 @@ def picture(height: int, width: int, seed: int = 0) -> torch.Tensor:
 )
 def test_the_receptive_field_holds_and_is_tight(downsamplings: int, unshuffle: int, skips: bool) -> None:
     torch.manual_seed(0)
-    network = ResnetGenerator(4, 1, downsamplings=downsamplings, unshuffle=unshuffle, skips=skips, residual_gain=1.0)
+    network = ResnetGenerator(
+        4, 1, downsamplings=downsamplings, unshuffle=unshuffle, skips=skips, tail=skips, residual_gain=1.0
+    )
     radius = network.receptive_field_px()
     assert radius is not None
     side = 2 * (radius + network.multiple_px) + network.multiple_px
