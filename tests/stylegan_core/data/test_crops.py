@@ -1,0 +1,188 @@
+import numpy as np
+import pytest
+import torch
+
+from stylegan_core.data.crops import CropSampler, signed
+from stylegan_core.data.manifest import ManifestError, as_manifest
+from stylegan_core.data.store import SampleStore, StoreWriter
+
+WIDTH, HEIGHT = 60, 40
+
+
+def position_picture(offset=0, width=WIDTH, height=HEIGHT):
+    """Red is the column, green the row, blue the offset: a crop tells where it was cut."""
+    rows, columns = np.mgrid[:height, :width]
+    codes = np.stack([columns, rows, np.full_like(rows, offset)], axis=-1)
+    return (codes / 255).astype(np.float32)
+
+
+class Project:
+    """Builds a small store and its manifest."""
+
+    def __init__(self, folder, sample_type="uint8"):
+        self.folder, self.writer, self.rows = folder, StoreWriter(folder, "srgb", sample_type), []
+
+    def add(self, domain, unit, mask=None, **row):
+        row = {"path": f"{domain}{len(self.rows)}.png", "domain": domain, "split": "train", **row}
+        row |= {"width_px": unit.shape[1], "height_px": unit.shape[0], "sample": self.writer.add(unit)}
+        if mask is not None:
+            row["mask_sample"] = self.writer.add(mask)
+        self.rows.append(row)
+        return self
+
+    def pair(self, name, offset, mask=None, **row):
+        self.add("content", position_picture(offset), pair=name, **row)
+        return self.add("style", position_picture(offset + 100), mask, pair=name, **row)
+
+    def open(self):
+        self.writer.close()
+        return SampleStore.open(self.folder), as_manifest(self.rows)
+
+
+def codes(crops):
+    return torch.round((crops + 1) * 127.5).long()
+
+
+def sampler(project, **settings):
+    settings = {"crop_px": 16, "batch_size": 8, "seed": 3} | settings
+    return CropSampler(*project.open(), **settings)
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path / "store")
+
+
+@pytest.mark.parametrize("sample_type", ["uint8", "uint16", "half"])
+def test_crops_are_true_pieces_of_their_pictures_flipped_or_not(tmp_path, sample_type):
+    project = Project(tmp_path / "store", sample_type).add("content", position_picture(7))
+    crops = codes(sampler(project, style=False, batch_size=32).batch(0).content)
+    flipped = 0
+    for crop in crops:
+        columns, rows, offset = crop[0, 0].tolist(), crop[1, :, 0].tolist(), crop[2]
+        turned = columns[0] > columns[-1]
+        flipped += turned
+        assert columns[:: -1 if turned else 1] == list(range(min(columns), min(columns) + 16))
+        assert rows == list(range(rows[0], rows[0] + 16))
+        assert (crop[0] == crop[0, :1]).all() and (crop[1] == crop[1, :, :1]).all() and (offset == 7).all()
+    assert 8 <= flipped <= 24
+
+
+def test_batches_depend_on_seed_and_step_alone(project):
+    store, manifest = project.pair("a", 0).pair("b", 10).open()
+    settings = {"paired": True, "crop_px": 16, "batch_size": 4}
+    first = CropSampler(store, manifest, seed=1, **settings)
+    expected = [first.batch(step).content for step in range(5)]
+    again = CropSampler(store, manifest, seed=1, **settings)
+    for step in (3, 0, 4):
+        assert torch.equal(again.batch(step).content, expected[step])
+    other = CropSampler(store, manifest, seed=2, **settings)
+    assert not torch.equal(other.batch(0).content, expected[0])
+    assert not torch.equal(expected[0], expected[1])
+
+
+def test_pairs_are_cut_and_flipped_alike(project):
+    batch = sampler(project.pair("a", 0).pair("b", 10), paired=True, batch_size=64).batch(0)
+    content, style = codes(batch.content), codes(batch.style)
+    assert torch.equal(content[:, :2], style[:, :2])
+    assert torch.equal(content[:, 2] + 100, style[:, 2])
+    assert set(content[:, 2].unique().tolist()) == {0, 10}
+    assert batch.mask_unit is None and batch.unpainted is None
+
+
+@pytest.mark.parametrize("box", [(0, 0, 20, 13), (40, 27, 20, 13), (40, 0, 20, 13), (0, 27, 20, 13), (25, 15, 10, 10)])
+def test_no_crop_touches_the_held_out_box_and_every_other_place_is_reached(project, box):
+    x, y, width, height = box
+    project.pair("a", 0, held_out=",".join(map(str, box)))
+    crops = sampler(project, paired=True, crop_px=8, batch_size=4096)
+    starts = set()
+    for step in range(4):
+        cut = codes(crops.batch(step).content)
+        starts |= set(zip(cut[:, 0].amin((1, 2)).tolist(), cut[:, 1].amin((1, 2)).tolist(), strict=True))
+    allowed = {
+        (cx, cy)
+        for cx in range(WIDTH - 7)
+        for cy in range(HEIGHT - 7)
+        if cx + 8 <= x or cx >= x + width or cy + 8 <= y or cy >= y + height
+    }
+    assert starts <= allowed
+    assert len(starts) > 0.99 * len(allowed)
+
+
+def test_crops_of_a_masked_frame_hold_paint_and_bring_the_mask(project):
+    mask = np.zeros((HEIGHT, WIDTH, 1), np.float32)
+    mask[10:30, 40:] = 1.0
+    project.pair("masked", 0, mask, held_out="50,10,10,10").pair("whole", 50)
+    batch = sampler(project, paired=True, batch_size=256).batch(0)
+    assert batch.mask_unit.shape == (256, 1, 16, 16)
+    cut = codes(batch.content)
+    expected = torch.from_numpy(mask[..., 0])[cut[:, 1], cut[:, 0]]
+    whole = cut[:, 2, 0, 0] == 50
+    assert torch.equal(batch.mask_unit[~whole, 0], expected[~whole])
+    assert (batch.mask_unit[whole] == 1).all() and 80 < whole.sum() < 180
+    assert batch.mask_unit[~whole].mean((1, 2, 3)).min() >= 0.25
+    # The mirror included, no crop shows the held-out box.
+    assert not ((cut[~whole, 0] >= 50) & (cut[~whole, 1] >= 10) & (cut[~whole, 1] < 20)).any()
+
+
+def test_a_recipe_without_pairs_draws_each_domain_alone(project):
+    for offset in range(4):
+        project.add("content", position_picture(offset)).add("style", position_picture(offset + 100))
+    project.add("content", position_picture(50), split="validation")
+    batch = sampler(project, batch_size=128).batch(0)
+    content, style = codes(batch.content), codes(batch.style)
+    assert set(content[:, 2].unique().tolist()) == {0, 1, 2, 3}
+    assert set(style[:, 2].unique().tolist()) == {100, 101, 102, 103}
+    assert not torch.equal(content[:, 0], style[:, 0])
+
+
+def test_unpainted_crops_come_from_the_shots_of_the_pairs(project):
+    project.pair("a/1", 0, shot="a").pair("b/1", 1, shot="b")
+    project.add("content", position_picture(20), shot="a").add("content", position_picture(21), shot="b")
+    project.add("content", position_picture(30))
+    store, manifest = project.open()
+    settings = {"paired": True, "unpainted": True, "crop_px": 16, "batch_size": 64, "seed": 0}
+    batch = CropSampler(store, manifest, **settings).batch(0)
+    assert set(codes(batch.unpainted)[:, 2].unique().tolist()) == {20, 21}
+    batch = CropSampler(store, manifest, shots=["a"], **settings).batch(0)
+    assert set(codes(batch.unpainted)[:, 2].unique().tolist()) == {20}
+    assert set(codes(batch.content)[:, 2].unique().tolist()) == {0}
+
+
+def test_drawing_unpainted_crops_does_not_change_the_pairs(project):
+    store, manifest = project.pair("a/1", 0, shot="a").add("content", position_picture(20), shot="a").open()
+    settings = {"paired": True, "crop_px": 16, "batch_size": 8, "seed": 0}
+    alone = CropSampler(store, manifest, **settings).batch(3)
+    beside = CropSampler(store, manifest, unpainted=True, **settings).batch(3)
+    assert alone.unpainted is None and torch.equal(alone.style, beside.style)
+
+
+def test_pictures_smaller_than_a_crop_are_named(project):
+    project.pair("a", 0).add("content", position_picture(width=12), path="small.png", pair="b")
+    project.add("style", position_picture(width=12), path="small too.png", pair="b")
+    with pytest.raises(ManifestError, match=r"small\.png \(12 x 40\).*lower crop_px"):
+        sampler(project, paired=True)
+
+
+def test_a_crop_that_cannot_avoid_the_box_says_so(project):
+    project.pair("a", 0, held_out="0,0,30,20")
+    with pytest.raises(ManifestError, match="avoids its held-out box 0,0,30,20"):
+        sampler(project, paired=True, crop_px=40)
+
+
+def test_a_mask_without_a_usable_place_says_so(project):
+    mask = np.zeros((HEIGHT, WIDTH, 1), np.float32)
+    mask[:4, :4] = 1.0
+    with pytest.raises(ManifestError, match="of its mask"):
+        sampler(project.pair("a", 0, mask, held_out="0,0,10,10"), paired=True)
+
+
+def test_nothing_to_train_on_is_an_error_that_names_the_shot(project):
+    with pytest.raises(ManifestError, match=r"of b holds no pairs"):
+        sampler(project.pair("a/1", 0, shot="a"), paired=True, shots=["b"])
+
+
+def test_signed_maps_the_ends_of_each_type():
+    assert signed(np.array([0, 255], np.uint8)).tolist() == [-1, 1]
+    assert signed(np.array([0, 65535], np.uint16)).tolist() == [-1, 1]
+    assert signed(np.array([0, 1, 3], np.float16)).tolist() == [-1, 1, 5]

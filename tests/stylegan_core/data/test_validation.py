@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+import torch
+
+from stylegan_core.data.manifest import Box, as_manifest
+from stylegan_core.data.store import SampleStore, StoreWriter
+from stylegan_core.data.validation import validation_set
+
+
+@pytest.fixture
+def build(tmp_path):
+    def make(rows):
+        rng = np.random.default_rng(0)
+        with StoreWriter(tmp_path / "store", "srgb", "uint8") as writer:
+            for index, row in enumerate(rows):
+                channels = 1 if row.get("domain") == "" else 3
+                unit = rng.random((40, 60, channels), np.float32)
+                row |= {"path": f"{index:02}.png", "width_px": 60, "height_px": 40, "sample": writer.add(unit)}
+        return SampleStore.open(tmp_path / "store"), as_manifest([r for r in rows if r["domain"]])
+
+    return make
+
+
+def test_a_held_out_box_comes_with_its_context_and_its_painting(build):
+    box = {"split": "train", "pair": "s/1", "shot": "s", "held_out": "40,27,20,13"}
+    store, manifest = build([{"domain": "content", **box}, {"domain": "style", **box}])
+    (area,) = validation_set(store, manifest, paired=True, context_px=10).areas
+    assert area.box == Box(10, 10, 20, 13)
+    for tensor, index in ((area.content, 0), (area.style, 1)):
+        expected = torch.from_numpy(store.unit(index)[17:40, 30:60].copy()).permute(2, 0, 1)[None] * 2 - 1
+        torch.testing.assert_close(tensor, expected)
+    expected = torch.from_numpy(store.unit(1)[27:40, 40:60].copy()).permute(2, 0, 1)[None] * 2 - 1
+    torch.testing.assert_close(area.inside(area.style), expected)
+    assert area.mask_unit is None
+
+
+def test_the_mask_of_a_painted_frame_comes_along(build):
+    box = {"split": "train", "pair": "s/1", "held_out": "0,0,20,13"}
+    store, manifest = build([{"domain": "content", **box}, {"domain": "style", "mask_sample": 2, **box}, {"domain": ""}])
+    (area,) = validation_set(store, manifest, paired=True, context_px=0).areas
+    expected = torch.from_numpy(store.unit(2)[:13, :20, 0].copy())
+    torch.testing.assert_close(area.mask_unit[0, 0], expected)
+
+
+def test_held_out_pairs_are_compared_whole_at_the_centre(build):
+    rows = [{"domain": d, "split": "validation", "pair": "a"} for d in ("content", "style")]
+    store, manifest = build(rows)
+    (area,) = validation_set(store, manifest, paired=True, side_px=20).areas
+    assert area.content.shape == area.style.shape == (1, 3, 20, 20) and area.box == Box(0, 0, 20, 20)
+    expected = torch.from_numpy(store.unit(0)[10:30, 20:40].copy()).permute(2, 0, 1)[None] * 2 - 1
+    torch.testing.assert_close(area.content, expected)
+
+
+def test_collections_give_contents_and_references_at_most_the_limit_evenly_spread(build):
+    rows = [{"domain": d, "split": s} for d in ("content", "style") for s in ("validation", "train") for _ in range(10)]
+    store, manifest = build(rows)
+    held = validation_set(store, manifest, paired=False, limit=5)
+    assert [area.name for area in held.areas] == ["00.png", "02.png", "04.png", "06.png", "08.png"]
+    assert len(held.references) == 5 and held.references[0].shape == (1, 3, 40, 60)
+    assert all(area.style is None for area in held.areas)
+
+
+def test_without_anything_held_out_the_set_is_empty(build):
+    store, manifest = build([{"domain": d, "split": "train", "pair": "a"} for d in ("content", "style")])
+    held = validation_set(store, manifest, paired=True)
+    assert held.areas == () and held.references == ()
