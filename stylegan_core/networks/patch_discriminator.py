@@ -48,4 +48,14 @@ class PatchDiscriminator(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Logits (N, 1, h, w), positive for real."""
-        return self.body(pictures.contiguous(memory_format=torch.channels_last))  # type: ignore[no-any-return]
+        return self.features(pictures)[-1]
+
+    def features(self, pictures: Tensor) -> list[Tensor]:
+        """What every layer gives after its activation, the logits last."""
+        hidden = pictures.contiguous(memory_format=torch.channels_last)
+        found = []
+        for module in self.body:
+            hidden = module(hidden)
+            if isinstance(module, nn.LeakyReLU):
+                found.append(hidden)
+        return [*found, hidden]

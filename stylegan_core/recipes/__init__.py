@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from typing import Any
 
 from stylegan_core.recipes.base import BaseRecipe, RecipeConfig
 
@@ -33,7 +34,7 @@ def config_class(name: str) -> type[RecipeConfig]:
     return _module_attribute(name, "Config")  # type: ignore[no-any-return]
 
 
-def _module_attribute(name: str, attribute: str) -> object:
+def _module_attribute(name: str, attribute: str) -> Any:
     if name not in list_recipes():
         raise ValueError(f"unknown recipe {name!r}; the recipes are: {', '.join(list_recipes())}")
     return getattr(importlib.import_module(f"{__name__}.{name}"), attribute)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from stylegan_core.data.batch import Batch
 from stylegan_core.losses.adversarial import Adversarial, discriminator_loss, generator_loss
 from stylegan_core.losses.reconstruction import masked_l1
 from stylegan_core.losses.regularization import r1_penalty
+from stylegan_core.losses.style import feature_matching, sliced_patch_distance, zero_mean_directions
 from stylegan_core.networks.blend import blend_by_mask
 from stylegan_core.networks.patch_discriminator import DiscriminatorNorm, PatchDiscriminator
 from stylegan_core.networks.resnet import Norm, Padding, ResnetGenerator
@@ -56,6 +58,12 @@ class Config(RecipeConfig):
     )
     unpainted_judge: Literal["conditional", "unconditional"] = Field(
         "unconditional", description="whether its judge sees the content too; unconditional has a network of its own"
+    )
+    feature_matching_weight: float = Field(
+        0.0, ge=0.0, description="of the distance between the discriminator's features of result and painting"
+    )
+    texture_weight: float = Field(
+        0.0, ge=0.0, description="of the sliced Wasserstein distance between zero-mean patches of results and paintings"
     )
     warmup_steps: int = Field(0, ge=0, description="first steps with L1 alone")
 
@@ -116,13 +124,18 @@ class Recipe(BaseRecipe):
         made = self.networks["generator"](content)  # painted crops first, then the unpainted
         painted = made[: len(style)]
         losses: Losses = {"l1": c.l1_weight * masked_l1(painted, style, batch.mask_unit)}
-        fakes: Fakes = {}
-        if not adversarial:
-            return losses, fakes
         # Where nobody painted both sides show the same pixels, so there is nothing to tell apart.
-        fakes["painted"] = blend_by_mask(painted, style, batch.mask_unit)
-        logits = self._judge(batch.content, fakes["painted"])
-        losses["adversarial"] = c.adversarial_weight * generator_loss(c.adversarial, logits)
+        shown = blend_by_mask(painted, style, batch.mask_unit)
+        if c.texture_weight > 0:
+            losses["texture"] = c.texture_weight * _texture_distance(shown, style)
+        if not adversarial:
+            return losses, {}
+        fakes: Fakes = {"painted": shown}
+        features = self._features(batch.content, shown)
+        losses["adversarial"] = c.adversarial_weight * generator_loss(c.adversarial, features[-1])
+        if c.feature_matching_weight > 0:
+            real = self._features(batch.content, style)
+            losses["feature_matching"] = c.feature_matching_weight * feature_matching(features[:-1], real[:-1])
         if unpainted is not None:
             fakes["unpainted"] = made[len(style) :]
             logits = self._judge_unpainted(unpainted, fakes["unpainted"])
@@ -163,9 +176,13 @@ class Recipe(BaseRecipe):
         radius: int | None = self.networks["generator"].receptive_field_px()  # type: ignore[operator]
         return radius
 
+    def _features(self, content: Tensor, painting: Tensor) -> list[Tensor]:
+        pictures = torch.cat([content, painting], dim=1)  # (N, 6, H, W)
+        features: list[Tensor] = self.networks["discriminator"].features(pictures)  # type: ignore[operator]
+        return features
+
     def _judge(self, content: Tensor, painting: Tensor) -> Tensor:
-        logits: Tensor = self.networks["discriminator"](torch.cat([content, painting], dim=1))
-        return logits
+        return self._features(content, painting)[-1]
 
     def _judge_unpainted(self, content: Tensor, painting: Tensor) -> Tensor:
         if self.config.unpainted_judge == "conditional":
@@ -186,3 +203,11 @@ def _style(batch: Batch) -> Tensor:
     if batch.style is None:
         raise ValueError("keyframe needs paintings that are aligned with the content: the batch has no style")
     return batch.style
+
+
+def _texture_distance(made: Tensor, style: Tensor) -> Tensor:
+    """One patch size and scale a step, drawn by torch's global generator: in the mean over steps it is all of them."""
+    size_px = (3, 5, 7)[int(torch.randint(3, ()))]
+    scale = (1, 2)[int(torch.randint(2, ()))]
+    directions = zero_mean_directions(size_px, 16, made.device)
+    return sliced_patch_distance(F.avg_pool2d(made.float(), scale), F.avg_pool2d(style.float(), scale), directions)

@@ -100,3 +100,19 @@ def test_network_options_train(settings: dict[str, object]) -> None:
     losses, _ = recipe.generator_losses(Batch(crops(), crops(seed=1)), 0)
     sum(losses.values()).backward()
     assert all(p.grad is not None for p in recipe.networks["generator"].parameters())
+
+
+def test_texture_and_feature_terms_vanish_for_the_truth_itself() -> None:
+    recipe = build(texture_weight=2.0, feature_matching_weight=3.0, l1_weight=0.0, discriminator_norm="none")
+    content = crops()
+    made = recipe.networks["generator"](content).detach()
+    losses, _ = recipe.generator_losses(Batch(content, made), 0)
+    assert losses["texture"].item() == losses["feature_matching"].item() == 0
+    losses, _ = recipe.generator_losses(Batch(content, crops(seed=1)), 0)
+    assert losses["texture"].item() > 0 and losses["feature_matching"].item() > 0
+
+
+def test_texture_alone_needs_no_discriminator() -> None:
+    recipe = build(adversarial_weight=0, texture_weight=1.0, feature_matching_weight=1.0)
+    losses, fakes = recipe.generator_losses(Batch(crops(), crops(seed=1)), 0)
+    assert set(losses) == {"l1", "texture"} and fakes == {}
