@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any, Protocol, TypeVar
 
-from tasks.lineage import FLOW_RUN_VARIABLE
+from tasks.origin import FLOW_RUN_VARIABLE
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -59,12 +59,19 @@ class LocalRunner:
 
 
 class PrefectRunner:
-    """The same calls as Prefect tasks; only inside a flow, see ``run_stage``."""
+    """The same calls as Prefect tasks; only inside a flow, see ``run_stage``.
+
+    Args:
+        retries: by task name, for work that may be repeated.
+    """
+
+    def __init__(self, retries: Mapping[str, int] | None = None) -> None:
+        self._retries = dict(retries or {})
 
     def run(self, name: str, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Result:
         """See ``Runner.run``."""
         # A closure without parameters: Prefect walks through every argument of a task, also through arrays.
-        return _prefect_task(name, lambda: function(*args, **kwargs))()
+        return self._task(name, lambda: function(*args, **kwargs))()
 
     def map(self, name: str, function: Callable[[Item], Result], items: Iterable[Item], /) -> list[Result]:
         """See ``Runner.map``."""
@@ -75,8 +82,21 @@ class PrefectRunner:
         def call(index: int) -> Result:
             return function(listed[index])
 
-        futures = _prefect_task(name, call).map(index=list(range(len(listed))))
+        futures = self._task(name, call).map(index=list(range(len(listed))))
         return [future.result() for future in futures]
+
+    def _task(self, name: str, function: Callable[..., Any]) -> Any:
+        from prefect import task
+        from prefect.cache_policies import NO_CACHE
+
+        decorate = task(
+            name=name,
+            persist_result=False,
+            cache_policy=NO_CACHE,
+            retries=self._retries.get(name, 0),
+            retry_delay_seconds=10,
+        )
+        return decorate(function)
 
 
 def run_stage(name: str, body: Callable[[Runner], Result]) -> Result:
@@ -110,10 +130,3 @@ def default_workers() -> int:
     """Threads of ``map``: one a core that this process may use, at most 8."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(8, usable)
-
-
-def _prefect_task(name: str, function: Callable[..., Any]) -> Any:
-    from prefect import task
-    from prefect.cache_policies import NO_CACHE
-
-    return task(name=name, persist_result=False, cache_policy=NO_CACHE)(function)

@@ -23,7 +23,23 @@ _TRACEBACK = Path(".stylereel") / "last-error.txt"
 def stage_main(name: str, body: Callable[[Runner], object]) -> None:
     """The main function of ``python -m flows.<stage>``: runs ``body`` as the stage and exits with its code."""
     configure_logging()
-    exit_with_code(lambda: run_stage(name, body))
+
+    def checked() -> object:
+        _refuse_stale_code(name)
+        return run_stage(name, body)
+
+    exit_with_code(checked)
+
+
+def _refuse_stale_code(name: str) -> None:
+    """In an ``init`` project DVC would record that this code ran as the code of an earlier version of the tool."""
+    from tasks.project import stale_code
+
+    if name in stale_code(Path.cwd()):
+        raise UsageError(
+            f"stylereel changed since this project last ran {name}: run `stylereel sync`, then `dvc repro` again "
+            "(stylereel's own commands do this by themselves)"
+        )
 
 
 def exit_with_code(body: Callable[[], object]) -> None:

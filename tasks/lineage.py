@@ -1,19 +1,217 @@
-"""Which run made what: flow run ids, and the links between frame, model, MLflow run, flow run and commit."""
+"""Which run made what, asked from either end: frame, model, MLflow run, Prefect flow run, dvc.lock and commit.
+
+Frames know their model by the records of stylize, models their MLflow run by the digest that it is tagged with, and
+that run its commit, data version and flow run. Each pipeline run also leaves a file in .stylereel/lineage/, since a
+model or frame that DVC took from its cache was made by an earlier run than the one that delivered it.
+"""
 
 from __future__ import annotations
 
-import os
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-FLOW_RUN_VARIABLE = "STYLEREEL_FLOW_RUN_ID"
-"""Environment variable by which a pipeline's flow run names itself to the stages that it starts."""
+from stylegan_core.frames.atomic import write_bytes_atomically
+from stylegan_core.frames.cache import cache_folder
+from stylegan_core.frames.records import RECORDS_FOLDER, read_records, sha256_of
+from tasks import tracking
+from tasks.errors import UsageError
+from tasks.origin import origin
+from tasks.versioning import lock_digest
+
+LINEAGE_FOLDER = Path(".stylereel") / "lineage"
 
 
-def flow_run_id() -> str | None:
-    """Id of the pipeline's flow run that this process works for, else of the stage's own flow run, else None."""
-    if parent := os.environ.get(FLOW_RUN_VARIABLE):
-        return parent
-    if not os.environ.get("PREFECT_API_URL"):
-        return None
-    from prefect.runtime import flow_run
+@dataclass
+class Trail:
+    """What belongs together.
 
-    return str(flow_run.id) if flow_run.id else None
+    Attributes:
+        asked: what was asked for.
+        models: digests, each with what MLflow and models/ know of it.
+        flow_runs: ids of the flow runs that made or delivered it.
+        commits: git commits that it was made from.
+        frames: how many frames it concerns, and some of them.
+    """
+
+    asked: str
+    models: dict[str, dict[str, str]] = field(default_factory=dict)
+    flow_runs: list[str] = field(default_factory=list)
+    commits: list[str] = field(default_factory=list)
+    frames: list[dict[str, str]] = field(default_factory=list)
+
+
+def models_here(root: Path) -> dict[str, str]:
+    """Digest of each model in models/, by the name of its training."""
+    found = {}
+    for card in sorted((root / "models").glob("*/model.json")):
+        found[card.parent.name] = str(json.loads(card.read_text(encoding="utf-8"))["digest"])
+    return found
+
+
+def link_run(root: Path, run_id: str | None, *, gate: str = "") -> dict[str, object]:
+    """Writes down what a pipeline run delivered, and tags the MLflow runs of its models with its id.
+
+    Args:
+        root: the project.
+        run_id: of the flow run; None where no server is.
+        gate: what the promotion gate said.
+
+    Returns:
+        What was written to .stylereel/lineage/.
+    """
+    models = {
+        name: {"digest": digest, "mlflow_run": tracking.find_run_by_digest(digest) or ""}
+        for name, digest in models_here(root).items()
+    }
+    link: dict[str, object] = {
+        **origin(),
+        "flow_run_id": run_id or "",
+        "dvc_lock": lock_digest(root) or "",
+        "models": models,
+        "gate": gate,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    name = run_id or time.strftime("by-hand-%Y%m%d-%H%M%S", time.gmtime())
+    write_bytes_atomically(root / LINEAGE_FOLDER / f"{name}.json", json.dumps(link, indent=1, sort_keys=True).encode())
+    for model in models.values():
+        if model["mlflow_run"] and run_id:
+            earlier = (tracking.run_tags(model["mlflow_run"]) or {}).get("delivered_by", "")
+            delivered = " ".join(dict.fromkeys([*earlier.split(), run_id]))
+            tags = {"delivered_by": delivered, "delivered_lock": str(link["dvc_lock"])}
+            tracking.log_results(model["mlflow_run"], tags=tags)
+    return link
+
+
+def mark_promoted(root: Path) -> None:
+    """Moves the registry's alias "promoted" to the models that are in models/ now."""
+    for name, digest in models_here(root).items():
+        tracking.set_alias(name, digest, "promoted")
+
+
+def whence(root: Path, asked: str, *, output: Path | None = None) -> Trail:
+    """Follows the links from whatever is asked for.
+
+    Args:
+        root: the project.
+        asked: a frame, a model folder, or an id or its first digits: of a model (digest), an MLflow run, a flow run
+            or a commit.
+        output: an output folder of ``stylereel stylize INPUT OUTPUT`` whose records are looked through too.
+
+    Raises:
+        UsageError: nothing is known of it.
+    """
+    trail = Trail(asked)
+    path = Path(asked)
+    if path.is_file():
+        _from_frame(root, path, trail)
+    else:
+        digest = _digest_of_folder(path)
+        _from_id(root, digest or asked, output, trail)
+    for digest in list(trail.models):
+        _describe_model(root, digest, trail)
+    for link in _links(root):
+        delivered = {model["digest"] for model in link["models"].values()}
+        if delivered & set(trail.models) or (link["flow_run_id"] and link["flow_run_id"].startswith(asked)):
+            _note(trail.flow_runs, link["flow_run_id"])
+            _note(trail.commits, link.get("git_commit", ""))
+    if not (trail.models or trail.flow_runs or trail.frames):
+        raise UsageError(
+            f"nothing is known of {asked!r}: give a stylized frame, a model folder, or the first digits of a model's "
+            "digest, an MLflow run, a flow run or a commit"
+        )
+    return trail
+
+
+def _from_frame(root: Path, path: Path, trail: Trail) -> None:
+    sha256 = sha256_of(path)
+    for record in _records(path, root):
+        if record["made"][2] == sha256:
+            _take_record(record, trail)
+            return
+    # No record, as after `dvc pull`: the frame's place says which model of dvc.lock made it.
+    try:
+        shot = path.resolve().relative_to((root / "out" / "stylized").resolve()).parts[0]
+    except ValueError:
+        raise UsageError(f"no record knows {path} as it is now: it was changed, or stylereel did not make it") from None
+    models = models_here(root)
+    digest = models.get(shot) or models.get("all")
+    if digest:
+        trail.models.setdefault(digest, {})
+
+
+def _from_id(root: Path, asked: str, output: Path | None, trail: Trail) -> None:
+    for run in tracking.find_runs(asked):
+        if digest := run["tags"].get("model_digest"):
+            trail.models.setdefault(digest, {})
+    for digest in models_here(root).values():
+        if digest.startswith(asked):
+            trail.models.setdefault(digest, {})
+    for link in _links(root):
+        if link["flow_run_id"].startswith(asked) or link.get("git_commit", "").startswith(asked):
+            for model in link["models"].values():
+                trail.models.setdefault(model["digest"], {})
+    for folder in [*([output] if output else []), *_stage_folders()]:
+        for record in read_records(folder):
+            ids = (record["model"], record["context"].get("flow_run_id", ""), record["context"].get("git_commit", ""))
+            if any(i and i.startswith(asked) for i in ids) or record["model"] in trail.models:
+                _take_record(record, trail)
+
+
+def _take_record(record: dict[str, Any], trail: Trail) -> None:
+    trail.models.setdefault(record["model"], {})
+    trail.frames.append({"frame": record["frame"], "sha256": record["made"][2], "job": record["job"]})
+    _note(trail.flow_runs, record["context"].get("flow_run_id", ""))
+    _note(trail.commits, record["context"].get("git_commit", ""))
+
+
+def _describe_model(root: Path, digest: str, trail: Trail) -> None:
+    about = trail.models[digest]
+    for name, present in models_here(root).items():
+        if present == digest:
+            about["folder"] = f"models/{name}"
+    run_id = tracking.find_run_by_digest(digest)
+    if run_id is None:
+        return
+    about["mlflow_run"] = run_id
+    tags = tracking.run_tags(run_id) or {}
+    told = ("git_commit", "git_dirty", "dvc_lock", "flow_run_id", "delivered_by")
+    about.update({k: tags[k] for k in told if k in tags})
+    for flow_run in (tags.get("flow_run_id", ""), *tags.get("delivered_by", "").split()):
+        _note(trail.flow_runs, flow_run)
+    _note(trail.commits, tags.get("git_commit", ""))
+
+
+def _links(root: Path) -> Iterator[dict[str, Any]]:
+    for path in sorted((root / LINEAGE_FOLDER).glob("*.json")):
+        yield json.loads(path.read_text(encoding="utf-8"))
+
+
+def _records(frame: Path, root: Path) -> Iterator[dict[str, Any]]:
+    """Records that may know the frame: those of the output folder that it lies in, then those of the stage."""
+    for folder in frame.resolve().parents:
+        if (folder / RECORDS_FOLDER).is_dir():
+            yield from reversed(read_records(folder))
+        if folder == root:
+            break
+    for folder in _stage_folders():
+        yield from reversed(read_records(folder))
+
+
+def _stage_folders() -> list[Path]:
+    """Folders in which the stage stylize works before DVC's outputs are filled from them, the newest first."""
+    found = {path.parent for path in cache_folder("stylize").glob(f"**/{RECORDS_FOLDER}") if path.is_dir()}
+    return sorted(found, key=lambda folder: folder.stat().st_mtime_ns, reverse=True)
+
+
+def _digest_of_folder(folder: Path) -> str | None:
+    card = folder / "model.json"
+    return str(json.loads(card.read_text(encoding="utf-8"))["digest"]) if card.is_file() else None
+
+
+def _note(ids: list[str], new: str) -> None:
+    if new and new not in ids:
+        ids.append(new)

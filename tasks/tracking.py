@@ -18,8 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from tasks.lineage import flow_run_id
-from tasks.versioning import git_state, lock_digest, project_root
+from tasks.origin import origin
+from tasks.versioning import project_root
 
 if TYPE_CHECKING:
     import numpy as np
@@ -131,20 +131,6 @@ def _opens_again(store: MlflowClient, run_id: str) -> bool:
         return bool(store.get_run(run_id).info.lifecycle_stage == "active")
     except Exception:
         return False
-
-
-def origin() -> dict[str, str]:
-    """Flow run, commit and data version that this process works for: what lineage needs, without empty values."""
-    root = project_root()
-    state = git_state(Path.cwd())
-    found = {
-        "flow_run_id": flow_run_id(),
-        "git_commit": state.commit,
-        "git_dirty": ("yes" if state.dirty else "no") if state.commit else None,
-        "dvc_lock": lock_digest(root),
-        "project": root.name,
-    }
-    return {k: v for k, v in found.items() if v}
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -365,6 +351,27 @@ def run_tags(run_id: str) -> dict[str, str] | None:
     """The tags of a run that are ours, without their prefix."""
     tags = client().get_run(run_id).data.tags
     return {k.removeprefix(TAG): v for k, v in tags.items() if k.startswith(TAG)}
+
+
+def find_runs(start: str) -> list[dict[str, Any]]:
+    """Runs whose id, model digest, flow run or commit begins with ``start``: their ``id`` and ``tags`` of ours."""
+    if not start.replace("-", "").isalnum():
+        return []
+    found = []
+    try:
+        store = client()
+        experiment = store.get_experiment_by_name(experiment_name())
+        runs = store.search_runs([experiment.experiment_id], max_results=5000) if experiment else []
+    except Exception as error:
+        log.warning("MLflow: cannot search %s: %s", tracking_uri(), error)
+        return []
+    for run in runs:
+        tags = {k.removeprefix(TAG): v for k, v in run.data.tags.items() if k.startswith(TAG)}
+        ids = [run.info.run_id, tags.get("model_digest", ""), tags.get("flow_run_id", ""), tags.get("git_commit", "")]
+        ids += tags.get("delivered_by", "").split()
+        if any(i.startswith(start) for i in ids if i):
+            found.append({"id": run.info.run_id, "tags": tags})
+    return found
 
 
 @_warn_and_go_on

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -127,6 +129,7 @@ def _call_dvc(root: Path, arguments: Sequence[str], environment: Mapping[str, st
         text=True,
         errors="replace",
         bufsize=1,
+        start_new_session=True,  # so that a stop reaches the stage's process too, not dvc alone
     )
     held = False
     try:
@@ -136,13 +139,23 @@ def _call_dvc(root: Path, arguments: Sequence[str], environment: Mapping[str, st
             print(line, end="", flush=True)
         return child.wait(), held
     except BaseException:
-        child.terminate()
-        try:
-            child.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        _stop_group(child)
         raise
+
+
+def _stop_group(child: subprocess.Popen[str], patience_s: float = 30.0) -> None:
+    """Ends dvc and its stage: SIGTERM lets a training save, SIGKILL follows."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, number)
+        deadline = time.monotonic() + patience_s
+        while time.monotonic() < deadline:
+            child.poll()
+            try:
+                os.killpg(child.pid, 0)
+            except (ProcessLookupError, PermissionError):
+                return
+            time.sleep(0.1)
 
 
 def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
