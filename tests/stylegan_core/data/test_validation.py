@@ -36,7 +36,9 @@ def test_a_held_out_box_comes_with_its_context_and_its_painting(build):
 
 def test_the_mask_of_a_painted_frame_comes_along(build):
     box = {"split": "train", "pair": "s/1", "held_out": "0,0,20,13"}
-    store, manifest = build([{"domain": "content", **box}, {"domain": "style", "mask_sample": 2, **box}, {"domain": ""}])
+    store, manifest = build(
+        [{"domain": "content", **box}, {"domain": "style", "mask_sample": 2, **box}, {"domain": ""}]
+    )
     (area,) = validation_set(store, manifest, paired=True, context_px=0).areas
     expected = torch.from_numpy(store.unit(2)[:13, :20, 0].copy())
     torch.testing.assert_close(area.mask_unit[0, 0], expected)

@@ -1,0 +1,29 @@
+"""The stage prepare, in order: list the sources, decode them, write the manifest and the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from flows.runner import Runner
+from stylegan_core.config import Params
+from tasks.prepare import Progress, decoder, finish, list_sources
+
+
+def prepare_flow(runner: Runner, params: Params, output: Path, progress: Progress | None = None) -> dict[str, Any]:
+    """Prepares the data of ``params`` in ``output``; returns the report."""
+    listing = runner.run("list sources", list_sources, params, output)
+    decoded = runner.map("decode", decoder(params, listing, progress), listing.chunks())
+    return runner.run("write prepared data", finish, params, listing, decoded, output)
+
+
+def main() -> None:
+    """``python -m flows.prepare``, the command of DVC's stage."""
+    from flows.stage import stage_main
+    from stylegan_core.config import load_params
+
+    stage_main("prepare", lambda runner: prepare_flow(runner, load_params(), Path("data/prepared")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""What prepare reads: each picture with its place in a shot or collection, before any is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from stylegan_core.frames.sequence import list_pictures
+
+Role = Literal["collection", "pair", "plate", "painted", "truth", "mask"]
+
+
+class SourceError(ValueError):
+    """A source is missing, empty or does not fit together; the message says which and what to do."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One picture to decode.
+
+    Attributes:
+        path: where it is read.
+        shown: its name in the manifest and in messages.
+        group: the listing that it belongs to, in words; ``max_bad_fraction`` holds for each group.
+        role: what it is there.
+        domain: of its row in the manifest; empty for a mask.
+        space: how its colours are read.
+        keep: its samples go into the store.
+        shot: name of its shot, or empty.
+        frame: number in its shot, or None.
+        pair: id that it shares with its other half, or empty.
+        of: for a mask, ``shown`` of the painted frame that it belongs to.
+    """
+
+    path: Path
+    shown: str
+    group: str
+    role: Role
+    domain: str
+    space: str = "auto"
+    keep: bool = True
+    shot: str = ""
+    frame: int | None = None
+    pair: str = ""
+    of: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """How paths are shown: relative to the project where they lie inside.
+
+    Attributes:
+        project: the project's root.
+        moved: (folder as it is read, folder as it is shown), for files that lie elsewhere while prepare runs.
+    """
+
+    project: Path
+    moved: tuple[tuple[Path, Path], ...] = ()
+
+    def show(self, path: Path) -> str:
+        """``path`` for the manifest: relative to the project if inside, with forward slashes."""
+        # Neither links nor ".." are resolved: a linked data folder is named as the user named it, and a folder beside
+        # the project has the same name in another clone.
+        absolute, project = path.absolute(), self.project.absolute()
+        for read, shown in self.moved:
+            if absolute.is_relative_to(read.absolute()):
+                absolute = shown.absolute() / absolute.relative_to(read.absolute())
+        return absolute.relative_to(project).as_posix() if absolute.is_relative_to(project) else absolute.as_posix()
+
+
+def list_collection(folder: Path, domain: str, space: str, place: Place) -> list[Source]:
+    """The pictures of a folder and its sub-folders as one collection.
+
+    Args:
+        folder: of the collection.
+        domain: "content" or "style".
+        space: how its colours are read.
+        place: how paths are shown.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: it holds no pictures.
+    """
+    group = f"the {domain} collection {place.show(folder)}"
+    paths = [frame.path for frame in list_pictures(folder)]
+    return [Source(path, place.show(path), group, "collection", domain, space) for path in paths]
+
+
+def list_pairs(
+    content: Path,
+    style: Path,
+    content_space: str,
+    style_space: str,
+    place: Place,
+    *,
+    shot: str = "",
+    prefix: str = "",
+) -> list[Source]:
+    """Before and after pictures of two folders, matched by their paths below them without suffixes.
+
+    Args:
+        content: folder of the pictures before.
+        style: folder of the pictures after.
+        content_space: how the colours before are read.
+        style_space: how the colours after are read.
+        place: how paths are shown.
+        shot: the shot that they help to train, or empty.
+        prefix: of the pair ids.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        SourceError: pictures have no partner, or two share a name.
+    """
+    before, after = _by_name(content, place), _by_name(style, place)
+    lonely = [place.show(p) for name, p in before.items() if name not in after]
+    lonely += [place.show(p) for name, p in after.items() if name not in before]
+    if lonely:
+        raise SourceError(
+            f"no partner of the same name in the other folder: {some(lonely)} "
+            f"({place.show(content)} and {place.show(style)} are matched by name, whatever the suffix)"
+        )
+    groups = (f"the pictures before, {place.show(content)}", f"the pictures after, {place.show(style)}")
+    sources = []
+    for name in before:
+        pair = f"{prefix}{name}"
+        for path, group, domain, space in (
+            (before[name], groups[0], "content", content_space),
+            (after[name], groups[1], "style", style_space),
+        ):
+            sources.append(Source(path, place.show(path), group, "pair", domain, space, shot=shot, pair=pair))
+    return sources
+
+
+def some(names: Iterable[str], limit: int = 5) -> str:
+    """The first few names, and how many more there are, for a message."""
+    listed = list(names)
+    return ", ".join(listed[:limit]) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")
+
+
+def _by_name(folder: Path, place: Place) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for frame in list_pictures(folder):
+        name = frame.relative.with_suffix("").as_posix()
+        if name in found:
+            raise SourceError(
+                f"{place.show(found[name])} and {place.show(frame.path)} have the same name without their suffixes, "
+                "so that their partner is not clear: rename or remove one"
+            )
+        found[name] = frame.path
+    return found

@@ -1,0 +1,450 @@
+"""The stage on small real files: what becomes data, what is refused and why."""
+
+import hashlib
+import json
+import shutil
+import struct
+
+import imagecodecs
+import numpy as np
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from stylegan_core.config import parse_params
+from stylegan_core.data.manifest import read_manifest
+from stylegan_core.data.store import SampleStore
+from tasks.errors import InputsFailedError, UsageError
+from tasks.prepare import prepare
+
+SIDE = 32
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path, monkeypatch):
+    monkeypatch.setenv("STYLEREEL_CACHE_DIR", str(tmp_path / "cache"))
+    project = tmp_path / "project"
+    project.mkdir()
+    monkeypatch.chdir(project)
+    return project
+
+
+def pixels(seed, width=SIDE, height=SIDE):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def save(path, picture, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(path, **options)
+    return path
+
+
+def run(**prepare_section):
+    return run_params({"prepare": {"min_side_px": 8, **prepare_section}})
+
+
+def run_params(document):
+    from pathlib import Path
+
+    return prepare(parse_params(document), Path("data/prepared"))
+
+
+def read(output):
+    return read_manifest(output / "manifest.csv"), SampleStore.open(output / "store")
+
+
+@pytest.fixture
+def collections(workplace):
+    for index in range(12):
+        save(workplace / "photos" / f"{index:02}.png", pixels(index))
+        save(workplace / "oils" / f"{index:02}.png", pixels(100 + index))
+    return {"source": "folders", "content": "photos", "style": "oils"}
+
+
+@pytest.fixture
+def shot(workplace):
+    """Ten plates, two of them painted, in other formats and paddings."""
+    for number in range(1, 11):
+        save(workplace / "plates" / f"shot.{number + 1000}.png", pixels(number))
+    save(workplace / "painted" / "key_001002.tif", pixels(102))
+    save(workplace / "painted" / "key_1009.webp", pixels(109), lossless=True)
+    return {"name": "s01", "plates": "plates", "painted": "painted"}
+
+
+def shot_params(shot, **prepare_section):
+    return {"prepare": {"source": "shots", "min_side_px": 8, **prepare_section}, "shots": [shot]}
+
+
+def tree(folder):
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_two_collections_become_a_manifest_and_a_store_of_their_exact_pixels(workplace, collections):
+    report = run(**collections)
+    manifest, store = read(workplace / "data/prepared")
+    assert manifest["path"].tolist() == [f"{folder}/{i:02}.png" for folder in ("photos", "oils") for i in range(12)]
+    for row in manifest.itertuples():
+        with Image.open(row.path) as expected:
+            np.testing.assert_array_equal(store.sample(row.sample), expected)
+        content = (workplace / row.path).read_bytes()
+        assert (row.sha256, row.size_bytes) == (hashlib.sha256(content).hexdigest(), len(content))
+        assert (row.width_px, row.height_px, row.shot, row.pair) == (SIDE, SIDE, "", "")
+    assert set(manifest["split"]) == {"train", "validation", "test"}
+    assert (report["pictures"], report["stored"], report["refused"]) == (24, 24, [])
+    assert json.loads((workplace / "data/prepared/report.json").read_text()) == report
+    assert json.loads((workplace / "data/prepared/shots.json").read_text()) == {}
+
+
+def test_two_runs_give_the_same_bytes_with_and_without_the_cache(workplace, collections, monkeypatch):
+    run(**collections)
+    first = tree(workplace / "data/prepared")
+    run(**collections)
+    assert tree(workplace / "data/prepared") == first
+    monkeypatch.setenv("STYLEREEL_CACHE_DIR", str(workplace.parent / "another cache"))
+    run(**collections)
+    assert tree(workplace / "data/prepared") == first
+    assert sorted(p.name for p in (workplace / "data").iterdir()) == ["prepared"]
+
+
+def test_a_second_run_decodes_nothing_again(workplace, collections, monkeypatch):
+    run(**collections)
+    save(workplace / "oils/new.png", pixels(500))
+    decoded = []
+    from stylegan_core.data import decode
+
+    real = decode.read_picture
+    monkeypatch.setattr(decode, "read_picture", lambda path, **k: decoded.append(path.name) or real(path, **k))
+    run(**collections)
+    assert decoded == ["new.png"]
+
+
+def test_a_damaged_cache_is_noticed(workplace, collections):
+    run(**collections)
+    first = tree(workplace / "data/prepared")
+    entries = [p for p in (workplace.parent / "cache/prepare").rglob("*") if p.is_file()]
+    entries[0].write_bytes(b"torn")
+    entries[1].write_bytes(entries[1].read_bytes()[:-5])
+    content = bytearray(entries[2].read_bytes())
+    content[-1] ^= 1
+    entries[2].write_bytes(content)
+    run(**collections)
+    assert tree(workplace / "data/prepared") == first
+
+
+def test_added_files_move_no_other_to_another_split(workplace, collections):
+    run(**collections)
+    manifest, _ = read(workplace / "data/prepared")
+    before = dict(zip(manifest["path"], manifest["split"], strict=True))
+    for index in range(20):
+        save(workplace / "photos" / f"a{index}.png", pixels(1000 + index))
+    run(**collections)
+    manifest, _ = read(workplace / "data/prepared")
+    after = dict(zip(manifest["path"], manifest["split"], strict=True))
+    assert len(after) == 44 and {path: after[path] for path in before} == before
+
+
+def test_bad_pictures_are_named_with_reasons_and_the_rest_is_prepared(workplace, collections):
+    photos = workplace / "photos"
+    good = (photos / "00.png").read_bytes()
+    (photos / "empty.png").write_bytes(b"")
+    (photos / "text.jpg").write_text("not a picture")
+    (photos / "truncated.png").write_bytes(good[: len(good) // 2])
+    save(photos / "tiny.png", pixels(1, 7, 30))
+    bomb = bytearray(good)
+    bomb[16:24] = struct.pack(">II", 60000, 60000)
+    (photos / "bomb.png").write_bytes(bomb)
+    save(photos / "copy.png", pixels(3), pnginfo=_text_chunk())
+    (photos / "misnamed.jpg").write_bytes(save(workplace / "other.png", pixels(77)).read_bytes())
+    report = run(**collections, max_bad_fraction=0.5)
+    reasons = {entry["path"]: entry["reason"] for entry in report["refused"]}
+    assert sorted(reasons) == [
+        f"photos/{name}" for name in ("bomb.png", "copy.png", "empty.png", "text.jpg", "tiny.png", "truncated.png")
+    ]
+    assert reasons["photos/copy.png"] == "is a duplicate: photos/03.png has the same content"
+    assert all(len(reason.split()) >= 2 for reason in reasons.values()), reasons
+    manifest, _ = read(workplace / "data/prepared")
+    assert len(manifest) == 25 and "photos/misnamed.jpg" in manifest["path"].tolist()
+    assert [warning["path"] for warning in report["warnings"]] == ["photos/misnamed.jpg"]
+
+
+def _text_chunk():
+    info = PngInfo()
+    info.add_text("comment", "the same pixels in another file")
+    return info
+
+
+def test_the_stage_fails_only_over_the_allowed_fraction_of_a_folder_and_names_all(workplace, collections):
+    (workplace / "photos/bad.png").write_bytes(b"x")
+    with pytest.raises(InputsFailedError, match=r"1 of 13 in the content collection photos.*\n +photos/bad.png"):
+        run(**collections, max_bad_fraction=0.05)
+    assert not (workplace / "data/prepared").exists()
+    run(**collections, max_bad_fraction=0.1)
+
+
+def test_duplicates_alone_do_not_fail_the_stage(workplace, collections):
+    for index in range(10):
+        shutil.copy(workplace / "photos/00.png", workplace / f"photos/copy{index}.png")
+    assert len(run(**collections)["refused"]) == 10
+
+
+@pytest.mark.parametrize("state", ["missing", "empty", "a file", "without pictures"])
+def test_a_folder_that_gives_nothing_is_a_clear_error(workplace, collections, state):
+    shutil.rmtree(workplace / "oils")
+    if state == "a file":
+        (workplace / "oils").write_text("")
+    elif state != "missing":
+        (workplace / "oils").mkdir()
+    if state == "without pictures":
+        (workplace / "oils/notes.txt").write_text("")
+    with pytest.raises(UsageError, match="oils"):
+        run(**collections)
+
+
+def test_a_collection_of_which_nothing_is_left_is_a_clear_error(workplace, collections):
+    shutil.rmtree(workplace / "oils")
+    (workplace / "oils").mkdir()
+    (workplace / "oils/bad.png").write_bytes(b"x")
+    with pytest.raises(UsageError, match=r"no picture can be used: oils/bad.png"):
+        run(**collections, max_bad_fraction=1.0)
+
+
+def test_a_tiny_collection_still_trains(workplace, collections):
+    for index in range(1, 12):
+        (workplace / f"oils/{index:02}.png").unlink()
+    run(**collections, validation_fraction=0.49, test_fraction=0.49)
+    manifest, _ = read(workplace / "data/prepared")
+    assert manifest[manifest["domain"] == "style"]["split"].tolist() == ["train"]
+
+
+def test_exif_orientation_is_applied(workplace, collections):
+    tall = pixels(5, 20, 32)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn a quarter clockwise to see it upright
+    save(workplace / "photos/turned.png", tall, exif=exif)
+    run(**collections)
+    manifest, store = read(workplace / "data/prepared")
+    row = manifest[manifest["path"] == "photos/turned.png"].iloc[0]
+    assert (row["width_px"], row["height_px"]) == (32, 20)
+    np.testing.assert_array_equal(store.sample(row["sample"]), np.rot90(tall, -1))
+
+
+def test_profiles_are_converted_to_the_working_space(workplace, collections):
+    # sRGB's primaries with a gamma of 1.8: each channel alone is re-encoded, which a formula can check.
+    profile = imagecodecs.cms_profile(
+        "rgb", whitepoint=(0.3127, 0.329, 1.0), primaries=(0.64, 0.33, 1, 0.3, 0.6, 1, 0.15, 0.06, 1), gamma=1.8
+    )
+    save(workplace / "photos/tagged.png", pixels(60), icc_profile=profile)
+    report = run(**collections)
+    manifest, store = read(workplace / "data/prepared")
+    index = manifest.set_index("path").loc["photos/tagged.png", "sample"]
+    linear = (pixels(60) / 255) ** 1.8
+    encoded = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    assert np.abs(store.sample(index) - encoded * 255).max() < 1.5
+    assert np.abs(pixels(60) - encoded * 255).max() > 10
+    assert sorted(report["groups"]["the content collection photos"]["colour"].values()) == [1, 12]
+
+
+def test_a_linear_working_space_in_half(workplace, collections):
+    run(**collections, working_space="linear_rec709", sample_type="half")
+    _, store = read(workplace / "data/prepared")
+    encoded = pixels(0) / 255
+    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    np.testing.assert_allclose(store.unit(0), linear, atol=1e-3)
+    assert (store.working_space, store.sample_type) == ("linear_rec709", "half")
+
+
+def test_painted_frames_meet_their_plates_by_number(workplace, shot):
+    report = run_params(shot_params(shot, plates_every=4))
+    manifest, store = read(workplace / "data/prepared")
+    plates = manifest[manifest["domain"] == "content"].set_index("frame")
+    painted = manifest[manifest["domain"] == "style"].set_index("frame")
+    assert plates.index.tolist() == list(range(1001, 1011)) and painted.index.tolist() == [1002, 1009]
+    for number in (1002, 1009):
+        assert plates.loc[number, "pair"] == painted.loc[number, "pair"] == f"s01/{number}"
+        assert plates.loc[number, "held_out"] == painted.loc[number, "held_out"] != ""
+        assert plates.loc[number, "split"] == painted.loc[number, "split"] == "train"
+        np.testing.assert_array_equal(store.sample(plates.loc[number, "sample"]), pixels(number - 1000))
+        np.testing.assert_array_equal(store.sample(painted.loc[number, "sample"]), pixels(number - 900))
+    # Of the eight unpainted plates every fourth is stored, beside those of the key frames.
+    assert plates.index[plates["sample"].notna()].tolist() == [1001, 1002, 1006, 1009]
+    assert report["stored"] == 6
+    assert json.loads((workplace / "data/prepared/shots.json").read_text()) == {
+        "s01": {"plates": "plates", "painted": "painted", "masks": None, "truth": None, "motion": None, "frames": None}
+    }
+
+
+def test_held_frames_of_a_shot_are_no_duplicates(workplace, shot):
+    shutil.copy(workplace / "plates/shot.1004.png", workplace / "plates/shot.1005.png")
+    report = run_params(shot_params(shot))
+    assert report["refused"] == [] and report["groups"]["the plates of shot s01"]["found"] == 10
+
+
+def test_truth_has_rows_and_is_not_stored(workplace, shot):
+    save(workplace / "truth/t.1004.png", pixels(204))
+    run_params(shot_params({**shot, "truth": "truth"}))
+    manifest, _ = read(workplace / "data/prepared")
+    (row,) = manifest[manifest["domain"] == "truth"].itertuples()
+    assert (row.path, row.frame, row.split, row.shot) == ("truth/t.1004.png", 1004, "test", "s01")
+    assert manifest["sample"].isna()[row.Index]
+
+
+def test_a_range_and_a_preview_limit_the_plates_but_keep_the_key_frames(workplace, shot):
+    run_params(shot_params({**shot, "frames": "1001-1007x3"}))
+    manifest, _ = read(workplace / "data/prepared")
+    assert manifest[manifest["domain"] == "content"]["frame"].tolist() == [1001, 1002, 1004, 1007, 1009]
+    run_params(shot_params(shot, preview_frames=3))
+    manifest, _ = read(workplace / "data/prepared")
+    assert manifest[manifest["domain"] == "content"]["frame"].tolist() == [1001, 1002, 1003, 1009]
+
+
+def test_a_painted_frame_of_another_size_is_refused_with_both_sizes(workplace, shot):
+    save(workplace / "painted/key_001002.tif", pixels(102, 30, 20))
+    reason = r"key_001002.tif is 30 x 20, but its plate plates/shot.1002.png is 32 x 32"
+    with pytest.raises(InputsFailedError, match=reason):
+        run_params(shot_params(shot))
+    run_params(shot_params(shot, max_bad_fraction=0.5))
+    manifest, _ = read(workplace / "data/prepared")
+    assert manifest[manifest["domain"] == "style"]["frame"].tolist() == [1009]
+    assert manifest[manifest["frame"] == 1002]["pair"].tolist() == [""]
+
+
+def test_a_shot_without_a_usable_key_frame_says_why(workplace, shot):
+    for path in (workplace / "painted").iterdir():
+        path.write_bytes(b"x")
+    with pytest.raises(UsageError, match=r"shot s01: no painted frame can be used: painted/key_001002.tif"):
+        run_params(shot_params(shot, max_bad_fraction=1.0))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p: save(p / "painted/key_2000.png", pixels(1)), r"no plate has the number of painted frame 2000"),
+        (lambda p: save(p / "painted/key_1002.png", pixels(1)), r"two files for painted frame 1002"),
+        (lambda p: save(p / "painted/key.png", pixels(1)), r"no frame number in painted/key.png"),
+        (lambda p: shutil.rmtree(p / "painted"), r"shot s01, painted frames: "),
+        (lambda p: [f.unlink() for f in (p / "plates").iterdir()], r"shot s01, plates: "),
+    ],
+)
+def test_shots_that_do_not_fit_together_are_clear_errors(workplace, shot, change, message):
+    change(workplace)
+    with pytest.raises(UsageError, match=message):
+        run_params(shot_params(shot))
+
+
+def test_truth_that_training_sees_is_an_error(workplace, shot):
+    save(workplace / "truth/t.1002.png", pixels(204))
+    with pytest.raises(UsageError, match="frame 1002 is both a key frame and truth"):
+        run_params(shot_params({**shot, "truth": "truth"}))
+
+
+def test_a_mask_says_which_part_of_a_frame_is_painted(workplace, shot):
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    mask[4:20, 8:28] = 255
+    save(workplace / "masks/m.01002.png", mask)
+    run_params(shot_params({**shot, "masks": "masks"}))
+    manifest, store = read(workplace / "data/prepared")
+    painted = manifest[manifest["domain"] == "style"].set_index("frame")
+    assert painted["mask"].tolist() == ["masks/m.01002.png", ""]
+    np.testing.assert_array_equal(store.sample(painted.loc[1002, "mask_sample"])[..., 0], mask)
+    x, y, width, height = map(int, painted.loc[1002, "held_out"].split(","))
+    assert (mask[y : y + height, x : x + width] == 255).all()
+
+
+def test_the_alpha_channel_of_a_painted_frame_is_its_mask(workplace, shot):
+    painting = np.dstack([pixels(102), np.full((SIDE, SIDE), 255, np.uint8)])
+    painting[:, 16:, 3] = 0
+    (workplace / "painted/key_001002.tif").unlink()
+    save(workplace / "painted/key_001002.png", painting)
+    run_params(shot_params(shot))
+    manifest, store = read(workplace / "data/prepared")
+    painted = manifest[manifest["domain"] == "style"].set_index("frame")
+    assert painted["mask"].tolist() == ["painted/key_001002.png", ""]
+    np.testing.assert_array_equal(store.sample(painted.loc[1002, "mask_sample"])[..., 0], painting[..., 3])
+
+
+@pytest.mark.parametrize(
+    ("mask", "reason"),
+    [
+        (np.zeros((SIDE, SIDE), np.uint8), "its mask masks/m.1002.png is black everywhere"),
+        (np.full((9, 9), 255, np.uint8), "is 32 x 32, but its mask masks/m.1002.png is 9 x 9"),
+        (np.full((7, 7), 255, np.uint8), "its mask masks/m.1002.png "),
+    ],
+)
+def test_a_mask_that_does_not_fit_refuses_its_painted_frame(workplace, shot, mask, reason):
+    save(workplace / "masks/m.1002.png", mask)
+    with pytest.raises(InputsFailedError, match=reason):
+        run_params(shot_params({**shot, "masks": "masks"}))
+
+
+def test_pairs_match_by_name_and_split_by_content(workplace):
+    for index in range(30):
+        save(workplace / f"before/sub/p{index}.png", pixels(index))
+        save(workplace / f"after/sub/p{index}.tif", pixels(100 + index))
+    run(source="pairs", content="before", style="after")
+    manifest, store = read(workplace / "data/prepared")
+    assert len(manifest) == 60 and set(manifest["split"]) == {"train", "validation", "test"}
+    for pair, rows in manifest.groupby("pair"):
+        seeds = [int(pair.removeprefix("sub/p")), 100 + int(pair.removeprefix("sub/p"))]
+        assert rows["domain"].tolist() == ["content", "style"] and rows["split"].nunique() == 1
+        for index, seed in zip(rows["sample"], seeds, strict=True):
+            np.testing.assert_array_equal(store.sample(index), pixels(seed))
+    assert (manifest["held_out"] == "").all()
+
+
+def test_few_pairs_are_validated_on_held_out_areas(workplace):
+    save(workplace / "before/a.png", pixels(0))
+    save(workplace / "after/a.png", pixels(1))
+    run(source="pairs", content="before", style="after")
+    manifest, _ = read(workplace / "data/prepared")
+    assert manifest["split"].tolist() == ["train", "train"]
+    assert manifest["held_out"].nunique() == 1 and manifest["held_out"][0] != ""
+
+
+def test_a_pair_with_one_bad_half_is_left_out_and_lonely_names_are_an_error(workplace):
+    for index in range(4):
+        save(workplace / f"before/{index}.png", pixels(index))
+        save(workplace / f"after/{index}.png", pixels(100 + index))
+    (workplace / "after/2.png").write_bytes(b"x")
+    report = run(source="pairs", content="before", style="after", max_bad_fraction=0.3)
+    assert {entry["path"] for entry in report["refused"]} == {"after/2.png", "before/2.png"}
+    (workplace / "after/2.png").unlink()
+    with pytest.raises(UsageError, match=r"no partner of the same name in the other folder: before/2.png"):
+        run(source="pairs", content="before", style="after")
+
+
+def test_further_pairs_help_a_shot_to_train(workplace, shot):
+    save(workplace / "before/a.png", pixels(0))
+    save(workplace / "after/a.png", pixels(1))
+    run_params(shot_params({**shot, "pairs": [{"content": "before", "style": "after"}]}))
+    manifest, _ = read(workplace / "data/prepared")
+    rows = manifest[manifest["pair"] == "s01/pairs0/a"]
+    assert rows["shot"].tolist() == ["s01", "s01"] and set(rows["split"]) == {"train"}
+    assert rows["frame"].isna().all() and rows["sample"].notna().all()
+
+
+def test_the_sample_is_a_shot_and_two_collections(workplace):
+    small = {"frames": 8, "width_px": 96, "height_px": 64, "stroke_px": 2}
+    progress = []
+    from pathlib import Path
+
+    params = parse_params({"prepare": {"sample": small, "min_side_px": 16}})
+    prepare(params, Path("data/prepared"), lambda done, total: progress.append((done, total)))
+    output = workplace / "data/prepared"
+    manifest, _ = read(output)
+    assert all((workplace / path).is_file() for path in manifest["path"])
+    of_shot = manifest[manifest["shot"] == "sample"]
+    assert of_shot["domain"].value_counts().to_dict() == {"content": 8, "style": 2, "truth": 6}
+    assert (manifest[manifest["shot"] == ""].groupby("domain").size() > 1).all()
+    entry = json.loads((output / "shots.json").read_text())["sample"]
+    assert entry["plates"] == "data/prepared/sample/shot/plates"
+    assert json.loads((workplace / entry["motion"]).read_text())["frames"].keys() == {str(n) for n in range(1, 9)}
+    total = len(manifest)
+    assert sorted(progress) == [(done, total) for done in range(1, total + 1)]
+
+    first = tree(output)
+    prepare(params, Path("data/prepared"))
+    assert tree(output) == first
+    params = parse_params({"prepare": {"sample": {**small, "train_on_pairs": True}, "min_side_px": 16}})
+    prepare(params, Path("data/prepared"))
+    manifest, _ = read(output)
+    assert manifest["pair"].str.startswith("sample/pairs0/").sum() >= 2
