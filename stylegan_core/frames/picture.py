@@ -6,7 +6,7 @@ contradict. What no format can tell (a flipped bit inside a valid JPEG or WebP s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from stylegan_core.frames.damage import walk
 from stylegan_core.frames.declared import FORMATS, SUFFIX_FORMATS, Declared, sniff
+from stylegan_core.frames.icc import profile_problem
+from stylegan_core.frames.metadata import Metadata, read_metadata, tiff_attributes
 from stylegan_core.frames.unreadable import UnreadablePictureError
 from stylegan_core.frames.writing import encode_picture_file
 
@@ -50,7 +52,7 @@ class Picture:
     has_alpha: bool = False
     alpha_associated: bool = False
     icc_profile: bytes | None = None
-    spec: oiio.ImageSpec | None = None
+    spec: Metadata | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -131,7 +133,8 @@ def _read(path: Path, min_side_px: int, max_megapixels: float) -> Picture:
         if min(width, height) < min_side_px:
             raise UnreadablePictureError(f"it is too small: {width} x {height} px, at least {min_side_px} are needed")
 
-    declared = walk(picture_format, path.read_bytes(), check_size)
+    content = path.read_bytes()
+    declared = walk(picture_format, content, check_size)
     pixels, spec = _decode(path, picture_format)
     if pixels.shape[:2] != (declared.height_px, declared.width_px):
         raise UnreadablePictureError("damaged: its size differs from what its header declares")
@@ -144,16 +147,18 @@ def _read(path: Path, min_side_px: int, max_megapixels: float) -> Picture:
         raise UnreadablePictureError(f"unsupported: its channels are {', '.join(spec.channelnames)}")
     if pixels.shape[2] == 2 and not has_alpha:
         raise UnreadablePictureError("unsupported: it has two channels, and neither is alpha")
-    profile = spec.getattribute("ICCProfile")
+    stored_profile = spec.getattribute("ICCProfile")
+    profile = None if stored_profile is None else np.asarray(stored_profile, np.uint8).tobytes()
+    metadata = replace(read_metadata(picture_format, content), attributes=tiff_attributes(spec))
     straight = bool(spec.get_int_attribute("oiio:UnassociatedAlpha", 0))
     return Picture(
         pixels=orient(pixels, spec.get_int_attribute("Orientation", 1)),
         format=picture_format,
         has_alpha=has_alpha,
         alpha_associated=has_alpha and picture_format == "tiff" and not straight,
-        icc_profile=None if profile is None else np.asarray(profile, np.uint8).tobytes(),
-        spec=spec,
-        warnings=_warnings(path, picture_format, declared),
+        icc_profile=profile,
+        spec=metadata,
+        warnings=_warnings(path, picture_format, declared, profile, 3 if pixels.shape[2] >= 3 else 1),
     )
 
 
@@ -208,7 +213,9 @@ def orient(pixels: Pixels, orientation: int) -> Pixels:
     return np.ascontiguousarray(pixels)
 
 
-def _warnings(path: Path, picture_format: str, declared: Declared) -> tuple[str, ...]:
+def _warnings(
+    path: Path, picture_format: str, declared: Declared, profile: bytes | None, colour_channels: int
+) -> tuple[str, ...]:
     warnings = []
     if SUFFIX_FORMATS.get(path.suffix.lower()) != picture_format:
         article = {"png": "a PNG", "jpeg": "a JPEG", "webp": "a WebP", "tiff": "a TIFF"}[picture_format]
@@ -217,4 +224,7 @@ def _warnings(path: Path, picture_format: str, declared: Declared) -> tuple[str,
     if declared.frames > 1:
         parts = "pages" if picture_format == "tiff" else "frames of animation"
         warnings.append(f"has {declared.frames} {parts}; only the first is used")
+    problem = None if profile is None else profile_problem(profile, colour_channels)
+    if problem is not None:
+        warnings.append(f"{problem}; it is kept, and not used")
     return tuple(warnings)
