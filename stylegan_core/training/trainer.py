@@ -142,7 +142,7 @@ class _Loop:
             self.config.budget_steps * self.config.batch_size * self.fabric.world_size,
         )
         stopped_by = "budget"
-        while progress.step < self.config.budget_steps:
+        while progress.step < self.config.budget_steps and not self._over_limit():
             losses = self.stepper.step(progress.step, self._batch)
             progress.phase = self.stepper.phase
             self.pending.append((progress.step, list(losses), torch.stack(list(losses.values()))))
@@ -161,15 +161,14 @@ class _Loop:
             reason = self._reason_to_save(validated)
             if reason:
                 self._save()
-            if reason == "limit":
-                stopped_by = "limit_minutes"
-                log.warning("stopped by train.common.limit_minutes at step %d", progress.step)
-                break
             if reason == "stop":
                 raise TrainingInterrupted(
                     f"stopped by {self.stop.reason or 'a signal'} after step {progress.step} of "
                     f"{self.config.budget_steps}; the checkpoint is in {self.folder}, run the same command to continue"
                 )
+        if progress.step < self.config.budget_steps:
+            stopped_by = "limit_minutes"
+            log.warning("stopped by train.common.limit_minutes after step %d", progress.step)
         return self._finish(stopped_by)
 
     def close(self) -> None:
@@ -237,7 +236,7 @@ class _Loop:
         progress.elapsed_s = self.elapsed_before_s + now_s - self.started_s
         if self.stop.reason:
             reason = "stop"
-        elif self.common.limit_minutes and progress.elapsed_s >= 60.0 * self.common.limit_minutes:
+        elif self._over_limit():
             reason = "limit"
         elif progress.step >= self.config.budget_steps:
             reason = "end"
@@ -245,7 +244,13 @@ class _Loop:
             reason = "due"
         else:
             reason = ""
-        return self.fabric.broadcast(reason) if self.fabric.world_size > 1 else reason
+        if self.fabric.world_size > 1:
+            reason, progress.elapsed_s = self.fabric.broadcast((reason, progress.elapsed_s))
+        return reason
+
+    def _over_limit(self) -> bool:
+        limit = self.common.limit_minutes
+        return limit is not None and self.state.progress.elapsed_s >= 60.0 * limit
 
     def _save(self) -> None:
         self._collect()

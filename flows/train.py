@@ -1,0 +1,42 @@
+"""The stage train, in order: name the runs, train each model, register it, mark the runs as finished."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.runner import Runner
+from stylegan_core.config import Params
+from tasks.train import mark_finished, plan_trainings, train_model
+from tasks.train_watch import register, watch
+
+if TYPE_CHECKING:
+    from stylegan_core.recipes.model import ModelCard
+
+REPORTS = Path("reports/train")
+
+
+def train_flow(
+    runner: Runner, params: Params, prepared: Path, output: Path, reports: Path = REPORTS
+) -> dict[str, ModelCard | None]:
+    """Trains every model of ``params`` into ``output`` and its curves into ``reports``; returns the cards by name."""
+    plan = runner.run("plan trainings", plan_trainings, params, prepared)
+    cards = {}
+    for job in plan.jobs:
+        name = job.training.name
+        cards[name] = runner.run(f"train {name}", train_model, job, prepared, output, reports, watch)
+        runner.run(f"register {name}", register, job, cards[name], output)
+    runner.run("mark finished", mark_finished, plan, output, reports)
+    return cards
+
+
+def main() -> None:
+    """``python -m flows.train``, the command of DVC's stage."""
+    from flows.stage import stage_main
+    from stylegan_core.config import load_params
+
+    stage_main("train", lambda runner: train_flow(runner, load_params(), Path("data/prepared"), Path("models")))
+
+
+if __name__ == "__main__":
+    main()

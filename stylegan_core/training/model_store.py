@@ -1,0 +1,51 @@
+"""Models that were trained on this machine, by digest: what ``train.common.init_from`` finds.
+
+DVC empties the stage's outputs before it runs, so the model to continue from is gone from there by then.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from stylegan_core.frames.cache import cache_folder
+from stylegan_core.recipes.model import CARD_NAME, ModelError, read_card
+
+
+def keep_model(folder: Path) -> Path:
+    """Copies a model folder into the user's cache; returns the copy."""
+    digest = read_card(folder).digest
+    place = cache_folder("models") / digest
+    if not (place / CARD_NAME).is_file():
+        part = cache_folder("models") / f".{digest}.part"
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(folder, part)
+        shutil.rmtree(place, ignore_errors=True)
+        part.rename(place)
+    return place
+
+
+def find_model(name: str) -> Path:
+    """The model folder that ``init_from`` names.
+
+    Args:
+        name: a folder, or a digest or its first eight characters or more.
+    Raises:
+        ModelError: there is none, or several; the message says what is known.
+    """
+    if (Path(name).expanduser() / CARD_NAME).is_file():
+        return Path(name).expanduser()
+    store = cache_folder("models")
+    if re.fullmatch(r"[0-9a-f]{8,64}", name):
+        found = sorted(p for p in store.glob(f"{name}*") if (p / CARD_NAME).is_file())
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise ModelError(f"train.common.init_from: several models begin with {name}: write more of the digest")
+    known = sorted((p for p in store.iterdir() if (p / CARD_NAME).is_file()), key=lambda p: -p.stat().st_mtime)
+    listed = ", ".join(f"{p.name[:12]} ({read_card(p).recipe})" for p in known[:5]) or "none"
+    raise ModelError(
+        f"train.common.init_from: {name} is neither a model folder nor the digest of a model trained here. The stage's "
+        f"own output models/ is emptied before it runs, so name a model of it by its digest. The newest: {listed}"
+    )

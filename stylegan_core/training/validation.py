@@ -1,0 +1,123 @@
+"""Validation while training: figures on what is held out, and sample grids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from stylegan_core.data.validation import ValidationArea, ValidationSet
+from stylegan_core.metrics.detail import detail_ratio
+from stylegan_core.metrics.mse import mse
+from stylegan_core.metrics.psnr import psnr_db
+from stylegan_core.metrics.ssim import ssim
+from stylegan_core.metrics.swd import SCALES, SIZES, patch_swd
+from stylegan_core.recipes.base import BaseRecipe, Conditions
+
+_MULTIPLE_PX = 8
+_MINIMUM_PX = 32
+_PATCHES = 8192
+_GAP_PX = 4
+_PAPER = 250
+
+
+class Validator:
+    """Measures and shows a recipe on held-out areas.
+
+    Args:
+        held_out: where; at least one area.
+        rows: areas in a sample grid at the most.
+    """
+
+    def __init__(self, held_out: ValidationSet, rows: int = 4) -> None:
+        if not held_out.areas:
+            raise ValueError("nothing is held out: there is nothing to validate on")
+        self._held_out, self._rows = held_out, rows
+
+    def measure(self, recipe: BaseRecipe) -> dict[str, float]:
+        """Figures of a recipe in evaluation mode.
+
+        Returns:
+            With paintings: psnr_db, swd and detail_ratio against them. Without: ssim to the content, and swd to the
+            held-out style where there is any. ``score`` is the one that decides the best, lower is better: swd, since
+            the mean squared error prefers a blur; the mean squared error alone where areas are too small for patches.
+        """
+        areas = self._held_out.areas
+        results = [_unit(area.inside(translate(recipe, area))) for area in areas]
+        figures: dict[str, float] = {}
+        if all(area.style is not None for area in areas):
+            against = [_unit(area.inside(area.style)) for area in areas if area.style is not None]
+            figures["psnr_db"] = psnr_db(results, against)
+            figures["detail_ratio"] = detail_ratio(results, against)
+        else:
+            content = [_unit(area.inside(area.content)) for area in areas]
+            against = [_unit(reference) for reference in self._held_out.references]
+            figures["ssim"] = ssim(results, content)
+        scales = _fitting_scales([*results, *against])
+        if against and scales:
+            figures["swd"] = patch_swd(results, against, scales=scales, max_patches=_PATCHES)
+            return {**figures, "score": figures["swd"]}
+        if "psnr_db" in figures:
+            pairs = zip(results, against, strict=True)
+            return {**figures, "score": float(np.mean([mse(result, truth) for result, truth in pairs]))}
+        return {**figures, "score": 1.0 - figures["ssim"]}
+
+    def grid(self, recipe: BaseRecipe) -> npt.NDArray[np.uint8]:
+        """Content, result and painting (or a held-out style crop) of some areas, one area a row, (H, W, 3)."""
+        rows = []
+        for index, area in enumerate(self._held_out.areas[: self._rows]):
+            style = area.style
+            if style is None and self._held_out.references:
+                style = self._held_out.references[index % len(self._held_out.references)]
+            shown = [area.content, translate(recipe, area), *([style] if style is not None else [])]
+            rows.append([_unit(picture) for picture in shown])
+        return _grid(rows)
+
+
+def translate(recipe: BaseRecipe, area: ValidationArea) -> Tensor:
+    """(1, 3, H * scale, W * scale) in about [-1, 1], on the recipe's device: the area and its context, translated.
+
+    Sides are padded by reflection to what a network with three halvings needs, and cut again.
+    """
+    device = next(recipe.parameters()).device
+    height, width = area.content.shape[-2:]
+    padding = [0, _missing(width), 0, _missing(height)]
+    mode = "reflect" if padding[1] < width and padding[3] < height else "replicate"
+    content = functional.pad(area.content.to(device), padding, mode=mode)
+    mask = None if area.mask_unit is None else functional.pad(area.mask_unit.to(device), padding, mode=mode)
+    result = recipe.translate(content, Conditions(mask_unit=mask)).float()
+    return result[..., : height * recipe.scale, : width * recipe.scale]
+
+
+def _missing(side: int) -> int:
+    return max(_MINIMUM_PX, -(-side // _MULTIPLE_PX) * _MULTIPLE_PX) - side
+
+
+def _unit(picture: Tensor) -> npt.NDArray[np.float32]:
+    """(1, 3, H, W) in [-1, 1] as (H, W, 3) in [0, 1], clipped."""
+    unit = picture[0].detach().to("cpu", torch.float32).mul(0.5).add(0.5).clamp(0.0, 1.0)
+    return np.ascontiguousarray(unit.permute(1, 2, 0).numpy())
+
+
+def _fitting_scales(pictures: Sequence[npt.NDArray[Any]]) -> list[int]:
+    side = min((min(p.shape[:2]) for p in pictures), default=0)
+    return [scale for scale in SCALES if side // scale >= max(SIZES)]
+
+
+def _grid(rows: list[list[npt.NDArray[np.float32]]]) -> npt.NDArray[np.uint8]:
+    height = max(p.shape[0] for row in rows for p in row) + _GAP_PX
+    width = max(p.shape[1] for row in rows for p in row) + _GAP_PX
+    columns = max(len(row) for row in rows)
+    grid = np.full((len(rows) * height + _GAP_PX, columns * width + _GAP_PX, 3), _PAPER, np.uint8)
+    for y, row in enumerate(rows):
+        for x, picture in enumerate(row):
+            top, left = y * height + _GAP_PX, x * width + _GAP_PX
+            grid[top : top + picture.shape[0], left : left + picture.shape[1]] = (picture * 255.0 + 0.5).astype(
+                np.uint8
+            )
+    return grid
