@@ -139,7 +139,7 @@ def plan_job(
     """
     card = model.card
     if model.recipe.kind is not Kind.TRANSLATE:
-        raise PlanError(f"{model.folder} holds a {card.recipe} model, which makes pictures from noise: it stylizes none")
+        raise PlanError(f"{model.folder} holds a {card.recipe} model, which makes pictures from noise alone")
     if model.recipe.scale != 1:
         raise PlanError(f"{model.folder} holds a {card.recipe} model, which changes the size; stylize keeps it")
     if card.working_space not in WORKING_SPACES:

@@ -87,6 +87,7 @@ class Stylizer:
         self._translator = ThreadPoolExecutor(1, thread_name_prefix="translate")
         self._encoders = ThreadPoolExecutor(THREADS, thread_name_prefix="encode")
         self._lock = threading.Lock()
+        self._idle = threading.Condition(self._lock)
         self._stop_reason: str | None = None
         self._largest_px = 0
         self._active_chunks = 0
@@ -104,6 +105,8 @@ class Stylizer:
     ) -> None:
         if kind is not None:
             self.stop("an error")
+        with self._idle:  # other threads' chunks end soon after a stop
+            self._idle.wait_for(lambda: self._active_chunks == 0)
         for pool in (self._decoders, self._translator, self._encoders):
             pool.shutdown(wait=True, cancel_futures=True)
         self._records.close()
@@ -131,6 +134,8 @@ class Stylizer:
         decoding: deque[Future[Decoded | None]] = deque()
         encoding: deque[Future[None]] = deque()
         with self._lock:
+            if self._stop_reason is not None:
+                raise StylizeStopped(self._stop_reason)
             self._active_chunks += 1
         try:
             while (frames or decoding) and self._stop_reason is None:
@@ -150,8 +155,9 @@ class Stylizer:
         finally:
             wait(decoding)
             wait(encoding)
-            with self._lock:
+            with self._idle:
                 self._active_chunks -= 1
+                self._idle.notify_all()
         for written in encoding:
             written.result()
         if self._stop_reason is not None:

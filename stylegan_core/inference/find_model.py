@@ -1,0 +1,45 @@
+"""Which model a call means: a folder, the name of a trained one, or the only one that the project has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stylegan_core.inference.plan import PlanError
+
+CARD_NAME = "model.json"
+
+
+def find_model(given: str | Path | None, models: Path) -> Path:
+    """The folder of a model.
+
+    Args:
+        given: a model folder, or the name of one in ``models``; None is the last trained, which must be clear.
+        models: the project's folder of models.
+
+    Raises:
+        PlanError: there is no such model, or several could be meant.
+    """
+    if given is not None:
+        for folder in (Path(given), models / given):
+            if (folder / CARD_NAME).is_file():
+                return folder
+        raise PlanError(f"{given} is no model: no {CARD_NAME} in it; {_choice(models)}")
+    trained = _trained(models)
+    if not trained:
+        raise PlanError(f"there is no model in {models}: train one, or name a model folder with --model")
+    if len(trained) > 1:
+        raise PlanError(f"there are several models in {models}; {_choice(models)}")
+    return trained[0]
+
+
+def _trained(models: Path) -> list[Path]:
+    """Model folders, the last trained first."""
+    cards = list(models.glob(f"*/{CARD_NAME}"))
+    return [card.parent for card in sorted(cards, key=lambda card: (-card.stat().st_mtime_ns, card))]
+
+
+def _choice(models: Path) -> str:
+    names = [folder.name for folder in _trained(models)]
+    if not names:
+        return f"{models} has none either"
+    return f"choose one with --model: {', '.join(names)} (the last trained first)"

@@ -1,0 +1,367 @@
+"""The task stylize: a folder in, a folder out; plan, work through the chunks, report."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
+
+from stylegan_core.frames.cache import cache_folder
+from stylegan_core.frames.records import read_records
+from stylegan_core.inference.find_model import find_model
+from stylegan_core.inference.outcome import ChunkReport, Failure, Progress
+from stylegan_core.inference.plan import Job, PlanError, plan_job, read_job, write_job
+from stylegan_core.inference.preview import is_sequence, write_job_preview
+from stylegan_core.inference.resume import DoneFrames
+from stylegan_core.inference.select import check_folders, input_folder, select_frames
+from stylegan_core.inference.stylizer import Stylizer, StylizeStopped
+from stylegan_core.recipes.model import Model, ModelError, load_model
+from tasks.errors import InputsFailedError, StoppedError, UsageError
+from tasks.origin import origin
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+Item = TypeVar("Item")
+ProgressCallback = Callable[[Progress], None]
+
+
+class Runner(Protocol):
+    """How tasks are called, see ``flows.runner``."""
+
+    def run(self, name: str, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Result:
+        """Calls ``function`` as the task ``name``."""
+        ...
+
+    def map(self, name: str, function: Callable[[Item], Result], items: Iterable[Item], /) -> list[Result]:
+        """Calls ``function`` for each item, in threads."""
+        ...
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asks for.
+
+    Attributes:
+        source: a folder, or a pattern such as shot.####.png.
+        output: a folder outside of it.
+        model: a model folder, the name of one in ``models``, a models:/ URI, or None: the last trained.
+        models: the project's folder of models.
+        frames: a range of frame numbers such as "1-100x2".
+        every: of these the first of every so many.
+        limit: of these the first so many.
+        masks: a folder of masks, matched by frame number.
+        strength: 0 is the source, 1 the network's answer.
+        precision: of the network.
+        source_space: "auto", "srgb" or "linear_rec709".
+        chunk_frames: frames of one task run.
+        device: "auto" or torch's name of one.
+    """
+
+    source: str | Path
+    output: Path
+    model: str | Path | None = None
+    models: Path = Path("models")
+    frames: str | None = None
+    every: int = 1
+    limit: int | None = None
+    masks: Path | None = None
+    strength: float = 1.0
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    source_space: str = "auto"
+    chunk_frames: int = 64
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class StylizeReport:
+    """What became of a job.
+
+    Attributes:
+        job: that was worked on.
+        made: outputs that were written now.
+        skipped: frames that were done before.
+        failed: inputs without an output, each with its reason.
+        warnings: what a user should hear about inputs that have one.
+        seconds: that it took, without planning.
+        preview: the movie, or None.
+    """
+
+    job: Job
+    made: int
+    skipped: int
+    failed: tuple[Failure, ...]
+    warnings: tuple[Failure, ...]
+    seconds: float
+    preview: Path | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 if everything is done, 1 if some inputs failed."""
+        return 1 if self.failed else 0
+
+    def failures(self) -> str:
+        """Every failed input and its reason, a line each."""
+        return "\n".join(f"{failure.path}: {failure.reason}" for failure in self.failed)
+
+    def raise_if_failed(self) -> None:
+        """Ends a call whose inputs are not all done.
+
+        Raises:
+            InputsFailedError: names every failed input.
+        """
+        if self.failed:
+            total = len(self.job.frames)
+            raise InputsFailedError(
+                f"{len(self.failed)} of {total} inputs failed, all others are done:\n{self.failures()}"
+            )
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values, for JSON."""
+        return {
+            "output": str(self.job.output_folder),
+            "model": self.job.model_digest,
+            "job": self.job.digest,
+            "precision": self.job.settings.precision,
+            "frames": len(self.job.frames),
+            "made": self.made,
+            "skipped": self.skipped,
+            "failed": [{"path": str(f.path), "reason": f.reason} for f in self.failed],
+            "warnings": [{"path": str(f.path), "warning": f.reason} for f in self.warnings],
+            "seconds": round(self.seconds, 3),
+            "preview": str(self.preview) if self.preview else None,
+        }
+
+
+def stylize_directory(
+    request: Request,
+    runner: Runner,
+    *,
+    checksum: bool = False,
+    preview: Path | Literal["auto"] | None = "auto",
+    preview_fps: float = 24.0,
+    progress: ProgressCallback | None = None,
+) -> StylizeReport:
+    """Stylizes a folder: plan, then work.
+
+    Args:
+        request: what to do.
+        runner: calls the chunks, see ``flows.runner``.
+        checksum: hash finished frames again instead of trusting sizes and times.
+        preview: path of a movie; "auto" makes one of a numbered sequence, in OUTPUT/.stylereel/; None makes none.
+        preview_fps: its frames a second.
+        progress: called after every frame, from any thread.
+
+    Raises:
+        UsageError: the call is wrong and nothing was done.
+        StoppedError: a full disk, a vanished mount or an interrupt; run again to finish.
+    """
+    job, model = runner.run("plan", plan_request, request)
+    return work_on(
+        job, model, runner, checksum=checksum, preview=preview, preview_fps=preview_fps, progress=progress
+    )
+
+
+def plan_request(request: Request) -> tuple[Job, Model]:
+    """The job of a request, which is not written yet, and its model.
+
+    Raises:
+        UsageError: the call is wrong.
+    """
+    with _usage_errors():
+        folder = input_folder(request.source)
+        check_folders(folder, request.output)
+        frames = select_frames(
+            request.source, frames=request.frames, every=request.every, limit=request.limit, masks=request.masks
+        )
+        model = load_model(locate_model(request.model, request.models))
+        job = plan_job(
+            frames,
+            input_folder=folder,
+            output_folder=request.output,
+            model=model,
+            strength=request.strength,
+            precision=request.precision,
+            source_space=request.source_space,
+            chunk_frames=request.chunk_frames,
+            device=request.device,
+        )
+    return job, model
+
+
+def locate_model(given: str | Path | None, models: Path) -> Path:
+    """The folder of the model that ``given`` names; one of the registry is fetched to the user's cache."""
+    if str(given).startswith("models:/"):
+        from tasks.tracking import fetch_model
+
+        return fetch_model(str(given), cache_folder("registry", str(given).removeprefix("models:/").replace("/", "_")))
+    return find_model(given, models)
+
+
+def frames_to_make(job: Job, *, checksum: bool = False) -> list[str]:
+    """Outputs that a run would make; the others are done. For a dry run: nothing is written."""
+    done, settings = DoneFrames(read_records(job.output_folder)), job.settings.digest()
+    return [
+        frame.output
+        for frame in job.frames
+        if done.check(
+            frame.output,
+            made=job.output_path(frame),
+            source=job.input_path(frame),
+            mask=Path(frame.mask) if frame.mask else None,
+            model=job.model_digest,
+            settings=settings,
+            checksum=checksum,
+        )
+        is None
+    ]
+
+
+def open_job(file: Path) -> tuple[Job, Model]:
+    """A job that was planned before and its model, for ``stylereel work``.
+
+    Raises:
+        UsageError: the file is no job, or the model is not the one that it was planned for.
+    """
+    with _usage_errors():
+        job = read_job(file)
+        model = load_model(job.model_folder)
+        if model.card.digest != job.model_digest:
+            raise PlanError(f"{job.model_folder} was trained again since {file} was planned: plan again")
+    return job, model
+
+
+def work_on(
+    job: Job,
+    model: Model,
+    runner: Runner,
+    *,
+    checksum: bool = False,
+    preview: Path | Literal["auto"] | None = "auto",
+    preview_fps: float = 24.0,
+    progress: ProgressCallback | None = None,
+    lock_wait_s: float = 0.0,
+) -> StylizeReport:
+    """Makes the frames of a job that are not done; see ``stylize_directory``.
+
+    Args:
+        job: from ``plan_request`` or ``open_job``.
+        model: the job's.
+        runner: calls the chunks.
+        checksum: hash finished frames again.
+        preview: path of a movie, "auto" or None.
+        preview_fps: its frames a second.
+        progress: called after every frame.
+        lock_wait_s: how long to wait for another run on the same output folder.
+
+    Raises:
+        UsageError: another run holds the output folder, or it cannot be written.
+        StoppedError: see ``stylize_directory``.
+    """
+    began_s = time.monotonic()
+    with _output_lock(job, lock_wait_s):
+        try:
+            write_job(job)
+            stylizer = Stylizer(job, model, checksum=checksum, context=origin(), progress=progress)
+            with stylizer, stop_on_signals(stylizer):
+                reports = runner.map("stylize", stylizer.chunk, range(len(job.chunks())))
+        except StylizeStopped as stop:
+            raise StoppedError(f"stopped: {stop}; {_left(job)}") from stop
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StoppedError(f"stopped: {error}; {_left(job)}") from error
+            raise
+        movie = job.state_folder / "preview.mp4" if preview == "auto" and is_sequence(job) else preview
+        if isinstance(movie, Path) and (any(r.made for r in reports) or not movie.is_file()):
+            shown = runner.run("preview", write_job_preview, job, movie, fps=preview_fps)
+        else:
+            shown = movie if isinstance(movie, Path) else None
+    report = _summary(job, reports, time.monotonic() - began_s, shown)
+    for warning in report.warnings:
+        log.warning("%s: %s", warning.path, warning.reason)
+    log.info(
+        "%s: %d made, %d done before, %d failed, %.1f s (%s)",
+        job.output_folder,
+        report.made,
+        report.skipped,
+        len(report.failed),
+        report.seconds,
+        job.settings.precision,
+    )
+    return report
+
+
+@contextmanager
+def stop_on_signals(stylizer: Stylizer) -> Iterator[None]:
+    """SIGTERM and SIGINT end the work after the frames that are being written; a second SIGINT ends it at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def caught(number: int, frame: object) -> None:
+        if stylizer.stop_reason is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stylizer.stop(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, caught) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _output_lock(job: Job, wait_s: float) -> Iterator[None]:
+    import filelock
+
+    try:
+        job.state_folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(job.state_folder / "lock")  # the operating system frees it when its holder dies
+        lock.acquire(timeout=wait_s)
+    except filelock.Timeout:
+        raise UsageError(f"another stylize run works on {job.output_folder}: wait for it, or choose another") from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoppedError(f"stopped: {error}") from error
+        raise UsageError(f"{job.output_folder} cannot be written: {error}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _usage_errors() -> Iterator[None]:
+    try:
+        yield
+    except (PlanError, ModelError) as error:
+        raise UsageError(str(error)) from error
+
+
+def _left(job: Job) -> str:
+    try:
+        left = len(frames_to_make(job))
+    except OSError:
+        return "run again to finish"
+    return f"{len(job.frames) - left} of {len(job.frames)} frames are done, run again to finish"
+
+
+def _summary(job: Job, reports: list[ChunkReport], seconds: float, preview: Path | None) -> StylizeReport:
+    return StylizeReport(
+        job=job,
+        made=sum(len(report.made) for report in reports),
+        skipped=sum(report.skipped for report in reports),
+        failed=tuple(failure for report in reports for failure in report.failed),
+        warnings=tuple(warning for report in reports for warning in report.warnings),
+        seconds=seconds,
+        preview=preview,
+    )
+

@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+import torch
+
+from stylegan_core.recipes.keyframe import Config, Recipe
+from stylegan_core.recipes.model import load_model, save_model
+
+
+@pytest.fixture(scope="session")
+def tiny_model_folder(tmp_path_factory):
+    """A keyframe model with random weights, which changes pictures visibly."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    torch.manual_seed(0)
+    config = Config(channels=4, blocks=1)
+    networks = {k: v + 0.05 * torch.randn_like(v) for k, v in Recipe(config).networks.state_dict().items()}
+    inference = {k: v for k, v in networks.items() if k.split(".")[0] in Recipe.inference_networks}
+    save_model(
+        folder, recipe="keyframe", config=config, working_space="srgb", sample_type="uint8", steps=1, images_seen=8,
+        chosen="last", last=inference, best=inference, networks=networks,
+    )
+    return folder
+
+
+@pytest.fixture
+def tiny_model(tiny_model_folder):
+    return load_model(tiny_model_folder)
+
+
+@pytest.fixture(scope="session")
+def noise_picture():
+    """(H, W, channels) uint8: smooth waves under noise."""
+
+    def make(seed, height=40, width=56, channels=3):
+        rng = np.random.default_rng(seed)
+        wave = 128 + 90 * np.sin(np.mgrid[0:height, 0:width, 0:channels].sum(0) / 9 + seed)
+        return np.clip(wave + rng.normal(0, 12, wave.shape), 0, 255).astype(np.uint8)
+
+    return make
