@@ -84,7 +84,7 @@ def training_charts(path: Path, *, kept_step: float | None = None) -> list[Chart
     """Charts of a training's curves: one for each group of losses, and one for each validation metric.
 
     Args:
-        path: CSV with a column ``step`` and columns ``<group>/<name>``; group ``validation`` gets a chart a metric.
+        path: CSV with a column ``step`` and columns such as ``loss/generator/l1`` and ``validation/psnr_db``.
         kept_step: marked in the validation charts, where another step than the last was kept.
 
     Raises:
@@ -92,23 +92,24 @@ def training_charts(path: Path, *, kept_step: float | None = None) -> list[Chart
     """
     groups: dict[str, list[Series]] = {}
     for series in series_of(read_columns(path), "step"):
-        prefix, _, rest = series.name.partition("/")
-        group = series.name if prefix == "validation" else prefix if rest else ""
-        groups.setdefault(group, []).append(Series(rest or prefix, series.x, series.y))
+        group, _, name = series.name.rpartition("/")
+        # Metrics have units of their own: each gets a chart, while the terms of one objective share one.
+        key = series.name if group == "validation" else group
+        groups.setdefault(key, []).append(Series(name, series.x, series.y))
     charts = []
     marks = [] if kept_step is None else [Mark(kept_step, "kept")]
-    for group, lines in groups.items():
-        if group.startswith("validation/"):
-            metric = describe("truth/" + lines[0].name)
-            title = metric.title + ("" if metric.unit == "1" else f", {metric.unit}")
-            charts.append(
-                chart(f"Validation: {title}", lines, x_label="step", note=_BETTER[metric.better], marks=marks)
-            )
-        elif group in ("generator", "discriminator"):
-            note = "each term as weighted in the objective"
-            charts.append(chart(f"{group.capitalize()} losses", lines, x_label="step", note=note))
+    for key, lines in groups.items():
+        group, _, name = key.partition("/")
+        if group == "validation":
+            metric = describe(f"truth/{name}")
+            title = f"Validation: {metric.title}" + ("" if metric.unit == "1" else f", {metric.unit}")
+            named = [Series(metric.title, line.x, line.y) for line in lines]
+            charts.append(chart(title, named, x_label="step", note=_BETTER[metric.better], marks=marks))
+        elif group == "loss":
+            title, note = f"{name or 'training'} losses".capitalize(), "each term as weighted in the objective"
+            charts.append(chart(title, lines, x_label="step", note=note))
         else:
-            charts.append(chart(group.replace("_", " ").capitalize() or "Training", lines, x_label="step"))
+            charts.append(chart(key.replace("_", " ").replace("/", ", ").capitalize(), lines, x_label="step"))
     return charts
 
 

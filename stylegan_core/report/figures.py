@@ -224,19 +224,20 @@ def shown(values: Sequence[float]) -> list[str]:
 def headlines(figures: Mapping[str, float]) -> list[Headline]:
     """The few figures that say whether it worked, each beside what it must beat."""
     found = [
-        _ratio(figures, "truth/swd", "unstylized", "of the untouched frame's distance to the painter's brushwork"),
+        _ratio(figures, "truth/swd", "unstylized", "best_filter", "of the untouched frame's distance to the painter"),
         _detail(figures),
         _gain(figures),
-        _ratio(figures, "style/swd", "unstylized", "of the untouched input's distance to the style"),
-        _ratio(figures, "temporal/warp_error", "truth", "of the flicker that painting frame by frame has"),
-        _ratio(figures, "temporal/e_warp_dis", "unstylized", "of the input's warp error (DIS)"),
+        _ratio(figures, "temporal/warp_error", "truth", "unstylized", "of the flicker that painting each frame has"),
     ]
+    if found[0] is None:  # no painter to stand beside: the style's own pictures
+        label = "of the untouched input's distance to the style"
+        found.insert(0, _ratio(figures, "style/swd", "unstylized", "best_filter", label))
     speed = figures.get("speed/images_per_s")
     if speed is not None and math.isfinite(speed):
         found.append(
             Headline(f"{speed:.3g} /s", "frames translated a second", "model alone, on the machine of this run")
         )
-    return [headline for headline in found if headline is not None][:5]
+    return [headline for headline in found if headline is not None]
 
 
 def _group(name: str) -> str:
@@ -263,16 +264,18 @@ def _pair(figures: Mapping[str, float], name: str, subject: str) -> tuple[float,
     return (value, other) if math.isfinite(value) and math.isfinite(other) else None
 
 
-def _ratio(figures: Mapping[str, float], name: str, subject: str, label: str) -> Headline | None:
-    pair = _pair(figures, name, subject)
+def _ratio(figures: Mapping[str, float], name: str, over: str, beside: str, label: str) -> Headline | None:
+    """The result over ``over``, which it must beat; ``beside`` must be beaten too where it is a filter."""
+    pair = _pair(figures, name, over)
     if pair is None or pair[1] <= 0.0:
         return None
-    rivals = {s: figures[f"{name}_{s}"] for s in (subject, "best_filter") if f"{name}_{s}" in figures}
+    rivals = {s: figures[f"{name}_{s}"] for s in (over, beside) if f"{name}_{s}" in figures}
     texts = shown([pair[0], *rivals.values()])
     note = f"{describe(name).title} {texts[0]}; " + ", ".join(
         f"{heading(s).lower()} {text}" for s, text in zip(rivals, texts[1:], strict=True)
     )
-    return Headline(f"{pair[0] / pair[1]:.2f}×", label, note, all(pair[0] < v for v in rivals.values()))
+    good = all(pair[0] < value for s, value in rivals.items() if s in (over, "best_filter"))
+    return Headline(f"{pair[0] / pair[1]:.2f}×", label, note, good)
 
 
 def _detail(figures: Mapping[str, float]) -> Headline | None:

@@ -70,9 +70,14 @@ def fit(picture: Pixels, width_px: int, height_px: int) -> Uint8Pixels:
 
 
 def scale_to(picture: Pixels, width_px: int, height_px: int) -> Uint8Pixels:
-    """The picture at exactly this size: area-averaging Lanczos, which neither aliases nor blurs."""
-    scaled = Image.fromarray(to_uint8(picture)).resize((width_px, height_px), Image.Resampling.LANCZOS)
-    return np.asarray(scaled, dtype=np.uint8)
+    """The picture at exactly this size: areas are averaged to shrink (no aliasing), Lanczos to enlarge."""
+    pixels = to_uint8(picture)
+    if width_px <= pixels.shape[1] and height_px <= pixels.shape[0]:
+        import cv2
+
+        return np.asarray(cv2.resize(pixels, (width_px, height_px), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    enlarged = Image.fromarray(pixels).resize((width_px, height_px), Image.Resampling.LANCZOS)
+    return np.asarray(enlarged, dtype=np.uint8)
 
 
 def picture_grid(

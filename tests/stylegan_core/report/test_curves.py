@@ -86,12 +86,12 @@ def test_columns_are_numbers_with_holes(tmp_path):
 def test_a_training_has_charts_of_its_losses_and_of_each_validation_metric(tmp_path):
     path = tmp_path / "curves.csv"
     path.write_text(
-        "step,generator/l1,generator/adversarial,discriminator/real,validation/psnr_db,validation/swd,lr\n"
+        "step,loss/generator/l1,loss/generator/adversarial,loss/discriminator/real,validation/psnr_db,validation/swd,learning_rate/generator\n"
         "0,1,2,0.5,17,0.02,0.1\n100,0.5,1.5,0.4,19,0.01,0.1\n"
     )
     charts = {c.title: c for c in training_charts(path, kept_step=100)}
     assert set(charts) == {
-        "Generator losses", "Discriminator losses", "Validation: PSNR, dB", "Validation: Patch SWD", "Training",
+        "Generator losses", "Discriminator losses", "Validation: PSNR, dB", "Validation: Patch SWD", "Learning rate",
     }  # fmt: skip
     assert [name for _, name, _ in charts["Generator losses"].legend] == ["l1", "adversarial"]
     assert charts["Validation: PSNR, dB"].note == "higher is better"

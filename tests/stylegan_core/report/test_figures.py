@@ -99,7 +99,15 @@ def test_headlines_say_what_was_beaten():
     assert by_value["0.21×"].good is True and "best filter 0.0122" in by_value["0.21×"].note
     assert by_value["1.02"].good is True
     assert by_value["+3.6 dB"].good is True
-    assert by_value["0.50×"].good is True
+    # still pictures flicker less than any painting: the input stands beside it, and is not what must be beaten
+    assert by_value["0.50×"].good is True and "untouched input 0.00400" in by_value["0.50×"].note
     worse = headlines({**FIGURES, "truth/swd_best_filter": 0.005, "truth/detail_ratio": 0.4})
     assert [h.good for h in worse[:2]] == [False, False]
     assert headlines({}) == []
+
+
+def test_unpaired_work_is_headed_by_its_distance_to_the_style():
+    unpaired = {"style/swd": 0.01, "style/swd_unstylized": 0.04, "style/swd_best_filter": 0.009}
+    (headline,) = headlines(unpaired)
+    assert headline.value == "0.25×" and headline.good is False
+    assert all("style" not in h.label for h in headlines({**FIGURES, **unpaired}))

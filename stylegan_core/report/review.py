@@ -1,0 +1,248 @@
+"""The review page: one self-contained HTML file, which opens offline, to judge a stylized shot by."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stylegan_core.frames.atomic import write_bytes_atomically
+from stylegan_core.report.curves import Chart, Mark, Series, chart, training_charts
+from stylegan_core.report.embed import Encoding, Source, choose_encoding, display_pixels, movie_uri, picture_uri
+from stylegan_core.report.figures import describe, figure_table, headlines, shown
+from stylegan_core.report.panels import DIFFERENCE_GAIN, difference_picture
+
+PAGE_LIMIT_BYTES = 7_500_000
+MOST_FRAMES = 48
+_THUMBNAIL_PX = 220
+_PANEL_PX = 560
+
+
+@dataclass(frozen=True)
+class FrameReview:
+    """One frame.
+
+    Attributes:
+        label: shown, e.g. the file's name.
+        result: the stylized frame.
+        original: the untouched frame.
+        number: of the frame, where it has one.
+        truth: the painter's own picture of it, where there is one.
+        key: whether training was shown the painting.
+        figures: of this frame alone, by metric name.
+    """
+
+    label: str
+    result: Source
+    original: Source
+    number: int | None = None
+    truth: Source | None = None
+    key: bool = False
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ShotReview:
+    """One shot, or one folder of pictures.
+
+    Attributes:
+        name: of the shot.
+        frames: all of them, in order; the page shows at most ``MOST_FRAMES``.
+        facts: (label, value) of its model: recipe, digest, run, steps.
+        style: the painting that was taught, for the four-panel picture.
+        panel_frame: index of the frame in the four-panel picture; None is the middle one that is no key frame.
+        movie: the preview movie.
+        curves: CSV of the training.
+        kept_step: the step whose weights were kept, where it is not the last.
+        figures: of this shot alone; empty if the project's figures are all there is.
+        frames_per_s: speed at which the slider plays.
+    """
+
+    name: str
+    frames: tuple[FrameReview, ...]
+    facts: tuple[tuple[str, str], ...] = ()
+    style: Source | None = None
+    panel_frame: int | None = None
+    movie: Path | None = None
+    curves: Path | None = None
+    kept_step: float | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
+    frames_per_s: float = 24.0
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An input that was left out, and why in words that a person understands."""
+
+    path: str
+    reason: str
+    stage: str = ""
+
+
+@dataclass(frozen=True)
+class ReviewData:
+    """All that the page shows; plain values, so that equal data make equal bytes.
+
+    Attributes:
+        project: name of the project.
+        made: date and time, as text.
+        shots: at least one.
+        figures: flat, as in reports/metrics.json.
+        lineage: (label, value): commit, MLflow run, flow run, model digest and the like.
+        refused: inputs that were left out.
+        notes: sentences that the reader should know, such as a dirty tree.
+    """
+
+    project: str
+    made: str
+    shots: tuple[ShotReview, ...]
+    figures: Mapping[str, float] = field(default_factory=dict)
+    lineage: tuple[tuple[str, str], ...] = ()
+    refused: tuple[Refused, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def write_review(path: Path, data: ReviewData, *, limit_bytes: int = PAGE_LIMIT_BYTES) -> None:
+    """Writes the page, whole or not at all.
+
+    Args:
+        path: of the HTML file.
+        data: what it shows.
+        limit_bytes: about the most that pictures and movies may take.
+
+    Raises:
+        ValueError: there is no shot, or a shot has no frame.
+        UnreadablePictureError: a picture file cannot be read.
+    """
+    write_bytes_atomically(path, render_review(data, limit_bytes=limit_bytes).encode())
+
+
+def render_review(data: ReviewData, *, limit_bytes: int = PAGE_LIMIT_BYTES) -> str:
+    """The page as text; see ``write_review``."""
+    if not data.shots:
+        raise ValueError("a review page needs at least one shot")
+    import jinja2
+
+    folder = Path(__file__).parent
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["short"] = _short
+    share = limit_bytes // len(data.shots)
+    return environment.get_template("review.html.j2").render(
+        data=data,
+        css=(folder / "review.css").read_text(encoding="utf-8"),
+        js=(folder / "review.js").read_text(encoding="utf-8"),
+        shots=[_shot(shot, share) for shot in data.shots],
+        headlines=headlines(data.figures),
+        table=figure_table(data.figures),
+        frame_total=sum(len(shot.frames) for shot in data.shots),
+    )
+
+
+def _short(value: str) -> str:
+    """The beginning of a digest; words are left alone."""
+    return value[:10] if re.fullmatch("[0-9a-f]{12,}", value) else value
+
+
+def _shot(shot: ShotReview, limit_bytes: int) -> dict[str, Any]:
+    """What the template needs of one shot, pictures as data URIs."""
+    if not shot.frames:
+        raise ValueError(f"shot {shot.name} has no frame to show")
+    movie = None if shot.movie is None else movie_uri(shot.movie, limit_bytes=limit_bytes * 3 // 10)
+    sources = [[s for s in (f.result, f.original, f.truth) if s is not None] for f in shot.frames]
+    keys = {i for i, frame in enumerate(shot.frames) if frame.key}
+    encoding = choose_encoding(sources, limit_bytes=limit_bytes * 6 // 10, most_frames=MOST_FRAMES, keep=keys)
+    with ThreadPoolExecutor(os.cpu_count()) as threads:  # decoding and encoding leave Python's lock
+        frames = list(threads.map(lambda i: _frame(shot, i, encoding), encoding.frames))
+    first = display_pixels(shot.frames[0].result)
+    return {
+        "shot": shot,
+        "frames": frames,
+        "thumbnails": [frame.pop("thumbnail") for frame in frames],
+        "width": min(first.shape[1], encoding.width_px),
+        "aspect": first.shape[1] / first.shape[0],
+        "frames_per_s": shot.frames_per_s * len(encoding.frames) / len(shot.frames),
+        "has_truth": any(frame["truth"] for frame in frames),
+        "movie": movie,
+        "panel_number": _number(shot, _panel_frame(shot)),
+        "panels": _panels(shot),
+        "curves": training_charts(shot.curves, kept_step=shot.kept_step) if shot.curves else [],
+        "over_frames": _over_frames(shot),
+        "table": figure_table(shot.figures),
+    }
+
+
+def _frame(shot: ShotReview, index: int, encoding: Encoding) -> dict[str, Any]:
+    """One frame as the page's script reads it, and its thumbnail."""
+    frame = shot.frames[index]
+    uris: dict[str, str | None] = {"truth": None}
+    for name, source in (("original", frame.original), ("truth", frame.truth), ("result", frame.result)):
+        if source is not None:
+            pixels = display_pixels(source)
+            uris[name] = picture_uri(pixels, width_px=encoding.width_px, quality=encoding.quality)
+    return {
+        "label": frame.label,
+        "number": _number(shot, index),
+        "key": frame.key,
+        "figures": _frame_figures(frame.figures),
+        "thumbnail": picture_uri(pixels, width_px=_THUMBNAIL_PX, quality=70),
+        **uris,
+    }
+
+
+def _frame_figures(figures: Mapping[str, float]) -> str:
+    parts = []
+    for name, value in figures.items():
+        metric = describe(name)
+        parts.append(f"{metric.title} {shown([value])[0]}" + ("" if metric.unit == "1" else f" {metric.unit}"))
+    return " · ".join(parts)
+
+
+def _number(shot: ShotReview, index: int) -> int:
+    number = shot.frames[index].number
+    return index + 1 if number is None else number
+
+
+def _panel_frame(shot: ShotReview) -> int:
+    if shot.panel_frame is not None:
+        return shot.panel_frame
+    unseen = [i for i, frame in enumerate(shot.frames) if not frame.key] or list(range(len(shot.frames)))
+    return unseen[len(unseen) // 2]
+
+
+def _panels(shot: ShotReview) -> list[tuple[str, str]]:
+    """(caption, data URI) of style, original, result and difference of one frame."""
+    frame = shot.frames[_panel_frame(shot)]
+    original, result = display_pixels(frame.original), display_pixels(frame.result)
+    pictures: list[tuple[str, Source]] = [] if shot.style is None else [("Style", shot.style)]
+    pictures += [("Original", original), ("Result", result)]
+    if original.shape == result.shape:  # super-resolution changes the size
+        caption = f"Difference ×{DIFFERENCE_GAIN:g}"
+        pictures.append((caption, difference_picture(original, result, gain=DIFFERENCE_GAIN)))
+    return [(caption, picture_uri(p, width_px=_PANEL_PX, quality=82)) for caption, p in pictures]
+
+
+def _over_frames(shot: ShotReview) -> list[Chart]:
+    """A chart for each metric that is known frame by frame, with the key frames marked."""
+    numbers = [float(_number(shot, i)) for i in range(len(shot.frames))]
+    marks = [Mark(n, "key") for n, frame in zip(numbers, shot.frames, strict=True) if frame.key]
+    charts = []
+    for name in dict.fromkeys(name for frame in shot.frames for name in frame.figures):
+        points = [
+            (n, frame.figures[name]) for n, frame in zip(numbers, shot.frames, strict=True) if name in frame.figures
+        ]
+        metric = describe(name)
+        if len(points) > 1:
+            line = Series(metric.title, tuple(p[0] for p in points), tuple(p[1] for p in points))
+            title = metric.title + ("" if metric.unit == "1" else f", {metric.unit}")
+            charts.append(chart(title, [line], x_label="frame", marks=marks, note=metric.meaning))
+    return charts
