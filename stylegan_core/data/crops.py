@@ -119,51 +119,53 @@ class CropSampler:
         Args:
             step: 0 or more.
         """
-        made: dict[str, Tensor | None] = {}
+        made: dict[str, Tensor] = {}
         for name, pictures in self._pools.items():
             made.update(self._draw(name, pictures, step))
-        content = made.pop("content")
-        assert content is not None
-        return Batch(content=content, **made)
+        return Batch(**made)
 
-    def _draw(self, pool: str, pictures: list[_Picture], step: int) -> dict[str, Tensor | None]:
+    def _draw(self, pool: str, pictures: list[_Picture], step: int) -> dict[str, Tensor]:
         # One counter a pool and step: the draws of a pool stay the same when another pool is added.
         rng: _Rng = np.random.Generator(np.random.Philox(key=self.seed, counter=[0, _STREAMS[pool], step, 0]))
         draws = rng.random((self.batch_size, 3))
         side, kind = self.crop_px, pictures[0].before.dtype
-        before = np.empty((self.batch_size, 3, side, side), kind)
-        after = np.empty_like(before) if pool == "pairs" else None
-        masked = pool == "pairs" and any(p.mask is not None for p in pictures)
-        mask = np.empty((self.batch_size, 1, side, side), kind) if masked else None
+        paired = pool == "pairs"
+        masked = paired and any(p.mask is not None for p in pictures)
+        before = torch.empty((self.batch_size, 3, side, side))
+        after = torch.empty_like(before) if paired else None
+        mask = torch.ones((self.batch_size, 1, side, side)) if masked else None
+        # One crop at a time through a scratch that stays in the processor's cache: four times as fast as a batch.
+        planes = np.empty((3, side, side), kind)
         for i, (which, place, turn) in enumerate(draws.tolist()):
             picture = pictures[int(which * len(pictures))]
             x, y = picture.corner(place)
             cut = (slice(y, y + side), slice(x, x + side))
-            _copy(picture.before[cut], turn < 0.5, before[i])
+            _copy(picture.before[cut], turn < 0.5, planes)
+            _to_signed(planes, before[i])
             if after is not None and picture.after is not None:
-                _copy(picture.after[cut], turn < 0.5, after[i])
-            if mask is not None:
-                if picture.mask is None:
-                    mask[i] = 1.0 if kind == np.float16 else np.iinfo(kind).max
-                else:
-                    _copy(picture.mask[cut], turn < 0.5, mask[i])
-        if pool != "pairs":
-            return {pool: signed(before)}
-        assert after is not None
-        made: dict[str, Tensor | None] = {"content": signed(before), "style": signed(after)}
-        if mask is not None:
-            made["mask_unit"] = signed(mask).add_(1.0).mul_(0.5)
-        return made
+                _copy(picture.after[cut], turn < 0.5, planes)
+                _to_signed(planes, after[i])
+            if mask is not None and picture.mask is not None:
+                _copy(picture.mask[cut], turn < 0.5, planes[:1])
+                _to_signed(planes[:1], mask[i])
+                mask[i].add_(1.0).mul_(0.5)
+        if after is None:
+            return {pool: before}
+        return {"content": before, "style": after} | ({"mask_unit": mask} if mask is not None else {})
 
 
 def signed(samples: Samples) -> Tensor:
     """Samples of any of the store's types and any shape as float32; the unit range [0, 1] becomes [-1, 1]."""
-    if samples.dtype == np.float16:
-        return torch.from_numpy(samples.astype(np.float32)).mul_(2.0).sub_(1.0)
-    scale = 2.0 / float(np.iinfo(samples.dtype).max)
-    if samples.dtype == np.uint8:  # torch converts these ten times faster than numpy
-        return torch.empty(samples.shape).copy_(torch.from_numpy(samples)).mul_(scale).sub_(1.0)
-    return torch.from_numpy(samples.astype(np.float32)).mul_(scale).sub_(1.0)
+    result = torch.empty(samples.shape)
+    _to_signed(samples, result)
+    return result
+
+
+def _to_signed(samples: Samples, result: Tensor) -> None:
+    scale = 2.0 if samples.dtype == np.float16 else 2.0 / float(np.iinfo(samples.dtype).max)
+    # torch converts bytes ten times faster than numpy, and knows too little of uint16.
+    known = samples if samples.dtype == np.uint8 else samples.astype(np.float32)
+    result.copy_(torch.from_numpy(known)).mul_(scale).sub_(1.0)
 
 
 def training_rows(manifest: pd.DataFrame, shots: Sequence[str] = ()) -> list[dict[str, Any]]:
