@@ -60,9 +60,7 @@ def exit_with_code(body: Callable[[], object]) -> None:
 
 def exit_code(error: BaseException) -> int | None:
     """The exit code for an exception; None for those that are not ours to translate, such as SystemExit."""
-    from stylegan_core.config import SettingsError
-
-    if isinstance(error, SettingsError | UsageError | FileNotFoundError | NotADirectoryError):
+    if isinstance(error, UsageError | FileNotFoundError | NotADirectoryError) or _is_settings_error(error):
         return 2
     if isinstance(error, StoppedError | KeyboardInterrupt):
         return 3
@@ -71,6 +69,11 @@ def exit_code(error: BaseException) -> int | None:
     if isinstance(error, Exception):
         return 1
     return None
+
+
+def _is_settings_error(error: BaseException) -> bool:
+    config = sys.modules.get("stylegan_core.config")  # its import takes seconds, and who raises it has imported it
+    return config is not None and isinstance(error, config.SettingsError)
 
 
 def configure_logging() -> None:

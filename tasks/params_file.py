@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import types
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+from ruamel.yaml import YAML
 
 from stylegan_core.config import (
     CommonSettings,
@@ -19,6 +21,7 @@ from stylegan_core.config import (
     PrepareSettings,
     StylizeSettings,
 )
+from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.recipes import config_class, list_recipes, recipe_class
 
 _COLUMN = 34
@@ -115,11 +118,16 @@ def render_params(values: Mapping[str, Any] | None = None, *, shots: str = _SHOT
     lines += ["train:", *_line(1, "recipe", chosen.get("train.recipe", "keyframe"), _one_of(list_recipes()))]
     lines += ["  common:", *_section(CommonSettings, "train.common", chosen, depth=2)]
     for recipe in list_recipes():
-        lines += [f"  # {recipe_class(recipe).paper}", f"  {recipe}:"]
-        lines += _section(config_class(recipe), f"train.{recipe}", chosen, depth=2)
+        lines.append(recipe_settings(recipe, chosen))
     lines += ["", "evaluate:", *_section(EvaluateSettings, "evaluate", chosen)]
     lines += ["", "stylize:", *_section(StylizeSettings, "stylize", chosen)]
     return "\n".join(lines) + "\n"
+
+
+def recipe_settings(recipe: str, values: Mapping[str, Any] | None = None) -> str:
+    """The text of a recipe's section, as it stands in ``train`` of params.yaml."""
+    section = _section(config_class(recipe), f"train.{recipe}", dict(values or {}), depth=2)
+    return "\n".join([f"  # {recipe_class(recipe).paper}", f"  {recipe}:", *section])
 
 
 def _section(model: type[BaseModel], where: str, values: dict[str, Any], depth: int = 1) -> Iterator[str]:
@@ -177,3 +185,23 @@ def _literal(annotation: Any) -> tuple[Any, ...]:
 
 def _one_of(names: list[str]) -> str:
     return ", ".join(names[:-1]) + " or " + names[-1] if len(names) > 1 else names[0]
+
+
+def renew(text: str) -> str:
+    """The text of a params.yaml with all settings of now; its values and shots are kept, its other comments are not."""
+    shots = re.search(r"(?ms)^(# [^\n]*\n)*shots:.*?(?=^\w)", text)
+    values = dict(_values(YAML(typ="safe").load(text)))
+    return render_params(values, shots=shots[0].rstrip("\n") + "\n" if shots else _SHOTS_NONE)
+
+
+def _values(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in section.items():
+        if isinstance(value, Mapping):
+            yield from _values(value, f"{prefix}{key}.")
+        elif key != "shots":
+            yield f"{prefix}{key}", value
+
+
+if __name__ == "__main__":
+    place = Path("params.yaml")
+    write_bytes_atomically(place, renew(place.read_text(encoding="utf-8")).encode())

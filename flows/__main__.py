@@ -1,0 +1,5 @@
+"""``python -m flows``, the same as ``stylereel``."""
+
+from flows.cli import main
+
+main()

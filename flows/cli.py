@@ -1,0 +1,222 @@
+"""The command line, ``stylereel``. Heavy imports are inside the commands: help must answer at once."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows.stage import configure_logging, exit_with_code
+
+_EPILOG = (
+    "Exit codes: 0 all done; 1 some inputs failed, or an error; 2 the call was wrong; 3 stopped, run again to finish."
+)
+
+app = typer.Typer(
+    name="stylereel",
+    help="Teach a style once, apply it to every frame.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Entry point of ``stylereel`` and ``python -m flows``."""
+    app(prog_name="stylereel")
+
+
+def _command(name: str, examples: str, **options: Any) -> Callable[[Callable[..., object]], Callable[..., object]]:
+    """Registers a command whose errors become one line and an exit code; ``examples`` close its help."""
+
+    def register(function: Callable[..., object]) -> Callable[..., object]:
+        @functools.wraps(function)
+        def guarded(*args: Any, **kwargs: Any) -> None:
+            configure_logging()
+            exit_with_code(lambda: function(*args, **kwargs))
+
+        shown = "\n".join(f"  {line.strip()}" for line in examples.strip().splitlines())
+        guarded.__doc__ = f"{function.__doc__}\n\n\b\nExamples:\n{shown}"
+        return app.command(name, **options)(guarded)
+
+    return register
+
+
+def _root() -> Path:
+    from tasks.errors import UsageError
+    from tasks.versioning import project_root
+
+    root = project_root()
+    if not (root / "params.yaml").is_file():
+        raise UsageError(f"{root} is no stylereel project: go to one, or make one with `stylereel init FOLDER`")
+    return root
+
+
+@_command("init", "stylereel init ~/films/harbour")
+def init(folder: Annotated[Path, typer.Argument(help="A new folder, outside of other projects.")]) -> None:
+    """Make a project for your own shots: git, DVC, params.yaml and folders."""
+    from tasks.project import init_project
+
+    made = init_project(folder)
+    typer.echo(f"Made {made}. Next:")
+    typer.echo(f"  1. put the frames of a shot in {made / 'plates' / 'my_shot'}")
+    typer.echo(f"  2. paint one or a few of them, same frame numbers, into {made / 'painted' / 'my_shot'}")
+    typer.echo(f"  3. name your shots in {made / 'params.yaml'}")
+    typer.echo(f"  4. cd {made} && stylereel stylize")
+
+
+def _stage_command(stage: str, text: str) -> None:
+    def command(
+        force: Annotated[bool, typer.Option("--force", help="Run it even if nothing changed.")] = False,
+    ) -> None:
+        _reproduce(stage, force=force)
+
+    command.__doc__ = text
+    _command(stage, f"stylereel {stage}\nstylereel {stage} --force")(command)
+
+
+def _reproduce(stage: str, *, force: bool) -> None:
+    from tasks.project import sync
+    from tasks.versioning import run_dvc
+
+    root = _root()
+    sync(root)
+    run_dvc(root, ["repro", stage])
+    if force:
+        run_dvc(root, ["repro", "--single-item", "--force", stage])
+
+
+_stage_command("prepare", "Decode, check and split your pictures, if anything changed.")
+_stage_command("train", "Train what params.yaml asks for, and prepare first, if anything changed.")
+_stage_command(
+    "evaluate", "Measure the models beside tuned filters: reports/metrics.json; earlier stages run if needed."
+)
+
+
+@_command("pipeline", "stylereel pipeline\nstylereel pipeline --scheduled --max-swd-ratio 0.5")
+def pipeline(
+    scheduled: Annotated[
+        bool, typer.Option("--scheduled", help="Refuse changed files; commit the results to --branch.")
+    ] = False,
+    max_swd_ratio: Annotated[
+        float, typer.Option(help="Largest patch distance to the truth that is promoted, over the untouched input's.")
+    ] = 1.0,
+    push: Annotated[bool, typer.Option(help="Copy data and models to the DVC remote.")] = True,
+    branch: Annotated[str, typer.Option(help="Git branch for the results of scheduled runs.")] = "runs/nightly",
+    lock_wait_s: Annotated[float, typer.Option(help="How long to wait for another pipeline or dvc here.")] = 3600.0,
+) -> None:
+    """Run all stages, with the promotion gate between evaluate and stylize, then push."""
+    from flows.chain import ChainSettings, chain
+    from flows.runner import run_stage
+
+    root, settings = _root(), ChainSettings(scheduled, max_swd_ratio, push, branch, lock_wait_s)
+    run_stage("pipeline", lambda runner: chain(runner, root, settings))
+    _show_places(root)
+
+
+@_command("sync", "stylereel sync && dvc repro")
+def sync_command() -> None:
+    """Note the tool's version and the inputs of params.yaml in dvc.yaml, before a `dvc repro` by hand."""
+    from tasks.project import sync
+
+    changed = sync(_root())
+    typer.echo("changed: " + ", ".join(changed) if changed else "nothing to change")
+
+
+@_command("recipes", "stylereel recipes\nstylereel recipes keyframe")
+def recipes(name: Annotated[str | None, typer.Argument(help="Show the settings of this one.")] = None) -> None:
+    """List the recipes: what each needs, and its paper."""
+    from stylegan_core.recipes import list_recipes, recipe_class
+    from tasks.errors import UsageError
+    from tasks.params_file import recipe_settings
+
+    if name is not None:
+        if name not in list_recipes():
+            raise UsageError(f"unknown recipe {name!r}; the recipes are: {', '.join(list_recipes())}")
+        typer.echo(recipe_settings(name))
+        return
+    for recipe in list_recipes():
+        found = recipe_class(recipe)
+        needs = "before/after pairs" if found.needs.paired else "two folders, no pairs"
+        typer.echo(f"{recipe:<12} {needs:<24} {found.paper}")
+
+
+@_command("doctor", "stylereel doctor")
+def doctor() -> None:
+    """Examine this machine: versions, devices, precision, back ends, free disk, known breakages."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from tasks.doctor import examine
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    colours = {"ok": "green", "note": "yellow", "wrong": "red"}
+    findings = examine()
+    for finding in findings:
+        table.add_row(f"[{colours[finding.verdict]}]{finding.verdict}[/]", finding.topic, finding.said)
+    Console(soft_wrap=False, highlight=False).print(table)
+    if any(finding.verdict == "wrong" for finding in findings):
+        sys.exit(1)
+
+
+@_command(
+    "whence",
+    """stylereel whence out/stylized/sample/shot.0001.png
+    stylereel whence models/all
+    stylereel whence 3f9a21c0     (first digits of a model, an MLflow run, a flow run or a commit)""",
+)
+def whence(
+    what: Annotated[str, typer.Argument(help="A stylized frame, a model folder, or the first digits of an id.")],
+    output: Annotated[
+        Path | None, typer.Option("--in", help="Look for frames in this output folder too, not only the project's.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Say which model, MLflow run, flow run and commit made something, or what they made."""
+    from dataclasses import asdict
+
+    from tasks.lineage import whence as follow
+    from tasks.versioning import project_root
+
+    trail = follow(project_root(), what, output=output)
+    if as_json:
+        typer.echo(json.dumps(asdict(trail), indent=1))
+        return
+    for digest, about in trail.models.items():
+        typer.echo(f"model       {digest}")
+        for key, value in about.items():
+            typer.echo(f"  {key:<14}{value}")
+    for label, ids in (("flow run", trail.flow_runs), ("commit", trail.commits)):
+        for one in ids:
+            typer.echo(f"{label:<12}{one}")
+    for frame in trail.frames[:10]:
+        typer.echo(f"frame       {frame['frame']}  sha256 {frame['sha256'][:16]}  job {frame['job'][:16]}")
+    if len(trail.frames) > 10:
+        typer.echo(f"... and {len(trail.frames) - 10} more frames (--json lists all)")
+
+
+@_command("where", "stylereel where", hidden=True)
+def where() -> None:
+    """Say where the results of the last run are."""
+    _show_places(_root())
+
+
+def _show_places(root: Path) -> None:
+    from tasks.tracking import tracking_uri
+
+    uri = tracking_uri(root)
+    movies = sorted((root / "out" / "stylized").glob("*.mp4"))
+    typer.echo("")
+    typer.echo(f"stylized shots   {root / 'out' / 'stylized'}")
+    for movie in movies:
+        typer.echo(f"preview          {movie}")
+    typer.echo(f"review page      {root / 'reports' / 'review.html'}")
+    typer.echo(f"figures          {root / 'reports' / 'metrics.json'}")
+    typer.echo(f"MLflow store     {uri}   (mlflow ui --backend-store-uri {uri})")

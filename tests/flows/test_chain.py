@@ -1,0 +1,114 @@
+"""The pipeline's order: stages one after the other, the gate before stylize, then links, push and the branch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows import chain as chain_module
+from flows.chain import ChainSettings, chain, refuse_changes
+from tasks.gate import GateError
+from tasks.versioning import VersioningError
+
+
+class _Noting:
+    """A runner that notes names, and calls only what needs no dvc."""
+
+    def __init__(self, fail: str = "") -> None:
+        self.names: list[str] = []
+        self.environments: list[Any] = []
+        self._fail = fail
+
+    def run(self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        self.names.append(name)
+        self.environments.append(kwargs.get("environment"))
+        if name == self._fail:
+            raise VersioningError(name)
+        if name in ("prepare", "train", "evaluate", "stylize", "push"):
+            return None
+        return {} if name in ("lineage", "promote") else function(*args, **kwargs)
+
+    def map(self, name: str, function: Callable[[Any], Any], items: Any, /) -> list[Any]:
+        return [function(item) for item in items]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    (tmp_path / ".gitignore").write_text("/reports/\n/.stylereel/\n")
+    subprocess.run(["git", "add", ".gitignore"], cwd=tmp_path, check=True)
+    subprocess.run(["git", *identity, "commit", "-qm", "start"], cwd=tmp_path, check=True)
+    _figures(tmp_path, {"truth/swd": 0.1, "truth/swd_unstylized": 1.0})
+    return tmp_path
+
+
+def _figures(root: Path, figures: dict[str, float]) -> None:
+    (root / "reports").mkdir(exist_ok=True)
+    (root / "reports" / "metrics.json").write_text(json.dumps(figures))
+
+
+def test_the_order(root: Path) -> None:
+    runner = _Noting()
+    chain(runner, root, ChainSettings())
+    order = ["sync", "prepare", "train", "evaluate", "gate", "promote", "stylize", "lineage", "push"]
+    assert runner.names == order
+
+
+def test_no_push_where_none_is_wanted(root: Path) -> None:
+    runner = _Noting()
+    chain(runner, root, ChainSettings(push=False))
+    assert "push" not in runner.names
+
+
+def test_a_failed_stage_stops_the_rest(root: Path) -> None:
+    runner = _Noting(fail="train")
+    with pytest.raises(VersioningError):
+        chain(runner, root, ChainSettings())
+    assert runner.names == ["sync", "prepare", "train"]
+
+
+def test_the_gate_keeps_a_bad_model_from_the_shots(root: Path) -> None:
+    _figures(root, {"truth/swd": 1.2, "truth/swd_unstylized": 1.0})
+    runner = _Noting()
+    with pytest.raises(GateError, match="not promoted"):
+        chain(runner, root, ChainSettings())
+    assert "stylize" not in runner.names
+
+
+def test_stages_learn_the_flow_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chain_module, "flow_run_id", lambda: "run-1")
+    runner = _Noting()
+    chain(runner, root, ChainSettings())
+    assert {"STYLEREEL_FLOW_RUN_ID": "run-1"} in runner.environments
+
+
+def test_a_scheduled_run_commits_to_its_branch_and_leaves_the_checkout(root: Path) -> None:
+    (root / "dvc.lock").write_text("schema: '2.0'\n")
+    for _ in range(2):
+        chain(_Noting(), root, ChainSettings(scheduled=True))
+    listed = subprocess.run(
+        ["git", "ls-tree", "-r", "--name-only", "runs/nightly"], cwd=root, check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert listed == [".gitignore", "dvc.lock", "reports/metrics.json"]
+    refuse_changes(root)  # dvc.lock alone does not make the next run refuse
+    history = ["git", "rev-list", "--count", "runs/nightly"]
+    assert subprocess.run(history, cwd=root, check=True, capture_output=True, text=True).stdout.strip() == "3"
+
+
+def test_a_scheduled_run_refuses_changes(root: Path) -> None:
+    (root / "new.txt").write_text("not committed")
+    runner = _Noting()
+    with pytest.raises(VersioningError, match=r"new\.txt"):
+        chain(runner, root, ChainSettings(scheduled=True))
+    assert runner.names == ["check the tree"]
+
+
+def test_a_scheduled_run_needs_a_commit(tmp_path: Path) -> None:
+    with pytest.raises(VersioningError, match="no git commit"):
+        refuse_changes(tmp_path)

@@ -1,0 +1,59 @@
+"""Without a server the tasks are plain functions on threads, and Prefect is not even imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from flows.runner import LocalRunner, default_workers, run_stage
+
+
+def test_run_hands_over_arguments() -> None:
+    assert LocalRunner().run("add", lambda a, b: a + b, 2, b=3) == 5
+
+
+def test_map_keeps_the_order_and_uses_threads() -> None:
+    both_at_once = threading.Barrier(2, timeout=30)
+
+    def square(number: int) -> int:
+        both_at_once.wait()  # passes only if two items are worked on at a time
+        return number * number
+
+    assert LocalRunner(workers=2).map("square", square, range(6)) == [0, 1, 4, 9, 16, 25]
+
+
+def test_map_of_nothing_is_nothing() -> None:
+    assert LocalRunner().map("none", str, []) == []
+
+
+def test_map_raises_the_first_failure_and_starts_no_more() -> None:
+    begun: list[int] = []
+
+    def work(number: int) -> int:
+        begun.append(number)
+        raise ValueError(f"number {number}")
+
+    with pytest.raises(ValueError, match="number"):
+        LocalRunner(workers=1).map("work", work, range(1000))
+    assert len(begun) < 1000
+
+
+def test_a_stage_runs_plainly_without_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    assert run_stage("train", lambda runner: runner.run("one", len, "abc")) == 3
+
+
+def test_prefect_stays_unimported_without_a_server() -> None:
+    code = (
+        "import sys\nfrom flows.runner import run_stage\n"
+        "run_stage('train', lambda runner: runner.map('one', str, [1, 2]))\n"
+        "assert not {'prefect', 'mlflow', 'torch'} & set(sys.modules), 'a heavy import'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env={"PATH": "/usr/bin:/bin"})
+
+
+def test_workers_are_a_few() -> None:
+    assert 1 <= default_workers() <= 8

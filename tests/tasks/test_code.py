@@ -1,0 +1,53 @@
+"""A stage is out of date when its own code changes, and only then; dvc.yaml says the same as the digests."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from tasks.code import STAGE_CODE, code_digest, code_files, code_root
+from tasks.versioning import STAGES
+
+REPOSITORY = Path(__file__).parents[2]
+DVC_YAML = YAML(typ="safe").load(REPOSITORY / "dvc.yaml")
+
+
+def test_dvc_yaml_has_the_four_stages_in_order() -> None:
+    assert tuple(DVC_YAML["stages"]) == STAGES == tuple(STAGE_CODE)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_dvc_yaml_depends_on_the_code_that_the_digest_covers(stage: str) -> None:
+    deps = [d for d in DVC_YAML["stages"][stage]["deps"] if d.startswith(("flows/", "tasks/", "stylegan_core/"))]
+    assert tuple(deps) == STAGE_CODE[stage]
+    assert DVC_YAML["stages"][stage]["cmd"] == f"python -m flows.{stage}"
+
+
+def test_training_is_tracked_by_its_own_recipe() -> None:
+    params = DVC_YAML["stages"]["train"]["params"]
+    assert "train.${train.recipe}" in params
+    assert "train.common" in params
+
+
+def test_an_edit_of_the_report_retrains_nothing(tmp_path: Path) -> None:
+    for package in ("flows", "tasks", "stylegan_core"):
+        shutil.copytree(code_root() / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    before = {stage: code_digest(stage, tmp_path) for stage in STAGES}
+    (tmp_path / "stylegan_core" / "report" / "new.py").write_text("")
+    after = {stage: code_digest(stage, tmp_path) for stage in STAGES}
+    assert [s for s in STAGES if before[s] != after[s]] == ["stylize"]
+    (tmp_path / "stylegan_core" / "training" / "ema.py").write_text("")
+    assert code_digest("train", tmp_path) != before["train"]
+    assert code_digest("prepare", tmp_path) == before["prepare"]
+
+
+def test_compiled_files_are_no_code() -> None:
+    assert not [f for f in code_files(("stylegan_core",)) if "__pycache__" in f.parts]
+
+
+def test_an_unknown_stage_is_an_error() -> None:
+    with pytest.raises(ValueError, match="prepare, train, evaluate, stylize"):
+        code_digest("trian")

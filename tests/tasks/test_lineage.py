@@ -1,0 +1,101 @@
+"""From a frame to its model, MLflow run, flow run and commit, and from any of these back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stylegan_core.frames.cache import cache_folder
+from stylegan_core.frames.records import RecordWriter, sha256_of
+from tasks import lineage, tracking
+from tasks.errors import UsageError
+from tasks.lineage import link_run, whence
+
+MODEL, RUN, FLOW, LATER_FLOW, COMMIT = "aa11" * 16, "bb22" * 8, "cc33-made", "dd44-delivered", "ee55" * 10
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose stylize stage made two frames, with an MLflow that knows the model's run."""
+    monkeypatch.setenv("STYLEREEL_CACHE_DIR", str(tmp_path / "cache"))
+    root = tmp_path / "project"
+    tags: dict[str, str] = {"model_digest": MODEL, "git_commit": COMMIT, "flow_run_id": FLOW}
+
+    def find_runs(start: str) -> list[dict[str, Any]]:
+        known = [RUN, MODEL, COMMIT, *tags.get("delivered_by", "").split()]
+        return [{"id": RUN, "tags": tags}] if any(i.startswith(start) for i in known) else []
+
+    def log_results(run_id: str, *, tags: Mapping[str, str], found: dict[str, str] = tags) -> None:
+        found.update(tags)
+
+    monkeypatch.setattr(tracking, "find_run_by_digest", lambda digest: RUN if digest == MODEL else None)
+    monkeypatch.setattr(tracking, "run_tags", lambda run_id: tags)
+    monkeypatch.setattr(tracking, "find_runs", find_runs)
+    monkeypatch.setattr(tracking, "log_results", log_results)
+    monkeypatch.setattr(lineage, "origin", lambda: {"git_commit": COMMIT})
+    (root / "models" / "all").mkdir(parents=True)
+    (root / "models" / "all" / "model.json").write_text(json.dumps({"digest": MODEL}))
+    work = cache_folder("stylize", "key")
+    with RecordWriter(work) as writer:
+        for number in (1, 2):
+            out = root / "out" / "stylized" / "sample" / f"shot.{number:04d}.png"
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_bytes(f"frame {number}".encode())
+            writer.append(
+                {
+                    "frame": f"sample/{out.name}",
+                    "made": [7, 0, sha256_of(out)],
+                    "model": MODEL,
+                    "job": "j" * 64,
+                    "context": {"flow_run_id": FLOW, "git_commit": COMMIT},
+                }
+            )
+    return root
+
+
+def test_from_a_frame(root: Path) -> None:
+    trail = whence(root, str(root / "out" / "stylized" / "sample" / "shot.0002.png"))
+    assert [f["frame"] for f in trail.frames] == ["sample/shot.0002.png"]
+    assert trail.models[MODEL]["mlflow_run"] == RUN
+    assert trail.models[MODEL]["folder"] == "models/all"
+    assert trail.flow_runs == [FLOW]
+    assert trail.commits == [COMMIT]
+
+
+@pytest.mark.parametrize("asked", [MODEL[:8], RUN[:8], FLOW, COMMIT[:10], "models/all"])
+def test_back_to_the_frames(root: Path, asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    trail = whence(root, asked)
+    assert list(trail.models) == [MODEL]
+    assert len(trail.frames) == 2
+
+
+def test_a_model_from_the_cache_leads_to_both_flow_runs(root: Path) -> None:
+    link = link_run(root, LATER_FLOW, gate="passed")
+    assert link["models"] == {"all": {"digest": MODEL, "mlflow_run": RUN}}
+    for asked in (LATER_FLOW, MODEL):
+        assert sorted(whence(root, asked).flow_runs) == [FLOW, LATER_FLOW]
+    # A third delivery keeps the others.
+    link_run(root, "ff66-third")
+    assert sorted(whence(root, MODEL).flow_runs) == [FLOW, LATER_FLOW, "ff66-third"]
+
+
+def test_a_frame_without_records_is_known_by_its_place(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STYLEREEL_CACHE_DIR", str(root.parent / "another-machine"))
+    trail = whence(root, str(root / "out" / "stylized" / "sample" / "shot.0001.png"))
+    assert list(trail.models) == [MODEL]
+
+
+def test_a_frame_that_was_changed_is_not_ours(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.png").write_bytes(b"edited")
+    with pytest.raises(UsageError, match="was changed"):
+        whence(root, str(tmp_path / "elsewhere.png"))
+
+
+def test_the_unknown_is_an_error(root: Path) -> None:
+    with pytest.raises(UsageError, match="nothing is known"):
+        whence(root, "0123456789")

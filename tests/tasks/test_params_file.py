@@ -1,0 +1,85 @@
+"""params.yaml names and explains every setting, and so does the one that `stylereel init` writes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from stylegan_core.config import Params, TrainSettings, load_params, parse_params
+from stylegan_core.recipes import config_class, list_recipes
+from tasks.params_file import SHOTS_EXAMPLE, recipe_settings, render_params, renew
+
+REPOSITORY = Path(__file__).parents[2]
+ROOT_TEXT = (REPOSITORY / "params.yaml").read_text()
+
+
+def _parse(text: str) -> dict[str, Any]:
+    return YAML(typ="safe").load(text)  # type: ignore[no-any-return]
+
+
+def _keys(document: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in document.items():
+        if isinstance(value, Mapping):
+            yield from _keys(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+@pytest.mark.parametrize("text", [ROOT_TEXT, render_params(), render_params(shots=SHOTS_EXAMPLE)])
+def test_every_setting_is_there_with_a_comment(text: str) -> None:
+    settings = {k for k in _keys(_parse(render_params())) if not k.startswith("shots")}
+    assert {k for k in _keys(_parse(text)) if not k.startswith("shots")} == settings
+    silent = [
+        line
+        for line in text.splitlines()
+        if ":" in line and not line.lstrip().startswith(("#", "-")) and not line.endswith(":") and "#" not in line
+    ]
+    assert [line for line in silent if line != "shots: []"] == []
+
+
+def test_the_repository_runs_the_sample() -> None:
+    params = load_params(REPOSITORY / "params.yaml")
+    assert params.prepare.source == "sample"
+    assert [t.name for t in params.trainings()] == ["all"]
+
+
+def test_defaults_come_back() -> None:
+    assert parse_params(_parse(render_params())) == parse_params({"train": {"recipe": "keyframe"}}).model_copy(
+        update={"train_section": _parse(render_params())["train"]}
+    )
+
+
+def test_the_example_is_a_project() -> None:
+    params: Params = parse_params(_parse(render_params({"prepare.source": "shots"}, shots=SHOTS_EXAMPLE)))
+    assert [t.name for t in params.trainings()] == ["my_shot"]
+
+
+def test_the_lines_that_are_comments_in_the_example_are_settings_too() -> None:
+    live = re.sub(r"(?m)^    # ", "    ", SHOTS_EXAMPLE)
+    shot = parse_params(_parse(render_params({"prepare.source": "shots"}, shots=live))).shots[0]
+    assert shot.frames == "1001-1100x2"
+    assert shot.pairs[0].content == Path("pairs/before")
+    assert shot.train["keyframe"] == {"budget_steps": 3000}
+
+
+@pytest.mark.parametrize("recipe", list_recipes())
+def test_small_numbers_stay_numbers(recipe: str) -> None:
+    text = recipe_settings(recipe, {f"train.{recipe}.generator_lr": 1e-05})
+    section = _parse("train:\n" + text)["train"]
+    assert TrainSettings.parse({"recipe": recipe, **section}).config == config_class(recipe)(generator_lr=1e-05)
+
+
+def test_renewing_keeps_values_and_shots_and_adds_what_is_new() -> None:
+    text = render_params({"prepare.source": "shots", "train.keyframe.crop_px": 96}, shots=SHOTS_EXAMPLE)
+    assert renew(text) == text
+    older = "\n".join(line for line in text.splitlines() if "crop_px: 96" in line or "l1_weight" not in line)
+    assert renew(older) == text
+
+
+def test_the_repository_file_is_what_would_be_rendered() -> None:
+    assert renew(ROOT_TEXT) == ROOT_TEXT, "run `python -m tasks.params_file`"
