@@ -1,0 +1,64 @@
+"""The stage stylize, in order: plan, stylize every shot, fill the output, write the review page, tell MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flows.runner import Runner
+from stylegan_core.config import Params
+from tasks.review import build_review
+from tasks.stylize import Request, StylizeReport, stylize_directory
+from tasks.stylize_stage import counted, failures, lineage, list_items, log_to_mlflow, materialize, stylize_item
+
+
+def stylize_flow(
+    runner: Runner,
+    params: Params,
+    prepared: Path,
+    models: Path,
+    output: Path,
+    reports: Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[StylizeReport]:
+    """Stylizes every shot of ``prepared`` with its model into ``output``; writes ``reports/review.html``."""
+    items = runner.run("plan", list_items, params, prepared, models)
+    count = counted(items, progress)
+    worked = [stylize_item(item, runner, params, count) for item in items]
+    done = runner.run("fill the output", materialize, params, items, worked, output)
+    page, about, failed = reports / "review.html", lineage(items), failures(done)
+    runner.run("review", build_review, params, prepared, models, reports, output, page, about, failed=failed)
+    runner.run("log to MLflow", log_to_mlflow, items, done)
+    return done
+
+
+def stylize_command(runner: Runner, source: Path, output: Path, **options: Any) -> dict[str, object]:
+    """Stylizes one folder, for the deployment on demand; fails if an input fails, after all others are done.
+
+    Args:
+        runner: calls the tasks.
+        source: a folder of pictures.
+        output: another folder.
+        options: further fields of ``tasks.stylize.Request``.
+    """
+    report = stylize_directory(Request(source, output, **options), runner)
+    report.raise_if_failed()
+    return report.as_dict()
+
+
+def main() -> None:
+    """``python -m flows.stylize``, the command of DVC's stage."""
+    from flows.stage import stage_main
+    from stylegan_core.config import load_params
+
+    stage_main(
+        "stylize",
+        lambda runner: stylize_flow(
+            runner, load_params(), Path("data/prepared"), Path("models"), Path("out/stylized"), Path("reports")
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,307 @@
+"""The stage stylize: every shot with its model, from a store in the user's cache to the folders that DVC keeps.
+
+DVC empties its outputs before a stage runs, so the work happens in the cache, where a kill or an edit of one frame
+costs one frame; ``out/stylized`` is filled at the end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stylegan_core.config import Params
+from stylegan_core.data.manifest import ManifestError, read_manifest
+from stylegan_core.data.subjects import Subject, find_subjects
+from stylegan_core.frames.atomic import write_bytes_atomically
+from stylegan_core.frames.cache import cache_folder
+from stylegan_core.frames.sequence import list_frames
+from stylegan_core.inference.outcome import Progress
+from stylegan_core.inference.plan import STATE_FOLDER, Job, JobFrame, PlanError, plan_job
+from stylegan_core.inference.select import select_frames
+from stylegan_core.recipes.model import Model, ModelError, load_model
+from tasks.errors import InputsFailedError, UsageError
+from tasks.stylize import ProgressCallback, Runner, StylizeReport, work_on
+from tasks.versioning import project_root
+
+log = logging.getLogger(__name__)
+
+LOCK_WAIT_S = 3600.0
+LOG_EVERY_S = 10.0
+KEPT_STORES = 3
+"""Folders of a shot in the cache: those of the last models and settings."""
+
+
+@dataclass(frozen=True)
+class StageItem:
+    """A shot or a folder with its model.
+
+    Attributes:
+        name: of its folder below ``out/stylized``.
+        training: name of the model's folder.
+        job: works in the user's cache.
+        model: loaded.
+        subject: what is known of the pictures; None for ``stylize.input``.
+    """
+
+    name: str
+    training: str
+    job: Job
+    model: Model
+    subject: Subject | None
+
+
+def list_items(params: Params, prepared: Path, models: Path, *, root: Path | None = None) -> list[StageItem]:
+    """What the stage makes: ``stylize.input``, or every shot and the test pictures of collections.
+
+    Args:
+        params: all settings.
+        prepared: what prepare wrote.
+        models: what train wrote.
+        root: what relative paths in prepared data are relative to; default: the working folder.
+
+    Raises:
+        UsageError: data or a model is missing, or there is nothing to stylize.
+    """
+    root = (root or Path.cwd()).absolute()
+    items: list[StageItem] = []
+    try:
+        manifest = read_manifest(prepared / "manifest.csv")
+        for training in params.trainings():
+            model = load_model(models / training.name)
+            if params.stylize.input is not None:
+                if items:
+                    raise PlanError(
+                        "stylize.input is one folder, but there are several models: "
+                        "`stylereel stylize INPUT OUTPUT --model NAME` takes one"
+                    )
+                folder = root / params.stylize.input
+                items.append(_item(params, folder.name, training.name, model, folder, select_frames(folder), None))
+                continue
+            subjects = find_subjects(
+                manifest,
+                prepared,
+                root=root,
+                shots=training.shots,
+                paired=model.recipe.needs.paired,
+                max_pictures=sys.maxsize,
+            )
+            for subject in subjects:
+                if subject.kind == "shot":
+                    name, folder, frames = subject.name, *_shot_frames(subject, prepared, root)
+                else:
+                    name, folder, frames = "test", *_pictures(subject, params, root)
+                items.append(_item(params, name, training.name, model, folder, frames, subject))
+    except (ManifestError, ModelError, PlanError, ValueError, FileNotFoundError) as error:
+        raise UsageError(f"stylize: {error}") from error
+    if not items:
+        raise UsageError(f"stylize: {prepared} lists neither shots nor test pictures; set stylize.input to a folder")
+    return items
+
+
+def stylize_item(
+    item: StageItem, runner: Runner, params: Params, progress: ProgressCallback | None = None
+) -> StylizeReport:
+    """Works through an item's chunks in the cache.
+
+    Raises:
+        StoppedError: stopped; a rerun finishes.
+    """
+    return work_on(item.job, item.model, runner, preview=None, progress=progress, lock_wait_s=LOCK_WAIT_S)
+
+
+def materialize(
+    params: Params, items: Sequence[StageItem], reports: Sequence[StylizeReport], output: Path
+) -> list[StylizeReport]:
+    """Fills the stage's output: ``<name>/`` with the frames, ``<name>.mp4``, ``report.json``.
+
+    Args:
+        params: all settings.
+        items: what was made.
+        reports: one an item.
+        output: folder of the stage; it is replaced.
+
+    Returns:
+        The reports with their movies.
+
+    Raises:
+        InputsFailedError: more than ``max_bad_fraction`` of an item's inputs failed; every one is named.
+    """
+    from stylegan_core.inference.preview import write_job_preview
+
+    _stop_if_too_bad(reports, params.stylize.max_bad_fraction)
+    shutil.rmtree(output, ignore_errors=True)
+    shown, summary = [], {}
+    for item, report in zip(items, reports, strict=True):
+        folder = output / item.name
+        folder.mkdir(parents=True)
+        for frame in item.job.frames:
+            if (made := item.job.output_path(frame)).is_file():
+                _copy(made, folder / frame.output)
+        movie = write_job_preview(item.job, output / f"{item.name}.mp4", fps=params.stylize.preview_fps)
+        shown.append(replace(report, preview=movie))
+        summary[item.name] = _facts(item, report, movie)
+        _trim_cache(item)
+    text = json.dumps(summary, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    write_bytes_atomically(output / "report.json", text.encode())
+    for report in reports:
+        for failure in report.failed:
+            log.error("%s: %s", failure.path, failure.reason)
+    return shown
+
+
+def lineage(items: Sequence[StageItem]) -> dict[str, str]:
+    """For the review page: how to find the runs and commits, whose ids would make equal work differ."""
+    digests = dict.fromkeys(item.model.card.digest for item in items)
+    asked = ", ".join(f"stylereel whence {digest[:12]}" for digest in digests)
+    return {"project": project_root().name, "runs_and_commits": asked}
+
+
+def failures(reports: Sequence[StylizeReport]) -> list[tuple[str, str]]:
+    """Path and reason of every failed input."""
+    return [(str(failure.path), failure.reason) for report in reports for failure in report.failed]
+
+
+def log_to_mlflow(items: Sequence[StageItem], reports: Sequence[StylizeReport]) -> None:
+    """Adds the movie and the counts to the MLflow runs that made the models; warns where that cannot be done."""
+    from tasks.tracking import find_run_by_digest, log_results
+
+    for item, report in zip(items, reports, strict=True):
+        run_id = find_run_by_digest(item.model.card.digest)
+        if run_id is None:
+            log.warning("MLflow knows no run of the model %s", item.training)
+            continue
+        figures = {f"stylize/{item.name}/failed": float(len(report.failed))}
+        if report.made:
+            figures[f"stylize/{item.name}/frames_per_s"] = report.made / max(report.seconds, 1e-6)
+        log_results(run_id, metrics=figures, files={"stylize": report.preview} if report.preview else {})
+
+
+def counted(items: Sequence[StageItem], progress: Callable[[int, int], None] | None = None) -> ProgressCallback:
+    """One count over all items from the progress of each.
+
+    Args:
+        items: in the order in which they are stylized.
+        progress: called with frames done and frames in all; default: a line in the log every ten seconds.
+    """
+    total, before, last = sum(len(item.job.frames) for item in items), 0, 0
+    told_s = time.monotonic()
+
+    def tell(now: Progress) -> None:
+        nonlocal before, last, told_s
+        if now.done < last:  # the next item began
+            before += last
+        last = now.done
+        if progress is not None:
+            progress(before + now.done, total)
+        elif time.monotonic() - told_s > LOG_EVERY_S:
+            told_s = time.monotonic()
+            log.info("stylized %d of %d, %.1f frames/s", before + now.done, total, now.frames_per_s)
+
+    return tell
+
+
+def _item(
+    params: Params,
+    name: str,
+    training: str,
+    model: Model,
+    folder: Path,
+    frames: Sequence[JobFrame],
+    subject: Subject | None,
+) -> StageItem:
+    job = plan_job(
+        frames,
+        input_folder=folder,
+        output_folder=folder,
+        model=model,
+        strength=params.stylize.strength,
+        precision=params.stylize.precision,
+        source_space=params.prepare.content_space,
+        chunk_frames=params.stylize.chunk_frames,
+    )
+    # The same model and settings in another checkout, as `dvc exp` makes them, find their frames done.
+    key = hashlib.sha256(f"{model.card.digest} {job.settings.digest()}".encode()).hexdigest()[:24]
+    job = job.model_copy(update={"output_folder": cache_folder("stylize", name, key)})
+    return StageItem(name, training, job, model, subject)
+
+
+def _shot_frames(subject: Subject, prepared: Path, root: Path) -> tuple[Path, list[JobFrame]]:
+    """The plates of the shot: those that prepare listed, and those that it refused, which are named again."""
+    shots = json.loads((prepared / "shots.json").read_text(encoding="utf-8"))
+    refused = json.loads((prepared / "report.json").read_text(encoding="utf-8"))["refused"]
+    entry = shots[subject.name]
+    known = {still.frame for still in subject.stills}
+    bad = {(root / refusal["path"]).resolve() for refusal in refused}
+    plates = list_frames(root / entry["plates"], entry.get("frames"))
+    chosen = [plate for plate in plates if plate.number in known or plate.path.resolve() in bad]
+    folder = chosen[0].path.parent if chosen else root
+    names = [plate.relative.as_posix() for plate in chosen]
+    return folder, [JobFrame(input=name, output=name) for name in names]
+
+
+def _pictures(subject: Subject, params: Params, root: Path) -> tuple[Path, list[JobFrame]]:
+    """Test pictures of a collection, below its folder where that is known."""
+    paths = [still.content.absolute() for still in subject.stills]
+    given = (root / params.prepare.content).absolute() if params.prepare.content else None
+    inside = given is not None and all(path.is_relative_to(given) for path in paths)
+    folder = given if given is not None and inside else Path(os.path.commonpath([path.parent for path in paths]))
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    return folder, [JobFrame(input=name, output=name) for name in names]
+
+
+def _stop_if_too_bad(reports: Sequence[StylizeReport], max_bad_fraction: float) -> None:
+    for report in reports:
+        total = len(report.job.frames)
+        if len(report.failed) > max_bad_fraction * total:
+            raise InputsFailedError(
+                f"{len(report.failed)} of {total} inputs failed, more than stylize.max_bad_fraction "
+                f"({max_bad_fraction:g}) allows:\n{report.failures()}"
+            )
+
+
+def _facts(item: StageItem, report: StylizeReport, movie: Path | None) -> dict[str, object]:
+    """For report.json: nothing that differs from run to run, so that equal work gives equal bytes."""
+    return {
+        "model": item.model.card.digest,
+        "training": item.training,
+        "recipe": item.model.card.recipe,
+        "strength": item.job.settings.strength,
+        "precision": item.job.settings.precision,
+        "frames": len(item.job.frames),
+        "failed": [
+            {"path": failure.path.relative_to(item.job.input_folder).as_posix(), "reason": failure.reason}
+            for failure in report.failed
+        ],
+        "movie": movie.name if movie else None,
+    }
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A file of its own: a link would let an edit of DVC's copy reach the cache."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.part")
+    shutil.copyfile(source, part)
+    part.replace(target)
+
+
+def _trim_cache(item: StageItem) -> None:
+    """Deletes the shot's older stores; one that another run works in stays."""
+    import filelock
+
+    stores = [path for path in item.job.output_folder.parent.iterdir() if path.is_dir()]
+    stores.sort(key=lambda path: -(path / STATE_FOLDER).stat().st_mtime_ns if (path / STATE_FOLDER).is_dir() else 0)
+    for old in [path for path in stores if path != item.job.output_folder][KEPT_STORES - 1 :]:
+        try:
+            with filelock.FileLock(old / STATE_FOLDER / "lock", timeout=0):
+                shutil.rmtree(old, ignore_errors=True)
+        except (filelock.Timeout, OSError):
+            continue
+
