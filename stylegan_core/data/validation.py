@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from torch import Tensor
 from stylegan_core.data.crops import pair_rows, signed, stored_rows
 from stylegan_core.data.manifest import Box, parse_box
 from stylegan_core.data.store import Samples, SampleStore
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -68,21 +71,22 @@ def validation_set(
     Args:
         store: the prepared pictures.
         manifest: its table.
-        paired: held-out boxes of key frames and pairs of the split "validation"; else pictures of that split.
+        paired: held-out boxes of key frames and pairs of the split "validation"; else pictures of that split, or,
+            where so few pictures are there that none is in it, of the split "train", which is logged.
         shots: only these shots; empty is every one.
         context_px: pixels around a held-out box that the network sees beside it, where the picture has them.
         side_px: side of the centre crop of a picture of a collection; smaller pictures are taken whole.
         limit: pictures of a collection at the most, evenly spread.
     """
-    held = stored_rows(manifest, "validation", shots)
+    held, trained = stored_rows(manifest, "validation", shots), stored_rows(manifest, "train", shots)
     if paired:
-        boxed = [pair for pair in pair_rows(stored_rows(manifest, "train", shots)) if pair[1]["held_out"]]
+        boxed = [pair for pair in pair_rows(trained) if pair[1]["held_out"]]
         areas = [_area(store, before, after, parse_box(after["held_out"]), context_px) for before, after in boxed]
         whole = _spread(pair_rows(held), limit)
         areas += [_area(store, before, after, _centre(before, side_px), 0) for before, after in whole]
         return ValidationSet(tuple(areas))
-    contents = _spread([r for r in held if r["domain"] == "content"], limit)
-    styles = _spread([r for r in held if r["domain"] == "style"], limit)
+    contents = _spread(_of_domain("content", held, trained), limit)
+    styles = _spread(_of_domain("style", held, trained), limit)
     return ValidationSet(
         tuple(_area(store, row, None, _centre(row, side_px), 0) for row in contents),
         tuple(_tensor(store.sample(int(row["sample"])), _centre(row, side_px)) for row in styles),
@@ -111,6 +115,13 @@ def _tensor(picture: Samples, box: Box) -> Tensor:
     crop = picture[box.y : box.y + box.height, box.x : box.x + box.width]
     planes: Tensor = signed(np.ascontiguousarray(crop.transpose(2, 0, 1)))
     return torch.unsqueeze(planes, 0)
+
+
+def _of_domain(domain: str, held: list[dict[str, Any]], trained: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if chosen := [row for row in held if row["domain"] == domain]:
+        return chosen
+    _log.warning("no %s picture is held out: validating on pictures that training sees", domain)
+    return [row for row in trained if row["domain"] == domain]
 
 
 def _centre(row: dict[str, Any], side_px: int) -> Box:

@@ -118,6 +118,37 @@ def test_a_second_run_decodes_nothing_again(workplace, collections, monkeypatch)
     assert decoded == ["new.png"]
 
 
+def test_a_run_that_is_stopped_loses_nothing_and_leaves_what_was_there(workplace, collections, monkeypatch):
+    from stylegan_core.data import decode, materialize
+
+    run(**collections)
+    first = tree(workplace / "data/prepared")
+    for index in range(6):
+        save(workplace / "photos" / f"new{index}.png", pixels(600 + index))
+    real, decoded = decode.read_picture, []
+
+    def stopping(path, **limits):
+        if len(decoded) == 3:
+            raise KeyboardInterrupt
+        decoded.append(path.name)
+        return real(path, **limits)
+
+    monkeypatch.setattr(decode, "read_picture", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        run(**collections)
+    assert tree(workplace / "data/prepared") == first
+    monkeypatch.setattr(decode, "read_picture", lambda path, **k: decoded.append(path.name) or real(path, **k))
+    with monkeypatch.context() as patch:
+        patch.setattr(materialize, "write_manifest", lambda *_: (_ for _ in ()).throw(OSError(28, "disk full")))
+        with pytest.raises(OSError, match="disk full"):
+            run(**collections)
+    assert tree(workplace / "data/prepared") == first
+    run(**collections)
+    assert sorted(decoded) == [f"new{index}.png" for index in range(6)]
+    assert len(read(workplace / "data/prepared")[0]) == 30
+    assert sorted(p.name for p in (workplace / "data").iterdir()) == ["prepared"]
+
+
 def test_a_damaged_cache_is_noticed(workplace, collections):
     run(**collections)
     first = tree(workplace / "data/prepared")

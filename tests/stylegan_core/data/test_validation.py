@@ -62,6 +62,14 @@ def test_collections_give_contents_and_references_at_most_the_limit_evenly_sprea
     assert all(area.style is None for area in held.areas)
 
 
+def test_a_collection_without_held_out_pictures_is_validated_on_its_own_and_says_so(build, caplog):
+    rows = [{"domain": "content", "split": "validation"}, {"domain": "style", "split": "train"}]
+    store, manifest = build(rows)
+    held = validation_set(store, manifest, paired=False)
+    assert (len(held.areas), len(held.references)) == (1, 1)
+    assert "no style picture is held out" in caplog.text
+
+
 def test_without_anything_held_out_the_set_is_empty(build):
     store, manifest = build([{"domain": d, "split": "train", "pair": "a"} for d in ("content", "style")])
     held = validation_set(store, manifest, paired=True)
