@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from flows import cli_stylize
+from flows.show import print_figures, print_findings, print_places, print_trail
 from flows.stage import configure_logging, exit_with_code
 
 _EPILOG = (
@@ -100,6 +102,82 @@ _stage_command(
 )
 
 
+@_command("stylize", cli_stylize.EXAMPLES)
+def stylize(
+    source: Annotated[
+        str | None, typer.Argument(metavar="INPUT", help="A folder or a pattern; default: the shots.")
+    ] = None,
+    output: Annotated[Path | None, typer.Argument(metavar="OUTPUT", help="Another folder, outside of INPUT.")] = None,
+    model: cli_stylize.Model = None,
+    frames: cli_stylize.Frames = None,
+    limit: cli_stylize.Limit = None,
+    every: cli_stylize.Every = 1,
+    masks: cli_stylize.Masks = None,
+    strength: cli_stylize.Strength = 1.0,
+    precision: cli_stylize.Precision = "auto",
+    source_space: cli_stylize.Space = "auto",
+    chunk_frames: cli_stylize.Chunk = 64,
+    device: cli_stylize.Device = "auto",
+    checksum: cli_stylize.Checksum = False,
+    preview: Annotated[bool, typer.Option(help="A movie of a numbered sequence, in OUTPUT/.stylereel.")] = True,
+    fps: Annotated[float, typer.Option(help="Of the preview.")] = 24.0,
+    as_json: cli_stylize.AsJson = False,
+) -> None:
+    """Stylize a folder or a sequence; without INPUT, bring the project's shots up to date.
+
+    What is done already is skipped; the same command again finishes what was interrupted. Names and tree stay the same.
+    """
+    from tasks.errors import UsageError
+
+    if source is None:
+        _reproduce("stylize", force=False)
+        print_places(_root())
+        return
+    if output is None:
+        raise UsageError("name an OUTPUT folder too: stylereel stylize INPUT OUTPUT")
+    chosen = (model, frames, limit, every, masks, strength, precision, source_space, chunk_frames, device)
+    asked = cli_stylize.request(source, output, *chosen)
+    cli_stylize.stylize_folder(asked, checksum=checksum, preview=preview, fps=fps, as_json=as_json)
+
+
+@_command(
+    "plan", "stylereel work $(stylereel plan plates out)\nstylereel plan plates/sh010.####.png out --frames 1-100"
+)
+def plan(
+    source: cli_stylize.Source,
+    output: cli_stylize.Output,
+    model: cli_stylize.Model = None,
+    frames: cli_stylize.Frames = None,
+    limit: cli_stylize.Limit = None,
+    every: cli_stylize.Every = 1,
+    masks: cli_stylize.Masks = None,
+    strength: cli_stylize.Strength = 1.0,
+    precision: cli_stylize.Precision = "auto",
+    source_space: cli_stylize.Space = "auto",
+    chunk_frames: cli_stylize.Chunk = 64,
+    device: cli_stylize.Device = "auto",
+) -> None:
+    """The first half of stylize: read the whole shot, write the job file, print its path."""
+    chosen = (model, frames, limit, every, masks, strength, precision, source_space, chunk_frames, device)
+    cli_stylize.plan_only(cli_stylize.request(source, output, *chosen))
+
+
+@_command("work", "stylereel work out/.stylereel/job-0123456789abcdef.json")
+def work(
+    job: Annotated[Path, typer.Argument(help="From `stylereel plan`.")],
+    checksum: cli_stylize.Checksum = False,
+    as_json: cli_stylize.AsJson = False,
+) -> None:
+    """The second half of stylize: make the frames of a job that are not done."""
+    cli_stylize.work_only(job, checksum=checksum, as_json=as_json)
+
+
+@_command("verify", "stylereel verify out")
+def verify(output: cli_stylize.Output) -> None:
+    """Check every frame of an output folder against what was written."""
+    cli_stylize.verify_output(output)
+
+
 @_command("pipeline", "stylereel pipeline\nstylereel pipeline --scheduled --max-swd-ratio 0.5")
 def pipeline(
     scheduled: Annotated[
@@ -118,7 +196,7 @@ def pipeline(
 
     root, settings = _root(), ChainSettings(scheduled, max_swd_ratio, push, branch, lock_wait_s)
     run_stage("pipeline", lambda runner: chain(runner, root, settings))
-    _show_places(root)
+    print_places(root)
 
 
 @_command("sync", "stylereel sync && dvc repro")
@@ -128,6 +206,26 @@ def sync_command() -> None:
 
     changed = sync(_root())
     typer.echo("changed: " + ", ".join(changed) if changed else "nothing to change")
+
+
+@_command("report", "stylereel report\nstylereel report --page ~/harbour.html")
+def report(
+    page: Annotated[
+        Path | None, typer.Option(help="Write the review page of what is there now to this file as well.")
+    ] = None,
+) -> None:
+    """Show the figures of the last evaluation beside the baselines, and where the review page is."""
+    root = _root()
+    print_figures(root / "reports" / "metrics.json")
+    if page is not None:
+        from stylegan_core.config import load_params
+        from tasks.origin import origin
+        from tasks.review import build_review
+
+        folders = (root / "data/prepared", root / "models", root / "reports", root / "out/stylized")
+        build_review(load_params(root / "params.yaml"), *folders, page, origin(), root=root)
+        typer.echo(f"review page      {page}")
+    print_places(root)
 
 
 @_command("recipes", "stylereel recipes\nstylereel recipes keyframe")
@@ -151,17 +249,10 @@ def recipes(name: Annotated[str | None, typer.Argument(help="Show the settings o
 @_command("doctor", "stylereel doctor")
 def doctor() -> None:
     """Examine this machine: versions, devices, precision, back ends, free disk, known breakages."""
-    from rich.console import Console
-    from rich.table import Table
-
     from tasks.doctor import examine
 
-    table = Table(box=None, show_header=False, pad_edge=False)
-    colours = {"ok": "green", "note": "yellow", "wrong": "red"}
     findings = examine()
-    for finding in findings:
-        table.add_row(f"[{colours[finding.verdict]}]{finding.verdict}[/]", finding.topic, finding.said)
-    Console(soft_wrap=False, highlight=False).print(table)
+    print_findings(findings)
     if any(finding.verdict == "wrong" for finding in findings):
         sys.exit(1)
 
@@ -189,34 +280,10 @@ def whence(
     if as_json:
         typer.echo(json.dumps(asdict(trail), indent=1))
         return
-    for digest, about in trail.models.items():
-        typer.echo(f"model       {digest}")
-        for key, value in about.items():
-            typer.echo(f"  {key:<14}{value}")
-    for label, ids in (("flow run", trail.flow_runs), ("commit", trail.commits)):
-        for one in ids:
-            typer.echo(f"{label:<12}{one}")
-    for frame in trail.frames[:10]:
-        typer.echo(f"frame       {frame['frame']}  sha256 {frame['sha256'][:16]}  job {frame['job'][:16]}")
-    if len(trail.frames) > 10:
-        typer.echo(f"... and {len(trail.frames) - 10} more frames (--json lists all)")
+    print_trail(trail)
 
 
 @_command("where", "stylereel where", hidden=True)
 def where() -> None:
     """Say where the results of the last run are."""
-    _show_places(_root())
-
-
-def _show_places(root: Path) -> None:
-    from tasks.tracking import tracking_uri
-
-    uri = tracking_uri(root)
-    movies = sorted((root / "out" / "stylized").glob("*.mp4"))
-    typer.echo("")
-    typer.echo(f"stylized shots   {root / 'out' / 'stylized'}")
-    for movie in movies:
-        typer.echo(f"preview          {movie}")
-    typer.echo(f"review page      {root / 'reports' / 'review.html'}")
-    typer.echo(f"figures          {root / 'reports' / 'metrics.json'}")
-    typer.echo(f"MLflow store     {uri}   (mlflow ui --backend-store-uri {uri})")
+    print_places(_root())

@@ -31,6 +31,7 @@ STAGE_CODE: dict[str, tuple[str, ...]] = {
     "evaluate": (
         "flows/evaluate.py",
         "tasks/evaluate.py",
+        "tasks/judge.py",
         "stylegan_core/config.py",
         "stylegan_core/data",
         "stylegan_core/features",
@@ -44,7 +45,9 @@ STAGE_CODE: dict[str, tuple[str, ...]] = {
     ),
     "stylize": (
         "flows/stylize.py",
+        "tasks/review.py",
         "tasks/stylize.py",
+        "tasks/stylize_stage.py",
         "stylegan_core/config.py",
         "stylegan_core/data",
         "stylegan_core/frames",

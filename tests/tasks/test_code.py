@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 from pathlib import Path
 
@@ -24,6 +25,44 @@ def test_dvc_yaml_depends_on_the_code_that_the_digest_covers(stage: str) -> None
     deps = [d for d in DVC_YAML["stages"][stage]["deps"] if d.startswith(("flows/", "tasks/", "stylegan_core/"))]
     assert tuple(deps) == STAGE_CODE[stage]
     assert DVC_YAML["stages"][stage]["cmd"] == f"python -m flows.{stage}"
+
+
+# Imported, but without a say in a stage's outputs: what starts, watches, names and reports.
+_WITHOUT_A_SAY = {
+    *("flows.runner", "flows.stage", "tasks.code", "tasks.errors", "tasks.origin", "tasks.params_file"),
+    *("tasks.project", "tasks.tracking", "tasks.train_watch", "tasks.versioning"),
+    *("stylegan_core.frames.atomic", "stylegan_core.frames.cache", "stylegan_core.recipes.base"),
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_all_that_a_stage_imports_is_covered(stage: str) -> None:
+    covered = set(code_files(STAGE_CODE[stage]))
+    missing = {
+        name
+        for name, path in _closure(f"flows.{stage}").items()
+        if path not in covered and path.name != "__init__.py" and name not in _WITHOUT_A_SAY
+    }
+    assert not missing, f"add these to STAGE_CODE and dvc.yaml: {missing}"
+
+
+def _closure(module: str) -> dict[str, Path]:
+    """Files of the module and of what it imports from the project, at any depth."""
+    found: dict[str, Path] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        stem = code_root().joinpath(*name.split("."))
+        path = next((p for p in (stem.with_suffix(".py"), stem / "__init__.py") if p.is_file()), None)
+        if path is None or name in found or name.split(".")[0] not in ("flows", "tasks", "stylegan_core"):
+            continue
+        found[name] = path
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.Import):
+                waiting += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return found
 
 
 def test_training_is_tracked_by_its_own_recipe() -> None:

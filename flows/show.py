@@ -1,0 +1,83 @@
+"""What the commands print: figures, places, findings, trails."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from tasks.doctor import Finding
+    from tasks.lineage import Trail
+
+_COLOURS = {"ok": "green", "note": "yellow", "wrong": "red"}
+
+
+def print_figures(metrics_file: Path) -> None:
+    """Figures beside the baselines, one metric a row.
+
+    Raises:
+        UsageError: nothing was evaluated yet.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from stylegan_core.report.figures import SUBJECTS
+    from tasks.errors import UsageError
+
+    if not metrics_file.is_file():
+        raise UsageError(f"{metrics_file} does not exist: run `stylereel evaluate` first")
+    figures = json.loads(metrics_file.read_text(encoding="utf-8"))
+    suffixes = [suffix for suffix in SUBJECTS if suffix]
+    names = [name for name in figures if not any(name.endswith(f"_{suffix}") for suffix in suffixes)]
+    table = Table(box=None, pad_edge=False)
+    table.add_column("metric")
+    for heading in SUBJECTS.values():
+        table.add_column(heading, justify="right")
+    for name in names:
+        cells = [figures.get(f"{name}_{suffix}" if suffix else name) for suffix in SUBJECTS]
+        table.add_row(name, *("" if value is None else f"{value:.4g}" for value in cells))
+    Console(highlight=False).print(table)
+
+
+def print_places(root: Path) -> None:
+    """Where the results are."""
+    from tasks.tracking import tracking_uri
+
+    uri = tracking_uri(root)
+    typer.echo("")
+    typer.echo(f"stylized shots   {root / 'out' / 'stylized'}")
+    for movie in sorted((root / "out" / "stylized").glob("*.mp4")):
+        typer.echo(f"preview          {movie}")
+    typer.echo(f"review page      {root / 'reports' / 'review.html'}")
+    typer.echo(f"figures          {root / 'reports' / 'metrics.json'}")
+    typer.echo(f"MLflow store     {uri}   (mlflow ui --backend-store-uri {uri})")
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """The doctor's report, one finding a row."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for finding in findings:
+        table.add_row(f"[{_COLOURS[finding.verdict]}]{finding.verdict}[/]", finding.topic, finding.said)
+    Console(highlight=False).print(table)
+
+
+def print_trail(trail: Trail, *, most: int = 10) -> None:
+    """What belongs together, with some of its frames."""
+    for digest, about in trail.models.items():
+        typer.echo(f"model       {digest}")
+        for key, value in about.items():
+            typer.echo(f"  {key:<14}{value}")
+    for label, ids in (("flow run", trail.flow_runs), ("commit", trail.commits)):
+        for one in ids:
+            typer.echo(f"{label:<12}{one}")
+    for frame in trail.frames[:most]:
+        typer.echo(f"frame       {frame['frame']}  sha256 {frame['sha256'][:16]}  job {frame['job'][:16]}")
+    if len(trail.frames) > most:
+        typer.echo(f"... and {len(trail.frames) - most} more frames (--json lists all)")
