@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 
@@ -21,11 +21,19 @@ _BETTER = {"higher": "higher is better", "lower": "lower is better", "one": "1 i
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a chart: ``x`` ascending, no NaN."""
+    """One line of a chart: ``x`` ascending, no NaN.
+
+    Attributes:
+        name: in the legend.
+        x: positions.
+        y: values.
+        colour: number of its colour; None is its place among the lines.
+    """
 
     name: str
     x: tuple[float, ...]
     y: tuple[float, ...]
+    colour: int | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +111,7 @@ def training_charts(path: Path, *, kept_step: float | None = None) -> list[Chart
         if group == "validation":
             metric = describe(f"truth/{name}")
             title = f"Validation: {metric.title}" + ("" if metric.unit == "1" else f", {metric.unit}")
-            named = [Series(metric.title, line.x, line.y) for line in lines]
+            named = [replace(line, name=metric.title) for line in lines]
             charts.append(chart(title, named, x_label="step", note=_BETTER[metric.better], marks=marks))
         elif group == "loss":
             title, note = f"{name or 'training'} losses".capitalize(), "each term as weighted in the objective"
@@ -127,7 +135,7 @@ def chart(title: str, lines: Sequence[Series], *, x_label: str, note: str = "", 
     parts = [*axes.drawn(x_label), *(part for mark in marks for part in axes.marked(mark))]
     legend = []
     for i, (line, eased) in enumerate(zip(lines, smooth, strict=True)):
-        colour = f"c{i % _COLOURS}"
+        colour = f"c{(i if line.colour is None else line.colour) % _COLOURS}"
         if eased is not line:
             parts.append(f'<polyline class="raw {colour}" points="{axes.points(line)}"/>')
         parts.append(f'<polyline class="line {colour}" points="{axes.points(eased)}"/>')
@@ -235,18 +243,15 @@ def _thinned(line: Series) -> Series:
     if size == 1:
         return line
     starts = range(0, len(line.x), size)
-    return Series(
-        line.name,
-        tuple(_mean(line.x[i : i + size]) for i in starts),
-        tuple(_mean(line.y[i : i + size]) for i in starts),
-    )
+    x, y = (tuple(_mean(values[i : i + size]) for i in starts) for values in (line.x, line.y))
+    return replace(line, x=x, y=y)
 
 
 def _smoothed(line: Series) -> Series:
     """The mean over a window of about a twentieth of the line, centred, so that nothing is shifted."""
     half = max(1, len(line.y) // 40)
     means = tuple(_mean(line.y[max(0, i - half) : i + half + 1]) for i in range(len(line.y)))
-    return Series(line.name, line.x, means)
+    return replace(line, y=means)
 
 
 def _mean(values: Sequence[float]) -> float:

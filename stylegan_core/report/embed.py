@@ -14,8 +14,22 @@ from PIL import Image
 
 from stylegan_core.report.panels import Pixels, Uint8Pixels, scale_to, to_uint8
 
-Source = Pixels | Path
-"""Pixels in memory, or a picture file in any format that frames/ reads."""
+
+@dataclass(frozen=True)
+class PictureFile:
+    """A picture in any format that frames/ reads.
+
+    Attributes:
+        path: the file.
+        source_space: what its colours are taken for: "auto", "srgb" or "linear_rec709".
+    """
+
+    path: Path
+    source_space: str = "auto"
+
+
+Source = Pixels | PictureFile
+"""Pixels in memory, sRGB in unit range or uint8, or a picture file."""
 
 LADDER = ((1920, 95), (1280, 92), (1280, 85), (1024, 83), (800, 81), (640, 78), (512, 74), (384, 70))
 """(largest width in pixels, WebP quality), from best to smallest."""
@@ -46,13 +60,12 @@ def display_pixels(source: Source) -> Uint8Pixels:
     Raises:
         UnreadablePictureError: the file is no picture that can be read.
     """
-    if not isinstance(source, Path):
+    if not isinstance(source, PictureFile):
         return to_uint8(source)
     from stylegan_core.frames.colour import to_working
     from stylegan_core.frames.picture import read_picture
 
-    picture = read_picture(source)
-    return to_uint8(to_working(picture.pixels, picture.icc_profile, source_space="auto", working_space="srgb"))
+    return to_uint8(to_working(read_picture(source.path), source_space=source.source_space, working_space="srgb"))
 
 
 def webp(pixels: Pixels, *, width_px: int, quality: int) -> bytes:

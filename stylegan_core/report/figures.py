@@ -69,6 +69,13 @@ METRICS: dict[str, Metric] = {
         ),
         Metric("truth/mse", "MSE", "1", "lower", "Mean squared difference to the painter, on a scale of 0 to 1."),
         Metric(
+            "truth/unseen_fraction",
+            "Unseen part",
+            "1",
+            "",
+            "Part of these frames that no painted key frame shows: there the style had to be carried over.",
+        ),
+        Metric(
             "temporal/warp_error",
             "Warp error",
             "1",
@@ -84,10 +91,10 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "temporal/detail_ratio",
-            "Detail over time",
+            "Detail over the input's",
             "1",
-            "one",
-            "Fine detail over the input's: a low warp error counts only while this stays near the painter's.",
+            "",
+            "How much fine detail is left. A low warp error counts only while this is near the painter's.",
         ),
         Metric("style/swd", "Patch SWD to the style", "1", "lower", "How far textures are from the style's pictures."),
         Metric(
@@ -97,7 +104,9 @@ METRICS: dict[str, Metric] = {
             "content/ssim", "SSIM to the input", "1", "", "How much of the input's structure is kept, 1 is untouched."
         ),
         Metric("speed/images_per_s", "Speed", "frames/s", "higher", "Frames translated a second on this machine."),
-        Metric("speed/peak_memory_mb", "Peak memory", "MB", "lower", "The most memory that the translation held."),
+        Metric(
+            "speed/peak_memory_mb", "Peak memory", "MB", "lower", "The most memory that the evaluating process held."
+        ),
     )
 }
 

@@ -13,11 +13,14 @@ from typing import Any
 from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.report.curves import Chart, Mark, Series, chart, training_charts
 from stylegan_core.report.embed import Encoding, Source, choose_encoding, display_pixels, movie_uri, picture_uri
-from stylegan_core.report.figures import describe, figure_table, headlines, shown
+from stylegan_core.report.figures import SUBJECTS, describe, figure_table, heading, headlines, shown, split_name
 from stylegan_core.report.panels import DIFFERENCE_GAIN, difference_picture
 
 PAGE_LIMIT_BYTES = 7_500_000
 MOST_FRAMES = 48
+FRAME_FIGURES = ("truth/swd", "truth/detail_ratio", "truth/psnr_db", "temporal/warp_error")
+"""Shown frame by frame."""
+
 _THUMBNAIL_PX = 220
 _PANEL_PX = 560
 
@@ -33,7 +36,7 @@ class FrameReview:
         number: of the frame, where it has one.
         truth: the painter's own picture of it, where there is one.
         key: whether training was shown the painting.
-        figures: of this frame alone, by metric name.
+        figures: of this frame alone, with its baselines, named as in reports/metrics.json.
     """
 
     label: str
@@ -76,7 +79,7 @@ class ShotReview:
 
 @dataclass(frozen=True)
 class Refused:
-    """An input that was left out, and why in words that a person understands."""
+    """An input that was left out (or is odd), and why in words that a person understands."""
 
     path: str
     reason: str
@@ -94,6 +97,7 @@ class ReviewData:
         figures: flat, as in reports/metrics.json.
         lineage: (label, value): commit, MLflow run, flow run, model digest and the like.
         refused: inputs that were left out.
+        warnings: inputs that were taken, with what is odd about them.
         notes: sentences that the reader should know, such as a dirty tree.
     """
 
@@ -103,6 +107,7 @@ class ReviewData:
     figures: Mapping[str, float] = field(default_factory=dict)
     lineage: tuple[tuple[str, str], ...] = ()
     refused: tuple[Refused, ...] = ()
+    warnings: tuple[Refused, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -200,10 +205,11 @@ def _frame(shot: ShotReview, index: int, encoding: Encoding) -> dict[str, Any]:
 
 
 def _frame_figures(figures: Mapping[str, float]) -> str:
+    """The result's own figures in one line."""
     parts = []
-    for name, value in figures.items():
+    for name in (n for n in FRAME_FIGURES if n in figures):
         metric = describe(name)
-        parts.append(f"{metric.title} {shown([value])[0]}" + ("" if metric.unit == "1" else f" {metric.unit}"))
+        parts.append(f"{metric.title} {shown([figures[name]])[0]}" + ("" if metric.unit == "1" else f" {metric.unit}"))
     return " · ".join(parts)
 
 
@@ -232,17 +238,21 @@ def _panels(shot: ShotReview) -> list[tuple[str, str]]:
 
 
 def _over_frames(shot: ShotReview) -> list[Chart]:
-    """A chart for each metric that is known frame by frame, with the key frames marked."""
-    numbers = [float(_number(shot, i)) for i in range(len(shot.frames))]
-    marks = [Mark(n, "key") for n, frame in zip(numbers, shot.frames, strict=True) if frame.key]
+    """A chart for each metric that is known frame by frame: the result beside the baselines, key frames marked."""
+    marks = [Mark(float(_number(shot, i)), "key") for i, frame in enumerate(shot.frames) if frame.key]
+    lines: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for i, frame in enumerate(shot.frames):
+        for name, value in frame.figures.items():
+            metric, subject = split_name(name)
+            lines.setdefault(metric, {}).setdefault(subject, []).append((float(_number(shot, i)), value))
     charts = []
-    for name in dict.fromkeys(name for frame in shot.frames for name in frame.figures):
-        points = [
-            (n, frame.figures[name]) for n, frame in zip(numbers, shot.frames, strict=True) if name in frame.figures
+    for name in (n for n in FRAME_FIGURES if len(lines.get(n, {}).get("", ())) > 1):
+        known, found = describe(name), lines[name]
+        series = [
+            Series(heading(s), tuple(p[0] for p in found[s]), tuple(p[1] for p in found[s]), colour)
+            for colour, s in enumerate(SUBJECTS)  # the same colour in every chart
+            if s in found
         ]
-        metric = describe(name)
-        if len(points) > 1:
-            line = Series(metric.title, tuple(p[0] for p in points), tuple(p[1] for p in points))
-            title = metric.title + ("" if metric.unit == "1" else f", {metric.unit}")
-            charts.append(chart(title, [line], x_label="frame", marks=marks, note=metric.meaning))
+        title = known.title + ("" if known.unit == "1" else f", {known.unit}")
+        charts.append(chart(title, series, x_label="frame", marks=marks, note=known.meaning))
     return charts
