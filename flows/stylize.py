@@ -8,9 +8,9 @@ from typing import Any
 
 from flows.runner import Runner
 from stylegan_core.config import Params
-from tasks.review import build_review
+from tasks.review import write_review_page
 from tasks.stylize import Request, StylizeReport, stylize_directory
-from tasks.stylize_stage import counted, failures, lineage, list_items, log_to_mlflow, materialize, stylize_item
+from tasks.stylize_stage import counted, list_items, log_to_mlflow, materialize, stylize_item
 
 
 def stylize_flow(
@@ -27,8 +27,8 @@ def stylize_flow(
     count = counted(items, progress)
     worked = [stylize_item(item, runner, params, count) for item in items]
     done = runner.run("fill the output", materialize, params, items, worked, output)
-    page, about, failed = reports / "review.html", lineage(items), failures(done)
-    runner.run("review", build_review, params, prepared, models, reports, output, page, about, failed=failed)
+    places = {"prepared": prepared, "models": models}
+    runner.run("write the review page", write_review_page, params, items, done, output, reports, **places)
     runner.run("log to MLflow", log_to_mlflow, items, done)
     return done
 

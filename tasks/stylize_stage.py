@@ -29,7 +29,6 @@ from stylegan_core.inference.select import select_frames
 from stylegan_core.recipes.model import Model, ModelError, load_model
 from tasks.errors import InputsFailedError, UsageError
 from tasks.stylize import ProgressCallback, Runner, StylizeReport, work_on
-from tasks.versioning import project_root
 
 log = logging.getLogger(__name__)
 
@@ -155,18 +154,6 @@ def materialize(
         for failure in report.failed:
             log.error("%s: %s", failure.path, failure.reason)
     return shown
-
-
-def lineage(items: Sequence[StageItem]) -> dict[str, str]:
-    """For the review page: how to find the runs and commits, whose ids would make equal work differ."""
-    digests = dict.fromkeys(item.model.card.digest for item in items)
-    asked = ", ".join(f"stylereel whence {digest[:12]}" for digest in digests)
-    return {"project": project_root().name, "runs_and_commits": asked}
-
-
-def failures(reports: Sequence[StylizeReport]) -> list[tuple[str, str]]:
-    """Path and reason of every failed input."""
-    return [(str(failure.path), failure.reason) for report in reports for failure in report.failed]
 
 
 def log_to_mlflow(items: Sequence[StageItem], reports: Sequence[StylizeReport]) -> None:

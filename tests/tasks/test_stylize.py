@@ -1,0 +1,145 @@
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+
+import cv2
+import filelock
+import numpy as np
+import pytest
+
+from flows.runner import LocalRunner
+from tasks.errors import InputsFailedError, StoppedError, UsageError
+from tasks.stylize import Request, frames_to_make, open_job, plan_request, stylize_directory, work_on
+
+
+@pytest.fixture
+def plates(tmp_path, noise_picture):
+    folder = tmp_path / "plates"
+    folder.mkdir()
+    for number in range(1, 8):
+        cv2.imwrite(str(folder / f"shot.{number:04d}.png"), noise_picture(number))
+    return folder
+
+
+@pytest.fixture
+def request_of(plates, tiny_model_folder, tmp_path):
+    def make(**options):
+        defaults = {"source": plates, "output": tmp_path / "out", "model": tiny_model_folder, "chunk_frames": 3}
+        return Request(**{**defaults, **options})
+
+    return make
+
+
+def names(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*") if ".stylereel" not in path.parts)
+
+
+def test_a_folder_in_a_folder_out(request_of, plates, tmp_path):
+    seen = []
+    report = stylize_directory(request_of(), LocalRunner(), progress=seen.append)
+    assert (report.made, report.skipped, report.failed, report.exit_code) == (7, 0, (), 0)
+    assert names(tmp_path / "out") == names(plates)
+    assert report.preview == tmp_path / "out/.stylereel/preview.mp4" and report.preview.is_file()
+    assert len(seen) == 7
+    report.raise_if_failed()
+    assert json.loads(json.dumps(report.as_dict()))["made"] == 7
+    again = stylize_directory(request_of(), LocalRunner())
+    assert (again.made, again.skipped) == (0, 7)
+
+
+def test_a_preview_of_a_few_frames_redoes_nothing(request_of):
+    assert stylize_directory(request_of(frames="1-7x3"), LocalRunner(), preview=None).made == 3
+    assert stylize_directory(request_of(every=2, limit=3), LocalRunner(), preview=None).made == 2  # 3 and 5; 1 is done
+    assert stylize_directory(request_of(), LocalRunner(), preview=None).made == 2
+
+
+def test_a_dry_run_writes_nothing(request_of, tmp_path):
+    job, _ = plan_request(request_of())
+    assert len(frames_to_make(job)) == 7
+    assert not (tmp_path / "out").exists()
+
+
+def test_plan_and_work_are_halves_of_it(request_of, tmp_path):
+    from stylegan_core.inference.plan import write_job
+
+    file = write_job(plan_request(request_of())[0])
+    job, model = open_job(file)
+    assert work_on(job, model, LocalRunner()).made == 7
+
+
+def test_failed_inputs_are_named_at_the_end_and_all_others_done(request_of, plates, tmp_path):
+    (plates / "shot.0002.png").write_bytes(b"")
+    (plates / "shot.0005.png").write_text("text")
+    report = stylize_directory(request_of(), LocalRunner())
+    assert report.exit_code == 1 and report.made == 5
+    with pytest.raises(InputsFailedError, match=r"2 of 7 inputs failed") as caught:
+        report.raise_if_failed()
+    for name in ("shot.0002.png", "shot.0005.png"):
+        assert f"{plates / name}: " in str(caught.value)
+        assert not (tmp_path / "out" / name).exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"source": "missing"},
+        {"model": "missing"},
+        {"frames": "100-120"},
+        {"frames": "x"},
+        {"strength": 5.0},
+        {"source_space": "aces"},
+        {"limit": 0},
+        {"masks": Path("missing")},
+    ],
+)
+def test_wrong_calls_do_nothing(request_of, tmp_path, options):
+    with pytest.raises(UsageError):
+        stylize_directory(request_of(**options), LocalRunner())
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_that_touches_the_input_is_refused(request_of, plates):
+    for output in (plates, plates / "out", plates.parent):
+        with pytest.raises(UsageError):
+            stylize_directory(request_of(output=output), LocalRunner())
+
+
+def test_a_damaged_model_is_refused(request_of, tiny_model_folder, tmp_path):
+    import shutil
+
+    copy = tmp_path / "model"
+    shutil.copytree(tiny_model_folder, copy)
+    weights = copy / "last.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(UsageError, match="checksum"):
+        stylize_directory(request_of(model=copy), LocalRunner())
+
+
+def test_a_second_run_on_the_same_output_is_refused(request_of, tmp_path):
+    (tmp_path / "out/.stylereel").mkdir(parents=True)
+    with filelock.FileLock(tmp_path / "out/.stylereel/lock"), pytest.raises(UsageError, match="another stylize"):
+        stylize_directory(request_of(), LocalRunner())
+    assert stylize_directory(request_of(), LocalRunner()).made == 7
+
+
+def test_a_signal_stops_between_frames_and_a_rerun_finishes(request_of):
+    def interrupt(progress):
+        if progress.done == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(StoppedError, match=r"SIGTERM; \d of 7 frames are done"):
+        stylize_directory(request_of(chunk_frames=7), LocalRunner(), progress=interrupt)
+    assert threading.active_count() < 20
+    finished = stylize_directory(request_of(), LocalRunner())
+    assert finished.made + finished.skipped == 7 and finished.skipped >= 2
+
+
+def test_strength_zero_gives_the_source_back(request_of, plates, tmp_path):
+    stylize_directory(request_of(strength=0.0), LocalRunner())
+    for path in plates.iterdir():
+        assert np.array_equal(cv2.imread(str(path)), cv2.imread(str(tmp_path / "out" / path.name)))
+
