@@ -7,6 +7,7 @@ Each patch loses its own mean per channel: what is compared is how a surface is 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -33,6 +34,7 @@ def area_downsampled(picture: Floats, factor: int) -> Floats:
     return means
 
 
+@lru_cache(maxsize=64)
 def random_directions(size_px: int, channels: int, count: int, seed: int) -> Floats:
     """Unit vectors of the space of patches, uniform on its sphere.
 
@@ -42,13 +44,15 @@ def random_directions(size_px: int, channels: int, count: int, seed: int) -> Flo
         count: how many directions.
         seed: the same seed gives the same directions.
     Returns:
-        (size_px, size_px, channels, count), each direction of Euclidean norm 1.
+        (size_px, size_px, channels, count), each direction of Euclidean norm 1; read only, since it is remembered.
     """
     # Philox with the size in its key: the directions of one size do not depend on which other sizes are asked for.
     generator = np.random.Generator(np.random.Philox(key=[seed, size_px]))
     directions = generator.standard_normal((size_px, size_px, channels, count))
     directions /= np.sqrt((directions**2).sum(axis=(0, 1, 2), keepdims=True))
-    return directions.astype(np.float32)
+    unit: Floats = directions.astype(np.float32)
+    unit.flags.writeable = False
+    return unit
 
 
 def projected_patches(picture: Floats, directions: Floats, keep: NDArray[np.int64] | None = None) -> Floats:

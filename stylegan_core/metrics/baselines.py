@@ -99,7 +99,7 @@ def baselines(styles: Sequence[Floats]) -> list[Baseline]:
     ]
     grid += [Baseline("median", f"{side} px", partial(median, side_px=side)) for side in (3, 5, 7, 9, 11)]
     grid += [
-        Baseline("bilateral", f"sigma {sigma:g} px, {edge:g}", partial(bilateral, sigma_px=sigma, sigma_unit=edge))
+        Baseline("bilateral", f"sigma {sigma:g} px, edge {edge:g}", partial(bilateral, sigma_px=sigma, sigma_unit=edge))
         for sigma in (1.5, 3.0, 5.0)
         for edge in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
     ]
@@ -120,17 +120,17 @@ def tuned(contents: Sequence[Floats], grid: Sequence[Baseline], scores: dict[str
         grid: what to try.
         scores: by metric; each takes the filtered key frames, in order, and is larger for better ones.
     Returns:
-        By metric one baseline a family, in the families' order; of equals the first tried.
+        By metric one baseline a family, the best first; of equals the first tried.
     """
     filtered = [[baseline.apply(content) for content in contents] for baseline in grid]
     best: dict[str, list[Baseline]] = {}
     for metric, score in scores.items():
         values = [score(pictures) for pictures in filtered]
-        families = list(dict.fromkeys(baseline.family for baseline in grid))
-        best[metric] = [
-            grid[max((i for i, b in enumerate(grid) if b.family == family), key=lambda i: values[i])]
-            for family in families
-        ]
+        order = sorted(range(len(grid)), key=lambda i: -values[i])  # stable: of equals the first tried
+        families: dict[str, Baseline] = {}
+        for i in order:
+            families.setdefault(grid[i].family, grid[i])
+        best[metric] = list(families.values())
     return best
 
 

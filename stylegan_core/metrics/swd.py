@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,7 @@ def _projections(pictures: list[Floats], directions: Floats, kept: int, seed: in
     )
 
 
+@lru_cache(maxsize=64)
 def _subsample(total: int, kept: int, seed: int) -> NDArray[np.int64]:
     """``kept`` of ``total`` indices in rising order, one from each of ``kept`` equal stretches."""
     generator = np.random.Generator(np.random.Philox(key=[seed, total]))

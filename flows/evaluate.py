@@ -1,0 +1,57 @@
+"""The stage evaluate, in order: open the models, measure their pictures, write the figures, tell MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flows.runner import Runner
+from stylegan_core.config import Params
+from tasks.evaluate import Progress, log_to_mlflow, measurer, write_reports
+from tasks.judge import open_judges
+
+
+def evaluate_flow(
+    runner: Runner,
+    params: Params,
+    prepared: Path,
+    models: Path,
+    reports: Path,
+    progress: Progress | None = None,
+) -> dict[str, float]:
+    """Judges the models of ``params`` on the pictures in ``prepared``; returns the content of metrics.json."""
+    judges = runner.run("open models and tune filters", open_judges, params, prepared, models)
+    parts = [part for judge in judges for part in judge.parts()]
+    measured = runner.map("measure", measurer(judges, progress), parts)
+    figures = runner.run("write figures", write_reports, measured, reports)
+    runner.run("log to MLflow", log_to_mlflow, params, models, figures, reports)
+    return figures
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A bar of measured pictures on a terminal; nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    columns = (TextColumn("measuring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("measuring", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def main() -> None:
+    """``python -m flows.evaluate``, the command of DVC's stage."""
+    from flows.stage import stage_main
+    from stylegan_core.config import load_params
+
+    prepared, models, reports = Path("data/prepared"), Path("models"), Path("reports")
+    with progress_bar() as progress:
+        stage_main("evaluate", lambda runner: evaluate_flow(runner, load_params(), prepared, models, reports, progress))
+
+
+if __name__ == "__main__":
+    main()

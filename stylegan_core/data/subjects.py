@@ -1,0 +1,194 @@
+"""What a model is judged on: the pictures of the manifest that training did not see, with what is known of them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pandas as pd
+
+_log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+
+_TUNING_PICTURES = 4
+_STYLE_PICTURES = 16
+
+
+@dataclass(frozen=True)
+class Still:
+    """One picture to judge.
+
+    Attributes:
+        name: shown in tables.
+        content: the file before.
+        frame: number in its shot; None for a picture of a collection.
+        truth: the file as it was painted, which training never saw; None where it is not known.
+        painted: the painting of a key frame: not judged, but part of the painted shot; None for other pictures.
+    """
+
+    name: str
+    content: Path
+    frame: int | None = None
+    truth: Path | None = None
+    painted: Path | None = None
+
+    @property
+    def judged(self) -> bool:
+        """Training saw no painting of it."""
+        return self.painted is None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Pictures that are judged together.
+
+    Attributes:
+        name: the shot's, or "pictures".
+        kind: "shot", "pairs" or "collection".
+        stills: in the order of their frames or names.
+        keys: paths of training pictures before and after, to tune filters on; without pairs the second is None.
+        key_frames: numbers of the shot's painted frames.
+        styles: paths of training pictures of the style.
+        motion: path of the true motion, or None.
+    """
+
+    name: str
+    kind: str
+    stills: tuple[Still, ...]
+    keys: tuple[tuple[Path, Path | None], ...]
+    key_frames: tuple[int, ...]
+    styles: tuple[Path, ...]
+    motion: Path | None = None
+
+
+def find_subjects(
+    manifest: pd.DataFrame,
+    prepared: Path,
+    *,
+    root: Path = Path(),
+    shots: Collection[str] = (),
+    paired: bool = True,
+    every: int = 1,
+    max_pictures: int = 64,
+) -> list[Subject]:
+    """The subjects of one model.
+
+    Shots are judged always, pairs that belong to no shot where there is no shot, and the collections for a model that
+    learned from them.
+
+    Args:
+        manifest: see ``data.manifest``.
+        prepared: folder of the prepared data, for shots.json.
+        root: what relative paths in the manifest are relative to.
+        shots: the shots that the model is for; empty: all.
+        paired: the model learned from pairs.
+        every: judge every so many frames of a shot.
+        max_pictures: of a collection, evenly spread.
+    """
+    shot_files = _shot_files(prepared)
+    names = [name for name in sorted(set(manifest["shot"]) - {""}) if not shots or name in shots]
+    found = [_shot(manifest[manifest["shot"] == name], name, root, shot_files, every) for name in names]
+    free = manifest[manifest["shot"] == ""] if not shots else manifest[:0]
+    if not names:
+        found.append(_pairs(free[free["pair"] != ""], root, max_pictures))
+    if not paired or not names:
+        found.append(_collection(free[free["pair"] == ""], root, max_pictures))
+    return [subject for subject in found if subject.stills]
+
+
+def _shot(
+    rows: pd.DataFrame, name: str, root: Path, shot_files: dict[str, dict[str, str | None]], every: int
+) -> Subject:
+    numbered = rows[rows["frame"].notna()].sort_values("frame")
+    content = _paths(numbered[numbered["domain"] == "content"], root)
+    painted = _paths(numbered[numbered["domain"] == "style"], root)
+    truth = _paths(numbered[numbered["domain"] == "truth"], root)
+    stills = tuple(
+        Still(path.name, path, frame, truth.get(frame), painted.get(frame)) for frame, path in content.items()
+    )
+    motion = shot_files.get(name, {}).get("motion")
+    keys = [(content[frame], path) for frame, path in painted.items() if frame in content]
+    return Subject(
+        name,
+        "shot",
+        stills[::every],
+        tuple(spread(keys, _TUNING_PICTURES)),
+        tuple(painted),
+        tuple(spread(list(painted.values()), _STYLE_PICTURES)),
+        root / motion if motion else None,
+    )
+
+
+def _pairs(rows: pd.DataFrame, root: Path, max_pictures: int) -> Subject:
+    sides = {
+        domain: {str(r.pair): r for r in rows[rows["domain"] == domain].itertuples()} for domain in ("content", "style")
+    }
+    both = [pair for pair in sorted(sides["content"]) if pair in sides["style"]]
+    tested = _held_out(both, {pair: str(sides["content"][pair].split) for pair in both}, "pairs")
+    taught = [pair for pair in both if sides["content"][pair].split == "train"]
+
+    def path(domain: str, pair: str) -> Path:
+        return root / str(sides[domain][pair].path)
+
+    return Subject(
+        "pictures",
+        "pairs",
+        tuple(
+            Still(str(sides["content"][pair].path), path("content", pair), truth=path("style", pair))
+            for pair in spread(tested, max_pictures)
+        ),
+        tuple((path("content", pair), path("style", pair)) for pair in spread(taught, _TUNING_PICTURES)),
+        (),
+        tuple(path("style", pair) for pair in spread(taught, _STYLE_PICTURES)),
+    )
+
+
+def _collection(rows: pd.DataFrame, root: Path, max_pictures: int) -> Subject:
+    content = rows[rows["domain"] == "content"]
+    split = dict(zip(content["path"], content["split"], strict=True))
+    tested = _held_out(sorted(split), split, "content pictures")
+    style = rows[(rows["domain"] == "style") & (rows["split"] == "train")]
+    taught = [path for path in sorted(split) if split[path] == "train"]
+    return Subject(
+        "pictures",
+        "collection",
+        tuple(Still(path, root / path) for path in spread(tested, max_pictures)),
+        tuple((root / path, None) for path in spread(taught, _TUNING_PICTURES)),
+        (),
+        tuple(root / path for path in spread(sorted(style["path"]), _STYLE_PICTURES)),
+    )
+
+
+def _held_out(names: Sequence[str], split: dict[str, str], what: str) -> list[str]:
+    """The test split; a small set may have none, and then validation, or at last training pictures, stand in."""
+    for part in ("test", "validation", "train"):
+        chosen = [name for name in names if split[name] == part]
+        if chosen:
+            if part != "test":
+                _log.warning("no %s in the split test: judged on %d of the split %s", what, len(chosen), part)
+            return chosen
+    return []
+
+
+def spread(items: Sequence[Item], count: int) -> list[Item]:
+    """At most ``count`` of ``items``, evenly spread, the first and the last among them if ``count`` is over 1."""
+    if len(items) <= count:
+        return list(items)
+    if count == 1:
+        return [items[len(items) // 2]]
+    return [items[round(i * (len(items) - 1) / (count - 1))] for i in range(count)]
+
+
+def _paths(rows: pd.DataFrame, root: Path) -> dict[int, Path]:
+    return {int(frame): root / path for frame, path in zip(rows["frame"], rows["path"], strict=True)}
+
+
+def _shot_files(prepared: Path) -> dict[str, dict[str, str | None]]:
+    path = prepared / "shots.json"
+    found: dict[str, dict[str, str | None]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return found
