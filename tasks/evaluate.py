@@ -19,6 +19,7 @@ from stylegan_core.metrics import comparison
 from stylegan_core.metrics.comparison import Row
 from stylegan_core.metrics.detail import detail_ratio
 from stylegan_core.metrics.pictures import Floats
+from stylegan_core.metrics.swd import smallest_side_px
 from stylegan_core.metrics.warp_error import pair_warp_error
 from stylegan_core.motion.coverage import unseen_fraction
 from tasks.judge import Judge, Part, Seen, display_of, open_judges, see
@@ -91,6 +92,9 @@ def measurer(judges: Sequence[Judge], progress: Progress | None = None) -> Calla
 def _row(judge: Judge, seen: Seen, before: Seen | None) -> Row:
     row: Row = {}
     content, result, truth = seen.content, seen.result, seen.truth
+    if min(content.shape[:2]) < smallest_side_px():
+        _log.warning("%s is too small to be measured: it takes %d px a side", seen.still.content, smallest_side_px())
+        return row
     same_size = result.shape == content.shape
     if seen.still.judged:
         if truth is not None and same_size:

@@ -24,7 +24,7 @@ from tasks.errors import UsageError
 if TYPE_CHECKING:
     from stylegan_core.recipes.model import Model
 
-_PART = 8
+PART_PICTURES = 8
 _TIMED = 8
 
 
@@ -61,7 +61,10 @@ class Judge:
 
     def parts(self) -> list[Part]:
         """Pieces of work, each a run of neighbouring pictures."""
-        return [Part(self, start, min(start + _PART, len(self.stills))) for start in range(0, len(self.stills), _PART)]
+        return [
+            Part(self, start, min(start + PART_PICTURES, len(self.stills)))
+            for start in range(0, len(self.stills), PART_PICTURES)
+        ]
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,10 @@ def projected_patches(picture: Floats, directions: Floats, keep: NDArray[np.int6
         ValueError: the picture is smaller than a patch.
     """
     size, _, channels, count = directions.shape
-    check_size(picture, size)
+    if min(picture.shape[:2]) < size:
+        raise ValueError(
+            f"a picture of {picture.shape[1]} x {picture.shape[0]} px is smaller than a patch of {size} px"
+        )
     # <patch - mean, direction> is <patch, direction - mean>: centring the few directions replaces centring every patch.
     centred = (directions - directions.mean(axis=(0, 1), keepdims=True)).transpose(2, 0, 1, 3)
     windows = sliding_window_view(picture, (size, size), axis=(0, 1))  # (H', W', C, size, size)
@@ -79,14 +82,6 @@ def projected_patches(picture: Floats, directions: Floats, keep: NDArray[np.int6
         patches = windows[rows, columns].reshape(len(keep), -1)
     projected: Floats = centred.reshape(-1, count).T @ patches.T
     return projected
-
-
-def check_size(picture: Floats, size_px: int) -> None:
-    """Raises ValueError when a patch does not fit into ``picture``."""
-    if min(picture.shape[:2]) < size_px:
-        raise ValueError(
-            f"a picture of {picture.shape[1]} x {picture.shape[0]} px is smaller than a patch of {size_px} px"
-        )
 
 
 def patch_count(pictures: Sequence[Floats], size_px: int) -> list[int]:

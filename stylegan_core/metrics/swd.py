@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from stylegan_core.features.patches import (
     area_downsampled,
-    check_size,
     patch_count,
     projected_patches,
     random_directions,
@@ -49,19 +48,22 @@ def patch_swd(
     Returns:
         The distance in unit range (the literature's tables often quote it times 100 or 1000); 0 for equal sets.
     Raises:
-        ValueError: a side has no pictures, or one is smaller than the largest patch at the largest scale.
+        ValueError: a side has no pictures, or one is smaller than ``smallest_side_px``.
     """
     left, right = as_pictures(a), as_pictures(b)
     if not left or not right:
         raise ValueError("both sides need at least one picture")
+    needed = smallest_side_px(sizes, scales)
+    for picture in (*left, *right):
+        if min(picture.shape[:2]) < needed:
+            size_px = f"{picture.shape[1]} x {picture.shape[0]} px"
+            raise ValueError(f"patch SWD needs pictures of at least {needed} px a side, not {size_px}")
     distances = []
     for scale in scales:
         small_left = [area_downsampled(picture, scale) for picture in left]
         small_right = [area_downsampled(picture, scale) for picture in right]
         for size in sizes:
             directions = random_directions(size, 3, projections, seed)
-            for picture in (*small_left, *small_right):
-                check_size(picture, size)
             smaller_side = min(sum(patch_count(small_left, size)), sum(patch_count(small_right, size)))
             kept = smaller_side if max_patches is None else min(smaller_side, max_patches)
             distances.append(
@@ -70,6 +72,11 @@ def patch_swd(
                 )
             )
     return float(np.mean(distances))
+
+
+def smallest_side_px(sizes: Sequence[int] = SIZES, scales: Sequence[int] = SCALES) -> int:
+    """The shortest side of a picture that holds the largest patch at every scale."""
+    return max(sizes) * max(scales)
 
 
 def _projections(pictures: list[Floats], directions: Floats, kept: int, seed: int) -> Floats:

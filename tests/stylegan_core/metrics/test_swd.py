@@ -87,8 +87,8 @@ def test_tensors_are_taken_as_batches(photograph: np.ndarray) -> None:
     assert patch_swd(batch, [photograph, photograph]) == patch_swd([photograph, blurred], [photograph, photograph])
 
 
-def test_a_picture_smaller_than_a_patch_is_named() -> None:
-    with pytest.raises(ValueError, match="smaller than a patch of 7 px"):
+def test_a_picture_that_is_too_small_is_named() -> None:
+    with pytest.raises(ValueError, match="at least 28 px a side, not 24 x 24 px"):
         patch_swd([np.zeros((24, 24, 3), np.float32)], [np.zeros((24, 24, 3), np.float32)])
     with pytest.raises(ValueError, match="at least one"):
         patch_swd([], [np.zeros((64, 64, 3), np.float32)])
