@@ -20,7 +20,7 @@ from stylegan_core.losses.regularization import r1_penalty
 from stylegan_core.losses.style import feature_matching, sliced_patch_distance, zero_mean_directions
 from stylegan_core.networks.blend import blend_by_mask
 from stylegan_core.networks.patch_discriminator import DiscriminatorNorm, PatchDiscriminator
-from stylegan_core.networks.resnet import Norm, Padding, ResnetGenerator
+from stylegan_core.networks.resnet import Norm, Output, Padding, ResnetGenerator
 from stylegan_core.recipes.base import (
     BaseRecipe,
     Conditions,
@@ -44,6 +44,7 @@ class Config(RecipeConfig):
     downsamplings: int = Field(2, ge=0, le=4, description="halvings before the residual blocks")
     norm: Norm = Field("none", description="none keeps tiles exact and colours true; instance is the paper's")
     padding: Padding = Field("reflect", description="how convolutions see past the border")
+    output: Output = Field("residual", description="residual adds a change to the content; tanh paints anew")
     skips: bool = Field(True, description="encoder features are added to the decoder's")
     half_resolution: bool = Field(False, description="the whole network works on 2 x 2 px cells: a quarter of the cost")
     stem_px: int = Field(7, ge=1, description="side of the first kernel, odd")
@@ -85,6 +86,7 @@ class Recipe(BaseRecipe):
             downsamplings=config.downsamplings,
             norm=config.norm,
             padding=config.padding,
+            output=config.output,
             skips=config.skips,
             unshuffle=2 if config.half_resolution else 1,
             stem_px=config.stem_px,
