@@ -169,7 +169,7 @@ def _decode(path: Path, picture_format: str) -> tuple[Pixels, oiio.ImageSpec]:
     oiio.geterror()  # clears what an earlier failure left behind in this thread
     source = oiio.ImageInput.open(str(path), config)
     if source is None:
-        raise UnreadablePictureError(f"damaged: {_first_line(oiio.geterror())}")
+        raise UnreadablePictureError(f"damaged: {_first_line(oiio.geterror(), path)}")
     try:
         if source.format_name() != picture_format:
             raise UnreadablePictureError(f"its name ends in {path.suffix}, which hides that it is a {picture_format}")
@@ -185,14 +185,15 @@ def _decode(path: Path, picture_format: str) -> tuple[Pixels, oiio.ImageSpec]:
         source.close()
     problem = problem or source.geterror()
     if problem or pixels is None:
-        reason = _first_line(problem)
+        reason = _first_line(problem, path)
         kind = "truncated" if "premature end" in reason.lower() or "end of file" in reason.lower() else "damaged"
         raise UnreadablePictureError(f"{kind}: {reason}")
     return np.asarray(pixels), spec
 
 
-def _first_line(problem: str) -> str:
-    return problem.strip().split("\n")[0] or "its pixels cannot be decoded"
+def _first_line(problem: str, path: Path) -> str:
+    first = problem.strip().split("\n")[0].replace(f' ("{path}")', "").replace(f"{path}: ", "")
+    return first or "its pixels cannot be decoded"
 
 
 def orient(pixels: Pixels, orientation: int) -> Pixels:

@@ -7,13 +7,16 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import imagecodecs
+
 from stylegan_core.frames.declared import Declared
 from stylegan_core.frames.unreadable import UnreadablePictureError
 
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _INTEGER_TYPES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _MAX_PAGES = 10_000
-_NONE, _DEFLATE, _OLD_DEFLATE, _PACKBITS = 1, 8, 32946, 32773
+_WORD_BYTES = 4
+_NONE, _LZW, _DEFLATE, _OLD_DEFLATE, _PACKBITS = 1, 5, 8, 32946, 32773
 _REFUSED_COLOURS = {5: "CMYK", 8: "CIE L*a*b*", 9: "ICC L*a*b*", 10: "ITU L*a*b*", 4: "a transparency mask"}
 
 
@@ -36,8 +39,12 @@ class _Layout:
     def row_bytes(self) -> int:
         return -(-self.block_width * self.bits // 8)
 
+    def full_bytes(self) -> int:
+        """Bytes of a block with all its rows."""
+        return self.block_height * self.row_bytes()
+
     def block_bytes(self, index: int) -> int:
-        """Bytes of a block once unpacked; only the last strip of a plane may be shorter."""
+        """Bytes of a block once unpacked; only the last strip of a plane may be shorter, and some pad even that."""
         rows = self.block_height
         if not self.tiled:
             per_plane = self.block_count() // self.planes
@@ -109,33 +116,39 @@ def _check_blocks(content: bytes, tags: dict[int, tuple[int, ...]], width: int, 
         if offset + count > len(content):
             raise UnreadablePictureError("truncated: the TIFF's pixels run past the end of the file")
         need = layout.block_bytes(index)
-        # A writer may pad a strip, not by a whole row: that is a header that lies about the size.
-        if compression == _NONE and not subsampled and not need <= count < need + layout.row_bytes():
+        # A writer may pad a strip to whole words; much more is a header that lies about the size.
+        fits = need <= count < need + _WORD_BYTES or count == layout.full_bytes()
+        if compression == _NONE and not subsampled and not fits:
             raise UnreadablePictureError("damaged: a strip or tile of the TIFF does not fit its declared size")
     if not subsampled:
         # The first and the last block together pin width, height, channels and depth.
         for index in {0, len(offsets) - 1}:
             packed = content[offsets[index] : offsets[index] + counts[index]]
-            size = _unpacked_size(compression, packed, layout.block_bytes(index))
-            if size is not None and size != layout.block_bytes(index):
+            size = _unpacked_size(compression, packed, layout.full_bytes())
+            if size is not None and size not in (layout.block_bytes(index), layout.full_bytes()):
                 raise UnreadablePictureError("damaged: the TIFF's packed pixels do not fit its declared size")
 
 
-def _unpacked_size(compression: int, packed: bytes, need: int) -> int | None:
-    """Bytes in a packed block, at most ``need`` + 1; None if only the decoder can tell."""
+def _unpacked_size(compression: int, packed: bytes, most: int) -> int | None:
+    """Bytes in a packed block, ``most`` + 1 or so if it holds more; None if only the decoder can tell."""
     if compression in (_DEFLATE, _OLD_DEFLATE):
         try:
-            return len(zlib.decompressobj().decompress(packed, need + 1))
+            return len(zlib.decompressobj().decompress(packed, most + 1))
         except zlib.error as error:
             raise UnreadablePictureError("damaged: the TIFF's packed pixels cannot be unpacked") from error
     if compression == _PACKBITS:
-        return _packbits_size(packed, need)
+        return _packbits_size(packed, most)
+    if compression == _LZW and not packed.startswith(b"\x00\x01"):  # not the reversed kind from before TIFF 6.0
+        try:
+            return len(imagecodecs.lzw_decode(packed, out=most + 1))
+        except RuntimeError as error:
+            raise UnreadablePictureError("damaged: the TIFF's packed pixels cannot be unpacked") from error
     return None
 
 
-def _packbits_size(packed: bytes, need: int) -> int:
+def _packbits_size(packed: bytes, most: int) -> int:
     at = size = 0
-    while at < len(packed) and size <= need:
+    while at < len(packed) and size <= most:
         code = packed[at]
         if code < 128:
             size += min(code + 1, len(packed) - at - 1)
