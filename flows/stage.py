@@ -78,12 +78,14 @@ def _is_settings_error(error: BaseException) -> bool:
 
 def configure_logging() -> None:
     """Log lines of our packages on stderr; ``STYLEREEL_LOG`` sets the level (INFO)."""
-    from rich.logging import RichHandler
-
     level = os.environ.get("STYLEREEL_LOG", "INFO").upper()
-    handler = RichHandler(
-        console=_console(), show_path=False, show_time=False, rich_tracebacks=False, markup=False, show_level=True
-    )
+    handler: logging.Handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)-7s %(message)s"))
+    if (console := _console()).is_terminal:
+        from rich.logging import RichHandler
+
+        # Elsewhere, in a log file say, lines are not wrapped.
+        handler = RichHandler(console=console, show_path=False, show_time=False)
     for package in ("flows", "tasks", "stylegan_core"):
         logger = logging.getLogger(package)
         logger.setLevel(level)

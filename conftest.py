@@ -1,0 +1,119 @@
+"""Fixtures of tests and proofs alike: a temporary clone of the repository, and how to run things in it."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+REPOSITORY = Path(__file__).parent
+
+TINY = {
+    "prepare.sample.frames": 8,
+    "prepare.sample.width_px": 128,
+    "prepare.sample.height_px": 96,
+    "train.keyframe.budget_steps": 6,
+    "train.keyframe.crop_px": 32,
+    "train.keyframe.batch_size": 2,
+    "train.keyframe.blocks": 1,
+    "train.common.validate_every_steps": 3,
+    "train.common.sample_every_steps": 3,
+    "train.common.log_every_steps": 2,
+    "evaluate.every": 2,
+}
+"""A budget that proves the wiring, and nothing about pictures."""
+
+
+class Clone:
+    """A working copy of the repository as it is now, uncommitted edits included, with a home and caches of its own."""
+
+    tiny = TINY
+
+    def __init__(self, root: Path, home: Path) -> None:
+        self.root = root
+        self.home = home
+        self.environment = _environment(home)
+
+    def run(self, *command: str, check: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
+        """Runs ``command`` in the clone; a failure shows all that it said."""
+        done = subprocess.run(
+            command, cwd=self.root, env={**self.environment, **more}, capture_output=True, text=True, timeout=900
+        )
+        if check and done.returncode:
+            pytest.fail(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def dvc(self, *arguments: str, check: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
+        """Runs dvc in the clone."""
+        return self.run(sys.executable, "-m", "dvc", *arguments, check=check, **more)
+
+    def stylereel(self, *arguments: str, check: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
+        """Runs the command line in the clone."""
+        return self.run(sys.executable, "-m", "flows", *arguments, check=check, **more)
+
+    def settings(self, values: Mapping[str, object]) -> None:
+        """Sets ``values`` in params.yaml, by dotted path, and commits."""
+        yaml = YAML(typ="safe")
+        document = yaml.load(self.root / "params.yaml")
+        for path, value in values.items():
+            *sections, name = path.split(".")
+            functools.reduce(lambda section, key: section[key], sections, document)[name] = value
+        yaml.dump(document, self.root / "params.yaml")
+        self.run("git", "commit", "--quiet", "--all", "--message", "Settings", "--allow-empty")
+
+    def configure(self) -> None:
+        """What `make setup` does in a checkout beside installing."""
+        self.run(sys.executable, "-m", "tasks.project", "configure")
+
+
+@pytest.fixture
+def make_clone(tmp_path: Path) -> Callable[..., Clone]:
+    """``make_clone(name)``: a clone in the test's folder; all of a test share home and caches."""
+
+    def make(name: str = "clone", origin: Path | None = None) -> Clone:
+        root = tmp_path / name
+        clone = Clone(root, tmp_path / "home")
+        if origin is not None:
+            subprocess.run(["git", "clone", "--quiet", str(origin), str(root)], check=True, env=clone.environment)
+        else:
+            _copy(root)
+            clone.run("git", "init", "--quiet", "--initial-branch", "main")
+            clone.run("git", "add", "--all")
+            clone.run("git", "commit", "--quiet", "--message", "As it is")
+        clone.configure()
+        return clone
+
+    return make
+
+
+def _copy(root: Path) -> None:
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listing, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout.split("\0")
+    for name in filter(None, names):
+        if (REPOSITORY / name).is_file() and name != "dvc.lock":
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, root / name)
+
+
+def _environment(home: Path) -> dict[str, str]:
+    home.mkdir(exist_ok=True)
+    dropped = ("MLFLOW_", "PREFECT_", "STYLEREEL_", "DVC_", "GIT_", "XDG_", "PYTHONPATH")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(dropped) and k != "HOME"}
+    return {
+        **kept,
+        "HOME": str(home),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)]),
+        "STYLEREEL_CACHE_DIR": str(home / "stylereel-cache"),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        **{f"GIT_{role}_NAME": "Test" for role in ("AUTHOR", "COMMITTER")},
+        **{f"GIT_{role}_EMAIL": "test@localhost" for role in ("AUTHOR", "COMMITTER")},
+    }
