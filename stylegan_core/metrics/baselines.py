@@ -95,9 +95,9 @@ def baselines(styles: Sequence[Floats]) -> list[Baseline]:
     """Every filter with every setting that is tried; colour transfer only where there are style pictures."""
     grid = [
         Baseline("gaussian", f"sigma {sigma:g} px", partial(gaussian, sigma_px=sigma))
-        for sigma in (0.5, 0.7, 1.0, 1.5, 2.0, 3.0)
+        for sigma in (0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0)
     ]
-    grid += [Baseline("median", f"{side} px", partial(median, side_px=side)) for side in (3, 5, 7, 9, 11)]
+    grid += [Baseline("median", f"{side} px", partial(median, side_px=side)) for side in (3, 5, 7, 9, 11, 15)]
     grid += [
         Baseline("bilateral", f"sigma {sigma:g} px, edge {edge:g}", partial(bilateral, sigma_px=sigma, sigma_unit=edge))
         for sigma in (1.5, 3.0, 5.0)
