@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stylegan_core.frames.icc import from_srgb, profile_problem, to_srgb
+from stylegan_core.frames.icc import from_linear, is_srgb, profile_problem, to_linear
 from stylegan_core.frames.picture import Picture
 
 WORKING_SPACES = ("srgb", "linear_rec709")
@@ -66,10 +66,11 @@ def to_working(
     if picture.alpha_associated:
         alpha = _to_unit(pixels[..., -1:])
         unit /= np.where(alpha > 0, alpha, np.float32(1))
-    if space == "icc":
-        assert icc_profile is not None
-        unit, space = to_srgb(unit, icc_profile), "srgb"
-    elif colour_channels == 1:
+    if space == "icc" and icc_profile is not None and not is_srgb(icc_profile):
+        unit, space = to_linear(unit, icc_profile), "linear_rec709"
+    elif space == "icc":
+        space = "srgb"
+    if unit.shape[2] == 1:
         unit = np.repeat(unit, 3, axis=2)
     if space != working_space:
         unit = srgb_to_linear(unit) if working_space == "linear_rec709" else linear_to_srgb(unit)
@@ -99,13 +100,11 @@ def from_working(
     """
     _check_working_space(working_space)
     space = _resolve(source_space, np.dtype(sample_type), icc_profile, 1)
-    encoding = "srgb" if space == "icc" else space
+    profile = icc_profile if space == "icc" and icc_profile is not None and not is_srgb(icc_profile) else None
+    encoding = "linear_rec709" if profile is not None else "srgb" if space == "icc" else space
     if encoding != working_space:
         rgb_unit = srgb_to_linear(rgb_unit) if working_space == "srgb" else linear_to_srgb(rgb_unit)
-    if space == "icc":
-        assert icc_profile is not None
-        return from_srgb(rgb_unit, icc_profile)
-    return rgb_unit
+    return rgb_unit if profile is None else from_linear(rgb_unit, profile)
 
 
 def carry_over(

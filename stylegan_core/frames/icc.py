@@ -1,4 +1,4 @@
-"""ICC profiles to sRGB and back in float precision, with Little CMS (ICC.1:2022).
+"""ICC profiles to linear Rec.709 light and back in float precision, with Little CMS (ICC.1:2022).
 
 Relative colorimetric and without Little CMS's optimizations: its resampled 16-bit path is up to 19 codes of 255 off
 near black for an Adobe RGB picture, the plain float path below a thousandth of one.
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 _INTENT = imagecodecs.CMS.INTENT.RELATIVE_COLORIMETRIC
 _EXACT = imagecodecs.CMS.FLAGS.NOOPTIMIZE
+_D65 = (0.3127, 0.3290, 1.0)
+_REC709 = (0.64, 0.33, 1.0, 0.30, 0.60, 1.0, 0.15, 0.06, 1.0)
 _COLOUR_SPACES = {b"RGB ": "rgb", b"GRAY": "gray"}
 _WORDS = {b"CMYK": "CMYK", b"Lab ": "CIE L*a*b*", b"RGB ": "RGB", b"GRAY": "grey"}
 # A quarter of an 8-bit code: profiles this close to sRGB are taken for sRGB, which most are.
@@ -32,10 +34,16 @@ def profile_problem(profile: bytes, colour_channels: int) -> str | None:
     except RuntimeError:
         return "its ICC profile is damaged"
     space = profile[16:20]
-    if space == b"RGB " or (space == b"GRAY" and colour_channels == 1):
-        return None
-    words = _WORDS.get(space, repr(space.decode("latin-1").strip()))
-    return f"its ICC profile is for {words} pixels"
+    if space != b"RGB " and (space != b"GRAY" or colour_channels != 1):
+        words = _WORDS.get(space, repr(space.decode("latin-1").strip()))
+        return f"its ICC profile is for {words} pixels"
+    try:
+        # Only its use shows that a profile is truncated, or goes one way only as a scanner's may.
+        light = _transform(np.zeros((1, 1, 3 if space == b"RGB " else 1), np.float32), profile, _linear())
+        _transform(light, _linear(), profile)
+    except RuntimeError:
+        return "its ICC profile is damaged, or cannot be used in both directions"
+    return None
 
 
 @lru_cache(maxsize=64)
@@ -50,26 +58,28 @@ def is_srgb(profile: bytes) -> bool:
     return bool(np.abs(_transform(samples, profile, _srgb()) - samples).max() < _SAME_UNIT)
 
 
-def to_srgb(unit: NDArray[np.float32], profile: bytes) -> NDArray[np.float32]:
-    """(H, W, 1 or 3) in a profile's encoding to (H, W, 3) sRGB; colours outside sRGB leave [0, 1]."""
-    if is_srgb(profile):
-        return unit if unit.shape[2] == 3 else np.repeat(unit, 3, axis=2)
+def to_linear(unit: NDArray[np.float32], profile: bytes) -> NDArray[np.float32]:
+    """(H, W, 1 or 3) in a profile's encoding to (H, W, 3) linear Rec.709; colours outside it leave [0, 1]."""
     if unit.shape[2] == 1 and profile[16:20] == b"RGB ":
         unit = np.repeat(unit, 3, axis=2)
-    return _transform(unit, profile, _srgb())
+    return _transform(unit, profile, _linear())
 
 
-def from_srgb(srgb_unit: NDArray[np.float32], profile: bytes) -> NDArray[np.float32]:
-    """(H, W, 3) sRGB to (H, W, 3) in a profile's encoding; three equal channels for a grey profile."""
-    if is_srgb(profile):
-        return srgb_unit
-    encoded = _transform(srgb_unit, _srgb(), profile)
+def from_linear(linear: NDArray[np.float32], profile: bytes) -> NDArray[np.float32]:
+    """(H, W, 3) linear Rec.709 to (H, W, 3) in a profile's encoding; three equal channels for a grey profile."""
+    encoded = _transform(linear, _linear(), profile)
     return encoded if encoded.shape[2] == 3 else np.repeat(encoded, 3, axis=2)
 
 
 @lru_cache(maxsize=1)
 def _srgb() -> bytes:
     return bytes(imagecodecs.cms_profile("srgb"))
+
+
+@lru_cache(maxsize=1)
+def _linear() -> bytes:
+    # Not through Little CMS's sRGB, which continues its steep straight part below 0.
+    return bytes(imagecodecs.cms_profile("rgb", whitepoint=_D65, primaries=_REC709, gamma=1.0))
 
 
 def _transform(unit: NDArray[np.float32], source: bytes, target: bytes) -> NDArray[np.float32]:

@@ -24,7 +24,7 @@ _PNG_XMP_PREFIX = b"XML:com.adobe.xmp\x00\x00\x00\x00\x00"  # not compressed, no
 _PNG_KEPT = frozenset(
     {b"tEXt", b"zTXt", b"iTXt", b"pHYs", b"tIME", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"}
 )
-_MAX_XMP_BYTES = 16 << 20
+_MAX_UNPACKED_BYTES = 16 << 20
 _PHOTOSHOP_THUMBNAILS = frozenset({1033, 1036})
 _ORIENTATION, _EXIF_IFD, _EXIF_WIDTH, _EXIF_HEIGHT = 0x0112, 0x8769, 0xA002, 0xA003
 _XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|\s*>\s*))[2-8](?=\s*["'<])""")
@@ -86,6 +86,15 @@ def read_metadata(picture_format: str, content: bytes) -> Metadata:
     if picture_format == "webp":
         return _read_webp(content)
     return Metadata()
+
+
+def png_profile(content: bytes) -> bytes | None:
+    """The ICC profile of a whole PNG, which libpng drops without a word where it finds fault with it."""
+    for kind, body in png_chunks(content):
+        if kind == b"iCCP":
+            _, _, packed = body.partition(b"\x00")
+            return _unpack(packed[1:])
+    return None
 
 
 def tiff_attributes(spec: oiio.ImageSpec) -> tuple[Attribute, ...]:
@@ -178,14 +187,16 @@ def _unpack_itxt(body: bytes) -> bytes | None:
     parts = body[20:].split(b"\x00", 2)  # language, translated keyword, text
     if len(parts) < 3:
         return None
-    if not packed:
-        return parts[2]
+    return _unpack(parts[2]) if packed else parts[2]
+
+
+def _unpack(packed: bytes) -> bytes | None:
     unpacker = zlib.decompressobj()
     try:
-        text = unpacker.decompress(parts[2], _MAX_XMP_BYTES)
+        content = unpacker.decompress(packed, _MAX_UNPACKED_BYTES)
     except zlib.error:
         return None
-    return text if unpacker.eof else None
+    return content if unpacker.eof else None
 
 
 def _read_jpeg(content: bytes) -> Metadata:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from stylegan_core.frames.damage import walk
 from stylegan_core.frames.declared import FORMATS, SUFFIX_FORMATS, Declared, sniff
 from stylegan_core.frames.icc import profile_problem
-from stylegan_core.frames.metadata import Metadata, read_metadata, tiff_attributes
+from stylegan_core.frames.metadata import Metadata, png_profile, read_metadata, tiff_attributes
 from stylegan_core.frames.unreadable import UnreadablePictureError
 from stylegan_core.frames.writing import encode_picture_file
 
@@ -149,6 +149,7 @@ def _read(path: Path, min_side_px: int, max_megapixels: float) -> Picture:
         raise UnreadablePictureError("unsupported: it has two channels, and neither is alpha")
     stored_profile = spec.getattribute("ICCProfile")
     profile = None if stored_profile is None else np.asarray(stored_profile, np.uint8).tobytes()
+    profile = png_profile(content) if picture_format == "png" else profile
     metadata = replace(read_metadata(picture_format, content), attributes=tiff_attributes(spec))
     straight = bool(spec.get_int_attribute("oiio:UnassociatedAlpha", 0))
     return Picture(

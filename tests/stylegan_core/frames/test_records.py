@@ -1,0 +1,103 @@
+"""Records: nothing written is lost, nothing torn or changed is believed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from stylegan_core.frames import records
+from stylegan_core.frames.records import RecordWriter, read_records, sha256_of
+
+
+def test_what_is_appended_is_read(tmp_path: Path) -> None:
+    assert read_records(tmp_path) == []
+    with RecordWriter(tmp_path) as writer, RecordWriter(tmp_path) as other:
+        writer.append({"frame": "ä\nb.png", "n": 1, "nested": {"list": [1.5, None, True]}})
+        other.append({"frame": "other"})
+        writer.append({"frame": "second"})
+        assert writer.path != other.path and writer.path.parent == tmp_path / ".stylereel"
+    found = read_records(tmp_path)
+    assert {"frame": "ä\nb.png", "n": 1, "nested": {"list": [1.5, None, True]}} in found and len(found) == 3
+
+
+def test_a_writer_without_records_leaves_no_file(tmp_path: Path) -> None:
+    RecordWriter(tmp_path).close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_torn_last_line_is_ignored_wherever_it_is_torn(tmp_path: Path) -> None:
+    with RecordWriter(tmp_path) as writer:
+        writer.append({"frame": 1})
+        first = writer.path.stat().st_size
+        writer.append({"frame": 2})
+    content = writer.path.read_bytes()
+    for length in range(first, len(content) - 1):
+        writer.path.write_bytes(content[:length])
+        assert read_records(tmp_path) == [{"frame": 1}]
+
+
+def test_a_changed_bit_costs_one_record_at_most(tmp_path: Path) -> None:
+    with RecordWriter(tmp_path) as writer:
+        for number in range(3):
+            writer.append({"frame": number})
+    content = writer.path.read_bytes()
+    for bit in range(len(content) * 8):
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << bit % 8
+        writer.path.write_bytes(changed)
+        found = read_records(tmp_path)
+        # A changed line end joins two lines.
+        assert len(found) >= 1 and all(record in [{"frame": 0}, {"frame": 1}, {"frame": 2}] for record in found)
+
+
+def test_a_full_disk_costs_only_the_torn_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    with RecordWriter(tmp_path) as writer:
+        writer.append({"frame": 1})
+        monkeypatch.setattr(records.os, "write", lambda file, line: write(file, line[:9]))
+        with pytest.raises(OSError, match="bytes were written"):
+            writer.append({"frame": 2})
+        monkeypatch.setattr(records.os, "write", write)
+        writer.append({"frame": 3})
+    assert read_records(tmp_path) == [{"frame": 1}, {"frame": 3}]
+
+
+def test_threads_share_a_writer(tmp_path: Path) -> None:
+    with RecordWriter(tmp_path) as writer, ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: writer.append({"frame": number}), range(40)))
+    assert sorted(record["frame"] for record in read_records(tmp_path)) == list(range(40))
+
+
+def test_a_killed_writer_keeps_what_it_wrote(tmp_path: Path) -> None:
+    program = (
+        "import sys, itertools; from pathlib import Path; from stylegan_core.frames.records import RecordWriter\n"
+        "writer = RecordWriter(Path(sys.argv[1]))\n"
+        "for n in itertools.count():\n    writer.append({'n': n})\n    print(n, flush=True)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        seen = [int(child.stdout.readline()) for _ in range(20)]
+        child.send_signal(signal.SIGKILL)
+    found = [record["n"] for record in read_records(tmp_path)]
+    assert found == list(range(len(found))) and len(found) >= len(seen)
+
+
+def test_what_is_not_json_is_refused(tmp_path: Path) -> None:
+    with RecordWriter(tmp_path) as writer:
+        with pytest.raises(ValueError, match="JSON"):
+            writer.append({"seconds": float("nan")})
+        writer.append({"frame": 1})
+    assert read_records(tmp_path) == [{"frame": 1}]
+
+
+def test_sha256(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 9000
+    (tmp_path / "a").write_bytes(content)
+    assert sha256_of(tmp_path / "a") == hashlib.sha256(content).hexdigest()

@@ -1,0 +1,160 @@
+"""Sequences: natural order, patterns, ranges, and matching by number and by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stylegan_core.frames.sequence import (
+    Frame,
+    frame_number,
+    list_frames,
+    list_pictures,
+    match_by_name,
+    match_by_number,
+    parse_frame_range,
+)
+
+
+def touch(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def numbers(frames: list[Frame]) -> list[int | None]:
+    return [frame.number for frame in frames]
+
+
+def test_pictures_in_natural_order_without_what_is_hidden(tmp_path: Path) -> None:
+    touch(
+        tmp_path,
+        "a10.png",
+        "a2.PNG",
+        "a1.jpeg",
+        "notes.txt",
+        ".hidden.png",
+        ".stylereel/x.png",
+        "b/c3.tif",
+        "b/c20.webp",
+    )
+    frames = list_pictures(tmp_path)
+    assert [frame.relative.as_posix() for frame in frames] == ["a1.jpeg", "a2.PNG", "a10.png", "b/c3.tif", "b/c20.webp"]
+    assert numbers(frames) == [1, 2, 10, 3, 20] and frames[3].path == tmp_path / "b" / "c3.tif"
+    assert len(list_pictures(tmp_path, recursive=False)) == 3
+
+
+def test_folders_that_hold_no_pictures(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        list_pictures(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="it holds nothing"):
+        list_pictures(tmp_path)
+    touch(tmp_path, "a.exr", "b.exr", "c.txt")
+    with pytest.raises(ValueError, match=r"2 x \.exr, 1 x \.txt"):
+        list_pictures(tmp_path)
+    with pytest.raises(NotADirectoryError):
+        list_pictures(tmp_path / "a.exr")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("shot.####.png", [1, 2, 10, 9999, 10000]),
+        ("shot.#.png", [1, 2, 10, 9999, 10000]),
+        ("shot.%04d.png", [1, 2, 10, 9999, 10000]),
+        ("shot.@.png", [1, 2, 10, 9999, 10000]),
+        ("shot.%d.png", [1, 2, 10, 9999, 10000]),
+        ("shot.1-2#.png", [1, 2]),
+        ("plate_##.jpg", [7]),
+        ("plate_@.jpg", [7, 8]),
+        ("plate_07.jpg", [7]),
+        ("v2.###.tif", [-1, 5]),
+    ],
+)
+def test_patterns(tmp_path: Path, pattern: str, expected: list[int]) -> None:
+    touch(tmp_path, *(f"shot.{number:04d}.png" for number in (1, 2, 10, 9999, 10000)))
+    touch(
+        tmp_path, "shot.x.png", "shot..png", "shot.0001.jpg", "plate_07.jpg", "plate_8.jpg", "v2.005.tif", "v2.-01.tif"
+    )
+    assert numbers(list_frames(str(tmp_path / pattern))) == expected
+
+
+def test_frame_numbers_do_not_come_from_the_version(tmp_path: Path) -> None:
+    assert frame_number(Path("shot010.v2.0007.png")) == 7
+    assert frame_number(Path("shot.png")) is None
+
+
+def test_a_folder_with_a_range(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"a.{number}.png" for number in range(1, 11)))
+    assert numbers(list_frames(tmp_path, "1-10x3,2")) == [1, 4, 7, 10, 2]
+    assert numbers(list_frames(tmp_path / "a.@.png", "9-10")) == [9, 10]
+    with pytest.raises(FileNotFoundError, match="no frame 11, 12; frames there: 1 to 10"):
+        list_frames(tmp_path, "9-12")
+
+
+def test_patterns_that_match_nothing(tmp_path: Path) -> None:
+    touch(tmp_path, "a.0001.png", "b.1.png", "b.01.png")
+    with pytest.raises(ValueError, match="no file matches"):
+        list_frames(tmp_path / "z.####.png")
+    with pytest.raises(FileNotFoundError, match="no file or folder"):
+        list_frames(tmp_path / "a.png")
+    with pytest.raises(FileNotFoundError, match="no file for frame 2, 3"):
+        list_frames(tmp_path / "a.1-3####.png")
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        list_frames(tmp_path / "nowhere" / "a.####.png")
+    with pytest.raises(ValueError, match="frame 1 is there twice"):
+        list_frames(tmp_path / "b.@.png")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1001-1010x2,1200", [1001, 1003, 1005, 1007, 1009, 1200]),
+        ("7", [7]),
+        ("3-1", [3, 2, 1]),
+        (" 1 - 3 , 2-4 ", [1, 2, 3, 4]),
+        ("-2-1", [-2, -1, 0, 1]),
+        ("1-10X5", [1, 6]),
+    ],
+)
+def test_ranges(text: str, expected: list[int]) -> None:
+    assert parse_frame_range(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "a", "1-", "1-5x0", "1,,2", "1-5x", "1..5", "1-99999999999"])
+def test_what_is_no_range(text: str) -> None:
+    with pytest.raises(ValueError, match="write it like 1001-1100"):
+        parse_frame_range(text)
+
+
+def test_matching_by_number_whatever_the_format(tmp_path: Path) -> None:
+    plates = list_pictures(touch(tmp_path / "plates", *(f"plate.{number:04d}.tif" for number in range(1, 9))))
+    painted = list_pictures(touch(tmp_path / "painted", "key_7.png", "key_3.jpg"))
+    pairs = match_by_number(plates, painted)
+    assert [(plate.path.name, key.path.name) for plate, key in pairs] == [
+        ("plate.0003.tif", "key_3.jpg"),
+        ("plate.0007.tif", "key_7.png"),
+    ]
+    with pytest.raises(ValueError, match=r"key_99\.png; numbers there: 1 to 8"):
+        match_by_number(plates, [*painted, Frame(Path("key_99.png"), Path("key_99.png"), 99)])
+    with pytest.raises(ValueError, match="no frame number"):
+        match_by_number(plates, [Frame(Path("key.png"), Path("key.png"), None)])
+    with pytest.raises(ValueError, match="twice"):
+        match_by_number([*plates, plates[0]], painted)
+
+
+def test_matching_by_name(tmp_path: Path) -> None:
+    left = list_pictures(touch(tmp_path / "left", "a.jpg", "b/a.png"))
+    right = list_pictures(touch(tmp_path / "right", "a.png", "b/a.tif"))
+    assert [(a.relative.as_posix(), b.relative.as_posix()) for a, b in match_by_name(left, right)] == [
+        ("a.jpg", "a.png"),
+        ("b/a.png", "b/a.tif"),
+    ]
+    with pytest.raises(ValueError, match=r"no partner of the same name: b/a\.tif"):
+        match_by_name(left[:1], right)
+    with pytest.raises(ValueError, match=r"no partner of the same name: b/a\.png"):
+        match_by_name(left, right[:1])
+    with pytest.raises(ValueError, match="the name a is there twice"):
+        match_by_name(list_pictures(touch(tmp_path / "left", "a.png")), right)
