@@ -26,5 +26,6 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on ``device``."""
-        moved = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Batch(**{k: None if v is None else v.to(device, non_blocking=True) for k, v in moved.items()})
+        parts: dict[str, Tensor | None] = {f.name: getattr(self, f.name) for f in fields(self)}
+        moved = {name: part.to(device, non_blocking=True) for name, part in parts.items() if part is not None}
+        return Batch(**moved)

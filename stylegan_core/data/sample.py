@@ -71,7 +71,8 @@ def render_frame(coefficients: np.ndarray, matrix: Matrix, width_px: int, height
     rows, columns = np.mgrid[:height_px, :width_px].astype(np.float64)
     where = [c * columns + d * rows + shift_y, a * columns + b * rows + shift_x]
     channels = [map_coordinates(coefficients[..., i], where, order=3, mode="mirror", prefilter=False) for i in range(3)]
-    return np.clip(np.rint(np.stack(channels, axis=-1)), 0, 255).astype(np.uint8)
+    rendered: np.ndarray = np.clip(np.rint(np.stack(channels, axis=-1)), 0, 255).astype(np.uint8)
+    return rendered
 
 
 def spline_coefficients(photograph: np.ndarray) -> np.ndarray:

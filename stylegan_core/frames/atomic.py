@@ -47,4 +47,8 @@ def write_atomically(path: Path, write: Callable[[Path], None], temporary_folder
 
 def write_bytes_atomically(path: Path, content: bytes) -> None:
     """Writes ``content`` to ``path``, whole or not at all."""
-    write_atomically(path, lambda temporary: temporary.write_bytes(content) and None)
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(content)
+
+    write_atomically(path, write)

@@ -1,8 +1,9 @@
 """Neighbourhood mixing: every pixel becomes a weighted mean of content pixels around it.
 
-Kernel prediction after Bako et al. 2017 (Kernel-Predicting Convolutional Networks for Denoising Monte Carlo Renderings)
-and Mildenhall et al. 2018 (Burst Denoising with Kernel Prediction Networks, arXiv 1712.02327). A brush picks up colours
-that are there: what a convolution must build from scratch, a flat stroke with a hard edge, is here one choice of weights.
+Kernel prediction after Bako et al. 2017 (Kernel-Predicting Convolutional Networks for Denoising Monte Carlo
+Renderings) and Mildenhall et al. 2018 (Burst Denoising with Kernel Prediction Networks, arXiv 1712.02327). A brush
+picks up colours that are there: a flat stroke with a hard edge, which convolutions must build from scratch, is here
+one choice of weights.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class NeighbourhoodMixing(nn.Module):
 
     @property
     def radius_px(self) -> int:
-        """Farthest neighbour, or what the prediction's own kernel needs of the features is 1."""
+        """Farthest neighbour."""
         return self.taps // 2 * self.step_px
 
     def forward(self, content: Tensor, features: Tensor) -> Tensor:
@@ -51,7 +52,7 @@ class NeighbourhoodMixing(nn.Module):
         """
         weights = self.predict(features).float().softmax(dim=1)  # (N, taps**2, H, W)
         if torch.is_grad_enabled() and weights.requires_grad and not content.requires_grad:
-            return _Mix.apply(content.float(), weights, self.taps, self.step_px)  # type: ignore[no-any-return, no-untyped-call]
+            return _Mix.apply(content.float(), weights, self.taps, self.step_px)  # type: ignore[no-any-return]
         return _mixed(content.float(), weights, self.taps, self.step_px)
 
 

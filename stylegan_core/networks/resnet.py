@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stylegan_core.networks.mixing import NeighbourhoodMixing
+
 Norm = Literal["none", "instance"]
 Padding = Literal["reflect", "replicate", "zeros"]
 Output = Literal["residual", "tanh"]
@@ -73,6 +75,8 @@ class ResnetGenerator(nn.Module):
         unshuffle: 2 runs the whole network at half resolution, four pixels a position (a quarter of the work).
         stem_px: side of the first kernel, odd.
         last_px: side of the last kernel, odd.
+        mixing_taps: neighbours a side that a pixel's colour is mixed from before a residual change is added; 0 is none.
+        mixing_step_px: distance between those neighbours.
         tail: one more 3 px layer before the last, which mixes the skip connection's features with the decoder's.
         residual_gain: scale of what a residual block adds at the start (norm "none" only).
         output_gain: scale of the last layer at the start.
@@ -92,12 +96,18 @@ class ResnetGenerator(nn.Module):
         stem_px: int = 7,
         last_px: int = 7,
         tail: bool = False,
+        mixing_taps: int = 0,
+        mixing_step_px: int = 2,
         residual_gain: float = 0.1,
         output_gain: float = 0.1,
     ) -> None:
         super().__init__()
         if stem_px % 2 == 0 or last_px % 2 == 0:
             raise ValueError(f"stem_px and last_px must be odd, to be centred: got {stem_px} and {last_px}")
+        if mixing_taps and unshuffle > 1:
+            raise ValueError(
+                "mixing needs features at full resolution: set half_resolution to false, or mixing_taps to 0"
+            )
         self.multiple_px = unshuffle * 2**downsamplings
         """Tiles must start at multiples of this; sizes that are none are padded inside."""
         self._unshuffle = unshuffle
@@ -120,6 +130,9 @@ class ResnetGenerator(nn.Module):
         self.skips = skips
         self.tail = layer(channels, channels, 3) if tail else nn.Identity()
         self.to_rgb = _conv(channels, 3 * unshuffle**2, last_px, padding)
+        self.mixing = (
+            NeighbourhoodMixing(channels, mixing_taps, mixing_step_px) if mixing_taps and output == "residual" else None
+        )
         with torch.no_grad():
             self.to_rgb.weight.mul_(output_gain)
             # All pixels of a shuffled group start alike, or the group's grid shows in the picture.
@@ -152,11 +165,16 @@ class ResnetGenerator(nn.Module):
             hidden = stage(F.interpolate(hidden, scale_factor=2.0, mode="nearest"))  # (N, channels * 2**level, ...)
             if self.skips:
                 hidden = hidden + encoded[1 + level]
-        change = self._rgb(self.tail(hidden))
+        hidden = self.tail(hidden)
+        change = self._rgb(hidden)
         if self._unshuffle > 1:
             change = F.pixel_shuffle(change, self._unshuffle)
         change = change[..., :height, :width]
-        return torch.tanh(change) if self._output == "tanh" else content.float() + change
+        if self._output == "tanh":
+            return torch.tanh(change)
+        if self.mixing is None:
+            return content.float() + change
+        return self.mixing(padded, hidden)[..., :height, :width] + change  # type: ignore[no-any-return]
 
     def _rgb(self, hidden: Tensor) -> Tensor:
         # bf16 would leave 768 of a 10-bit picture's 1,024 codes; only where autocast is on, so that exporters,
@@ -180,4 +198,7 @@ class ResnetGenerator(nn.Module):
         for _ in self.up:
             stride //= 2
             radius += 2 * stride  # the nearest neighbour's own offset, then the convolution
+        if self.mixing is not None:
+            # The weights look one pixel further than the last convolution, and colours come from the neighbours.
+            radius = max(radius + 1, self.mixing.radius_px)
         return radius

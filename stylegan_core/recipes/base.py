@@ -62,7 +62,9 @@ class RecipeConfig(BaseModel):
     lr_decay_end_step: int = Field(2000, ge=1)
     discriminator_steps: int = Field(1, ge=1, description="discriminator steps a generator step")
     r1_gamma: float = Field(0.0, ge=0.0)
-    r1_every_steps: int = Field(16, ge=1, description="lazy regularization: the penalty, times this, every so many steps")
+    r1_every_steps: int = Field(
+        16, ge=1, description="lazy regularization: the penalty, times this, every so many steps"
+    )
     ema_decay: float = Field(0.999, ge=0.0, lt=1.0, description="of the generator's moving average, a step")
     gradient_clip: float = Field(0.0, ge=0.0, description="largest gradient norm; 0 is off")
 
@@ -141,7 +143,7 @@ class BaseRecipe(nn.Module):
         raise NotImplementedError
 
     def generator_losses(self, batch: Batch, step: int) -> tuple[Losses, Fakes]:
-        """Weighted generator terms for a batch, and the fakes for the discriminator step (the trainer detaches them)."""
+        """Weighted generator terms, and the fakes for the discriminator step; the trainer detaches them."""
         raise NotImplementedError
 
     def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:

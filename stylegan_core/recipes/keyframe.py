@@ -6,11 +6,11 @@ setting of Isola et al. 2017, Image-to-Image Translation with Conditional Advers
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from stylegan_core.data.batch import Batch
@@ -41,13 +41,17 @@ class Config(RecipeConfig):
     discriminator_lr: float = Field(4e-4, gt=0)
     channels: int = Field(16, ge=4, description="of the generator's first layer")
     blocks: int = Field(3, ge=1, description="residual blocks")
-    downsamplings: int = Field(2, ge=0, le=4, description="halvings before the residual blocks")
+    downsamplings: int = Field(1, ge=0, le=4, description="halvings before the residual blocks")
     norm: Norm = Field("none", description="none keeps tiles exact and colours true; instance is the paper's")
     padding: Padding = Field("reflect", description="how convolutions see past the border")
     output: Output = Field("residual", description="residual adds a change to the content; tanh paints anew")
     skips: bool = Field(True, description="encoder features are added to the decoder's")
     half_resolution: bool = Field(False, description="the whole network works on 2 x 2 px cells: a quarter of the cost")
     stem_px: int = Field(7, ge=1, description="side of the first kernel, odd")
+    mixing_taps: int = Field(
+        7, ge=0, le=15, description="neighbours a side that a pixel's colour is mixed from, odd; 0 is a change alone"
+    )
+    mixing_step_px: int = Field(2, ge=1, description="distance between those neighbours")
     discriminator_channels: int = Field(32, ge=4)
     discriminator_layers: int = Field(2, ge=1, le=5, description="its window is 16, 34, 70 px for 1, 2, 3")
     discriminator_norm: DiscriminatorNorm = "spectral"
@@ -67,6 +71,14 @@ class Config(RecipeConfig):
         0.0, ge=0.0, description="of the sliced Wasserstein distance between zero-mean patches of results and paintings"
     )
     warmup_steps: int = Field(0, ge=0, description="first steps with L1 alone")
+
+    @model_validator(mode="after")
+    def _mixing_fits(self) -> Self:
+        if self.mixing_taps and (self.mixing_taps % 2 == 0 or self.mixing_taps < 3):
+            raise ValueError(f"mixing_taps must be 0, or odd and at least 3: got {self.mixing_taps}")
+        if self.mixing_taps and self.half_resolution:
+            raise ValueError("mixing needs every pixel: set mixing_taps to 0, or half_resolution to false")
+        return self
 
 
 class Recipe(BaseRecipe):
@@ -92,6 +104,8 @@ class Recipe(BaseRecipe):
             stem_px=config.stem_px,
             last_px=3,
             tail=True,
+            mixing_taps=config.mixing_taps,
+            mixing_step_px=config.mixing_step_px,
         )
         self._judges_unpainted = config.adversarial_weight > 0 and config.unpainted_weight > 0
         shape = (config.discriminator_channels, config.discriminator_layers, config.discriminator_norm)

@@ -94,7 +94,16 @@ def test_needs_paintings() -> None:
         build().generator_losses(Batch(crops()), 0)
 
 
-@pytest.mark.parametrize("settings", [{"half_resolution": True}, {"norm": "instance"}, {"padding": "replicate"}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"half_resolution": True, "mixing_taps": 0},
+        {"mixing_taps": 0},
+        {"norm": "instance"},
+        {"padding": "replicate"},
+        {"mixing_taps": 3, "mixing_step_px": 1},
+    ],
+)
 def test_network_options_train(settings: dict[str, object]) -> None:
     recipe = build(**settings)
     losses, _ = recipe.generator_losses(Batch(crops(), crops(seed=1)), 0)
@@ -116,3 +125,9 @@ def test_texture_alone_needs_no_discriminator() -> None:
     recipe = build(adversarial_weight=0, texture_weight=1.0, feature_matching_weight=1.0)
     losses, fakes = recipe.generator_losses(Batch(crops(), crops(seed=1)), 0)
     assert set(losses) == {"l1", "texture"} and fakes == {}
+
+
+@pytest.mark.parametrize("settings", [{"mixing_taps": 4}, {"mixing_taps": 5, "half_resolution": True}])
+def test_settings_that_exclude_each_other_are_refused(settings: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="mixing"):
+        Config(**settings)
