@@ -97,6 +97,7 @@ def walk_jpeg(content: bytes, check_size: CheckSize) -> Declared:
         UnreadablePictureError: truncated, markers that make no sense, or CMYK.
     """
     at, declared, scans, sequential = 2, None, 0, False
+    picture_data = [content[:2]]  # all that the pixels depend on: no EXIF, no profile
     while True:
         found = at if content[at : at + 1] == b"\xff" else -1
         while found >= 0 and content[found + 1 : found + 2] == b"\xff":  # fill bytes before a marker
@@ -122,6 +123,8 @@ def walk_jpeg(content: bytes, check_size: CheckSize) -> Declared:
                 raise UnreadablePictureError("damaged: the JPEG has two frame headers")
             declared, sequential = _read_jpeg_header(content, at, length), marker in (0xC0, 0xC1)
             check_size(declared)
+        if not 0xE0 <= marker <= 0xED:
+            picture_data.append(content[found : at + length])
         at += length
         if marker == 0xDA:
             if declared is None:
@@ -129,11 +132,12 @@ def walk_jpeg(content: bytes, check_size: CheckSize) -> Declared:
             match = _NEXT_JPEG_MARKER.search(content, at)
             if match is None:
                 raise UnreadablePictureError("truncated: the JPEG stops before its end of image marker")
+            picture_data.append(content[at : match.start()])
             at = match.start()
             scans += 1
     if declared is None or not scans:
         raise UnreadablePictureError("damaged: the JPEG has no picture data")
-    if sequential and scans == 1 and _leaves_data(content[:found], declared):
+    if sequential and scans == 1 and _leaves_data(b"".join(picture_data), declared):
         raise UnreadablePictureError("damaged: the JPEG holds more data than its picture takes")
     return declared
 
@@ -146,11 +150,12 @@ def _leaves_data(content: bytes, declared: Declared) -> bool:
     needs every byte; Pillow refuses one that is short, and at an eighth of the size decodes in 2 to 3 ms at 1080p.
 
     Args:
-        content: the file up to its end of image marker, which is left out.
+        content: the file without its metadata and its end of image marker.
         declared: its size.
     """
     if declared.width_px * declared.height_px > _MAX_PILLOW_PIXELS:
         return False
+    content = content.rstrip(b"\xff")  # fill before the end of image marker
     short = content[:-2] if content.endswith(b"\xff\x00") else content[:-1]
     try:
         with Image.open(io.BytesIO(short), formats=("JPEG",)) as image:
