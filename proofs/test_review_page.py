@@ -196,7 +196,7 @@ def test_the_scrubber_keys_and_thumbnails_change_the_frame(opened):
 
 def test_the_painter_can_stand_on_the_other_side(opened):
     opened.page.get_by_text("Painter", exact=True).first.click()
-    opened.page.wait_for_timeout(100)
+    opened.page.wait_for_function("() => document.querySelector('.pill.left').textContent === 'Painter'")
     assert looks_like(opened.pixel(0.25), 1, "truth") and looks_like(opened.pixel(0.75), 1, "result")
     opened.range("frame", 2)  # nobody painted this one
     opened.until(2)

@@ -63,7 +63,7 @@ def write_review_page(
     runs = {item.training: find_run_by_digest(item.model.card.digest) for item in items}
     lineage = {
         **origin(),
-        "made": time.strftime("%Y-%m-%d %H:%M"),
+        "made": _now(),
         "mlflow_runs": {name: run_id for name, run_id in runs.items() if run_id},
         "stylized": f"{sum(r.made for r in done)} frames in {sum(r.seconds for r in done):.1f} s"
         + (f", {kept} taken from before" if (kept := sum(r.skipped for r in done)) else ""),
@@ -109,7 +109,7 @@ def build_review(
         raise ValueError(f"{stylized} holds no stylized frame: there is nothing to review")
     data = ReviewData(
         project=str(lineage.get("project") or "stylereel"),
-        made=str(lineage.get("made", "")),
+        made=str(lineage.get("made") or _now()),
         shots=tuple(shots),
         figures={n: v for n, v in project.figures.items() if not _of_one_subject(n)},
         lineage=tuple(project.lineage_entries()),
@@ -256,7 +256,7 @@ class _Project:
         facts.append(("Steps", f"{card.steps:,} ({card.images_seen:,} crops)"))
         facts.append(("Working space", f"{card.working_space}, {card.sample_type}"))
         for which, figures in card.validation.items():
-            texts = [f"{describe(f'truth/{n}').title} {shown([v])[0]}" for n, v in figures.items()]
+            texts = [f"{describe(f'truth/{n}').title} {shown([v])[0]}" for n, v in figures.items() if n != "score"]
             facts.append((f"Validation, {which}", ", ".join(texts) + (" (used)" if which == card.chosen else "")))
         if card.init_from:
             facts.append(("Continues from", card.init_from))
@@ -293,6 +293,10 @@ class _Project:
             if card.stopped_by != "budget":
                 notes.append(f"Training of {name} ended before its budget of steps, by {card.stopped_by}.")
         return notes
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M")
 
 
 def _still_of(result: Frame, subject: Subject) -> Still | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from stylegan_core.report.figures import describe
 
 WIDTH_PX, HEIGHT_PX = 560, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 14, 42
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 18, 42
 _MOST_POINTS = 400
 _SMOOTH_FROM = 80
 _COLOURS = 8
@@ -104,9 +104,11 @@ def training_charts(path: Path, *, kept_step: float | None = None) -> list[Chart
         # Metrics have units of their own: each gets a chart, while the terms of one objective share one.
         key = series.name if group == "validation" else group
         groups.setdefault(key, []).append(Series(name, series.x, series.y))
+    if sum(key.startswith("validation/") for key in groups) > 1:
+        groups.pop("validation/score", None)  # what chooses the best weights: one of the others, or made of them
     charts = []
     marks = [] if kept_step is None else [Mark(kept_step, "kept")]
-    for key, lines in groups.items():
+    for key, lines in sorted(groups.items(), key=lambda item: _place(item[0])):
         group, _, name = key.partition("/")
         if group == "validation":
             metric = describe(f"truth/{name}")
@@ -119,6 +121,11 @@ def training_charts(path: Path, *, kept_step: float | None = None) -> list[Chart
         else:
             charts.append(chart(key.replace("_", " ").replace("/", ", ").capitalize(), lines, x_label="step"))
     return charts
+
+
+def _place(key: str) -> tuple[int, str]:
+    order = ("loss/generator", "loss/discriminator", "loss", "validation")
+    return next((i for i, start in enumerate(order) if key.startswith(start)), len(order)), key
 
 
 def chart(title: str, lines: Sequence[Series], *, x_label: str, note: str = "", marks: Sequence[Mark] = ()) -> Chart:
@@ -224,8 +231,7 @@ class _Axes:
         anchor, text_at = ("end", at - 4) if at > WIDTH_PX - 90 else ("start", at + 4)
         return [
             f'<line class="mark" x1="{at:.1f}" x2="{at:.1f}" y1="{_TOP}" y2="{HEIGHT_PX - _BOTTOM}"/>',
-            f'<text class="marked" x="{text_at:.1f}" y="{_TOP + 10}" text-anchor="{anchor}">'
-            f"{escape(mark.label)}</text>",
+            f'<text class="marked" x="{text_at:.1f}" y="{_TOP - 5}" text-anchor="{anchor}">{escape(mark.label)}</text>',
         ]
 
 

@@ -220,13 +220,13 @@ def figure_table(figures: Mapping[str, float]) -> FigureTable:
 
 
 def shown(values: Sequence[float]) -> list[str]:
-    """Numbers of one row with equal decimals: two from 1 up, else three digits of the smallest, at most five."""
+    """Numbers of one row with equal decimals: two from 1 up, else three digits of the smallest, at most six."""
     largest = max(abs(v) for v in values)
     if largest >= 1.0:
         decimals = 2 if largest < 1000.0 else 0
     else:
         smallest = min((abs(v) for v in values if v != 0.0), default=1.0)
-        decimals = min(2 - math.floor(math.log10(smallest)), 5)
+        decimals = min(2 - math.floor(math.log10(smallest)), 6)
     return [f"{v:,.{decimals}f}" for v in values]
 
 
@@ -236,16 +236,14 @@ def headlines(figures: Mapping[str, float]) -> list[Headline]:
         _ratio(figures, "truth/swd", "unstylized", "best_filter", "of the untouched frame's distance to the painter"),
         _detail(figures),
         _gain(figures),
-        _ratio(figures, "temporal/warp_error", "truth", "unstylized", "of the flicker that painting each frame has"),
+        _ratio(figures, "temporal/warp_error", "truth", "unstylized", "of the flicker of painting frame by frame"),
     ]
     if found[0] is None:  # no painter to stand beside: the style's own pictures
         label = "of the untouched input's distance to the style"
         found.insert(0, _ratio(figures, "style/swd", "unstylized", "best_filter", label))
     speed = figures.get("speed/images_per_s")
     if speed is not None and math.isfinite(speed):
-        found.append(
-            Headline(f"{speed:.3g} /s", "frames translated a second", "model alone, on the machine of this run")
-        )
+        found.append(Headline(f"{speed:.3g} /s", "frames translated a second", "on the machine of this run"))
     return [headline for headline in found if headline is not None]
 
 

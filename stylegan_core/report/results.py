@@ -5,9 +5,12 @@ A document asks for a table with a pair of markers; what stands between them is 
     <!-- results match="ablation/{row}/{column}" recipe="keyframe" heading="Variant" -->
     <!-- /results -->
 
-``match`` selects entries by name: ``*`` is anything; ``{row}`` is one part of the name between slashes and
-``{column}`` is the rest. With ``{column}`` the table has a row for each ``{row}`` (or each recipe, without ``{row}``);
-with ``layout="baselines"`` a row for each metric and a column for each baseline; else a row for each entry.
+``match`` selects entries by name: ``*`` is anything, a comma separates patterns; ``{row}`` is one part of the name
+between slashes and ``{column}`` is the rest. ``recipe``, ``machine`` and ``status`` narrow the choice.
+
+With ``{column}`` the table has a row for each ``{row}`` (or each recipe, without ``{row}``), and ``columns="a,b"``
+selects and orders its columns; with ``layout="baselines"`` it has a row for each metric and a column for each baseline;
+else a row for each entry.
 """
 
 from __future__ import annotations
@@ -17,9 +20,10 @@ import json
 import re
 import statistics
 import sys
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -28,7 +32,7 @@ from stylegan_core.report.figures import describe, figure_table, shown, split_na
 
 _MARKED = re.compile(r"(<!-- results(?P<options>[^>]*?) -->\n)(?P<body>.*?)(<!-- /results -->)", re.DOTALL)
 _OPTION = re.compile(r'(\w+)="([^"]*)"')
-_KNOWN_OPTIONS = {"match", "recipe", "machine", "layout", "heading"}
+_KNOWN_OPTIONS = {"match", "recipe", "machine", "status", "layout", "columns", "heading"}
 _DIRECTION = {"lower": "↓", "higher": "↑", "one": "→ 1", "": ""}
 
 
@@ -110,7 +114,7 @@ def fill_tables(text: str, results: Sequence[Result], where: str = "document") -
     """The document with the table between each pair of markers made anew.
 
     Raises:
-        ResultsError: a marker has an unknown option, selects nothing, or has no end.
+        ResultsError: a marker has an unknown option, or has no end.
     """
     if text.count("<!-- results ") != text.count("<!-- /results -->"):
         raise ResultsError(f"{where}: each `<!-- results ... -->` needs its `<!-- /results -->`")
@@ -129,15 +133,41 @@ def stale_documents(docs: Path) -> dict[Path, str]:
     return stale
 
 
+def results_of(metrics: Mapping[str, float], prefix: str = "", **facts: Any) -> list[Result]:
+    """Figures of a reports/metrics.json as entries.
+
+    Args:
+        metrics: flat.
+        prefix: before each name, e.g. "ablation/l1_only/".
+        facts: recipe, command, seed, machine and date of all of them.
+    """
+    return [
+        Result(name=prefix + name, value=value, status="measured", unit=describe(split_name(name)[0]).unit, **facts)
+        for name, value in metrics.items()
+    ]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fills the tables; with ``--check`` only says which documents are stale, with exit code 1."""
     parser = argparse.ArgumentParser(description="Fill the tables in docs/*.md from docs/results.json.")
     parser.add_argument("--docs", type=Path, default=Path("docs"))
-    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--check", action="store_true", help="only say which documents are stale")
+    adding = parser.add_argument_group("publish the figures of a metrics.json first")
+    adding.add_argument("--add", type=Path, metavar="METRICS_JSON")
+    adding.add_argument("--prefix", default="", help="before each name, e.g. ablation/l1_only/")
+    adding.add_argument("--recipe", default="")
+    adding.add_argument("--command", default="")
+    adding.add_argument("--seed", type=int)
+    adding.add_argument("--machine", default="")
     options = parser.parse_args(arguments)
     try:
+        if options.add is not None:
+            facts = {name: getattr(options, name) for name in ("recipe", "command", "seed", "machine")}
+            metrics = json.loads(options.add.read_text(encoding="utf-8"))
+            fresh = results_of(metrics, options.prefix, date=time.strftime("%Y-%m-%d"), **facts)
+            record_results(options.docs / "results.json", fresh)
         stale = stale_documents(options.docs)
-    except (ResultsError, OSError) as error:
+    except (ResultsError, OSError, json.JSONDecodeError) as error:
         print(error, file=sys.stderr)
         return 2
     for path, text in stale.items():
@@ -152,15 +182,19 @@ def _table(options: str, results: Sequence[Result], where: str) -> str:
     if strangers := sorted(set(chosen) - _KNOWN_OPTIONS):
         raise ResultsError(f"{where}: unknown option {strangers[0]}; known are {', '.join(sorted(_KNOWN_OPTIONS))}")
     pattern = chosen.get("match", "*")
-    regex = re.compile(_regex(pattern))
+    if "," in pattern and "{" in pattern:
+        raise ResultsError(f"{where}: a table of rows and columns takes one pattern, not {pattern}")
+    regex = re.compile("|".join(_regex(part) for part in pattern.split(",")))
     found = [(r, m) for r in results if (m := regex.fullmatch(r.name))]
-    for field in ("recipe", "machine"):
+    for field in ("recipe", "machine", "status"):
         found = [(r, m) for r, m in found if field not in chosen or getattr(r, field) == chosen[field]]
     if not found:
-        raise ResultsError(f"{where}: no entry of results.json matches {options.strip()}")
+        return "Nothing is recorded yet."
     if "{column}" in pattern:
         rows = [(m["row"] if "{row}" in pattern else r.recipe, m["column"], r) for r, m in found]
-        return _pivot(rows, chosen.get("heading", "" if "{row}" in pattern else "recipe"))
+        wanted = chosen["columns"].split(",") if "columns" in chosen else list(dict.fromkeys(c for _, c, _ in rows))
+        rows = [row for row in rows if row[1] in wanted]
+        return _pivot(rows, wanted, chosen.get("heading", "" if "{row}" in pattern else "recipe"))
     if chosen.get("layout") == "baselines":
         return _baselines([r for r, _ in found])
     return _list([r for r, _ in found])
@@ -171,9 +205,9 @@ def _regex(pattern: str) -> str:
     return escaped.replace(r"\{row\}", "(?P<row>[^/]+)").replace(r"\{column\}", "(?P<column>.+)")
 
 
-def _pivot(cells: list[tuple[str, str, Result]], corner: str) -> str:
-    rows, columns = list(dict.fromkeys(c[0] for c in cells)), list(dict.fromkeys(c[1] for c in cells))
-    units = {column: next(r.unit for _, c, r in cells if c == column) for column in columns}
+def _pivot(cells: list[tuple[str, str, Result]], columns: list[str], corner: str) -> str:
+    rows = list(dict.fromkeys(c[0] for c in cells))
+    units = {column: next((r.unit for _, c, r in cells if c == column), "1") for column in columns}
     directions = {column: _DIRECTION[describe(split_name(column)[0]).better] for column in columns}
     titles = [" ".join(filter(None, (f"`{c}`", directions[c], _unit(units[c])))) for c in columns]
     body = [[row, *(_cell([r for a, b, r in cells if (a, b) == (row, column)]) for column in columns)] for row in rows]

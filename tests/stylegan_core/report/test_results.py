@@ -24,7 +24,9 @@ def filled(options, results):
 
 
 def test_the_documents_are_in_step_with_results_json(capsys):
-    assert main(["--docs", str(DOCS), "--check"]) == 0, capsys.readouterr().out + "run `make results`"
+    assert main(["--docs", str(DOCS), "--check"]) == 0, (
+        capsys.readouterr().out + "run python -m stylegan_core.report.results"
+    )
 
 
 def test_a_list_has_a_row_for_each_entry():
@@ -44,6 +46,12 @@ def test_a_pivot_has_rows_and_columns_from_the_name_and_seeds_become_a_mean():
     table = filled('match="ablation/{row}/{column}" heading="variant"', results)
     assert table[0] == ["variant", "`truth/swd` ↓", "`truth/psnr_db` ↑ dB"]
     assert table[2:] == [["gan", "0.01200 ± 0.00283", "21.00"], ["l1", "0.0310", ""]]
+
+
+def test_the_columns_of_a_pivot_can_be_chosen_and_ordered():
+    results = [result("ablation/gan/a", 1.0), result("ablation/gan/b", 2.0), result("ablation/gan/c", 3.0)]
+    table = filled('match="ablation/{row}/{column}" columns="c,a" heading="variant"', results)
+    assert table[0] == ["variant", "`c`", "`a`"] and table[2] == ["gan", "3.00", "1.00"]
 
 
 def test_a_pivot_without_rows_in_the_name_has_a_row_for_each_recipe():
@@ -72,8 +80,8 @@ def test_filling_twice_changes_nothing():
     ("text", "message"),
     [
         ('<!-- results match="a" -->\n', "needs its"),
+        ('<!-- results match="a,{column}" -->\n<!-- /results -->\n', "takes one pattern"),
         ('<!-- results mach="a" -->\n<!-- /results -->\n', "unknown option mach"),
-        ('<!-- results match="b" -->\n<!-- /results -->\n', "no entry"),
     ],
 )
 def test_wrong_markers_are_errors_that_name_the_document(text, message):
@@ -110,3 +118,22 @@ def test_the_command_fills_documents_and_check_only_reports(tmp_path, capsys):
     (tmp_path / "results.json").write_text("{")
     assert main(["--docs", str(tmp_path)]) == 2
     assert "results.json" in capsys.readouterr().err
+
+
+def test_several_patterns_and_a_status_narrow_the_choice_and_nothing_is_said_to_be_nothing():
+    results = [result("a/x", 1.0), result("b/x", 2.0), result("c/x", None)]
+    assert [row[1] for row in filled('match="a/*,b/*"', results)[2:]] == ["`a/x`", "`b/x`"]
+    assert [row[1] for row in filled('match="*" status="pending GPU"', results)[2:]] == ["`c/x`"]
+    assert filled('match="z"', results) == []
+
+
+def test_a_metrics_file_is_published_with_its_units(tmp_path):
+    (tmp_path / "metrics.json").write_text('{"truth/psnr_db": 21.5, "truth/psnr_db_unstylized": 17.0}')
+    options = ["--recipe", "keyframe", "--command", "make demo", "--seed", "3", "--machine", "2 CPU cores"]
+    arguments = ["--docs", str(tmp_path), "--add", str(tmp_path / "metrics.json"), *options]
+    assert main([*arguments, "--prefix", "ablation/gan/"]) == 0
+    entries = read_results(tmp_path / "results.json")
+    assert [(r.name, r.value, r.unit, r.seed) for r in entries] == [
+        ("ablation/gan/truth/psnr_db", 21.5, "dB", 3),
+        ("ablation/gan/truth/psnr_db_unstylized", 17.0, "dB", 3),
+    ]
