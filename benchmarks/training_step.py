@@ -1,6 +1,6 @@
 """Seconds of one training step: the trainer's against a plain fp32 loop over the same networks, losses and crops.
 
-Both run in this process, in turns of a few steps, so that a busy machine slows both; the ratio is the median over turns.
+Both run in this process, in turns of a few steps, so that a busy machine slows both; the ratio is the median of turns.
 
     python benchmarks/training_step.py [--recipe keyframe] [--set crop_px=64 ...] [--precision auto] [--threads N]
 
@@ -63,9 +63,7 @@ def plain(recipe_name: str, config: RecipeConfig, device: torch.device, batch: B
         return [p for group in groups for name in group.networks for p in recipe.networks[name].parameters()]
 
     side = {"generator": parameters(phase.generator), "discriminator": parameters(phase.discriminator)}
-    adam = {
-        role: torch.optim.Adam(members, lr=2e-4, betas=(0.5, 0.999)) for role, members in side.items() if members
-    }
+    adam = {role: torch.optim.Adam(members, lr=2e-4, betas=(0.5, 0.999)) for role, members in side.items() if members}
 
     def step(index: int) -> None:
         for parameter in side["discriminator"]:

@@ -10,7 +10,7 @@ from stylegan_core.training.curves import NotFiniteError
 from stylegan_core.training.interruption import TrainingInterrupted
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for a kill: nothing after it runs."""
 
 
@@ -33,9 +33,9 @@ def killed_at(run, position, folder, **common):
 
     def die(step):
         if step == position:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         run(folder, sampler=run.Sampler(die), checkpoint_every_s=1e-9, **common)
 
 
