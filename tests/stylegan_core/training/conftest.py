@@ -1,4 +1,4 @@
-"""A tiny recipe with everything that a trainer must restore: phases, ratios, noise of two generators, a pool of fakes."""
+"""A tiny recipe with all that a trainer must restore: phases, ratios, noise of two generators, a pool of fakes."""
 
 from __future__ import annotations
 
