@@ -13,6 +13,8 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
+from stylegan_core.frames.matrix_profile import MatrixProfile, measure
+
 _INTENT = imagecodecs.CMS.INTENT.RELATIVE_COLORIMETRIC
 _EXACT = imagecodecs.CMS.FLAGS.NOOPTIMIZE
 _D65 = (0.3127, 0.3290, 1.0)
@@ -21,6 +23,7 @@ _COLOUR_SPACES = {b"RGB ": "rgb", b"GRAY": "gray"}
 _WORDS = {b"CMYK": "CMYK", b"Lab ": "CIE L*a*b*", b"RGB ": "RGB", b"GRAY": "grey"}
 # A quarter of an 8-bit code: profiles this close to sRGB are taken for sRGB, which most are.
 _SAME_UNIT = 0.25 / 255
+_ROUNDING = 1e-5
 
 
 @lru_cache(maxsize=64)
@@ -62,13 +65,26 @@ def to_linear(unit: NDArray[np.float32], profile: bytes) -> NDArray[np.float32]:
     """(H, W, 1 or 3) in a profile's encoding to (H, W, 3) linear Rec.709; colours outside it leave [0, 1]."""
     if unit.shape[2] == 1 and profile[16:20] == b"RGB ":
         unit = np.repeat(unit, 3, axis=2)
-    return _transform(unit, profile, _linear())
+    fast = _matrix_profile(profile)
+    return _transform(unit, profile, _linear()) if fast is None or _outside(unit) else fast.to_linear(unit)
 
 
 def from_linear(linear: NDArray[np.float32], profile: bytes) -> NDArray[np.float32]:
     """(H, W, 3) linear Rec.709 to (H, W, 3) in a profile's encoding; three equal channels for a grey profile."""
+    fast = _matrix_profile(profile)
+    if fast is not None and not _outside(linear):
+        return fast.from_linear(linear)
     encoded = _transform(linear, _linear(), profile)
     return encoded if encoded.shape[2] == 3 else np.repeat(encoded, 3, axis=2)
+
+
+@lru_cache(maxsize=64)
+def _matrix_profile(profile: bytes) -> MatrixProfile | None:
+    return measure(lambda unit: _transform(unit, profile, _linear())) if profile[16:20] == b"RGB " else None
+
+
+def _outside(unit: NDArray[np.float32]) -> bool:
+    return bool(unit.min() < -_ROUNDING or unit.max() > 1 + _ROUNDING)
 
 
 @lru_cache(maxsize=1)

@@ -41,6 +41,7 @@ _SAMPLE_TYPES = {
 _PNG_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 _PNG_FILTER_UP = 2  # the difference to the row above: one numpy subtraction, and photographs pack well
 _PNG_LEVEL = 1
+_TIFF_COMPRESSION = "lzw"  # 0.2 s at 1080p; OpenImageIO takes 1.4 s for "zip", whatever its level, for 2 % less
 _LOSSLESS_TIFF = frozenset({"none", "lzw", "zip", "packbits", "zstd", "lzma"})
 
 
@@ -188,7 +189,7 @@ def _tiff_spec(
     if sample_type == "half":
         spec["tiff:half"] = 1  # otherwise it becomes float
     compression = str(spec.get_string_attribute("compression"))
-    spec["compression"] = compression if compression in _LOSSLESS_TIFF else "zip"
+    spec["compression"] = compression if compression in _LOSSLESS_TIFF else _TIFF_COMPRESSION
     return spec
 
 
