@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stylegan_core.data.splits import typical_corner
 from stylegan_core.data.store import SAMPLE_TYPES, Samples, to_samples
 from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.frames.colour import describe_source_space, to_working
@@ -56,6 +57,7 @@ class Decoded:
         colour: how the colours were read, for the report.
         translucent: the picture has an alpha channel that is not opaque everywhere.
         painted: ``x,y,w,h`` of a mask's painted part; empty if nothing is painted, or for other pictures.
+        corner: which is most like the whole in detail: 0 top left, 1 top right, 2 bottom left, 3 bottom right.
         warnings: what a person should know, in words.
         cached: the file with the samples; None if they were not asked for.
     """
@@ -69,6 +71,7 @@ class Decoded:
     colour: str = ""
     translucent: bool = False
     painted: str = ""
+    corner: int = 0
     warnings: tuple[str, ...] = ()
     cached: Path | None = None
 
@@ -158,6 +161,7 @@ def _decode_file(path: Path, space: str, settings: DecodeSettings, mask: bool) -
         colour="" if mask else describe_source_space(picture, space),
         translucent=_is_translucent(picture),
         painted=_painted_box(samples[..., 0]) if mask else "",
+        corner=typical_corner(samples),
         warnings=tuple(warnings),
     )
     return made, samples

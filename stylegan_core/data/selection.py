@@ -160,7 +160,7 @@ def _select_shots(selection: Selection, good: list[tuple[Source, Decoded]], vali
             selection.refuse(source, reason)
             continue
         area = parse_box(mask[1].painted) if mask else None
-        box = held_out_box(plate[1].content, facts.width_px, facts.height_px, validation_fraction, area)
+        box = held_out_box(plate[1].corner, facts.width_px, facts.height_px, validation_fraction, area)
         boxes[source.pair] = str(box) if box else ""
         paired.add(source.pair)
         selection.chosen.append(Chosen(source, facts, "train", boxes[source.pair], mask))
@@ -230,7 +230,7 @@ def _select_pairs(
         split = by_pair.get(halves_of_pair[0][0].pair, "train")  # pairs that help a shot all train
         box = None
         if boxed and split == "train" and not halves_of_pair[0][0].shot:
-            box = held_out_box(before_facts.content, before_facts.width_px, before_facts.height_px, validation_fraction)
+            box = held_out_box(before_facts.corner, before_facts.width_px, before_facts.height_px, validation_fraction)
         selection.chosen += [Chosen(s, d, split, str(box) if box else "") for s, d in halves_of_pair]
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from stylegan_core.data.manifest import Box
 
@@ -18,17 +22,18 @@ def split_by_hash(sha256: str, validation_fraction: float, test_fraction: float)
     Returns:
         "train", "validation" or "test".
     """
-    place = _unit("split", sha256)
+    digest = hashlib.sha256(f"split:{sha256}".encode()).digest()
+    place = int.from_bytes(digest[:8], "big") / 2.0**64
     if place < test_fraction:
         return "test"
     return "validation" if place < test_fraction + validation_fraction else "train"
 
 
-def held_out_box(sha256: str, width: int, height: int, fraction: float, area: Box | None = None) -> Box | None:
+def held_out_box(corner: int, width: int, height: int, fraction: float, area: Box | None = None) -> Box | None:
     """A box in a corner of a key frame, kept for validation.
 
     Args:
-        sha256: hexadecimal digest of the key frame, which chooses the corner.
+        corner: 0 top left, 1 top right, 2 bottom left, 3 bottom right.
         width: of the frame, pixels.
         height: of the frame, pixels.
         fraction: of the area that is held out, about; 0 holds nothing out.
@@ -42,13 +47,26 @@ def held_out_box(sha256: str, width: int, height: int, fraction: float, area: Bo
     side = math.sqrt(fraction)
     box_width = min(frame.width - 1, max(1, round(frame.width * side)))
     box_height = min(frame.height - 1, max(1, round(frame.height * side)))
-    corner = int(_unit("corner", sha256) * 4)
     x = frame.x + (frame.width - box_width if corner % 2 else 0)
     y = frame.y + (frame.height - box_height if corner // 2 else 0)
     return Box(x, y, box_width, box_height)
 
 
-def _unit(purpose: str, sha256: str) -> float:
-    """[0, 1), from the digest, independent for each purpose."""
-    digest = hashlib.sha256(f"{purpose}:{sha256}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2.0**64
+def typical_corner(samples: npt.NDArray[Any]) -> int:
+    """The corner whose detail (mean absolute difference of neighbours) is nearest to the whole picture's.
+
+    A corner of plain sky would call any network good, and a corner with all of the detail would be missed in training.
+
+    Args:
+        samples: (H, W, C), any type.
+    Returns:
+        0 top left, 1 top right, 2 bottom left, 3 bottom right; a third of each side counts as the corner.
+    """
+    grey = samples.mean(axis=-1, dtype=np.float32)
+    if min(grey.shape) < 6:
+        return 0
+    detail = np.abs(np.diff(grey, axis=0))[:, 1:] + np.abs(np.diff(grey, axis=1))[1:]
+    height, width = (side // 3 for side in detail.shape)
+    corners = [detail[rows, columns].mean() for rows in (slice(height), slice(-height, None))
+               for columns in (slice(width), slice(-width, None))]  # fmt: skip
+    return int(np.argmin(np.abs(np.array(corners) - detail.mean())))

@@ -1,0 +1,138 @@
+"""What loss, network, schedule and crops give in the same minutes: `keyframe` variants on the built-in sample.
+
+Every variant starts from params.yaml, trains for the same wall time (its step rate is probed first, and its schedule
+ends with its budget), and is measured by the stage evaluate on frames whose painting training never saw.
+
+    python benchmarks/ablation.py --seconds 200 [--only l1-only no-mixing] [--output benchmarks/ablation.json]
+
+Results are written after each variant; a rerun skips those that are there with the same settings and seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "l1-only": {"adversarial_weight": 0.0},
+    "no-mixing": {"mixing_taps": 0},
+    "mixing-5-taps": {"mixing_taps": 5},
+    "adversarial-weight-halved": {"adversarial_weight": 0.5},
+    "adversarial-weight-doubled": {"adversarial_weight": 2.0},
+    "window-16-px": {"discriminator_layers": 1},
+    "window-70-px": {"discriminator_layers": 3},
+    "constant-rate": {"lr_schedule": "constant"},
+    "unpainted-judged": {"unpainted_weight": 0.5},
+    "feature-matching": {"feature_matching_weight": 2.0},
+    "texture-term": {"texture_weight": 20.0},
+    "full-resolution": {"downsamplings": 0},
+    "crops-48-px": {"crop_px": 48, "batch_size": 14},
+    "crops-96-px": {"crop_px": 96, "batch_size": 4},
+    "hinge": {"adversarial": "hinge"},
+    "instance-norm": {"norm": "instance"},
+    "fp32": {"precision": "fp32"},
+}
+KEPT = ("truth/", "temporal/", "speed/images_per_s")
+PROBE_STEPS = 60
+
+
+def document(params: Mapping[str, Any], change: Mapping[str, Any], steps: int) -> dict[str, Any]:
+    """params.yaml's content with a variant's settings and so many steps."""
+    changed: dict[str, Any] = json.loads(json.dumps(params))
+    train = changed["train"]
+    recipe = train["keyframe"]
+    for key, value in change.items():
+        (train["common"] if key in train["common"] else recipe)[key] = value
+    start = recipe["lr_decay_start_step"] / recipe["lr_decay_end_step"]
+    recipe.update(budget_steps=steps, lr_decay_start_step=round(start * steps), lr_decay_end_step=steps)
+    train["recipe"] = "keyframe"
+    train["common"].update(validate_every_steps=max(steps // 8, 1), limit_minutes=None)
+    return changed
+
+
+def train(params: Mapping[str, Any], prepared: Path, folder: Path) -> tuple[float, int]:
+    """Trains into ``folder``; seconds and steps."""
+    from stylegan_core.config import parse_params
+    from tasks.train import plan_trainings, train_model
+
+    parsed = parse_params(dict(params))
+    (job,) = plan_trainings(parsed, prepared).jobs
+    begun_s = time.monotonic()
+    card = train_model(job, prepared, folder / "models", folder / "curves")
+    assert card is not None
+    return time.monotonic() - begun_s, card.steps
+
+
+def run(name: str, seconds: float, params: Mapping[str, Any], prepared: Path, work: Path) -> dict[str, Any]:
+    """One variant: probe its rate, train, evaluate, keep a picture."""
+    from stylegan_core.config import parse_params
+    from tasks.evaluate import evaluate
+
+    change = VARIANTS[name]
+    rates = []
+    for index, steps in enumerate((PROBE_STEPS // 3, PROBE_STEPS)):  # the first warms the machine up
+        took_s, done = train(document(params, change, steps), prepared, work / f"probe{index}")
+        rates.append((took_s, done))
+    rate = (rates[1][1] - rates[0][1]) / max(rates[1][0] - rates[0][0], 1e-3)
+    settings = document(params, change, max(int(rate * seconds), PROBE_STEPS))
+    took_s, steps = train(settings, prepared, work / "run")
+    figures = evaluate(parse_params(settings), prepared, work / "run" / "models", work / "run" / "reports")
+    return {
+        "change": change,
+        "seconds": seconds,
+        "steps": steps,
+        "train_s": round(took_s, 1),
+        "figures": {k: v for k, v in figures.items() if k.startswith(KEPT)},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=200.0, help="of training, each variant")
+    parser.add_argument("--only", nargs="+", choices=sorted(VARIANTS), help="variants to run; default: all")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="changes that all variants get")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/ablation.json"))
+    parser.add_argument("--pictures", type=Path, help="folder for a grid of frames of each variant")
+    arguments = parser.parse_args()
+    params = YAML(typ="safe").load(arguments.params)
+    for item in arguments.set:
+        key, _, value = item.partition("=")
+        section = "common" if key in params["train"]["common"] else "keyframe"
+        params["train"][section][key] = YAML(typ="safe").load(value)
+    results = json.loads(arguments.output.read_text()) if arguments.output.exists() else {}
+    with tempfile.TemporaryDirectory(prefix="stylereel-ablation-") as temporary:
+        os.environ["STYLEREEL_CACHE_DIR"] = f"{temporary}/cache"  # nothing is taken from an earlier run
+        from stylegan_core.config import parse_params
+        from stylegan_core.frames.atomic import write_bytes_atomically
+        from tasks.prepare import prepare
+
+        prepared = Path(temporary) / "prepared"
+        prepare(parse_params(params), prepared)
+        for name in arguments.only or VARIANTS:
+            done = results.get(name, {})
+            if done.get("change") == VARIANTS[name] and done.get("seconds") == arguments.seconds:
+                print(f"{name}: done already")
+                continue
+            work = Path(temporary) / name
+            results[name] = run(name, arguments.seconds, params, prepared, work)
+            write_bytes_atomically(arguments.output, (json.dumps(results, indent=1) + "\n").encode())
+            if arguments.pictures:
+                arguments.pictures.mkdir(parents=True, exist_ok=True)
+                for grid in (work / "run" / "reports").rglob("*grid.png"):
+                    shutil.copy(grid, arguments.pictures / f"{name}.png")
+            print(name, json.dumps(results[name]["figures"]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
