@@ -89,11 +89,9 @@ Commit params.yaml, dvc.yaml and dvc.lock: they name every version of data and m
 """
 
 _PREFECT_YAML = """\
-# `prefect --no-prompt deploy --all`, then `prefect worker start --pool stylereel --limit 1`, in this folder's clone.
+# In a clone of this project that is the schedule's own: `prefect work-pool create stylereel --type process`,
+# `prefect --no-prompt deploy --all`, `prefect worker start --pool stylereel --limit 1`.
 name: {name}
-pull:
-  - prefect.deployments.steps.set_working_directory:
-      directory: "{{{{ $STYLEREEL_CLONE }}}}"
 deployments:
   - name: nightly-training
     entrypoint: flows.pipeline.pipeline

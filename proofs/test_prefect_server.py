@@ -1,0 +1,167 @@
+"""A real Prefect server and worker on loopback: the nightly deployment's cron fires, completes, and can be traced."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PREFECT = str(Path(sys.executable).parent / "prefect")
+FIRES_WITHIN_S = 240
+COMPLETES_WITHIN_S = 900
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _running(
+    command: list[str], folder: Path, environment: dict[str, str], log: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process group that is gone afterwards, whatever it thinks of SIGTERM."""
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            yield process
+        finally:
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                try:
+                    os.killpg(process.pid, number)
+                    process.wait(timeout=20)
+                except (ProcessLookupError, subprocess.TimeoutExpired):
+                    continue
+            process.wait(timeout=20)
+
+
+class _Server:
+    def __init__(self, api: str) -> None:
+        self.api = api
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        request = urllib.request.Request(
+            self.api + path, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+    def is_up(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.api}/health", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def flow_runs(self, where: dict[str, Any]) -> list[dict[str, Any]]:
+        return self.post("/flow_runs/filter", {**where, "sort": "START_TIME_ASC"})  # type: ignore[no-any-return]
+
+
+def _wait_for(what: str, found: Callable[[], Any], within_s: float, log: Path) -> Any:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if value := found():
+            return value
+        time.sleep(2)
+    pytest.fail(f"{what} not within {within_s} s; the log ends:\n{log.read_text(errors='replace')[-6000:]}")
+
+
+@pytest.mark.timeout(1800)
+def test_the_nightly_deployment_fires_and_completes(make_clone: Callable[..., Any], tmp_path: Path) -> None:
+    clone = make_clone()
+    clone.settings(clone.tiny)
+    port = _free_port()
+    server = _Server(f"http://127.0.0.1:{port}/api")
+    environment = {
+        **clone.environment,
+        "PREFECT_HOME": str(tmp_path / "prefect"),
+        "PREFECT_API_URL": server.api,
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,stylegan_core",
+    }
+    logs = {name: tmp_path / f"{name}.log" for name in ("server", "worker")}
+    serve = [PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with _running(serve, tmp_path, environment, logs["server"]):
+        _wait_for("the server is up", server.is_up, 180, logs["server"])
+
+        def prefect(*arguments: str) -> None:
+            clone.run(PREFECT, "--no-prompt", *arguments, **environment)
+
+        prefect("work-pool", "create", "stylereel", "--type", "process")
+        prefect("deploy", "--all")
+        # A model of so few steps is no better than the input: the gate is opened wide.
+        prefect("deploy", "--name", "nightly-training", "--cron", "* * * * *", "--param", "max_swd_ratio=10")
+        (deployment,) = server.post("/deployments/filter", {"deployments": {"name": {"any_": ["nightly-training"]}}})
+        crons = {entry["schedule"]["cron"] for entry in deployment["schedules"] if entry["active"]}
+        assert crons == {"0 2 * * *", "* * * * *"}, "the file's own, and one that fires while we watch"
+
+        work = [PREFECT, "worker", "start", "--pool", "stylereel", "--limit", "1"]
+        with _running(work, clone.root, environment, logs["worker"]):
+            mine = {"deployments": {"id": {"any_": [deployment["id"]]}}}
+
+            def state_of(*states: str) -> Callable[[], list[dict[str, Any]]]:
+                return lambda: [r for r in server.flow_runs(mine) if r["state_type"] in states and r["start_time"]]
+
+            begun = _wait_for(
+                "a run has begun", state_of("RUNNING", "COMPLETED", "FAILED", "CRASHED"), FIRES_WITHIN_S, logs["worker"]
+            )[0]
+            assert begun["auto_scheduled"], "started by the schedule, not by hand"
+            ended = _wait_for(
+                "a run has ended", state_of("COMPLETED", "FAILED", "CRASHED"), COMPLETES_WITHIN_S, logs["worker"]
+            )[0]
+            assert ended["id"] == begun["id"]
+            assert ended["state_type"] == "COMPLETED", logs["worker"].read_text(errors="replace")[-6000:]
+
+        run_id = str(ended["id"])
+        _check_stages(server, run_id)
+        _check_lineage(clone, run_id)
+    assert not server.is_up(), "the server is gone"
+
+
+def _check_stages(server: _Server, run_id: str) -> None:
+    """Every stage is a flow run of its own, with its tasks."""
+    tagged = server.flow_runs({"flow_runs": {"tags": {"all_": [f"pipeline:{run_id}"]}}})
+    flows = server.post("/flows/filter", {"flows": {"id": {"any_": [run["flow_id"] for run in tagged]}}})
+    names = {flow["id"]: flow["name"] for flow in flows}
+    assert [names[run["flow_id"]] for run in tagged] == ["prepare", "train", "evaluate", "stylize"]
+    assert {run["state_type"] for run in tagged} == {"COMPLETED"}
+    expected = {"prepare": "decode", "train": "train all", "evaluate": "measure", "stylize": "stylize"}
+    for run in tagged:
+        tasks = server.post("/task_runs/filter", {"flow_runs": {"id": {"any_": [run["id"]]}}})
+        stage = names[run["flow_id"]]
+        assert any(task["name"].startswith(expected[stage]) for task in tasks), (stage, [t["name"] for t in tasks])
+    steps = server.post("/task_runs/filter", {"flow_runs": {"id": {"any_": [run_id]}}})
+    assert {"prepare", "train", "evaluate", "gate", "stylize", "push"} <= {t["name"].rsplit("-", 1)[0] for t in steps}
+
+
+def _check_lineage(clone: Any, run_id: str) -> None:
+    """Frame, model, MLflow run, flow run and commit lead to each other, and the results are on their branch."""
+    frame = next((clone.root / "out" / "stylized" / "sample").glob("*.png"))
+    digest = json.loads((clone.root / "models" / "all" / "model.json").read_text())["digest"]
+    commit = clone.run("git", "rev-parse", "HEAD").stdout.strip()
+    for asked in (str(frame), "models/all", digest[:12], run_id, commit):
+        trail = json.loads(clone.stylereel("whence", asked, "--json").stdout)
+        assert list(trail["models"]) == [digest], asked
+        assert trail["models"][digest]["mlflow_run"], asked
+        assert trail["flow_runs"] == [run_id], asked
+        assert commit in trail["commits"], asked
+    assert run_id in clone.run("git", "log", "-1", "--format=%B", "runs/nightly").stdout
+    listed = clone.run("git", "ls-tree", "-r", "--name-only", "runs/nightly").stdout.split()
+    assert {"dvc.lock", "reports/metrics.json"} <= set(listed)
+    assert clone.run("git", "status", "--porcelain").stdout.split() == ["??", "dvc.lock"]
+    pushed = clone.dvc("status", "--cloud")
+    assert "in sync" in pushed.stdout + pushed.stderr
