@@ -110,7 +110,7 @@ def main() -> None:
     config = parse_params(document).train().config
     accelerator = resolve_accelerator(options.accelerator)
     precision = resolve_precision(options.precision, accelerator)
-    with repeatable(options.threads) as threads:
+    with repeatable(options.threads, accelerator=accelerator) as threads:
         fabric = make_fabric(accelerator, 1, precision)
         batch = FakeSampler(config, fabric.device).ready
         loops = {

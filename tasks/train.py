@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_CACHE_LIMIT_BYTES = 20_000_000_000
+
 Track = Callable[["TrainingJob"], "AbstractContextManager[Observer]"]
 """Opens the observers of a training, and closes them however it ends."""
 
@@ -181,6 +183,7 @@ def train_model(
 def mark_finished(plan: TrainingPlan, output: Path, reports: Path) -> None:
     """Marks the runs, now that all outputs are in place, and removes outputs of trainings that are not asked for."""
     from stylegan_core.recipes.model import CARD_NAME, read_card
+    from stylegan_core.training.run_folder import trim_runs
 
     if _is_follower():
         return
@@ -194,6 +197,7 @@ def mark_finished(plan: TrainingPlan, output: Path, reports: Path) -> None:
     for job in plan.jobs:
         stopped_by = read_card(output / job.training.name).stopped_by
         job.folder.mark_finished({**job.budget, "stopped_by": stopped_by, "stage": plan.stage})
+    trim_runs([job.folder for job in plan.jobs], _CACHE_LIMIT_BYTES)
 
 
 def _write(job: TrainingJob, result: TrainResult, store: SampleStore, output: Path, reports: Path) -> ModelCard:

@@ -79,19 +79,21 @@ def cpu_has_bf16() -> bool:
 
 
 @contextmanager
-def repeatable(threads: int | None = None) -> Iterator[int]:
+def repeatable(threads: int | None = None, *, accelerator: str = "cpu") -> Iterator[int]:
     """Within the context torch's results on the CPU depend on its inputs alone.
 
     Args:
         threads: torch's threads, since sums are split among them; None keeps what is set.
+        accelerator: on CUDA some layers (reflection padding) have no deterministic gradient, so there speed goes first.
     Yields:
         The number of threads.
     """
     before = torch.get_num_threads()
     deterministic, warn_only = torch.are_deterministic_algorithms_enabled(), _warns_only()
     fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    # On CUDA some layers (reflection padding) have no deterministic gradient: exactness is promised on one CPU.
-    torch.use_deterministic_algorithms(not torch.cuda.is_available())
+    benchmark = torch.backends.cudnn.benchmark
+    torch.use_deterministic_algorithms(accelerator == "cpu")
+    torch.backends.cudnn.benchmark = accelerator == "cuda"  # crops have one size: the search pays
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs, finds bugs only
     if threads is not None and threads != before:
         torch.set_num_threads(threads)
@@ -99,6 +101,7 @@ def repeatable(threads: int | None = None) -> Iterator[int]:
         yield torch.get_num_threads()
     finally:
         torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        torch.backends.cudnn.benchmark = benchmark
         torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
         if torch.get_num_threads() != before:
             torch.set_num_threads(before)

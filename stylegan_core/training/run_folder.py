@@ -88,6 +88,33 @@ class RunFolder:
             shutil.rmtree(item) if item.is_dir() else item.unlink()
 
 
+def trim_runs(kept: Sequence[RunFolder], limit_bytes: int) -> list[Path]:
+    """Removes the oldest finished runs while all run folders together hold more than ``limit_bytes``.
+
+    Runs that were interrupted, that another process works on, and ``kept`` stay: a finished one costs training again
+    at most, and its model lies elsewhere.
+
+    Returns:
+        The folders that were removed.
+    """
+    spared = {folder.path for folder in kept}
+    sizes = {p: _size(p) for p in cache_folder("train").iterdir() if p.is_dir()}
+    removed = []
+    for path in sorted(sizes, key=lambda p: p.stat().st_mtime):
+        if sum(sizes.values()) <= limit_bytes:
+            break
+        if path in spared or not (path / "finished.json").is_file():
+            continue
+        try:
+            with FileLock(path.with_name(f"{path.name}.lock"), timeout=0):
+                shutil.rmtree(path)
+        except Timeout:
+            continue
+        del sizes[path]
+        removed.append(path)
+    return removed
+
+
 def run_key(training: Training, data: str, code: str, init: str | None) -> str:
     """SHA-256, in hex, over what decides the result of a training, but for its budget.
 
@@ -121,6 +148,10 @@ def data_digest(store: SampleStore, manifest: pd.DataFrame, shots: Sequence[str]
                     digest.update(f"{column} {sample.shape}".encode())
                     digest.update(sample.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
+
+
+def _size(folder: Path) -> int:
+    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def train(
     if saved and saved["accelerator"] != accelerator:
         log.warning("the checkpoint comes from %s, this is %s: results will differ", saved["accelerator"], accelerator)
     with ExitStack() as stack:
-        threads = stack.enter_context(repeatable(saved.get("threads")))
+        threads = stack.enter_context(repeatable(saved.get("threads"), accelerator=accelerator))
         fabric = make_fabric(accelerator, common.devices, precision)
         machine = {"accelerator": accelerator, "precision": precision, "threads": threads}
         stop = stack.enter_context(StopRequest())
@@ -134,7 +134,8 @@ class _Loop:
     def run(self) -> TrainResult:
         progress, common = self.state.progress, self.common
         self.observer.start(self.config.budget_steps, progress.step)
-        log.info(
+        log.log(
+            logging.INFO if self.fabric.is_global_zero else logging.DEBUG,
             "training on %s, %s, %d threads: steps %d to %d (%d images)",
             *(self.machine[k] for k in ("accelerator", "precision", "threads")),
             progress.step,

@@ -53,7 +53,7 @@ def test_repeatable_sets_threads_and_puts_all_back():
     before = torch.get_num_threads()
     with pytest.raises(KeyError), repeatable(before + 1) as threads:
         assert threads == torch.get_num_threads() == before + 1
-        assert torch.are_deterministic_algorithms_enabled() or torch.cuda.is_available()
+        assert torch.are_deterministic_algorithms_enabled()
         raise KeyError
     assert torch.get_num_threads() == before
     assert not torch.are_deterministic_algorithms_enabled()

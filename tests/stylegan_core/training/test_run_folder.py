@@ -8,7 +8,7 @@ import pytest
 from stylegan_core.config import parse_params
 from stylegan_core.data.manifest import as_manifest
 from stylegan_core.data.store import SampleStore, StoreWriter
-from stylegan_core.training.run_folder import RunFolder, data_digest, run_key
+from stylegan_core.training.run_folder import RunFolder, data_digest, run_key, trim_runs
 
 
 @pytest.fixture(autouse=True)
@@ -123,3 +123,16 @@ def test_a_second_process_waits(tmp_path):
     assert entered.wait(30)
     holder.join()
     waiter.join()
+
+
+def test_only_finished_runs_that_nobody_wants_are_trimmed_oldest_first():
+    folders = {name: RunFolder(name * 64) for name in "abcdef"}
+    for age, (name, folder) in enumerate(folders.items()):
+        (folder.path / "checkpoint").write_bytes(bytes(1000))
+        if name != "b":  # interrupted
+            folder.mark_finished({})
+        os.utime(folder.path, (10_000 + age, 10_000 + age))
+    with folders["c"].lock():  # someone trains it
+        removed = trim_runs([folders["a"]], 3500)
+    assert [path.name[0] for path in removed] == ["d", "e", "f"]
+    assert trim_runs([], 10_000) == []

@@ -1,5 +1,7 @@
 """One step against the same arithmetic written out by hand."""
 
+from typing import Any, ClassVar
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -104,3 +106,34 @@ def test_a_recipe_without_losses_is_named():
     recipe.generator_losses = lambda batch, step: ({}, {})  # type: ignore[method-assign]
     with pytest.raises(ValueError, match="no generator losses in phase 'gan'"):
         stepper(recipe).step(0, lambda: batch(0))
+
+
+def test_gradients_of_several_processes_are_averaged():
+    recipe = Plain(RecipeConfig())
+    taken = stepper(recipe)
+
+    class Two:
+        """A second process whose gradients are three times ours."""
+
+        world_size = 2
+        reduced: ClassVar[list[int]] = []
+
+        def all_reduce(self, flat: Tensor, reduce_op: str) -> Tensor:
+            assert reduce_op == "mean"
+            self.reduced.append(flat.numel())
+            return (flat + 3 * flat) / 2
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(fabric, name)
+
+    fabric, taken._fabric = taken._fabric, Two()  # type: ignore[assignment]
+    seen: list[Tensor] = []
+    taken._fabric.clip_gradients = lambda *a, **k: seen.append(recipe.networks["generator"].weight.grad.clone())
+    taken._config = RecipeConfig(gradient_clip=1.0)
+    reference = Plain(RecipeConfig())
+    reference.networks["discriminator"].requires_grad_(False)
+    losses, _ = reference.generator_losses(batch(0), 0)
+    sum(losses.values()).backward()
+    taken.step(0, lambda: batch(0))
+    torch.testing.assert_close(seen[0], 2 * reference.networks["generator"].weight.grad)
+    assert Two.reduced == [3 * 3 * 9 + 3, 3 * 9 + 1]  # once a side
