@@ -17,7 +17,7 @@ from typing import Any
 from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.frames.cache import cache_folder
 from stylegan_core.frames.records import RECORDS_FOLDER, read_records, sha256_of
-from tasks import tracking
+from tasks import registry, tracking
 from tasks.errors import UsageError
 from tasks.origin import origin
 from tasks.versioning import lock_digest
@@ -89,7 +89,7 @@ def link_run(root: Path, run_id: str | None, *, gate: str = "") -> dict[str, obj
 def mark_promoted(root: Path) -> None:
     """Moves the registry's alias "promoted" to the models that are in models/ now."""
     for name, digest in models_here(root).items():
-        tracking.set_alias(name, digest, "promoted")
+        registry.set_alias(name, digest, "promoted")
 
 
 def whence(root: Path, asked: str, *, output: Path | None = None) -> Trail:
@@ -144,7 +144,7 @@ def _from_frame(root: Path, path: Path, trail: Trail) -> None:
 
 
 def _from_id(root: Path, asked: str, output: Path | None, trail: Trail) -> None:
-    for run in tracking.find_runs(asked):
+    for run in registry.find_runs(asked):
         if digest := run["tags"].get("model_digest"):
             trail.models.setdefault(digest, {})
     for digest in models_here(root).values():

@@ -199,7 +199,7 @@ def plan_request(request: Request) -> tuple[Job, Model]:
 def locate_model(given: str | Path | None, models: Path) -> Path:
     """The folder of the model that ``given`` names; one of the registry is fetched to the user's cache."""
     if str(given).startswith("models:/"):
-        from tasks.tracking import fetch_model
+        from tasks.registry import fetch_model
 
         return fetch_model(str(given), cache_folder("registry", str(given).removeprefix("models:/").replace("/", "_")))
     return find_model(given, models)

@@ -35,7 +35,9 @@ _BATCH = 900  # a request takes 1,000 metrics at the most
 _FLUSH_S = 2.0
 
 
-def _warn_and_go_on(function: _Function) -> _Function:
+def warn_and_go_on(function: _Function) -> _Function:
+    """A failure of the decorated function is a warning, and its result None."""
+
     @functools.wraps(function)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         try:
@@ -93,7 +95,7 @@ def _experiment_id(store: MlflowClient) -> str:
         return str(found.experiment_id)
 
 
-@_warn_and_go_on
+@warn_and_go_on
 def start_training_run(
     name: str, *, settings: Mapping[str, Any], tags: Mapping[str, str] | None = None, run_id: str | None = None
 ) -> str | None:
@@ -221,12 +223,12 @@ class MlflowObserver:
                     _log_picture(self.run_id, step, payload)
 
 
-@_warn_and_go_on
+@warn_and_go_on
 def _set_status(run_id: str, status: str) -> None:
     client().set_terminated(run_id, status)
 
 
-@_warn_and_go_on
+@warn_and_go_on
 def _log_metrics(run_id: str, rows: list[tuple[int, int, Mapping[str, float]]]) -> None:
     from mlflow.entities import Metric
 
@@ -238,7 +240,7 @@ def _log_metrics(run_id: str, rows: list[tuple[int, int, Mapping[str, float]]]) 
         client().log_batch(run_id, metrics=metrics[start : start + _BATCH])
 
 
-@_warn_and_go_on
+@warn_and_go_on
 def _log_picture(run_id: str, step: int, grid: np.ndarray[Any, Any]) -> None:
     client().log_image(run_id, grid, key="samples", step=step)
 
@@ -254,7 +256,7 @@ def last_logged_step(run_id: str) -> int:
         return -1
 
 
-@_warn_and_go_on
+@warn_and_go_on
 def log_results(
     run_id: str | None,
     *,
@@ -290,7 +292,7 @@ def registered_name(training: str) -> str:
     return f"{TAG}{project_root().name}.{training}".replace("/", "_").replace(":", "_")
 
 
-@_warn_and_go_on
+@warn_and_go_on
 def register_model(
     run_id: str | None, folder: Path, *, training: str, digest: str, alias: str = "trained"
 ) -> str | None:
@@ -312,7 +314,7 @@ def register_model(
 
     store = client()
     name = registered_name(training)
-    known = [v for v in _versions(store, name) if v.tags.get(TAG + "digest") == digest]
+    known = [v for v in versions(store, name) if v.tags.get(TAG + "digest") == digest]
     if not known:
         store.log_artifacts(run_id, str(folder), "model")
         try:
@@ -329,11 +331,12 @@ def register_model(
     return str(version.version)
 
 
-def _versions(store: MlflowClient, name: str) -> list[Any]:
+def versions(store: MlflowClient, name: str) -> list[Any]:
+    """All versions of a registered model."""
     return list(store.search_model_versions(f"name = '{name}'"))
 
 
-@_warn_and_go_on
+@warn_and_go_on
 def find_run_by_digest(digest: str) -> str | None:
     """Id of the MLflow run that made the model with this digest, also where DVC took the model from its cache."""
     store = client()
@@ -346,56 +349,8 @@ def find_run_by_digest(digest: str) -> str | None:
     return str(found[0].info.run_id) if found else None
 
 
-@_warn_and_go_on
+@warn_and_go_on
 def run_tags(run_id: str) -> dict[str, str] | None:
     """The tags of a run that are ours, without their prefix."""
     tags = client().get_run(run_id).data.tags
     return {k.removeprefix(TAG): v for k, v in tags.items() if k.startswith(TAG)}
-
-
-def find_runs(start: str) -> list[dict[str, Any]]:
-    """Runs whose id, model digest, flow run or commit begins with ``start``: their ``id`` and ``tags`` of ours."""
-    if not start.replace("-", "").isalnum():
-        return []
-    found = []
-    try:
-        store = client()
-        experiment = store.get_experiment_by_name(experiment_name())
-        runs = store.search_runs([experiment.experiment_id], max_results=5000) if experiment else []
-    except Exception as error:
-        log.warning("MLflow: cannot search %s: %s", tracking_uri(), error)
-        return []
-    for run in runs:
-        tags = {k.removeprefix(TAG): v for k, v in run.data.tags.items() if k.startswith(TAG)}
-        ids = [run.info.run_id, tags.get("model_digest", ""), tags.get("flow_run_id", ""), tags.get("git_commit", "")]
-        ids += tags.get("delivered_by", "").split()
-        if any(i.startswith(start) for i in ids if i):
-            found.append({"id": run.info.run_id, "tags": tags})
-    return found
-
-
-@_warn_and_go_on
-def set_alias(training: str, digest: str, alias: str) -> bool:
-    """Moves a registry alias ("promoted") to the version with ``digest``; False if it is not registered."""
-    store, name = client(), registered_name(training)
-    for version in _versions(store, name):
-        if version.tags.get(TAG + "digest") == digest:
-            store.set_registered_model_alias(name, alias, version.version)
-            return True
-    return False
-
-
-def fetch_model(uri: str, folder: Path) -> Path:
-    """Copies a registered model, ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``, below ``folder``.
-
-    Raises:
-        ValueError: the store does not know it.
-    """
-    client()
-    from mlflow.artifacts import download_artifacts
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return Path(download_artifacts(uri, dst_path=str(folder), tracking_uri=tracking_uri()))
-    except Exception as error:
-        raise ValueError(f"{uri} is not in the model registry at {tracking_uri()}: {error}") from error

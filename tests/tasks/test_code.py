@@ -30,7 +30,7 @@ def test_dvc_yaml_depends_on_the_code_that_the_digest_covers(stage: str) -> None
 # Imported, but without a say in a stage's outputs: what starts, watches, names and reports.
 _WITHOUT_A_SAY = {
     *("flows.runner", "flows.stage", "tasks.code", "tasks.errors", "tasks.origin", "tasks.params_file"),
-    *("tasks.project", "tasks.tracking", "tasks.train_watch", "tasks.versioning"),
+    *("tasks.project", "tasks.registry", "tasks.tracking", "tasks.train_watch", "tasks.versioning"),
     *("stylegan_core.frames.atomic", "stylegan_core.frames.cache", "stylegan_core.recipes.base"),
 }
 

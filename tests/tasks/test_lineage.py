@@ -11,7 +11,7 @@ import pytest
 
 from stylegan_core.frames.cache import cache_folder
 from stylegan_core.frames.records import RecordWriter, sha256_of
-from tasks import lineage, tracking
+from tasks import lineage, registry, tracking
 from tasks.errors import UsageError
 from tasks.lineage import link_run, whence
 
@@ -34,7 +34,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr(tracking, "find_run_by_digest", lambda digest: RUN if digest == MODEL else None)
     monkeypatch.setattr(tracking, "run_tags", lambda run_id: tags)
-    monkeypatch.setattr(tracking, "find_runs", find_runs)
+    monkeypatch.setattr(registry, "find_runs", find_runs)
     monkeypatch.setattr(tracking, "log_results", log_results)
     monkeypatch.setattr(lineage, "origin", lambda: {"git_commit": COMMIT})
     (root / "models" / "all").mkdir(parents=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks import tracking
+from tasks import registry, tracking
+from tasks.errors import UsageError
 from tasks.origin import origin
 
 
@@ -60,21 +61,22 @@ def test_a_training_from_start_to_registry(project: Path) -> None:
     assert versions == ["1", "1"]
     assert tracking.find_run_by_digest("d1") == run_id
     assert tracking.find_run_by_digest("d2") is None
-    assert tracking.set_alias("all", "d1", "promoted")
-    assert not tracking.set_alias("all", "d2", "promoted")
-    fetched = tracking.fetch_model(f"models:/{tracking.registered_name('all')}@promoted", project / "fetched")
+    assert registry.set_alias("all", "d1", "promoted")
+    assert not registry.set_alias("all", "d2", "promoted")
+    fetched = registry.fetch_model(f"models:/{tracking.registered_name('all')}@promoted", project / "fetched")
     assert (fetched / "model.json").read_bytes() == (project / "model" / "model.json").read_bytes()
-    with pytest.raises(ValueError, match="not in the model registry"):
-        tracking.fetch_model("models:/nobody@promoted", project / "fetched")
+    for uri, message in (("models:/nobody@promoted", "not in the model registry"), ("models:/all", "no model URI")):
+        with pytest.raises(UsageError, match=message):
+            registry.fetch_model(uri, project / "fetched")
 
     # Lineage: from the model to commit and flow run, and back.
     tags = tracking.run_tags(run_id)
     assert tags is not None
     assert tags["git_commit"] == origin()["git_commit"]
     assert tags["flow_run_id"] == "flow-1"
-    assert [r["id"] for r in tracking.find_runs("flow-")] == [run_id]
-    assert [r["id"] for r in tracking.find_runs(tags["git_commit"][:8])] == [run_id]
-    assert tracking.find_runs("0000") == []
+    assert [r["id"] for r in registry.find_runs("flow-")] == [run_id]
+    assert [r["id"] for r in registry.find_runs(tags["git_commit"][:8])] == [run_id]
+    assert registry.find_runs("0000") == []
 
     tracking.log_results(run_id, metrics={"truth/swd": 0.1}, files={"evaluate": project / "model" / "model.json"})
     assert store.get_run(run_id).data.metrics["truth/swd"] == pytest.approx(0.1)
