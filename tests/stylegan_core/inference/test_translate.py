@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from stylegan_core.inference import translate
 from stylegan_core.inference.translate import pad_reflected, translate_batch_unit, translate_unit
 from stylegan_core.recipes.base import BaseRecipe, Kind, Needs, RecipeConfig
 
@@ -85,3 +86,20 @@ def test_reflection_is_numpys(side):
     given = picture(side, side + 1)
     padded = pad_reflected(torch.from_numpy(given.transpose(2, 0, 1)[None]), 7, 12)[0].numpy().transpose(1, 2, 0)
     np.testing.assert_array_equal(padded, np.pad(given, ((0, 7), (0, 12), (0, 0)), mode="reflect"))
+
+
+def test_a_large_picture_in_tiles_is_the_whole_one(tiny_model, monkeypatch):
+    given = picture(150, 203)
+    whole = translate_unit(tiny_model, given)
+    calls, plain = [], type(tiny_model.recipe).translate
+
+    def watched(self, content, conditions):
+        calls.append(tuple(content.shape[2:]))
+        return plain(self, content, conditions)
+
+    monkeypatch.setattr(type(tiny_model.recipe), "translate", watched)
+    monkeypatch.setattr(translate, "LARGEST_WHOLE_PX", 100)
+    monkeypatch.setattr(translate, "TILE_PX", 64)
+    tiled = translate_unit(tiny_model, given)
+    assert len(calls) == 3 * 4
+    np.testing.assert_allclose(tiled, whole, atol=2e-6)
