@@ -8,18 +8,18 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 from stylegan_core.frames.cache import cache_folder
-from stylegan_core.frames.records import read_records
 from stylegan_core.inference.find_model import find_model
 from stylegan_core.inference.outcome import ChunkReport, Failure, Progress
+from stylegan_core.inference.output_lock import OutputBusyError, hold_output
 from stylegan_core.inference.plan import Job, PlanError, plan_job, read_job, write_job
 from stylegan_core.inference.preview import is_sequence, write_job_preview
-from stylegan_core.inference.resume import DoneFrames
+from stylegan_core.inference.resume import frames_to_make
 from stylegan_core.inference.select import check_folders, input_folder, select_frames
 from stylegan_core.inference.stylizer import Stylizer, StylizeStopped
 from stylegan_core.recipes.model import Model, ModelError, load_model
@@ -27,6 +27,8 @@ from tasks.errors import InputsFailedError, StoppedError, UsageError
 from tasks.origin import origin
 
 log = logging.getLogger(__name__)
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
@@ -205,25 +207,6 @@ def locate_model(given: str | Path | None, models: Path) -> Path:
     return find_model(given, models)
 
 
-def frames_to_make(job: Job, *, checksum: bool = False) -> list[str]:
-    """Outputs that a run would make; the others are done. For a dry run: nothing is written."""
-    done, settings = DoneFrames(read_records(job.output_folder)), job.settings.digest()
-    return [
-        frame.output
-        for frame in job.frames
-        if done.check(
-            frame.output,
-            made=job.output_path(frame),
-            source=job.input_path(frame),
-            mask=Path(frame.mask) if frame.mask else None,
-            model=job.model_digest,
-            settings=settings,
-            checksum=checksum,
-        )
-        is None
-    ]
-
-
 def open_job(file: Path) -> tuple[Job, Model]:
     """A job that was planned before and its model, for ``stylereel work``.
 
@@ -266,7 +249,7 @@ def work_on(
         StoppedError: see ``stylize_directory``.
     """
     began_s = time.monotonic()
-    with _output_lock(job, lock_wait_s):
+    with _held_output(job, lock_wait_s):
         try:
             write_job(job)
             stylizer = Stylizer(job, model, checksum=checksum, context=origin(), progress=progress)
@@ -275,7 +258,7 @@ def work_on(
         except StylizeStopped as stop:
             raise StoppedError(f"stopped: {stop}; {_left(job)}") from stop
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno in _FULL:
                 raise StoppedError(f"stopped: {error}; {_left(job)}") from error
             raise
         movie = job.state_folder / "preview.mp4" if preview == "auto" and is_sequence(job) else preview
@@ -319,23 +302,18 @@ def stop_on_signals(stylizer: Stylizer) -> Iterator[None]:
 
 
 @contextmanager
-def _output_lock(job: Job, wait_s: float) -> Iterator[None]:
-    import filelock
-
-    try:
-        job.state_folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(job.state_folder / "lock")  # the operating system frees it when its holder dies
-        lock.acquire(timeout=wait_s)
-    except filelock.Timeout:
-        raise UsageError(f"another stylize run works on {job.output_folder}: wait for it, or choose another") from None
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoppedError(f"stopped: {error}") from error
-        raise UsageError(f"{job.output_folder} cannot be written: {error}") from error
-    try:
+def _held_output(job: Job, wait_s: float) -> Iterator[None]:
+    with ExitStack() as held:
+        try:
+            held.enter_context(hold_output(job.state_folder, wait_s=wait_s))
+        except OutputBusyError:
+            message = f"another stylize run works on {job.output_folder}: wait for it, or choose another"
+            raise UsageError(message) from None
+        except OSError as error:
+            if error.errno in _FULL:
+                raise StoppedError(f"stopped: {error}") from error
+            raise UsageError(f"{job.output_folder} cannot be written: {error}") from error
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager
@@ -365,3 +343,5 @@ def _summary(job: Job, reports: list[ChunkReport], seconds: float, preview: Path
         preview=preview,
     )
 
+
+__all__ = ["Request", "StylizeReport", "frames_to_make", "open_job", "plan_request", "stylize_directory", "work_on"]

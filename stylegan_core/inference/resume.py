@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stylegan_core.frames.records import sha256_of
+from stylegan_core.frames.records import read_records, sha256_of
+from stylegan_core.inference.plan import Job
 
 Record = dict[str, Any]
 
@@ -152,3 +153,27 @@ class DoneFrames:
                 return None
             present[key] = state.as_list()
         return record if present == record else present
+
+
+def frames_to_make(job: Job, *, checksum: bool = False) -> list[str]:
+    """Outputs of a job that are not done; nothing is written.
+
+    Args:
+        job: from ``plan_job``.
+        checksum: whether to hash files whose size and time are as recorded.
+    """
+    done, settings = DoneFrames(read_records(job.output_folder)), job.settings.digest()
+    return [
+        frame.output
+        for frame in job.frames
+        if done.check(
+            frame.output,
+            made=job.output_path(frame),
+            source=job.input_path(frame),
+            mask=Path(frame.mask) if frame.mask else None,
+            model=job.model_digest,
+            settings=settings,
+            checksum=checksum,
+        )
+        is None
+    ]

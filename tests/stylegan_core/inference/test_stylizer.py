@@ -2,6 +2,7 @@ import errno
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -243,3 +244,39 @@ def test_memory_bounds_the_frames_in_flight(shot, tiny_model, monkeypatch):
 def test_another_model_than_the_jobs_is_refused(shot, tiny_model):
     with pytest.raises(ValueError, match="planned for"):
         Stylizer(shot.model_copy(update={"model_digest": "other"}), tiny_model)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="tells a handle's file by /proc")
+def test_a_record_follows_sync_rename_and_sync_of_the_folder(shot, tiny_model, monkeypatch):
+    events, lock = [], threading.Lock()
+    sync, replace, append = os.fsync, os.replace, stylizer.RecordWriter.append
+
+    def note(*event):
+        with lock:
+            events.append(event)
+
+    def noted_sync(handle):
+        path = str(Path(f"/proc/self/fd/{handle}").readlink())
+        sync(handle)
+        note("sync", path)
+
+    def noted_replace(source, target, **kwargs):
+        replace(source, target, **kwargs)
+        note("rename", str(source), str(target))
+
+    def noted_append(writer, record):
+        note("record", str(shot.output_folder / record["frame"]))
+        append(writer, record)
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(os, "replace", noted_replace)
+    monkeypatch.setattr(stylizer.RecordWriter, "append", noted_append)
+    run(shot, tiny_model)
+    for frame in shot.frames:
+        path = shot.output_path(frame)
+        renamed = next(i for i, event in enumerate(events) if event[0] == "rename" and event[2] == str(path))
+        recorded = events.index(("record", str(path)))
+        temporary = events[renamed][1]
+        assert temporary.startswith(str(shot.state_folder))
+        assert events.index(("sync", temporary)) < renamed
+        assert ("sync", str(path.parent)) in events[renamed:recorded]
