@@ -11,7 +11,7 @@ def tiny_model_folder(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("models") / "tiny"
     torch.manual_seed(0)
-    config = Config(channels=4, blocks=1)
+    config = Config(channels=4, blocks=1, stem_px=3, downsamplings=1, mixing_taps=0)
     networks = {k: v + 0.05 * torch.randn_like(v) for k, v in Recipe(config).networks.state_dict().items()}
     inference = {k: v for k, v in networks.items() if k.split(".")[0] in Recipe.inference_networks}
     save_model(

@@ -16,7 +16,7 @@ from stylegan_core.frames.records import read_records, sha256_of
 
 KILLS = 20
 FRAMES = 160
-HEIGHT, WIDTH = 360, 480
+HEIGHT, WIDTH = 240, 320
 RECORD_BYTES = 600
 pytestmark = pytest.mark.timeout(1700)
 SEED = int(os.environ.get("STYLEREEL_PROOF_SEED", "20"))
@@ -26,7 +26,7 @@ SEED = int(os.environ.get("STYLEREEL_PROOF_SEED", "20"))
 def plates(tmp_path_factory):
     """Crops of real photographs, some of them 16 bit, some JPEG."""
     folder, rng = tmp_path_factory.mktemp("plates"), np.random.default_rng(SEED)
-    photographs = [load_photograph(name, 800) for name in list_photographs()]
+    photographs = [load_photograph(name, 480) for name in list_photographs()]
     for number in range(FRAMES):
         photograph = photographs[number % len(photographs)]
         limits = (photograph.shape[0] - HEIGHT, photograph.shape[1] - WIDTH)

@@ -256,10 +256,10 @@ def work_on(
             with stylizer, stop_on_signals(stylizer):
                 reports = runner.map("stylize", stylizer.chunk, range(len(job.chunks())))
         except StylizeStopped as stop:
-            raise StoppedError(f"stopped: {stop}; {_left(job)}") from stop
+            raise StoppedError(f"{stop}; {_left(job)}") from stop
         except OSError as error:
             if error.errno in _FULL:
-                raise StoppedError(f"stopped: {error}; {_left(job)}") from error
+                raise StoppedError(f"{error}; {_left(job)}") from error
             raise
         movie = job.state_folder / "preview.mp4" if preview == "auto" and is_sequence(job) else preview
         if isinstance(movie, Path) and (any(r.made for r in reports) or not movie.is_file()):
@@ -311,7 +311,7 @@ def _held_output(job: Job, wait_s: float) -> Iterator[None]:
             raise UsageError(message) from None
         except OSError as error:
             if error.errno in _FULL:
-                raise StoppedError(f"stopped: {error}") from error
+                raise StoppedError(str(error)) from error
             raise UsageError(f"{job.output_folder} cannot be written: {error}") from error
         yield
 
@@ -328,8 +328,8 @@ def _left(job: Job) -> str:
     try:
         left = len(frames_to_make(job))
     except OSError:
-        return "run again to finish"
-    return f"{len(job.frames) - left} of {len(job.frames)} frames are done, run again to finish"
+        return "finished frames are kept"
+    return f"{len(job.frames) - left} of {len(job.frames)} frames are done"
 
 
 def _summary(job: Job, reports: list[ChunkReport], seconds: float, preview: Path | None) -> StylizeReport:

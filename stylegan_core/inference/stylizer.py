@@ -10,6 +10,7 @@ full disk say, stops the job instead; a rerun finishes it.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -274,8 +275,9 @@ class Stylizer:
             )
             self._records.append(record)
         except Exception as error:
-            if writing_stops(error):
-                self.stop(f"{self._job.output_folder} cannot be written: {error}")
+            if isinstance(error, OSError) and writing_stops(error):
+                logger.debug("%s", error, exc_info=error)
+                self.stop(f"{self._job.output_folder} cannot be written: {os.strerror(error.errno or 0)}")
             else:
                 self._finish_failed(frame, error, work)
             return
