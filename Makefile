@@ -10,7 +10,6 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
-export UV_LINK_MODE := copy
 unexport PYTHONPATH VIRTUAL_ENV PYTHONHOME
 
 .PHONY: help setup demo check test proof constraints clean

@@ -41,6 +41,12 @@ class Clone:
         self.home = home
         self.environment = _environment(home)
 
+    def at(self, root: Path) -> Clone:
+        """Another folder, with the same home and caches, and this clone as the installed tool."""
+        other = Clone(root, self.home)
+        other.environment["PYTHONPATH"] = str(self.root)
+        return other
+
     def run(self, *command: str, check: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
         """Runs ``command`` in the clone; a failure shows all that it said."""
         done = subprocess.run(

@@ -101,7 +101,8 @@ shots:
     #     style: pairs/after
     # train:                      # overrides of the section train, for this shot alone
     #   keyframe: {budget_steps: 3000}
-    #   common: {init_from: models/my_shot}   # continue from the model that is there, after painting one more key frame
+    #   common: {init_from: 0123456789ab}   # after painting one more key frame: continue from the model with this
+    #                                       # digest, which `stylereel whence models/my_shot` shows
 """
 
 

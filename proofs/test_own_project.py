@@ -1,0 +1,53 @@
+"""A project of the user's own: init, pictures, settings, stylize; then one more key frame, and a newer tool."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.mark.timeout(1800)
+def test_a_shot_of_ones_own(make_clone: Callable[..., Any], tmp_path: Path) -> None:
+    from stylegan_core.data.sample import build_sample
+
+    tool = make_clone("tool")
+    build_sample(tmp_path / "sample", frames=8, width_px=128, height_px=96, stroke_px=3)
+    tool.run(sys.executable, "-m", "flows", "init", str(tmp_path / "film"))
+    film = tool.at(tmp_path / "film")
+    shot = tmp_path / "sample" / "shot"
+    painted = sorted((shot / "painted").iterdir())
+    for plate in (shot / "plates").iterdir():
+        shutil.copy2(plate, film.root / "plates" / "my_shot")
+    shutil.copy2(painted[0], film.root / "painted" / "my_shot")
+    small = {name: value for name, value in tool.tiny.items() if not name.startswith("prepare.sample")}
+    film.settings(small)
+
+    film.stylereel("stylize")
+    frames = sorted((film.root / "out" / "stylized" / "my_shot").glob("*.png"))
+    assert [f.name for f in frames] == sorted(p.name for p in (shot / "plates").iterdir())
+    assert (film.root / "reports" / "review.html").is_file()
+    assert "up to date" in film.dvc("repro").stdout
+    card = json.loads((film.root / "models" / "my_shot" / "model.json").read_text())
+    assert card["shots"] == ["my_shot"]
+
+    # One more key frame, from the model that is there.
+    shutil.copy2(painted[1], film.root / "painted" / "my_shot")
+    film.settings({"train.common.init_from": card["digest"][:12]})
+    film.stylereel("stylize")
+    later = json.loads((film.root / "models" / "my_shot" / "model.json").read_text())
+    assert later["init_from"] == card["digest"]
+    assert later["digest"] != card["digest"]
+
+    # A newer tool is noticed: dvc alone refuses to record its results under the old one's name.
+    (film.root / ".stylereel-code" / "train.txt").write_text("of another version\n")
+    refused = film.dvc("repro", check=False)
+    assert refused.returncode != 0
+    assert "stylereel sync" in refused.stderr
+    film.stylereel("sync")
+    assert "Running stage" not in film.dvc("repro").stdout  # the code that the lock file knows is back
