@@ -37,8 +37,11 @@ from stylegan_core.recipes.base import (
 class Config(RecipeConfig):
     """Settings of ``keyframe``."""
 
+    budget_steps: int = Field(4000, ge=1, description="generator steps; raise lr_decay_end_step with it")
     generator_lr: float = Field(4e-4, gt=0)
     discriminator_lr: float = Field(4e-4, gt=0)
+    lr_schedule: Literal["constant", "linear", "cosine"] = "cosine"
+    lr_decay_end_step: int = Field(4000, ge=1)
     channels: int = Field(16, ge=4, description="of the generator's first layer")
     blocks: int = Field(3, ge=1, description="residual blocks")
     downsamplings: int = Field(1, ge=0, le=4, description="halvings before the residual blocks")
@@ -49,7 +52,7 @@ class Config(RecipeConfig):
     half_resolution: bool = Field(False, description="the whole network works on 2 x 2 px cells: a quarter of the cost")
     stem_px: int = Field(7, ge=1, description="side of the first kernel, odd")
     mixing_taps: int = Field(
-        7, ge=0, le=15, description="neighbours a side that a pixel's colour is mixed from, odd; 0 is a change alone"
+        5, ge=0, le=15, description="neighbours a side that a pixel's colour is mixed from, odd; 0 is a change alone"
     )
     mixing_step_px: int = Field(2, ge=1, description="distance between those neighbours")
     discriminator_channels: int = Field(32, ge=4)
@@ -57,7 +60,7 @@ class Config(RecipeConfig):
     discriminator_norm: DiscriminatorNorm = "spectral"
     adversarial: Adversarial = "least_squares"
     adversarial_weight: float = Field(2.0, ge=0.0, description="0 is the L1-only baseline: no discriminator at all")
-    l1_weight: float = Field(20.0, ge=0.0)
+    l1_weight: float = Field(5.0, ge=0.0)
     unpainted_weight: float = Field(
         0.0, ge=0.0, description="of the adversarial term on content that nobody painted, times adversarial_weight"
     )
