@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 from stylegan_core.training.checkpoint import checkpoint_step, list_checkpoints
 
-KILLS = 10
+KILLS = int(os.environ.get("STYLEREEL_PROOF_KILLS", "10"))
 SEED = int(os.environ.get("STYLEREEL_PROOF_SEED", "7"))
 
 SETTINGS = {
