@@ -26,9 +26,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "l1-only": {"adversarial_weight": 0.0},
     "no-mixing": {"mixing_taps": 0},
-    "mixing-5-taps": {"mixing_taps": 5},
-    "adversarial-weight-halved": {"adversarial_weight": 0.5},
-    "adversarial-weight-doubled": {"adversarial_weight": 2.0},
+    "mixing-7-taps": {"mixing_taps": 7},
+    "adversarial-weight-halved": {"adversarial_weight": 1.0},
+    "adversarial-weight-doubled": {"adversarial_weight": 4.0},
     "window-16-px": {"discriminator_layers": 1},
     "window-70-px": {"discriminator_layers": 3},
     "constant-rate": {"lr_schedule": "constant"},
@@ -43,7 +43,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "fp32": {"precision": "fp32"},
 }
 KEPT = ("truth/", "temporal/", "speed/images_per_s")
-PROBE_STEPS = 60
+PROBE_STEPS = 240
 
 
 def document(params: Mapping[str, Any], change: Mapping[str, Any], steps: int) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def run(name: str, seconds: float, params: Mapping[str, Any], prepared: Path, wo
 
     change = VARIANTS[name]
     rates = []
-    for index, steps in enumerate((PROBE_STEPS // 3, PROBE_STEPS)):  # the first warms the machine up
+    for index, steps in enumerate((PROBE_STEPS // 6, PROBE_STEPS)):  # the first warms the machine up
         took_s, done = train(document(params, change, steps), prepared, work / f"probe{index}")
         rates.append((took_s, done))
     rate = (rates[1][1] - rates[0][1]) / max(rates[1][0] - rates[0][0], 1e-3)
