@@ -59,7 +59,7 @@ class Config(RecipeConfig):
     discriminator_layers: int = Field(2, ge=1, le=5, description="its window is 16, 34, 70 px for 1, 2, 3")
     discriminator_norm: DiscriminatorNorm = "spectral"
     adversarial: Adversarial = "least_squares"
-    adversarial_weight: float = Field(2.0, ge=0.0, description="0 is the L1-only baseline: no discriminator at all")
+    adversarial_weight: float = Field(4.0, ge=0.0, description="0 is the L1-only baseline: no discriminator at all")
     l1_weight: float = Field(5.0, ge=0.0)
     unpainted_weight: float = Field(
         0.0, ge=0.0, description="of the adversarial term on content that nobody painted, times adversarial_weight"
