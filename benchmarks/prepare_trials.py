@@ -2,8 +2,8 @@
 
     python benchmarks/prepare_trials.py $DATA .carry
 
-For each of ``sample``, ``monet2photo`` and ``tennis`` the second folder gets the output of the stage prepare. Two frames
-of the tennis shot are painted by the sample's painter, the first and the one in the middle.
+For each of ``sample``, ``monet2photo`` and ``tennis`` the second folder gets the output of the stage prepare. Two
+frames of the tennis shot are painted by the sample's painter, the first and the one in the middle.
 """
 
 from __future__ import annotations

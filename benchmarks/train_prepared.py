@@ -1,11 +1,12 @@
 """Trains on data that prepare made elsewhere, and keeps its checkpoints in a folder of its own: for a lent GPU machine.
 
-Needs torch, lightning, numpy, pandas, opencv, pydantic, ruamel.yaml, safetensors and platformdirs; no prefect, mlflow or dvc.
+Needs torch, lightning, numpy, pandas, opencv, pydantic, ruamel.yaml, safetensors and platformdirs; no prefect, no mlflow
+and no dvc.
 
     python benchmarks/train_prepared.py PREPARED WORK --set recipe=cut cut.budget_steps=20000 --minutes 7
 
-WORK gets ``cache/`` (checkpoints: the same command continues), ``models/``, ``curves/`` and ``result.json`` (steps, images a
-second, precision, validation). Run it until result.json says ``"stopped_by": "budget"``.
+WORK gets ``cache/`` (checkpoints: the same command continues), ``models/``, ``curves/`` and ``result.json`` (steps,
+images, seconds, validation). Run it until result.json says ``"stopped_by": "budget"``.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ from ruamel.yaml import YAML
 from stylegan_core.recipes import config_class, list_recipes
 from stylegan_core.recipes.base import RecipeConfig
 
-
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -177,7 +176,9 @@ class Params(Settings):
         if self.train().common.model_per_shot:
             return [
                 Training(
-                    name=shot.name, shots=(shot.name,), settings=TrainSettings.parse(_merged(self.train_section, shot.train))
+                    name=shot.name,
+                    shots=(shot.name,),
+                    settings=TrainSettings.parse(_merged(self.train_section, shot.train)),
                 )
                 for shot in self.shots
             ]
@@ -196,7 +197,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         SettingsError: the file is missing, is no YAML mapping, or a setting is wrong.
     """
     if not path.is_file():
-        raise SettingsError(f"{path} does not exist: run this in a stylereel project, or make one with `stylereel init`")
+        raise SettingsError(f"{path} does not exist: go to a stylereel project, or make one with `stylereel init`")
     try:
         document = YAML(typ="safe").load(path) or {}
     except Exception as error:
@@ -244,7 +245,7 @@ def _explain(model: type[BaseModel], where: str, error: Any) -> str:
     path = ".".join([where, *(str(part) for part in error["loc"])])
     if error["type"] == "extra_forbidden":
         return f"unknown setting {path}; known in {where} are: {', '.join(sorted(model.model_fields))}"
-    return f"{path}: {error['msg']}" + (f" (got {error['input']!r})" if "loc" in error and error["loc"] else "")
+    return f"{path}: {error['msg']}" + (f" (got {error['input']!r})" if error["loc"] else "")
 
 
 def _merged(base: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,9 @@ Matrix = list[list[float]]
 """2 x 3: (x, y, 1) in a frame's pixels to (x, y) in the photograph's, pixel centres on whole numbers."""
 
 
-def camera_path(frames: int, width_px: int, height_px: int, photograph_width_px: int, photograph_height_px: int) -> list[Matrix]:
+def camera_path(
+    frames: int, width_px: int, height_px: int, photograph_width_px: int, photograph_height_px: int
+) -> list[Matrix]:
     """A slow pan on an arc from the upper left to the lower right, zooming in by a seventh.
 
     The arc is long enough that two fifths of what the camera sees are in neither key frame.
