@@ -1,7 +1,7 @@
 """Trains on data that prepare made elsewhere, and keeps its checkpoints in a folder of its own: for a lent GPU machine.
 
-Needs torch, lightning, numpy, pandas, opencv, pydantic, ruamel.yaml, safetensors and platformdirs; no prefect, no mlflow
-and no dvc.
+Needs torch, lightning, numpy, pandas, opencv, pydantic, ruamel.yaml, safetensors and platformdirs; prefect, mlflow and
+dvc are not needed.
 
     python benchmarks/train_prepared.py PREPARED WORK --set recipe=cut cut.budget_steps=20000 --minutes 7
 
