@@ -37,11 +37,12 @@ from stylegan_core.recipes.base import (
 class Config(RecipeConfig):
     """Settings of ``keyframe``."""
 
-    budget_steps: int = Field(4000, ge=1, description="generator steps; raise lr_decay_end_step with it")
+    budget_steps: int = Field(4500, ge=1, description="generator steps; raise lr_decay_end_step with it")
     generator_lr: float = Field(4e-4, gt=0)
     discriminator_lr: float = Field(4e-4, gt=0)
     lr_schedule: Literal["constant", "linear", "cosine"] = "cosine"
-    lr_decay_end_step: int = Field(4000, ge=1)
+    lr_decay_start_step: int = Field(2250, ge=0)
+    lr_decay_end_step: int = Field(4500, ge=1)
     channels: int = Field(16, ge=4, description="of the generator's first layer")
     blocks: int = Field(3, ge=1, description="residual blocks")
     downsamplings: int = Field(1, ge=0, le=4, description="halvings before the residual blocks")
@@ -59,7 +60,7 @@ class Config(RecipeConfig):
     discriminator_layers: int = Field(2, ge=1, le=5, description="its window is 16, 34, 70 px for 1, 2, 3")
     discriminator_norm: DiscriminatorNorm = "spectral"
     adversarial: Adversarial = "least_squares"
-    adversarial_weight: float = Field(4.0, ge=0.0, description="0 is the L1-only baseline: no discriminator at all")
+    adversarial_weight: float = Field(6.0, ge=0.0, description="0 is the L1-only baseline: no discriminator at all")
     l1_weight: float = Field(5.0, ge=0.0)
     unpainted_weight: float = Field(
         0.0, ge=0.0, description="of the adversarial term on content that nobody painted, times adversarial_weight"
