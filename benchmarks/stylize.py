@@ -43,10 +43,10 @@ def make_frames(folder: Path, width_px: int, height_px: int, count: int, suffix:
 
 
 def default_model(folder: Path) -> Path:
-    """The default network with random weights: speed does not depend on them."""
+    """The default network as training begins: speed does not depend on the weights."""
     config = Config()
     torch.manual_seed(0)
-    networks = {k: v + 0.02 * torch.randn_like(v) for k, v in Recipe(config).networks.state_dict().items()}
+    networks = Recipe(config).networks.state_dict()
     inference = {k: v for k, v in networks.items() if k.split(".")[0] in Recipe.inference_networks}
     save_model(
         folder, recipe="keyframe", config=config, working_space="srgb", sample_type="uint8", steps=1, images_seen=1,
