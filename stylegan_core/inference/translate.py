@@ -79,7 +79,7 @@ def translate_batch_unit(
     if batch_unit.ndim != 4 or batch_unit.shape[3] != 3:
         raise ValueError(f"pictures have the shape (N, H, W, 3), not {batch_unit.shape}")
     # Convolutions of few channels spend much of their time on copies between layouts: one layout throughout.
-    recipe.to(device=device, memory_format=torch.channels_last).eval()
+    recipe.to(device).to(memory_format=torch.channels_last).eval()
     signed = torch.from_numpy(np.ascontiguousarray(batch_unit, dtype=np.float32)).to(device)
     signed = signed.mul(2.0).sub(1.0).permute(0, 3, 1, 2)  # (N, 3, H, W) in [-1, 1], channels last in memory
     translated = translate_signed(recipe, signed, precision=precision)
