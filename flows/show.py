@@ -70,6 +70,8 @@ def print_findings(findings: Sequence[Finding]) -> None:
 
 def print_trail(trail: Trail, *, most: int = 10) -> None:
     """What belongs together, with some of its frames."""
+    if trail.note:
+        typer.echo(trail.note)
     for digest, about in trail.models.items():
         typer.echo(f"model       {digest}")
         for key, value in about.items():

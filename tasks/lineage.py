@@ -35,6 +35,7 @@ class Trail:
         flow_runs: ids of the flow runs that made or delivered it.
         commits: git commits that it was made from.
         frames: how many frames it concerns, and some of them.
+        note: what is not certain about it; empty where records say all.
     """
 
     asked: str
@@ -42,6 +43,7 @@ class Trail:
     flow_runs: list[str] = field(default_factory=list)
     commits: list[str] = field(default_factory=list)
     frames: list[dict[str, str]] = field(default_factory=list)
+    note: str = ""
 
 
 def models_here(root: Path) -> dict[str, str]:
@@ -118,7 +120,7 @@ def whence(root: Path, asked: str, *, output: Path | None = None) -> Trail:
         if delivered & set(trail.models) or (link["flow_run_id"] and link["flow_run_id"].startswith(asked)):
             _note(trail.flow_runs, link["flow_run_id"])
             _note(trail.commits, link.get("git_commit", ""))
-    if not (trail.models or trail.flow_runs or trail.frames):
+    if not (trail.models or trail.flow_runs or trail.frames or trail.note):
         raise UsageError(
             f"nothing is known of {asked!r}: give a stylized frame, a model folder, or the first digits of a model's "
             "digest, an MLflow run, a flow run or a commit"
@@ -132,20 +134,23 @@ def _from_frame(root: Path, path: Path, trail: Trail) -> None:
         if record["made"][2] == sha256:
             _take_record(record, trail)
             return
-    # No record, as after `dvc pull`: the frame's place says which model of dvc.lock made it.
     try:
         shot = path.resolve().relative_to((root / "out" / "stylized").resolve()).parts[0]
     except ValueError:
         raise UsageError(f"no record knows {path} as it is now: it was changed, or stylereel did not make it") from None
+    # Records stay on the machine that made the frames: after `dvc pull` there are none. The place is only a hint.
+    trail.note = f"no record knows {path} as it is now: it was changed, or made on another machine"
     models = models_here(root)
     digest = models.get(shot) or models.get("all")
     if digest:
-        trail.models.setdefault(digest, {})
+        trail.note += f". Inferred from its place alone: it belongs to the shot {shot}, which this model stylizes"
+        trail.models[digest] = {"inferred": "from the frame's place"}
 
 
 def _from_id(root: Path, asked: str, output: Path | None, trail: Trail) -> None:
     for run in registry.find_runs(asked):
-        if digest := run["tags"].get("model_digest"):
+        made = registry.model_digests(run["tags"])
+        for digest in [d for d in made if d.startswith(asked)] or made:
             trail.models.setdefault(digest, {})
     for digest in models_here(root).values():
         if digest.startswith(asked):

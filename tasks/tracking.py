@@ -316,19 +316,27 @@ def register_model(
     name = registered_name(training)
     known = [v for v in versions(store, name) if v.tags.get(TAG + "digest") == digest]
     if not known:
-        store.log_artifacts(run_id, str(folder), "model")
+        # A larger budget continues the same run: a folder a model keeps earlier versions whole.
+        place = f"model/{digest[:16]}"
+        store.log_artifacts(run_id, str(folder), place)
         try:
             store.create_registered_model(name)
         except MlflowException as error:
             if "RESOURCE_ALREADY_EXISTS" not in str(error.error_code):
                 raise
-        source = f"{store.get_run(run_id).info.artifact_uri}/model"
+        source = f"{store.get_run(run_id).info.artifact_uri}/{place}"
         version = store.create_model_version(name, source, run_id, tags={TAG + "digest": digest})
     else:
         version = known[0]
-    store.set_tag(run_id, TAG + "model_digest", digest)
+    store.set_tag(run_id, TAG + "model_digest", digest)  # the latest
+    store.set_tag(run_id, model_tag(digest), digest)
     store.set_registered_model_alias(name, alias, version.version)
     return str(version.version)
+
+
+def model_tag(digest: str) -> str:
+    """Name of the tag of a run for one of its models: a run that was continued has made several."""
+    return f"{TAG}model.{digest[:16]}"
 
 
 def versions(store: MlflowClient, name: str) -> list[Any]:
@@ -344,7 +352,7 @@ def find_run_by_digest(digest: str) -> str | None:
     if experiment is None:
         return None
     found = store.search_runs(
-        [experiment.experiment_id], f"tags.`{TAG}model_digest` = '{digest}'", order_by=["attributes.start_time ASC"]
+        [experiment.experiment_id], f"tags.`{model_tag(digest)}` = '{digest}'", order_by=["attributes.start_time ASC"]
     )
     return str(found[0].info.run_id) if found else None
 

@@ -23,7 +23,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project whose stylize stage made two frames, with an MLflow that knows the model's run."""
     monkeypatch.setenv("STYLEREEL_CACHE_DIR", str(tmp_path / "cache"))
     root = tmp_path / "project"
-    tags: dict[str, str] = {"model_digest": MODEL, "git_commit": COMMIT, "flow_run_id": FLOW}
+    tags: dict[str, str] = {f"model.{MODEL[:16]}": MODEL, "git_commit": COMMIT, "flow_run_id": FLOW}
 
     def find_runs(start: str) -> list[dict[str, Any]]:
         known = [RUN, MODEL, COMMIT, *tags.get("delivered_by", "").split()]
@@ -84,10 +84,32 @@ def test_a_model_from_the_cache_leads_to_both_flow_runs(root: Path) -> None:
     assert sorted(whence(root, MODEL).flow_runs) == [FLOW, LATER_FLOW, "ff66-third"]
 
 
-def test_a_frame_without_records_is_known_by_its_place(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_frame_without_records_is_known_by_its_place_and_said_to_be_inferred(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("STYLEREEL_CACHE_DIR", str(root.parent / "another-machine"))
     trail = whence(root, str(root / "out" / "stylized" / "sample" / "shot.0001.png"))
     assert list(trail.models) == [MODEL]
+    assert trail.models[MODEL]["inferred"]
+    assert "Inferred" in trail.note
+    assert not trail.frames
+
+
+def test_a_changed_frame_in_its_place_is_said_to_be_changed(root: Path) -> None:
+    frame = root / "out" / "stylized" / "sample" / "shot.0001.png"
+    assert whence(root, str(frame)).note == ""
+    frame.write_bytes(b"edited")
+    trail = whence(root, str(frame))
+    assert "it was changed" in trail.note
+    assert not trail.frames
+
+
+def test_a_continued_run_leads_to_the_model_that_was_asked_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    later = "ff77" * 16
+    tags = {f"model.{d[:16]}": d for d in (MODEL, later)}
+    monkeypatch.setattr(registry, "find_runs", lambda start: [{"id": RUN, "tags": tags}])
+    assert list(whence(root, later[:8]).models) == [later]
+    assert set(whence(root, RUN[:8]).models) == {MODEL, later}
 
 
 def test_a_frame_that_was_changed_is_not_ours(root: Path, tmp_path: Path) -> None:

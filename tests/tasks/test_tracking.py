@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -81,6 +82,43 @@ def test_a_training_from_start_to_registry(project: Path) -> None:
     tracking.log_results(run_id, metrics={"truth/swd": 0.1}, files={"evaluate": project / "model" / "model.json"})
     assert store.get_run(run_id).data.metrics["truth/swd"] == pytest.approx(0.1)
     assert sorted(p.name for p in project.glob("ml*")) == ["mlartifacts", "mlflow.db"]
+
+
+def test_a_continued_training_leaves_the_registered_version_as_it_was(project: Path) -> None:
+    run_id = tracking.start_training_run("all", settings={})
+    assert run_id is not None
+    card = project / "model" / "model.json"
+    first, second = "aa" * 32, "bb" * 32
+    assert _register(run_id, card, first) == "1"
+    assert registry.set_alias("all", first, "promoted")
+    assert tracking.start_training_run("all", settings={}, run_id=run_id) == run_id
+    assert _register(run_id, card, second) == "2"
+
+    name = tracking.registered_name("all")
+    for uri, digest in ((f"{name}@promoted", first), (f"{name}/1", first), (f"{name}@trained", second)):
+        fetched = registry.fetch_model(f"models:/{uri}", project / "fetched")
+        assert json.loads((fetched / "model.json").read_text())["digest"] == digest
+        assert fetched == project / "fetched" / digest[:16]
+        assert tracking.find_run_by_digest(digest) == run_id
+        assert [r["id"] for r in registry.find_runs(digest[:8])] == [run_id]
+    tags = tracking.run_tags(run_id)
+    assert tags is not None
+    assert registry.model_digests(tags) == [first, second]
+
+
+def test_a_version_whose_files_are_of_another_model_is_refused(project: Path) -> None:
+    run_id = tracking.start_training_run("all", settings={})
+    assert run_id is not None
+    _register(run_id, project / "model" / "model.json", "aa" * 32)
+    stored = next((project / "mlartifacts").glob("**/model/*/model.json"))
+    stored.write_text(json.dumps({"digest": "bb" * 32}))
+    with pytest.raises(UsageError, match="its files are of bbbb"):
+        registry.fetch_model(f"models:/{tracking.registered_name('all')}/1", project / "fetched")
+
+
+def _register(run_id: str, card: Path, digest: str) -> str | None:
+    card.write_text(json.dumps({"digest": digest}))
+    return tracking.register_model(run_id, card.parent, training="all", digest=digest)
 
 
 def test_a_store_that_is_away_is_a_warning(
