@@ -142,9 +142,7 @@ def write_reports(measured: Sequence[Measured], reports: Path) -> Row:
     """Writes ``metrics.json`` and ``evaluate/`` (frames.csv, panels and grids); returns the figures.
 
     Args:
-        params: all settings.
         measured: every part, in order.
-        prepared: what prepare wrote.
         reports: the folder of reports.
     """
     folder = reports / "evaluate"

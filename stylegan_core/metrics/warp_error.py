@@ -5,11 +5,9 @@ It rewards blur, and is to be read beside a detail ratio.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from stylegan_core.metrics.pictures import Floats, as_pictures
+from stylegan_core.metrics.pictures import Floats
 from stylegan_core.motion.camera import CameraMotion
 from stylegan_core.motion.warp import visible, warp
 
@@ -36,24 +34,3 @@ def pair_warp_error(later: Floats, earlier: Floats, motion: CameraMotion, number
         return float("nan")
     warped = warp(earlier, matrix, (later.shape[0], later.shape[1]))
     return float(((later - warped)[mask] ** 2).mean(dtype=np.float64))
-
-
-def warp_error(frames: Sequence[Floats], numbers: Sequence[int], motion: CameraMotion) -> float:
-    """Mean of ``pair_warp_error`` over consecutive frames.
-
-    Args:
-        frames: (H, W, 3) in unit range, in order.
-        numbers: their frame numbers; pairs that are not neighbours in this list's order are not compared.
-        motion: of the shot.
-    Returns:
-        Mean in squared unit range; NaN with fewer than two frames that share something.
-    Raises:
-        KeyError: a frame's motion is not known.
-    """
-    pictures = as_pictures(list(frames))
-    errors = [
-        pair_warp_error(pictures[i], pictures[i - 1], motion, (numbers[i], numbers[i - 1]))
-        for i in range(1, len(pictures))
-    ]
-    known = [error for error in errors if not np.isnan(error)]
-    return float(np.mean(known)) if known else float("nan")
