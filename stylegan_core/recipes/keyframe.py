@@ -37,12 +37,12 @@ from stylegan_core.recipes.base import (
 class Config(RecipeConfig):
     """Settings of ``keyframe``."""
 
-    budget_steps: int = Field(4500, ge=1, description="generator steps; raise lr_decay_end_step with it")
+    budget_steps: int = Field(4000, ge=1, description="generator steps; raise lr_decay_end_step with it")
     generator_lr: float = Field(4e-4, gt=0)
     discriminator_lr: float = Field(4e-4, gt=0)
     lr_schedule: Literal["constant", "linear", "cosine"] = "cosine"
-    lr_decay_start_step: int = Field(2250, ge=0)
-    lr_decay_end_step: int = Field(4500, ge=1)
+    lr_decay_start_step: int = Field(2000, ge=0)
+    lr_decay_end_step: int = Field(4000, ge=1)
     channels: int = Field(16, ge=4, description="of the generator's first layer")
     blocks: int = Field(3, ge=1, description="residual blocks")
     downsamplings: int = Field(1, ge=0, le=4, description="halvings before the residual blocks")
