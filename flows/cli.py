@@ -118,6 +118,7 @@ def stylize(
     source_space: cli_stylize.Space = "auto",
     chunk_frames: cli_stylize.Chunk = 64,
     device: cli_stylize.Device = "auto",
+    overwrite: cli_stylize.Overwrite = False,
     checksum: cli_stylize.Checksum = False,
     preview: Annotated[bool, typer.Option(help="A movie of a numbered sequence, in OUTPUT/.stylereel.")] = True,
     fps: Annotated[float, typer.Option(help="Of the preview.")] = 24.0,
@@ -135,7 +136,7 @@ def stylize(
         return
     if output is None:
         raise UsageError("name an OUTPUT folder too: stylereel stylize INPUT OUTPUT")
-    chosen = (model, frames, limit, every, masks, strength, precision, source_space, chunk_frames, device)
+    chosen = (model, frames, limit, every, masks, strength, precision, source_space, chunk_frames, device, overwrite)
     asked = cli_stylize.request(source, output, *chosen)
     cli_stylize.stylize_folder(asked, checksum=checksum, preview=preview, fps=fps, as_json=as_json)
 
@@ -156,9 +157,10 @@ def plan(
     source_space: cli_stylize.Space = "auto",
     chunk_frames: cli_stylize.Chunk = 64,
     device: cli_stylize.Device = "auto",
+    overwrite: cli_stylize.Overwrite = False,
 ) -> None:
     """The first half of stylize: read the whole shot, write the job file, print its path."""
-    chosen = (model, frames, limit, every, masks, strength, precision, source_space, chunk_frames, device)
+    chosen = (model, frames, limit, every, masks, strength, precision, source_space, chunk_frames, device, overwrite)
     cli_stylize.plan_only(cli_stylize.request(source, output, *chosen))
 
 

@@ -30,6 +30,9 @@ Space = Annotated[str, typer.Option("--source-space", help="auto (by profile and
 Chunk = Annotated[int, typer.Option("--chunk-frames", min=1, help="Frames of one task.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Checksum = Annotated[bool, typer.Option("--checksum", help="Hash finished frames again instead of trusting times.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace files of OUTPUT that stylereel did not make.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="The report for programs, on stdout.")]
 
 EXAMPLES = """
@@ -53,6 +56,7 @@ def request(
     source_space: str,
     chunk_frames: int,
     device: str,
+    overwrite: bool,
 ) -> Request:
     """A request from the options, with the project's models where the working folder lies in a project."""
     from tasks.errors import UsageError
@@ -75,6 +79,7 @@ def request(
         source_space=source_space,
         chunk_frames=chunk_frames,
         device=device,
+        overwrite=overwrite,
     )
 
 

@@ -17,7 +17,7 @@ from stylegan_core.frames.cache import cache_folder
 from stylegan_core.inference.find_model import find_model
 from stylegan_core.inference.outcome import ChunkReport, Failure, Progress
 from stylegan_core.inference.output_lock import OutputBusyError, hold_output
-from stylegan_core.inference.plan import Job, PlanError, plan_job, read_job, write_job
+from stylegan_core.inference.plan import Job, PlanError, foreign_outputs, plan_job, read_job, write_job
 from stylegan_core.inference.preview import is_sequence, write_job_preview
 from stylegan_core.inference.resume import frames_to_make
 from stylegan_core.inference.select import check_folders, input_folder, select_frames
@@ -65,6 +65,7 @@ class Request:
         source_space: "auto", "srgb" or "linear_rec709".
         chunk_frames: frames of one task run.
         device: "auto" or torch's name of one.
+        overwrite: whether files of the output folder that no run made may be replaced.
     """
 
     source: str | Path
@@ -80,6 +81,7 @@ class Request:
     source_space: str = "auto"
     chunk_frames: int = 64
     device: str = "auto"
+    overwrite: bool = False
 
 
 @dataclass(frozen=True)
@@ -195,6 +197,11 @@ def plan_request(request: Request) -> tuple[Job, Model]:
             chunk_frames=request.chunk_frames,
             device=request.device,
         )
+        if not request.overwrite and (foreign := foreign_outputs(job)):
+            raise PlanError(
+                f"{request.output} holds {len(foreign)} files of these names that stylereel did not make, such as "
+                f"{', '.join(foreign[:3])}: choose another folder, or pass --overwrite"
+            )
     return job, model
 
 

@@ -1,23 +1,26 @@
-"""Which model a call means: a folder, the name of a trained one, or the only one that the project has."""
+"""Which model a call means: a folder, the name of a trained one, or the last that the project trained."""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from stylegan_core.inference.plan import PlanError
 
 CARD_NAME = "model.json"
 
+log = logging.getLogger(__name__)
+
 
 def find_model(given: str | Path | None, models: Path) -> Path:
     """The folder of a model.
 
     Args:
-        given: a model folder, or the name of one in ``models``; None is the last trained, which must be clear.
+        given: a model folder, or the name of one in ``models``; None is the last trained.
         models: the project's folder of models.
 
     Raises:
-        PlanError: there is no such model, or several could be meant.
+        PlanError: there is no such model.
     """
     if given is not None:
         for folder in (Path(given), models / given):
@@ -28,7 +31,7 @@ def find_model(given: str | Path | None, models: Path) -> Path:
     if not trained:
         raise PlanError(f"there is no model in {models}: train one, or name a model folder with --model")
     if len(trained) > 1:
-        raise PlanError(f"there are several models in {models}; {_choice(models)}")
+        log.info("the model is %s, the last trained of %d in %s", trained[0].name, len(trained), models)
     return trained[0]
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.frames.colour import WORKING_SPACES
+from stylegan_core.frames.records import read_records
 from stylegan_core.inference.precision import choose_device, choose_precision
 from stylegan_core.recipes.base import Kind
 
@@ -175,6 +176,24 @@ def write_job(job: Job) -> Path:
     if not job.file.exists():
         write_bytes_atomically(job.file, _canonical(job.model_dump(mode="json")))
     return job.file
+
+
+def foreign_outputs(job: Job) -> list[str]:
+    """Output files that are there already and that no run made: a user's own, which the job would overwrite.
+
+    A run names its frames in a job file before it makes them, so that what it left without a record, killed between
+    rename and record, is known too.
+    """
+    there = [frame.output for frame in job.frames if job.output_path(frame).is_file()]
+    known = {record.get("frame") for record in read_records(job.output_folder)} if there else set()
+    if set(there) <= known:
+        return []
+    for path in job.state_folder.glob("job-*.json"):
+        try:
+            known |= {frame.output for frame in read_job(path).frames}
+        except (PlanError, OSError):
+            continue
+    return [name for name in there if name not in known]
 
 
 def read_job(path: Path) -> Job:

@@ -252,7 +252,7 @@ class Stylizer:
     def _encode(self, decoded: Decoded, after_unit: Pixels, work: ChunkWork) -> None:
         if self._stop_reason is not None:
             return
-        frame, output = decoded.frame, self._job.output_path(decoded.frame)
+        frame, output, written = decoded.frame, self._job.output_path(decoded.frame), False
         try:
             encode_frame(
                 decoded,
@@ -263,6 +263,7 @@ class Stylizer:
                 working_space=self._job.settings.working_space,
                 temporary_folder=self._temporaries,
             )
+            written = True
             record = frame_record(
                 frame.output,
                 made=FileState.of(output),
@@ -279,7 +280,7 @@ class Stylizer:
                 logger.debug("%s", error, exc_info=error)
                 self.stop(f"{self._job.output_folder} cannot be written: {os.strerror(error.errno or 0)}")
             else:
-                self._finish_failed(frame, error, work)
+                self._finish_failed(frame, error, work, written=written)
             return
         warnings = [Failure(self._job.input_path(frame), text) for text in decoded.picture.warnings]
         with self._lock:
@@ -297,15 +298,16 @@ class Stylizer:
             work.skipped += 1
             self._count("skipped")
 
-    def _finish_failed(self, frame: JobFrame, error: Exception, work: ChunkWork) -> None:
+    def _finish_failed(self, frame: JobFrame, error: Exception, work: ChunkWork, *, written: bool = False) -> None:
         source = self._job.input_path(frame)
         if isinstance(error, OSError) and (reading_stops(error) or not self._job.input_folder.is_dir()):
             self.stop(f"{error.strerror or error}: {error.filename or source}")
             return
         reason = in_words(error)
         logger.debug("%s failed", source, exc_info=error)
-        try:  # what an older input of this name gave would pass for this one's
-            self._job.output_path(frame).unlink(missing_ok=True)
+        try:  # what an older input of this name gave would pass for this one's; a file that we did not make stays
+            if written or self._done.record(frame.output) is not None:
+                self._job.output_path(frame).unlink(missing_ok=True)
         except OSError as problem:
             self.stop(f"{self._job.output_folder} cannot be changed: {problem}")
         with self._lock:

@@ -106,6 +106,24 @@ def test_an_output_that_touches_the_input_is_refused(request_of, plates):
             stylize_directory(request_of(output=output), LocalRunner())
 
 
+def test_a_users_own_files_are_not_overwritten_unless_asked(request_of, tmp_path):
+    own = tmp_path / "out/shot.0002.png"
+    own.parent.mkdir()
+    own.write_bytes(b"mine")
+    with pytest.raises(UsageError, match=r"shot\.0002\.png: choose another folder, or pass --overwrite"):
+        stylize_directory(request_of(), LocalRunner())
+    assert own.read_bytes() == b"mine" and names(tmp_path / "out") == ["shot.0002.png"]
+    assert stylize_directory(request_of(overwrite=True), LocalRunner()).made == 7
+    assert stylize_directory(request_of(strength=0.5), LocalRunner()).made == 7  # they are ours now
+
+
+def test_what_a_kill_left_without_a_record_is_made_again(request_of, tmp_path):
+    stylize_directory(request_of(), LocalRunner())
+    for records in (tmp_path / "out/.stylereel").glob("records-*"):
+        records.unlink()
+    assert stylize_directory(request_of(strength=0.5), LocalRunner()).made == 7
+
+
 def test_a_damaged_model_is_refused(request_of, tiny_model_folder, tmp_path):
     import shutil
 

@@ -1,10 +1,7 @@
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from stylegan_core.inference.find_model import find_model
 from stylegan_core.inference.plan import FrameSettings, JobFrame, PlanError, plan_job, read_job, write_job
 from stylegan_core.recipes.base import Kind
 
@@ -72,26 +69,3 @@ def test_models_that_cannot_stylize_are_refused(tiny_model, tmp_path, monkeypatc
     monkeypatch.setattr(type(tiny_model.recipe), "kind", Kind.SYNTHESIZE)
     with pytest.raises(PlanError, match="noise"):
         plan(tiny_model, tmp_path)
-
-
-def folder(models, name, time_s):
-    card = models / name / "model.json"
-    card.parent.mkdir(parents=True)
-    card.write_text("{}")
-    os.utime(card, (time_s, time_s))
-    return card.parent
-
-
-def test_the_model_that_a_call_means(tmp_path):
-    models = tmp_path / "models"
-    with pytest.raises(PlanError, match="no model in"):
-        find_model(None, models)
-    one = folder(models, "harbour", 10)
-    assert find_model(None, models) == one
-    two = folder(models, "market", 20)
-    with pytest.raises(PlanError, match=r"several models.*market, harbour"):
-        find_model(None, models)
-    assert find_model("market", models) == two
-    assert find_model(str(one), Path("nowhere")) == one
-    with pytest.raises(PlanError, match=r"castle is no model.*market, harbour"):
-        find_model("castle", models)

@@ -144,6 +144,24 @@ def test_bad_inputs_are_named_and_have_no_output(shot, tiny_model):
         assert shot.output_path(frame).exists() == (frame not in named)
 
 
+def test_a_failed_input_costs_no_file_that_we_did_not_make(shot, tiny_model):
+    frame = shot.frames[1]
+    shot.input_path(frame).write_bytes(b"")
+    shot.output_path(frame).parent.mkdir(parents=True)
+    shot.output_path(frame).write_bytes(b"somebody's own")
+    assert sum(len(report.failed) for report in run(shot, tiny_model)) == 1
+    assert shot.output_path(frame).read_bytes() == b"somebody's own"
+
+
+def test_a_frame_that_cannot_be_recorded_leaves_no_file(shot, tiny_model, monkeypatch):
+    def refuse(writer, record):
+        raise ValueError("no record")
+
+    monkeypatch.setattr(stylizer.RecordWriter, "append", refuse)
+    assert sum(len(report.failed) for report in run(shot, tiny_model)) == 10
+    assert list(shot.output_folder.rglob("*.png")) == []
+
+
 def test_a_network_that_fails_or_overflows_costs_its_frame_alone(shot, tiny_model, monkeypatch):
     plain = stylizer.translate_batch_unit
 
