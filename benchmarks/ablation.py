@@ -97,6 +97,7 @@ def main() -> None:
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--output", type=Path, default=Path("benchmarks/ablation.json"))
     parser.add_argument("--pictures", type=Path, help="folder for a grid of frames of each variant")
+    parser.add_argument("--record", metavar="MACHINE", help="publish in docs/results.json as measured on this machine")
     arguments = parser.parse_args()
     params = YAML(typ="safe").load(arguments.params)
     for item in arguments.set:
@@ -126,6 +127,20 @@ def main() -> None:
                 for grid in (work / "reports").rglob("*grid.png"):
                     shutil.copy(grid, arguments.pictures / f"{name}.png")
             print(name, json.dumps(results[name]["figures"]), flush=True)
+    if arguments.record:
+        publish(results, params["train"]["common"]["seed"], arguments.record)
+
+
+def publish(results: Mapping[str, Any], seed: int, machine: str) -> None:
+    """Adds the variants' own figures, not those of the baselines, to docs/results.json."""
+    from stylegan_core.report.results import record_results, results_of
+
+    kept = ("truth/swd", "truth/detail_ratio", "truth/psnr_db", "truth/ssim", "temporal/warp_error")
+    for name, result in results.items():
+        figures = {key: result["figures"][key] for key in kept}
+        facts = {"recipe": "keyframe", "command": f"python benchmarks/ablation.py --only {name}"}
+        entries = results_of(figures, f"ablation/{name}/", seed=seed, machine=machine, **facts)
+        record_results(Path("docs/results.json"), entries)
 
 
 if __name__ == "__main__":
