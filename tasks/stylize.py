@@ -210,7 +210,7 @@ def locate_model(given: str | Path | None, models: Path) -> Path:
     if str(given).startswith("models:/"):
         from tasks.registry import fetch_model
 
-        return fetch_model(str(given), cache_folder("registry", str(given).removeprefix("models:/").replace("/", "_")))
+        return fetch_model(str(given), cache_folder("registry"))
     return find_model(given, models)
 
 
