@@ -17,6 +17,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +139,8 @@ def publish(results: Mapping[str, Any], seed: int, machine: str) -> None:
     kept = ("truth/swd", "truth/detail_ratio", "truth/psnr_db", "truth/ssim", "temporal/warp_error")
     for name, result in results.items():
         figures = {key: result["figures"][key] for key in kept}
-        facts = {"recipe": "keyframe", "command": f"python benchmarks/ablation.py --only {name}"}
-        entries = results_of(figures, f"ablation/{name}/", seed=seed, machine=machine, **facts)
+        facts = {"recipe": "keyframe", "command": f"python benchmarks/ablation.py --only {name}", "machine": machine}
+        entries = results_of(figures, f"ablation/{name}/", seed=seed, date=date.today().isoformat(), **facts)
         record_results(Path("docs/results.json"), entries)
 
 
