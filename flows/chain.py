@@ -12,11 +12,14 @@ from tasks.errors import StoppedError
 from tasks.gate import check_gate
 from tasks.lineage import link_run, mark_promoted
 from tasks.origin import FLOW_RUN_VARIABLE, flow_run_id
-from tasks.project import sync
+from tasks.project import CODE_FOLDER, kept_by_sync, sync
 from tasks.versioning import STAGES, VersioningError, commit_to_branch, git_state, push, reproduce
 
-RESULTS = ("dvc.lock", "reports/metrics.json", "reports/train")
-"""What a scheduled run commits to its branch; pictures and models are in the DVC remote under dvc.lock's names."""
+RESULTS = ("dvc.lock", "dvc.yaml", CODE_FOLDER, "reports/metrics.json", "reports/train")
+"""What a scheduled run commits to its branch; pictures and models are in the DVC remote under dvc.lock's names.
+
+dvc.yaml and the code's digests are in it since ``sync`` may have rewritten them: dvc.lock is of these.
+"""
 
 
 @dataclass(frozen=True)
@@ -84,14 +87,16 @@ def _locked_chain(runner: Runner, root: Path, settings: ChainSettings) -> dict[s
 def refuse_changes(root: Path) -> None:
     """A scheduled run's results must name a commit that holds what ran.
 
+    What ``sync`` writes is derived from the rest, and committed with the results: it may differ.
+
     Raises:
         VersioningError: files differ from the commit, or there is none.
     """
     state = git_state(root)
     if state.commit is None:
         raise VersioningError(f"{root} has no git commit: a scheduled run needs one to name what it ran")
-    if state.dirty:
-        some = ", ".join(state.changed[:5]) + (" ..." if len(state.changed) > 5 else "")
+    if changed := [path for path in state.changed if not kept_by_sync(root, path)]:
+        some = ", ".join(changed[:5]) + (" ..." if len(changed) > 5 else "")
         raise VersioningError(
             f"{root} has changes that are not committed ({some}): give scheduled runs their own clone"
         )

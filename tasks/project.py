@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from stylegan_core.config import Params, load_params
@@ -12,12 +13,13 @@ from stylegan_core.frames.atomic import write_bytes_atomically
 from tasks.code import code_digest
 from tasks.errors import UsageError
 from tasks.params_file import SHOTS_EXAMPLE, render_params
-from tasks.versioning import STAGES, VersioningError, commit_all, start_repository
+from tasks.versioning import STAGES, VersioningError, commit_all, committed_text, start_repository
 
 CODE_FOLDER = ".stylereel-code"
 """Folder of an ``init`` project with the digest of the code of each stage: there the tool is an installed package."""
 
-_FIRST, _LAST = "      # inputs: kept by `stylereel sync`", "      # end of inputs"
+_BLOCKS = ("inputs", "recipes", "stylize.input")
+"""Lists in dvc.yaml that follow params.yaml, each between two comments."""
 
 _DVC_CONFIG = """\
 [core]
@@ -32,20 +34,27 @@ _DVC_CONFIG = """\
 
 _DVC_YAML = """\
 # The only DAG. Each stage runs the flow of its name and reads the section of its name in params.yaml.
-# {code}/ holds a digest of the tool's code a stage: `stylereel` commands keep it, and the inputs below, up to date.
+# {code}/ holds a digest of the tool's code a stage. `stylereel` commands keep it, and what stands between marks
+# below, up to date; `stylereel sync` does before a `dvc repro` by hand.
 stages:
   prepare:
     cmd: python -m flows.prepare
     deps:
       - {code}/prepare.txt
-{first}
-{last}
+      # inputs: kept by `stylereel sync`
+      # end of inputs
     params: [prepare, shots]
     outs: [data/prepared]
   train:
     cmd: python -m flows.train
     deps: [{code}/train.txt, data/prepared]
-    params: [shots, train.recipe, train.common, "train.${{train.recipe}}"]
+    params:
+      - shots
+      - train.recipe
+      - train.common
+      - train.${{train.recipe}}
+      # recipes: kept by `stylereel sync`
+      # end of recipes
     outs: [models]
     plots:
       - reports/train: {{x: step, title: Losses and validation}}
@@ -57,7 +66,15 @@ stages:
     plots: [reports/evaluate]
   stylize:
     cmd: python -m flows.stylize
-    deps: [{code}/stylize.txt, data/prepared, models, reports/evaluate, reports/metrics.json, reports/train]
+    deps:
+      - {code}/stylize.txt
+      - data/prepared
+      - models
+      - reports/evaluate
+      - reports/metrics.json
+      - reports/train
+      # stylize.input: kept by `stylereel sync`
+      # end of stylize.input
     params: [stylize]
     outs: [out/stylized, reports/review.html]
 """
@@ -86,11 +103,21 @@ A stylereel project. Put the frames of a shot in `plates/my_shot`, paint one or 
 The result is in `out/stylized`, the review page in `reports/review.html`. `stylereel --help` lists the rest.
 Commit params.yaml, dvc.yaml and dvc.lock: they name every version of data and models. `dvc push` copies those to
 `../{name}-storage`; `dvc remote modify storage url ...` names another place.
+
+git ignores the pictures. Before this project is cloned, for the schedule or another machine, put them under DVC, and
+again whenever they change; `dvc pull` brings them to the clone:
+
+    dvc add plates painted && git add plates.dvc painted.dvc && git commit -m "Add the pictures" && dvc push
 """
 
 _PREFECT_YAML = """\
-# In a clone of this project that is the schedule's own: `prefect work-pool create stylereel --type process`,
-# `prefect --no-prompt deploy --all`, `prefect worker start --pool stylereel --limit 1`.
+# git ignores the pictures, DVC carries them to clones. Before cloning, and whenever they change, in this folder:
+#   dvc add plates painted && git add plates.dvc painted.dvc && git commit -m "Add the pictures" && dvc push
+# Then, in a clone that is the schedule's own:
+#   dvc pull
+#   prefect work-pool create stylereel --type process
+#   prefect --no-prompt deploy --all
+#   prefect worker start --pool stylereel --limit 1
 name: {name}
 deployments:
   - name: nightly-training
@@ -127,7 +154,7 @@ def init_project(folder: Path) -> Path:
             (folder / name).mkdir(parents=True)
     files = {
         "params.yaml": render_params({"prepare.source": "shots"}, shots=SHOTS_EXAMPLE),
-        "dvc.yaml": _DVC_YAML.format(code=CODE_FOLDER, first=_FIRST, last=_LAST),
+        "dvc.yaml": _DVC_YAML.format(code=CODE_FOLDER),
         "prefect.yaml": _PREFECT_YAML.format(name=folder.name),
         "README.md": _README.format(name=folder.name),
         ".gitignore": _GITIGNORE,
@@ -160,31 +187,68 @@ def configure(root: Path) -> None:
 
 
 def sync(root: Path) -> list[str]:
-    """Brings code digests and inputs in dvc.yaml of an ``init`` project up to date; in the tool's clone does nothing.
+    """Brings the marked lists in dvc.yaml up to date, and in an ``init`` project the digests of the tool's code.
 
     Returns:
         The files that changed, relative to ``root``.
     """
-    if not is_project_apart(root) and not (root / "dvc.yaml").is_file():
+    if not (root / "dvc.yaml").is_file():
         return []
-    changed = []
     text = (root / "dvc.yaml").read_text(encoding="utf-8")
-    if _FIRST not in text or _LAST not in text:
-        return []  # the tool's own clone, or a user who took the inputs into their own hands
-    for stage in STAGES:
-        digest = f"{code_digest(stage)}\n".encode()
-        path = root / CODE_FOLDER / f"{stage}.txt"
-        if not path.is_file() or path.read_bytes() != digest:
-            write_bytes_atomically(path, digest)
-            changed.append(f"{CODE_FOLDER}/{stage}.txt")
-    before, rest = text.split(_FIRST, 1)
-    after = rest.split(_LAST, 1)[1]
-    listed = "".join(f'      - "{path}"\n' for path in input_paths(load_params(root / "params.yaml"), root))
-    new = f"{before}{_FIRST}\n{listed}{_LAST}{after}"
-    if new != text:
-        write_bytes_atomically(root / "dvc.yaml", new.encode())
-        changed.append("dvc.yaml")
+    # In the tool's own clone stages depend on the code itself.
+    stages = STAGES if f"{CODE_FOLDER}/" in text else ()
+    wanted = {f"{CODE_FOLDER}/{stage}.txt": f"{code_digest(stage)}\n".encode() for stage in stages}
+    if any(_block(name).search(text) for name in _BLOCKS):
+        wanted["dvc.yaml"] = _with_blocks(text, _listed(load_params(root / "params.yaml"), root)).encode()
+    changed = [
+        name for name, data in wanted.items() if not (root / name).is_file() or (root / name).read_bytes() != data
+    ]
+    for name in changed:
+        write_bytes_atomically(root / name, wanted[name])
     return changed
+
+
+def kept_by_sync(root: Path, path: str) -> bool:
+    """Whether a file that differs from the commit differs only in what ``sync`` writes.
+
+    Args:
+        root: the project.
+        path: relative to ``root``.
+    """
+    if path in {f"{CODE_FOLDER}/{stage}.txt" for stage in STAGES}:
+        return True
+    if path != "dvc.yaml" or not (root / path).is_file():
+        return False
+    none: dict[str, list[str]] = {name: [] for name in _BLOCKS}
+    now = (root / path).read_text(encoding="utf-8")
+    return _with_blocks(now, none) == _with_blocks(committed_text(root, path), none)
+
+
+def _block(name: str) -> re.Pattern[str]:
+    """Finds a marked list: its indent, its first line and its last."""
+    mark = re.escape(name)
+    return re.compile(rf"^( *)(# {mark}: kept by .*\n)(?:.*\n)*?( *# end of {mark})$", re.MULTILINE)
+
+
+def _with_blocks(text: str, listed: dict[str, list[str]]) -> str:
+    """dvc.yaml with other entries between the marks; a list whose marks the user removed is the user's."""
+    for name, entries in listed.items():
+        if found := _block(name).search(text):
+            lines = "".join(f'{found[1]}- "{entry}"\n' for entry in entries)
+            text = f"{text[: found.start()]}{found[1]}{found[2]}{lines}{found[3]}{text[found.end() :]}"
+    return text
+
+
+def _listed(params: Params, root: Path) -> dict[str, list[str]]:
+    """Entries of each marked list."""
+    used = {training.settings.recipe for training in params.trainings()} - {params.train().recipe}
+    stylized = [Path(params.stylize.input)] if params.stylize.input else []
+    return {
+        "inputs": input_paths(params, root),
+        # A section that is left out has its defaults; dvc refuses params that are not there.
+        "recipes": sorted(f"train.{recipe}" for recipe in used if recipe in params.train_section),
+        "stylize.input": _places(stylized, root),
+    }
 
 
 def is_project_apart(root: Path) -> bool:
@@ -202,9 +266,13 @@ def stale_code(root: Path) -> list[str]:
 
 def input_paths(params: Params, root: Path) -> list[str]:
     """Folders and files that prepare reads, relative to ``root`` where they are inside, without those inside others."""
+    return _places(_named_inputs(params), root)
+
+
+def _places(paths: Iterable[Path], root: Path) -> list[str]:
     here = root.absolute()
     found: set[Path] = set()
-    for path in _named_inputs(params):
+    for path in paths:
         place = Path(os.path.normpath(here / path.expanduser()))
         # A pattern such as shot.####.png or shot.%04d.png stands for its folder.
         while not place.exists() and any(mark in place.name for mark in "#%@*$") and place != place.parent:

@@ -65,6 +65,11 @@ def git_state(root: Path) -> GitState:
     return GitState(commit=head.strip() or None, changed=tuple(p for p in changed if p.strip('"') != "dvc.lock"))
 
 
+def committed_text(root: Path, path: str) -> str:
+    """A file, relative to ``root``, as it is in the last commit; empty if it is not there."""
+    return _git(root, "show", f"HEAD:./{path}", check=False)
+
+
 def lock_digest(root: Path) -> str | None:
     """SHA-256 of dvc.lock, which names every version of data and models; None if there is none yet."""
     path = root / "dvc.lock"

@@ -13,7 +13,8 @@ import pytest
 from flows import chain as chain_module
 from flows.chain import ChainSettings, chain, refuse_changes
 from tasks.gate import GateError
-from tasks.versioning import VersioningError
+from tasks.project import init_project
+from tasks.versioning import VersioningError, git_state
 
 
 class _Noting:
@@ -99,6 +100,32 @@ def test_a_scheduled_run_commits_to_its_branch_and_leaves_the_checkout(root: Pat
     refuse_changes(root)  # dvc.lock alone does not make the next run refuse
     history = ["git", "rev-list", "--count", "runs/nightly"]
     assert subprocess.run(history, cwd=root, check=True, capture_output=True, text=True).stdout.strip() == "3"
+
+
+def test_what_sync_rewrites_is_committed_and_does_not_stop_the_next_night(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "empty-home"))
+    film = init_project(tmp_path / "film")
+    _commit(film, "params.yaml", (film / "params.yaml").read_text().replace("plates/my_shot", "plates/other"))
+    _commit(film, ".stylereel-code/train.txt", "of an earlier version\n")
+    _figures(film, {"truth/swd": 0.1, "truth/swd_unstylized": 1.0})
+    for _ in range(2):
+        chain(_Noting(), film, ChainSettings(scheduled=True))
+    assert set(git_state(film).changed) == {"dvc.yaml", ".stylereel-code/train.txt"}
+    for path in ("dvc.yaml", ".stylereel-code/train.txt"):
+        shown = ["git", "show", f"runs/nightly:{path}"]
+        committed = subprocess.run(shown, cwd=film, check=True, capture_output=True, text=True).stdout
+        assert committed == (film / path).read_text()
+    (film / "dvc.yaml").write_text((film / "dvc.yaml").read_text() + "# by hand\n")
+    with pytest.raises(VersioningError, match=r"\(dvc\.yaml\)"):
+        refuse_changes(film)
+
+
+def _commit(root: Path, path: str, text: str) -> None:
+    (root / path).write_text(text)
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    subprocess.run(["git", *identity, "commit", "-qm", "edit", "--", path], cwd=root, check=True)
 
 
 def test_a_scheduled_run_refuses_changes(root: Path) -> None:

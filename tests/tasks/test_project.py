@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -10,8 +11,19 @@ from ruamel.yaml import YAML
 
 from stylegan_core.config import load_params, parse_params
 from tasks.errors import UsageError
-from tasks.project import CODE_FOLDER, init_project, input_paths, is_project_apart, stale_code, sync
+from tasks.params_file import render_params
+from tasks.project import (
+    CODE_FOLDER,
+    init_project,
+    input_paths,
+    is_project_apart,
+    kept_by_sync,
+    stale_code,
+    sync,
+)
 from tasks.versioning import STAGES, git_state
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -69,10 +81,60 @@ def test_inputs_of_folders(tmp_path: Path) -> None:
     assert input_paths(params, tmp_path) == ["/mnt/monet", "photos"]
 
 
-def test_the_tools_own_clone_is_left_alone() -> None:
-    repository = Path(__file__).parents[2]
-    assert sync(repository) == []
-    assert stale_code(repository) == []
+def _clone(folder: Path, settings: dict[str, str]) -> Path:
+    """The tool's own dvc.yaml, with other settings."""
+    folder.mkdir()
+    (folder / "dvc.yaml").write_bytes((REPOSITORY / "dvc.yaml").read_bytes())
+    (folder / "params.yaml").write_text(render_params(settings, shots="shots: []\n"))
+    return folder
+
+
+def test_the_tools_own_clone_is_left_alone(tmp_path: Path) -> None:
+    assert load_params(REPOSITORY / "params.yaml").prepare.source == "sample"
+    clone = _clone(tmp_path / "clone", {})
+    assert sync(clone) == []
+    assert (clone / "dvc.yaml").read_bytes() == (REPOSITORY / "dvc.yaml").read_bytes()
+    assert stale_code(REPOSITORY) == []
+
+
+def test_pictures_are_dependencies_in_the_tools_clone_too(tmp_path: Path) -> None:
+    clone = _clone(tmp_path / "clone", {"prepare.source": "folders", "prepare.content": "a", "prepare.style": "b"})
+    before = _stages(clone)
+    assert sync(clone) == ["dvc.yaml"]
+    after = _stages(clone)
+    assert after["prepare"].pop("deps") == [*before["prepare"].pop("deps"), "a", "b"]
+    assert after == before
+    assert not (clone / CODE_FOLDER).exists()
+    (clone / "params.yaml").write_text(render_params({}, shots="shots: []\n"))
+    assert sync(clone) == ["dvc.yaml"]
+    assert (clone / "dvc.yaml").read_bytes() == (REPOSITORY / "dvc.yaml").read_bytes()
+
+
+def test_the_input_of_stylize_is_a_dependency(project: Path) -> None:
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(re.sub(r"\n  input: null", "\n  input: trailer/shot.####.png", text))
+    assert sync(project) == ["dvc.yaml"]
+    assert _stages(project)["stylize"]["deps"][-2:] == ["reports/train", "trailer"]
+
+
+def test_recipes_of_single_shots_are_parameters(project: Path) -> None:
+    assert _stages(project)["train"]["params"][-1] == "train.${train.recipe}"
+    text = (project / "params.yaml").read_text()
+    shot = "  - {name: b, plates: plates/b, painted: painted/b, train: {recipe: cut}}\n"
+    (project / "params.yaml").write_text(text.replace("shots:\n", f"shots:\n{shot}", 1))
+    assert sync(project) == ["dvc.yaml"]
+    assert _stages(project)["train"]["params"][-2:] == ["train.${train.recipe}", "train.cut"]
+
+
+def test_what_sync_writes_is_told_from_edits(project: Path) -> None:
+    text = (project / "dvc.yaml").read_text()
+    (project / "dvc.yaml").write_text(text.replace("plates/my_shot", "plates/other"))
+    assert kept_by_sync(project, "dvc.yaml")
+    (project / "dvc.yaml").write_text(text.replace("outs: [models]", "outs: [networks]"))
+    assert not kept_by_sync(project, "dvc.yaml")
+    assert kept_by_sync(project, f"{CODE_FOLDER}/train.txt")
+    assert not kept_by_sync(project, f"{CODE_FOLDER}/notes.txt")
+    assert not kept_by_sync(project, "params.yaml")
 
 
 def test_pictures_that_are_there_already_are_kept(tmp_path: Path) -> None:
