@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import typer
 
 from flows import cli_stylize
 from flows.show import print_figures, print_findings, print_places, print_trail
-from flows.stage import configure_logging, exit_with_code
+from flows.stage import LAST_EXIT, configure_logging, exit_with_code, stage_error
 
 _EPILOG = (
     "Exit codes: 0 all done; 1 some inputs failed, or an error; 2 the call was wrong; 3 stopped, run again to finish."
@@ -71,7 +72,13 @@ def init(folder: Annotated[Path, typer.Argument(help="A new folder, outside of o
     typer.echo(f"  1. put the frames of a shot in {made / 'plates' / 'my_shot'}")
     typer.echo(f"  2. paint one or a few of them, same frame numbers, into {made / 'painted' / 'my_shot'}")
     typer.echo(f"  3. name your shots in {made / 'params.yaml'}")
-    typer.echo(f"  4. cd {made} && stylereel stylize")
+    typer.echo(f"  4. cd {made} && {_own_command()} stylize")
+
+
+def _own_command() -> str:
+    """How a shell calls this program: by its name alone only where that is on PATH."""
+    beside = Path(sys.executable).with_name("stylereel")
+    return "stylereel" if shutil.which("stylereel") or not beside.is_file() else str(beside)
 
 
 def _stage_command(stage: str, text: str) -> None:
@@ -86,13 +93,42 @@ def _stage_command(stage: str, text: str) -> None:
 
 def _reproduce(stage: str, *, force: bool) -> None:
     from tasks.project import sync
-    from tasks.versioning import run_dvc
+    from tasks.versioning import VersioningError, run_dvc
 
     root = _root()
     sync(root)
-    run_dvc(root, ["repro", stage])
-    if force:
-        run_dvc(root, ["repro", "--single-item", "--force", stage])
+    (root / LAST_EXIT).unlink(missing_ok=True)
+    try:
+        run_dvc(root, ["repro", stage])
+        if force:
+            run_dvc(root, ["repro", "--single-item", "--force", stage])
+    except VersioningError as error:
+        raise (stage_error(root) or error) from error
+
+
+def _refuse_options_without_input(context: typer.Context) -> None:
+    """The stage of DVC takes its settings from params.yaml alone."""
+    from tasks.errors import UsageError
+
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if (source := context.get_parameter_source(parameter.name or "")) and source.name == "COMMANDLINE"
+    ]
+    if given:
+        raise UsageError(
+            f"{', '.join(given)}: only with INPUT and OUTPUT; the project's shots are stylized as params.yaml says"
+        )
+
+
+def _raise_if_frames_failed(report: Path) -> None:
+    """The stage itself goes on as long as ``stylize.max_bad_fraction`` allows; whoever called hears of it."""
+    from tasks.errors import InputsFailedError
+
+    found = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {}
+    failed = [f"{name}: {f['path']}: {f['reason']}" for name, item in found.items() for f in item["failed"]]
+    if failed:
+        raise InputsFailedError(f"{len(failed)} inputs failed, all others are done:\n" + "\n".join(failed))
 
 
 _stage_command("prepare", "Decode, check and split your pictures, if anything changed.")
@@ -104,6 +140,7 @@ _stage_command(
 
 @_command("stylize", cli_stylize.EXAMPLES)
 def stylize(
+    context: typer.Context,
     source: Annotated[
         str | None, typer.Argument(metavar="INPUT", help="A folder or a pattern; default: the shots.")
     ] = None,
@@ -131,8 +168,10 @@ def stylize(
     from tasks.errors import UsageError
 
     if source is None:
+        _refuse_options_without_input(context)
         _reproduce("stylize", force=False)
         print_places(_root())
+        _raise_if_frames_failed(_root() / "out/stylized/report.json")
         return
     if output is None:
         raise UsageError("name an OUTPUT folder too: stylereel stylize INPUT OUTPUT")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import json
 import logging
 import os
 import sys
@@ -12,23 +14,54 @@ from pathlib import Path
 from typing import TypeVar
 
 from flows.runner import Runner, run_stage
+from stylegan_core.frames.atomic import write_bytes_atomically
 from tasks.errors import InputsFailedError, StoppedError, UsageError
 
 Result = TypeVar("Result")
 
 _STOPS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ENOTCONN)
 _TRACEBACK = Path(".stylereel") / "last-error.txt"
+LAST_EXIT = Path(".stylereel") / "last-exit.json"
+"""Below the project: how the last stage's process failed; dvc turns every code into its own. Absent after a success."""
 
 
 def stage_main(name: str, body: Callable[[Runner], object]) -> None:
     """The main function of ``python -m flows.<stage>``: runs ``body`` as the stage and exits with its code."""
     configure_logging()
+    leader = int(os.environ.get("LOCAL_RANK", "0")) == 0  # of the processes of a distributed training
+    if leader:
+        LAST_EXIT.unlink(missing_ok=True)
 
     def checked() -> object:
-        _refuse_stale_code(name)
-        return run_stage(name, body)
+        try:
+            _refuse_stale_code(name)
+            return run_stage(name, body)
+        except BaseException as error:
+            if leader:
+                _leave_exit(name, error)
+            raise
 
     exit_with_code(checked)
+
+
+def stage_error(root: Path) -> Exception | None:
+    """How the last stage's process failed, as the error that has its message and its exit code; None if it did not."""
+    try:
+        left = json.loads((root / LAST_EXIT).read_text(encoding="utf-8"))
+        code, message = left["code"], f"{left['stage']}: {left['message']}"
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    kinds: dict[int, type[Exception]] = {2: UsageError, 3: StoppedError}
+    return kinds.get(code, InputsFailedError)(message)
+
+
+def _leave_exit(stage: str, error: BaseException) -> None:
+    code = exit_code(error)
+    if code is None:
+        return
+    left = {"stage": stage, "code": code, "message": _one_line(error)}
+    with contextlib.suppress(OSError):  # of a full disk, say: dvc's own code must do
+        write_bytes_atomically(LAST_EXIT, json.dumps(left).encode())
 
 
 def _refuse_stale_code(name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
+from tasks.versioning import VersioningError
 
 COMMANDS = [command.name for command in app.registered_commands]
 
@@ -64,3 +66,73 @@ def test_whence_of_the_unknown_says_what_to_give(capfd: pytest.CaptureFixture[st
     result = CliRunner().invoke(app, ["whence", "?"])
     assert result.exit_code == 2
     assert "a stylized frame" in capfd.readouterr().err + result.output
+
+
+@pytest.mark.parametrize("options", [["--strength", "0.5"], ["--limit", "3"], ["--model", "all", "--no-preview"]])
+def test_options_of_stylize_need_an_input(options: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    result = CliRunner().invoke(app, ["stylize", *options])
+    assert result.exit_code == 2
+    assert f"{options[0]}" in (said := capfd.readouterr().err + result.output) and "params.yaml" in said
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose inputs need no sync."""
+    (tmp_path / "params.yaml").write_text("{}")
+    monkeypatch.setattr("tasks.project.sync", lambda root: [])
+    return tmp_path
+
+
+@pytest.mark.parametrize("code", [1, 2, 3])
+def test_a_stages_exit_code_and_reason_pass_through_dvc(
+    project: Path, code: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(root: Path, arguments: list[str]) -> None:
+        left = {"stage": "prepare", "code": code, "message": "the reason"}
+        (root / ".stylereel" / "last-exit.json").write_text(json.dumps(left))
+        raise VersioningError("`dvc repro train` failed with exit code 255")
+
+    (project / ".stylereel").mkdir()
+    monkeypatch.setattr("tasks.versioning.run_dvc", fail)
+    result = CliRunner().invoke(app, ["train"])
+    assert result.exit_code == code
+    assert "error: prepare: the reason" in capfd.readouterr().err + result.output
+
+
+def test_an_older_stages_end_does_not_explain_dvcs(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(root: Path, arguments: list[str]) -> None:
+        raise VersioningError("`dvc repro train` failed with exit code 255")
+
+    (project / ".stylereel").mkdir()
+    (project / ".stylereel" / "last-exit.json").write_text('{"stage": "train", "code": 3, "message": "old"}')
+    monkeypatch.setattr("tasks.versioning.run_dvc", fail)
+    result = CliRunner().invoke(app, ["train"])
+    assert result.exit_code == 1
+    assert "exit code 255" in capfd.readouterr().err + result.output
+
+
+@pytest.mark.parametrize("failed", [[], [{"path": "shot.0002.png", "reason": "it is empty"}]])
+def test_stylize_of_the_project_tells_of_failed_frames(
+    project: Path, failed: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    report = project / "out/stylized/report.json"
+    report.parent.mkdir(parents=True)
+    report.write_text(json.dumps({"sea": {"failed": failed}}))
+    monkeypatch.setattr("tasks.versioning.run_dvc", lambda root, arguments: None)
+    result = CliRunner().invoke(app, ["stylize"])
+    assert result.exit_code == (1 if failed else 0)
+    assert ("sea: shot.0002.png: it is empty" in capfd.readouterr().err + result.output) == bool(failed)
+
+
+def test_init_says_how_to_go_on_whatever_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "bin" / "stylereel"
+    program.parent.mkdir()
+    program.touch(mode=0o755)
+    monkeypatch.setattr("tasks.project.init_project", lambda folder: folder)
+    monkeypatch.setattr(sys, "executable", str(program.with_name("python")))
+    for path, command in (("/nowhere", str(program)), (str(program.parent), "stylereel")):
+        monkeypatch.setenv("PATH", path)
+        result = CliRunner().invoke(app, ["init", "film"])
+        assert f"cd film && {command} stylize" in result.output

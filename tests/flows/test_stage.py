@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.stage import exit_code, exit_with_code
+from flows.stage import LAST_EXIT, exit_code, exit_with_code, stage_error, stage_main
 from stylegan_core.config import SettingsError
 from tasks.errors import InputsFailedError, StoppedError, UsageError
 
@@ -62,3 +62,21 @@ def test_an_error_that_nobody_foresaw_shows_where(
 
 def test_success_goes_on() -> None:
     exit_with_code(lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(SettingsError("train.x is unknown"), 2), (StoppedError("SIGTERM"), 3), (ValueError("no"), 1)]
+)
+def test_a_stage_leaves_how_it_ended(
+    error: Exception, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("flows.stage._refuse_stale_code", lambda name: None)
+    monkeypatch.setattr("flows.stage.run_stage", lambda name, body: body(None))
+    with pytest.raises(SystemExit) as ended:
+        stage_main("train", lambda runner: _fail(error)())
+    assert ended.value.code == code
+    left = stage_error(tmp_path)
+    assert left is not None and exit_code(left) == code and str(left) == f"train: {error}"
+    stage_main("train", lambda runner: None)
+    assert not LAST_EXIT.exists() and stage_error(tmp_path) is None
