@@ -109,16 +109,17 @@ class TrainSettings(Settings):
     def parse(cls, section: dict[str, Any]) -> TrainSettings:
         """Reads ``{"recipe": name, "common": {...}, name: {...}, <other recipes>: ...}``."""
         known = list_recipes()
+        parts = {name: _mapping(section.get(name), f"train.{name}") for name in ("common", *known)}
         recipe = section.get("recipe")
-        if recipe not in known:
+        if not isinstance(recipe, str) or recipe not in known:
             raise SettingsError(f"train.recipe is {recipe!r}; the recipes are: {', '.join(known)}")
         strangers = sorted(set(section) - {"recipe", "common", *known})
         if strangers:
             raise SettingsError(
                 f"unknown setting train.{strangers[0]}; known are: recipe, common, {', '.join(known)}"
             )
-        common = validated(CommonSettings, section.get("common") or {}, "train.common")
-        config = validated(config_class(recipe), section.get(recipe) or {}, f"train.{recipe}")
+        common = validated(CommonSettings, parts["common"], "train.common")
+        config = validated(config_class(recipe), parts[recipe], f"train.{recipe}")
         return cls.model_construct(recipe=recipe, common=common, config=config)
 
 
@@ -199,10 +200,10 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     if not path.is_file():
         raise SettingsError(f"{path} does not exist: go to a stylereel project, or make one with `stylereel init`")
     try:
-        document = YAML(typ="safe").load(path) or {}
+        document = YAML(typ="safe").load(path)
     except Exception as error:
         raise SettingsError(f"{path} is not valid YAML: {error}") from error
-    return parse_params(document)
+    return parse_params(_mapping(document, str(path)))
 
 
 def parse_params(document: dict[str, Any]) -> Params:
@@ -212,33 +213,52 @@ def parse_params(document: dict[str, Any]) -> Params:
         SettingsError: a setting is wrong.
     """
     sections = ("prepare", "shots", "train", "evaluate", "stylize")
+    document = _mapping(document, "params.yaml")
     strangers = sorted(set(document) - set(sections))
     if strangers:
         raise SettingsError(f"unknown section {strangers[0]!r} in params.yaml; the sections are: {', '.join(sections)}")
-    shots = [validated(ShotSettings, s, f"shots[{i}]") for i, s in enumerate(document.get("shots") or [])]
+    listed = document.get("shots") or []
+    if not isinstance(listed, list | tuple):
+        raise SettingsError(f"shots must be a list, with a line `- name: ...` a shot (got {listed!r})")
+    shots = [validated(ShotSettings, s, f"shots[{i}]") for i, s in enumerate(listed)]
     names = [s.name for s in shots]
     if len(set(names)) < len(names):
         raise SettingsError("two shots have the same name: " + next(n for n in names if names.count(n) > 1))
-    prepare = validated(PrepareSettings, document.get("prepare") or {}, "prepare")
+    prepare = validated(PrepareSettings, document.get("prepare"), "prepare")
     if prepare.source == "shots" and not shots:
         raise SettingsError("prepare.source is shots, but the list `shots:` in params.yaml is empty: add a shot to it")
     params = Params(
         prepare=prepare,
         shots=tuple(shots),
-        train_section=document.get("train") or {"recipe": "keyframe"},
-        evaluate=validated(EvaluateSettings, document.get("evaluate") or {}, "evaluate"),
-        stylize=validated(StylizeSettings, document.get("stylize") or {}, "stylize"),
+        train_section=_mapping(document.get("train"), "train") or {"recipe": "keyframe"},
+        evaluate=validated(EvaluateSettings, document.get("evaluate"), "evaluate"),
+        stylize=validated(StylizeSettings, document.get("stylize"), "stylize"),
     )
     params.trainings()  # an override that cannot be read is reported now, not after an hour of preparation
     return params
 
 
-def validated(model: type[_Model], section: dict[str, Any], where: str) -> _Model:
-    """``section`` as ``model``; errors name the setting by its full path and the known keys."""
+def validated(model: type[_Model], section: Any, where: str) -> _Model:
+    """``section`` as ``model``; errors name the setting by its full path and the known keys.
+
+    Raises:
+        SettingsError: ``section`` is no mapping, or a setting is wrong.
+    """
     try:
-        return model(**section)
+        return model.model_validate(_mapping(section, where))
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(model, where, e) for e in error.errors())) from None
+
+
+def _mapping(section: Any, where: str) -> dict[str, Any]:
+    """``section``, which YAML may give as anything; nothing written is an empty one."""
+    if section is None:
+        return {}
+    if not isinstance(section, dict):
+        raise SettingsError(f"{where} must hold settings, `name: value` a line (got {section!r})")
+    if strangers := [key for key in section if not isinstance(key, str)]:
+        raise SettingsError(f"unknown setting {where}.{strangers[0]}: names of settings are text")
+    return section
 
 
 def _explain(model: type[BaseModel], where: str, error: Any) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from stylegan_core.data.batch import Batch
@@ -67,6 +67,30 @@ class RecipeConfig(BaseModel):
     )
     ema_decay: float = Field(0.999, ge=0.0, lt=1.0, description="of the generator's moving average, a step")
     gradient_clip: float = Field(0.0, ge=0.0, description="largest gradient norm; 0 is off")
+
+    @model_validator(mode="after")
+    def _decay_has_a_length(self) -> Self:
+        if self.lr_schedule != "constant" and self.lr_decay_end_step <= self.lr_decay_start_step:
+            raise ValueError(
+                f"lr_decay_end_step ({self.lr_decay_end_step}) must lie after lr_decay_start_step "
+                f"({self.lr_decay_start_step}) with lr_schedule {self.lr_schedule}"
+            )
+        return self
+
+    def check_crop(self, *, halvings: int, discriminator_layers: int) -> None:
+        """Refuses crops that shrink to nothing on their way through a recipe's networks.
+
+        Args:
+            halvings: of the generator, up to its blocks, whose padding mirrors at least two pixels.
+            discriminator_layers: strided layers, which two more convolutions follow; 0 is no discriminator.
+        Raises:
+            ValueError: ``crop_px`` is too small.
+        """
+        least_px = max(2 * 2**halvings, 3 * 2**discriminator_layers if discriminator_layers else 0)
+        if self.crop_px < least_px:
+            raise ValueError(
+                f"crop_px is {self.crop_px}, and these downsamplings and discriminator_layers need {least_px} or more"
+            )
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,11 @@ class Config(RecipeConfig):
             raise ValueError(f"nce_stages must be some of 0 to {last}, got {self.nce_stages}")
         return self
 
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        self.check_crop(halvings=self.downsamplings, discriminator_layers=self.discriminator_layers)
+        return self
+
     def stages(self) -> tuple[int, ...]:
         """The generator stages compared, given or by default."""
         if self.nce_stages is not None:

@@ -84,6 +84,19 @@ class Config(RecipeConfig):
             raise ValueError("mixing needs every pixel: set mixing_taps to 0, or half_resolution to false")
         return self
 
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        if self.stem_px % 2 == 0:
+            raise ValueError(f"stem_px must be odd, to have a centre: got {self.stem_px}")
+        shrunk = 2 if self.half_resolution else 1
+        if self.stem_px // 2 >= self.crop_px // shrunk:
+            raise ValueError(f"stem_px is {self.stem_px}, too wide for crop_px {self.crop_px}")
+        self.check_crop(
+            halvings=self.downsamplings + shrunk - 1,
+            discriminator_layers=self.discriminator_layers if self.adversarial_weight > 0 else 0,
+        )
+        return self
+
 
 class Recipe(BaseRecipe):
     """A residual generator and a discriminator that sees content and painting together."""
