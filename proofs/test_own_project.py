@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -51,3 +52,34 @@ def test_a_shot_of_ones_own(make_clone: Callable[..., Any], tmp_path: Path) -> N
     assert "stylereel sync" in refused.stderr
     film.stylereel("sync")
     assert "Running stage" not in film.dvc("repro").stdout  # the code that the lock file knows is back
+
+
+def test_a_clone_of_it_has_the_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tasks.project import init_project
+
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "a")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "a@b.c")
+
+    def run(root: Path, *command: str) -> str:
+        return subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
+
+    def dvc(root: Path, *arguments: str) -> str:
+        return run(root, sys.executable, "-m", "dvc", *arguments)
+
+    film = init_project(tmp_path / "film")
+    for folder in ("plates", "painted"):
+        (film / folder / "my_shot" / "shot.0001.png").write_text(folder)
+    dvc(film, "add", "plates", "painted")
+    run(film, "git", "add", "plates.dvc", "painted.dvc")
+    run(film, "git", "commit", "-qm", "Add the pictures")
+    dvc(film, "push")
+    run(tmp_path, "git", "clone", "-q", "film", "night")
+    night = tmp_path / "night"
+    dvc(night, "pull", "plates.dvc", "painted.dvc")
+    assert (night / "plates" / "my_shot" / "shot.0001.png").read_text() == "plates"
+    status = json.loads(dvc(night, "status", "--json", "prepare"))
+    changed = next(entry["changed deps"] for entry in status["prepare"] if "changed deps" in entry)
+    assert "deleted" not in changed.values()
+    assert "Running stage 'prepare'" in dvc(night, "repro", "--dry", "prepare")
+    assert run(night, "git", "status", "--porcelain") == ""

@@ -105,7 +105,7 @@ Commit params.yaml, dvc.yaml and dvc.lock: they name every version of data and m
 `../{name}-storage`; `dvc remote modify storage url ...` names another place.
 
 git ignores the pictures. Before this project is cloned, for the schedule or another machine, put them under DVC, and
-again whenever they change; `dvc pull` brings them to the clone:
+again whenever they change; `dvc pull plates.dvc painted.dvc` brings them to the clone:
 
     dvc add plates painted && git add plates.dvc painted.dvc && git commit -m "Add the pictures" && dvc push
 """
@@ -114,7 +114,7 @@ _PREFECT_YAML = """\
 # git ignores the pictures, DVC carries them to clones. Before cloning, and whenever they change, in this folder:
 #   dvc add plates painted && git add plates.dvc painted.dvc && git commit -m "Add the pictures" && dvc push
 # Then, in a clone that is the schedule's own:
-#   dvc pull
+#   dvc pull plates.dvc painted.dvc
 #   prefect work-pool create stylereel --type process
 #   prefect --no-prompt deploy --all
 #   prefect worker start --pool stylereel --limit 1
