@@ -55,7 +55,8 @@ class TrainingJob:
     def budget(self) -> dict[str, Any]:
         """What the mark of a finished run must say for it to be finished now."""
         settings = self.training.settings
-        return {"budget_steps": settings.config.budget_steps, "limit_minutes": settings.common.limit_minutes}
+        steps = settings.config.total_steps(settings.common.devices)
+        return {"budget_steps": steps, "limit_minutes": settings.common.limit_minutes}
 
     def is_finished(self) -> bool:
         """Whether outputs of this run were in place once, at this budget."""
@@ -272,7 +273,7 @@ def _is_beyond_budget(job: TrainingJob) -> bool:
     from stylegan_core.training.checkpoint import checkpoint_step, list_checkpoints
 
     found = list_checkpoints(job.folder.path)
-    beyond = bool(found) and checkpoint_step(found[0]) > job.training.settings.config.budget_steps
+    beyond = bool(found) and checkpoint_step(found[0]) > job.budget["budget_steps"]
     if beyond:
         _log.info("%s was trained for longer: starting afresh with the smaller budget", job.training.name)
     return beyond

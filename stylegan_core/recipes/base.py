@@ -51,6 +51,9 @@ class RecipeConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     budget_steps: int = Field(2000, ge=1, description="generator steps; raising it continues a finished run")
+    budget_images: int | None = Field(
+        None, ge=1, description="budget in training crops instead of steps; takes precedence"
+    )
     crop_px: int = Field(64, ge=16, description="side of the training crops")
     batch_size: int = Field(8, ge=1)
     generator_lr: float = Field(2e-4, gt=0)
@@ -76,6 +79,16 @@ class RecipeConfig(BaseModel):
                 f"({self.lr_decay_start_step}) with lr_schedule {self.lr_schedule}"
             )
         return self
+
+    def total_steps(self, devices: int) -> int:
+        """Generator steps of the whole budget, the last of ``budget_images`` in a full step of its own.
+
+        Args:
+            devices: processes, each of which has a batch of its own in every step.
+        """
+        if self.budget_images is None:
+            return self.budget_steps
+        return -(-self.budget_images // (self.batch_size * devices))
 
     def check_crop(self, *, halvings: int, discriminator_layers: int) -> None:
         """Refuses crops that shrink to nothing on their way through a recipe's networks.

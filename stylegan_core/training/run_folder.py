@@ -127,7 +127,7 @@ def run_key(training: Training, data: str, code: str, init: str | None) -> str:
         init: digest of the model that it starts from.
     """
     settings = training.settings
-    config = settings.config.model_dump(mode="json", exclude={"budget_steps"})
+    config = settings.config.model_dump(mode="json", exclude={"budget_steps", "budget_images"})
     common = settings.common.model_dump(mode="json", exclude=set(_PROCESS_ONLY))
     parts = [settings.recipe, config, common, list(training.shots), data, code, init]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

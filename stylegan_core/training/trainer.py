@@ -108,6 +108,7 @@ class _Loop:
         self.config: RecipeConfig = training.settings.config
         self.validate, self.sample, self.folder = validate, sample, folder
         self.fabric, self.machine, self.stop = fabric, machine, stop
+        self.total_steps = self.config.total_steps(fabric.world_size)
         self.observer = Observers([observer] if fabric.is_global_zero else [])
         seed_everything(self.common.seed)
         self.recipe = recipe_class(training.settings.recipe)(self.config).to(fabric.device)
@@ -133,17 +134,18 @@ class _Loop:
 
     def run(self) -> TrainResult:
         progress, common = self.state.progress, self.common
-        self.observer.start(self.config.budget_steps, progress.step)
+        self.observer.start(self.total_steps, progress.step)
         log.log(
             logging.INFO if self.fabric.is_global_zero else logging.DEBUG,
             "training on %s, %s, %d threads: steps %d to %d (%d images)",
             *(self.machine[k] for k in ("accelerator", "precision", "threads")),
             progress.step,
-            self.config.budget_steps,
-            self.config.budget_steps * self.config.batch_size * self.fabric.world_size,
+            self.total_steps,
+            self.total_steps * self.config.batch_size * self.fabric.world_size,
         )
+        self._warn_of_idle_steps()
         stopped_by = "budget"
-        while progress.step < self.config.budget_steps and not self._over_limit():
+        while progress.step < self.total_steps and not self._over_limit():
             losses = self.stepper.step(progress.step, self._batch)
             progress.phase = self.stepper.phase
             self.pending.append((progress.step, list(losses), torch.stack(list(losses.values()))))
@@ -165,12 +167,21 @@ class _Loop:
             if reason == "stop":
                 raise TrainingInterrupted(
                     f"stopped by {self.stop.reason or 'a signal'} after step {progress.step} of "
-                    f"{self.config.budget_steps}; the checkpoint is in {self.folder}, run the same command to continue"
+                    f"{self.total_steps}; the checkpoint is in {self.folder}, run the same command to continue"
                 )
-        if progress.step < self.config.budget_steps:
+        if progress.step < self.total_steps:
             stopped_by = "limit_minutes"
             log.warning("stopped by train.common.limit_minutes after step %d", progress.step)
         return self._finish(stopped_by)
+
+    def _warn_of_idle_steps(self) -> None:
+        end_step = self.config.lr_decay_end_step
+        if self.config.lr_schedule != "constant" and end_step < self.total_steps and self.fabric.is_global_zero:
+            log.warning(
+                "the learning rates reach 0 at step %d of %d and nothing is learned afterwards: raise "
+                "lr_decay_end_step to the budget",
+                *(end_step, self.total_steps),
+            )
 
     def close(self) -> None:
         self.batches.close()
@@ -205,7 +216,7 @@ class _Loop:
         rates = {
             "rate/steps_per_s": steps_per_s,
             "rate/images_per_s": steps_per_s * self.config.batch_size * self.fabric.world_size,
-            "time_left_s": (self.config.budget_steps - progress.step) / max(steps_per_s, 1e-9),
+            "time_left_s": (self.total_steps - progress.step) / max(steps_per_s, 1e-9),
         }
         return rates | self.state.optimizers.learning_rates()
 
@@ -239,7 +250,7 @@ class _Loop:
             reason = "stop"
         elif self._over_limit():
             reason = "limit"
-        elif progress.step >= self.config.budget_steps:
+        elif progress.step >= self.total_steps:
             reason = "end"
         elif now_s - self.saved_s >= self.common.checkpoint_every_s or validated:
             reason = "due"

@@ -154,6 +154,14 @@ def test_a_larger_budget_continues_and_a_smaller_one_starts_afresh(project):
     assert content(project / "models") == at_once != short
 
 
+def test_a_budget_in_images_is_kept_like_one_in_steps(project):
+    run(project, settings(("sea",)))
+    assert run(project, settings(("sea",), budget_images=18)) == {"sea": 6}  # 9 steps of 2: it continues
+    assert read_card(project / "models" / "sea").steps == 9
+    assert run(project, settings(("sea",), budget_images=8)) == {"sea": 0}
+    assert read_card(project / "models" / "sea").steps == 4
+
+
 def test_other_settings_and_other_data_are_other_runs(project):
     run(project, settings(("sea",)))
     assert run(project, settings(("sea",), generator_lr=1e-3)) == {"sea": 0}

@@ -57,3 +57,9 @@ def test_half_resolution_and_no_judge_change_what_fits() -> None:
     with pytest.raises(ValidationError, match="need 96"):
         config(discriminator_layers=5)
     config(discriminator_layers=5, adversarial_weight=0.0)
+
+
+def test_a_budget_in_images_counts_the_crops_of_all_devices() -> None:
+    assert RecipeConfig(budget_steps=7).total_steps(4) == 7
+    images = RecipeConfig(budget_steps=7, budget_images=100, batch_size=8)
+    assert [images.total_steps(devices) for devices in (1, 2, 13)] == [13, 7, 1]

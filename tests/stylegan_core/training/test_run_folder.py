@@ -37,6 +37,7 @@ def test_what_decides_the_result_decides_the_key():
 def test_the_budget_and_what_concerns_the_process_alone_do_not():
     base = key()
     assert key(budget_steps=99_999) == base
+    assert key(budget_images=99_999) == base
     for name, value in {
         "limit_minutes": 3.0,
         "checkpoint_every_s": 5.0,

@@ -68,6 +68,21 @@ def test_a_larger_budget_continues_as_if_it_had_been_asked_for_at_once(run):
     assert_same_result(run("at once", config={"budget_steps": 10}), extended)
 
 
+def test_a_budget_in_images_is_that_many_crops(run):
+    recorder = run.Recorder()
+    result = run("images", config={"budget_steps": 3, "budget_images": 19}, observer=recorder)  # crops of 2
+    assert recorder.of("start") == [(10, 0)]
+    assert_same_result(run("steps", config={"budget_steps": 10}), result)
+
+
+def test_a_schedule_that_ends_before_the_budget_is_warned_of(run, caplog):
+    decay = {"lr_schedule": "linear", "budget_steps": 4}
+    run("whole", config=decay | {"lr_decay_end_step": 4})
+    assert "learning rates reach 0" not in caplog.text
+    run("idle", config=decay | {"lr_decay_end_step": 2})
+    assert "learning rates reach 0 at step 2 of 4" in caplog.text
+
+
 def test_a_finished_run_is_taken_from_its_checkpoint(run):
     first = run("run")
     sampler = run.Sampler()
