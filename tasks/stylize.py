@@ -17,7 +17,7 @@ from stylegan_core.frames.cache import cache_folder
 from stylegan_core.inference.find_model import find_model
 from stylegan_core.inference.outcome import ChunkReport, Failure, Progress
 from stylegan_core.inference.output_lock import OutputBusyError, hold_output
-from stylegan_core.inference.plan import Job, PlanError, foreign_outputs, plan_job, read_job, write_job
+from stylegan_core.inference.plan import Job, PlanError, plan_job, read_job, refuse_foreign_outputs, write_job
 from stylegan_core.inference.preview import is_sequence, write_job_preview
 from stylegan_core.inference.resume import frames_to_make
 from stylegan_core.inference.select import check_folders, input_folder, select_frames
@@ -197,11 +197,8 @@ def plan_request(request: Request) -> tuple[Job, Model]:
             chunk_frames=request.chunk_frames,
             device=request.device,
         )
-        if not request.overwrite and (foreign := foreign_outputs(job)):
-            raise PlanError(
-                f"{request.output} holds {len(foreign)} files of these names that stylereel did not make, such as "
-                f"{', '.join(foreign[:3])}: choose another folder, or pass --overwrite"
-            )
+        if not request.overwrite:
+            refuse_foreign_outputs(job)
     return job, model
 
 

@@ -178,22 +178,29 @@ def write_job(job: Job) -> Path:
     return job.file
 
 
-def foreign_outputs(job: Job) -> list[str]:
-    """Output files that are there already and that no run made: a user's own, which the job would overwrite.
+def refuse_foreign_outputs(job: Job) -> None:
+    """Spares files that are there already and that no run made: a user's own, which the job would overwrite.
 
     A run names its frames in a job file before it makes them, so that what it left without a record, killed between
     rename and record, is known too.
+
+    Raises:
+        PlanError: there are such files.
     """
     there = [frame.output for frame in job.frames if job.output_path(frame).is_file()]
     known = {record.get("frame") for record in read_records(job.output_folder)} if there else set()
     if set(there) <= known:
-        return []
+        return
     for path in job.state_folder.glob("job-*.json"):
         try:
             known |= {frame.output for frame in read_job(path).frames}
         except (PlanError, OSError):
             continue
-    return [name for name in there if name not in known]
+    if foreign := [name for name in there if name not in known]:
+        raise PlanError(
+            f"{job.output_folder} holds {len(foreign)} files of these names that stylereel did not make, such as "
+            f"{', '.join(foreign[:3])}: choose another folder, or pass --overwrite"
+        )
 
 
 def read_job(path: Path) -> Job:
