@@ -32,6 +32,7 @@ SETTINGS = {
     "train.keyframe.r1_gamma": 1.0,
     "train.keyframe.gradient_clip": 5.0,
     "train.keyframe.lr_schedule": "cosine",
+    "train.keyframe.lr_decay_start_step": 0,
     "train.keyframe.lr_decay_end_step": 1000,
     "train.common.validate_every_steps": 50,
     "train.common.sample_every_steps": 100,
