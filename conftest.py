@@ -123,3 +123,24 @@ def _environment(home: Path) -> dict[str, str]:
         **{f"GIT_{role}_NAME": "Test" for role in ("AUTHOR", "COMMITTER")},
         **{f"GIT_{role}_EMAIL": "test@localhost" for role in ("AUTHOR", "COMMITTER")},
     }
+
+
+@pytest.fixture(scope="session")
+def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A keyframe model with random weights, which changes pictures visibly."""
+    import torch
+
+    from stylegan_core.recipes.keyframe import Config, Recipe
+    from stylegan_core.recipes.model import save_model
+
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        config = Config(channels=4, blocks=1, stem_px=3, downsamplings=1, mixing_taps=0)
+        networks = {k: v + 0.05 * torch.randn_like(v) for k, v in Recipe(config).networks.state_dict().items()}
+    inference = {k: v for k, v in networks.items() if k.split(".")[0] in Recipe.inference_networks}
+    save_model(
+        folder, recipe="keyframe", config=config, working_space="srgb", sample_type="uint8", steps=1, images_seen=8,
+        chosen="last", last=inference, best=inference, networks=networks,
+    )
+    return folder
