@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from tasks.origin import FLOW_RUN_VARIABLE
 
@@ -44,18 +44,27 @@ class LocalRunner:
 
     def map(self, name: str, function: Callable[[Item], Result], items: Iterable[Item], /) -> list[Result]:
         """See ``Runner.map``."""
+        failures: list[BaseException] = []
+
+        def call(item: Item) -> Result | None:
+            if failures:  # asked by the call itself: a pool's own cancelling comes too late for short calls
+                return None
+            try:
+                return function(item)
+            except BaseException as failure:
+                failures.append(failure)
+                raise
+
         with ThreadPoolExecutor(self.workers, thread_name_prefix=name) as pool:
-            futures = [pool.submit(function, item) for item in items]
+            futures = [pool.submit(call, item) for item in items]
             try:
                 wait(futures, return_when=FIRST_EXCEPTION)
-                failed = next((f for f in futures if f.done() and not f.cancelled() and f.exception()), None)
             except BaseException:  # an interrupt: what has not begun does not begin
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-            if failed is not None:
-                pool.shutdown(wait=True, cancel_futures=True)
-                return [failed.result()]  # raises
-            return [future.result() for future in futures]
+        if failures:
+            raise failures[0]
+        return [cast(Result, future.result()) for future in futures]
 
 
 class PrefectRunner:

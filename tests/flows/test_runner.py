@@ -38,7 +38,7 @@ def test_map_raises_the_first_failure_and_starts_no_more() -> None:
 
     with pytest.raises(ValueError, match="number"):
         LocalRunner(workers=1).map("work", work, range(1000))
-    assert len(begun) < 1000
+    assert begun == [0]
 
 
 def test_a_stage_runs_plainly_without_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
