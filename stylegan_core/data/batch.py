@@ -10,19 +10,26 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Batch:
-    """Crops of one step, (N, 3, H, W) in [-1, 1].
+    """Crops of one step, (N, 3, H, W) in [-1, 1] unless said otherwise.
 
     Attributes:
         content: content crops.
         style: style crops; aligned with ``content`` when the recipe needs pairs.
         mask_unit: (N, 1, H, W) in [0, 1], which part of a painted crop is painted; None is all of it.
         unpainted: content crops that have no painting, for terms that need no truth; None if there are none.
+        labels: (N, L) in {0, 1}, the attributes of ``content`` in the order of ``Needs.labels``; None if none are
+            asked for.
+        known_content: content crops whose translation is known, for weak supervision; None if there are none.
+        known_style: (N, 3, H, W), their translations, aligned.
     """
 
     content: Tensor
     style: Tensor | None = None
     mask_unit: Tensor | None = None
     unpainted: Tensor | None = None
+    labels: Tensor | None = None
+    known_content: Tensor | None = None
+    known_style: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on ``device``."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from stylegan_core.networks.spectral import spectral_norm
 
-DiscriminatorNorm = Literal["none", "instance", "spectral"]
+DiscriminatorNorm = Literal["none", "instance", "batch", "spectral"]
 
 
 class PatchDiscriminator(nn.Module):
@@ -22,11 +22,18 @@ class PatchDiscriminator(nn.Module):
         in_channels: 3 for a picture; 6 for content and painting, one after the other (conditional).
         channels: of the first layer; they double a layer, up to eight times.
         layers: strided layers; the window is 16, 34, 70 px for 1, 2, 3.
-        norm: "spectral" bounds every layer's gain; "instance" is the paper's choice.
+        norm: "spectral" bounds every layer's gain; "instance" and "batch" are the papers' choices.
+        dropout: share of features left out in training, after every layer but the first.
     """
 
     def __init__(
-        self, in_channels: int = 3, channels: int = 32, layers: int = 2, norm: DiscriminatorNorm = "spectral"
+        self,
+        in_channels: int = 3,
+        channels: int = 32,
+        layers: int = 2,
+        norm: DiscriminatorNorm = "spectral",
+        *,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
 
@@ -42,7 +49,11 @@ class PatchDiscriminator(nn.Module):
             modules.append(conv(widths[i - 1], widths[i], 2 if i < layers else 1))
             if norm == "instance":
                 modules.append(nn.InstanceNorm2d(widths[i]))
+            elif norm == "batch":
+                modules.append(nn.BatchNorm2d(widths[i]))
             modules.append(nn.LeakyReLU(0.2))
+            if dropout > 0:
+                modules.append(nn.Dropout2d(dropout))
         modules.append(conv(widths[-1], 1, 1))
         self.body = nn.Sequential(*modules)
 

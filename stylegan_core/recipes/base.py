@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
@@ -16,6 +16,10 @@ Losses = dict[str, Tensor]
 
 Fakes = dict[str, Tensor]
 """What the generator step made and the discriminator step judges, by name, (N, 3, H, W) in [-1, 1]."""
+
+
+Preset = Literal["two_cores", "one_gpu", "paper"]
+"""Machines that a recipe has settings for: minutes on two CPU cores, hours on one GPU, and what the paper did."""
 
 
 class Kind(Enum):
@@ -34,12 +38,19 @@ class Needs:
         style: pictures of the style domain.
         paired: content and style are the same picture before and after; crops are aligned.
         unpainted: further content crops without a painting (``Batch.unpainted``), where the data has any.
+        labels: names of the attributes that ``Batch.labels`` holds for the content, in this order.
+        known_fraction: share of the data's pairs that is known (``Batch.known_content`` and ``known_style``), for weak
+            supervision of an unpaired recipe; which pairs depends on their names alone.
+        zoom_min: crops are cut up to this much smaller, and enlarged to ``crop_px``; 1 is off.
     """
 
     content: bool = True
     style: bool = True
     paired: bool = False
     unpainted: bool = False
+    labels: tuple[str, ...] = ()
+    known_fraction: float = 0.0
+    zoom_min: float = 1.0
 
 
 class RecipeConfig(BaseModel):
@@ -142,7 +153,8 @@ class Conditions:
         mask_unit: (N, 1, H, W) in [0, 1], where the style applies; None is everywhere.
         styles: (K, 3, H, W) reference pictures in [-1, 1], for recipes that take them at run time.
         style_weights: (K,) weights of the references, summing to 1.
-        labels: (N, L) attribute labels.
+        labels: (N, L) in [-1, 1], the wanted change of each attribute: 1 adds it, -1 removes it, 0 keeps it.
+        strength: how far to go from the content's own style to the references' or the labels'; beyond 1 exaggerates.
         direction: "forward" is content to style.
     """
 
@@ -150,6 +162,7 @@ class Conditions:
     styles: Tensor | None = None
     style_weights: Tensor | None = None
     labels: Tensor | None = None
+    strength: float = 1.0
     direction: Literal["forward", "backward"] = "forward"
 
 
@@ -169,11 +182,21 @@ class BaseRecipe(nn.Module):
     inference_networks: ClassVar[tuple[str, ...]] = ("generator",)
     """Networks that translate or sample needs: these have an EMA and are the weights of the model."""
 
+    presets: ClassVar[dict[Preset, dict[str, Any]]] = {}
+    """Settings for a machine, where they differ from the defaults, shown by ``stylereel recipes``."""
+    directed_by: ClassVar[tuple[str, ...]] = ()
+    """Fields of ``Conditions``, beside the mask, that ``translate`` heeds: "styles", "labels", "direction"."""
+
     networks: nn.ModuleDict
 
     def __init__(self, config: RecipeConfig) -> None:
         super().__init__()
         self.networks = nn.ModuleDict()
+
+    @classmethod
+    def needs_with(cls, config: RecipeConfig) -> Needs:
+        """What training needs under ``config``; ``needs`` itself where no setting changes it."""
+        return cls.needs
 
     def phases(self) -> list[Phase]:
         """The phases in order; the last one has ``end_step`` None."""

@@ -1,0 +1,93 @@
+"""Layouts of patch discriminators: one, several scales, or one for the whole picture and one a region.
+
+Multi-scale: Wang et al. 2018, High-Resolution Image Synthesis and Semantic Manipulation with Conditional GANs (arXiv
+1711.11585). Global and local: Iizuka et al. 2017, Globally and Locally Consistent Image Completion.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stylegan_core.networks.patch_discriminator import DiscriminatorNorm, PatchDiscriminator
+
+Layout = Literal["patch", "multi_scale", "global_local"]
+
+
+class Judgement(NamedTuple):
+    """What a discriminator says of pictures.
+
+    Attributes:
+        logits: (N, 1, h, w) a judge, positive for real.
+        features: of all judges' layers, for feature matching.
+    """
+
+    logits: list[Tensor]
+    features: list[Tensor]
+
+
+class Discriminator(nn.Module):
+    """Judges of one or several kinds, (N, C, H, W) to a ``Judgement``.
+
+    Args:
+        in_channels: 3 for a picture; more for a picture after what it was made from (conditional).
+        channels: of each judge's first layer.
+        layers: strided layers; a judge's window is 16, 34, 70 px for 1, 2, 3.
+        norm: see ``PatchDiscriminator``.
+        layout: "patch" is one judge; "multi_scale" has one a scale, each at half the size of the one before;
+            "global_local" has one for the whole picture and one, with weights of its own, for each region.
+        scales: judges of "multi_scale".
+        regions: a side of the grid of "global_local".
+        dropout: share of a judge's features that are left out while it trains.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        channels: int = 32,
+        layers: int = 2,
+        norm: DiscriminatorNorm = "spectral",
+        *,
+        layout: Layout = "patch",
+        scales: int = 2,
+        regions: int = 2,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.layout, self.regions = layout, regions
+        count = {"patch": 1, "multi_scale": scales, "global_local": 1 + regions**2}[layout]
+        self.judges = nn.ModuleList(
+            PatchDiscriminator(in_channels, channels, layers, norm, dropout=dropout) for _ in range(count)
+        )
+
+    def forward(self, pictures: Tensor) -> Judgement:
+        """Every judge's logits and features."""
+        logits, features = [], []
+        for judge, seen in zip(self.judges, self._views(pictures), strict=True):
+            *hidden, last = judge.features(seen)  # type: ignore[operator]
+            logits.append(last)
+            features += hidden
+        return Judgement(logits, features)
+
+    def freeze(self, layers: int) -> None:
+        """Keeps the first so many convolutions of every judge as they are (FreezeD, Mo et al. 2020, arXiv 2002.10964).
+
+        To be called before the optimizers are made.
+        """
+        for judge in self.judges:
+            convolutions = [module for module in judge.modules() if isinstance(module, nn.Conv2d)]
+            for convolution in convolutions[:layers]:
+                convolution.requires_grad_(False)
+
+    def _views(self, pictures: Tensor) -> list[Tensor]:
+        if self.layout == "patch":
+            return [pictures]
+        if self.layout == "multi_scale":
+            views = [pictures]
+            while len(views) < len(self.judges):
+                views.append(F.avg_pool2d(views[-1], 2))
+            return views
+        rows = [part for row in pictures.chunk(self.regions, dim=2) for part in row.chunk(self.regions, dim=3)]
+        return [pictures, *rows]

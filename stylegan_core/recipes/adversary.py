@@ -1,0 +1,178 @@
+"""The adversarial side that recipes share: its settings, its discriminator, and real against fake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from stylegan_core.data.augment import augment
+from stylegan_core.losses.adversarial import Adversarial, discriminator_loss, generator_loss
+from stylegan_core.losses.regularization import r1_penalty, wgan_gradient_penalty
+from stylegan_core.networks.discriminators import Discriminator, Judgement, Layout
+from stylegan_core.networks.patch_discriminator import DiscriminatorNorm
+from stylegan_core.recipes.base import Losses, RecipeConfig
+
+_ADA_EVERY_STEPS = 4
+_Penalty = Callable[[Tensor, Tensor], Tensor]
+
+
+class AdversarialConfig(RecipeConfig):
+    """Settings of every recipe with a discriminator."""
+
+    discriminator_layout: Layout = Field("patch", description="one judge, one a scale, or one for all and one a region")
+    discriminator_channels: int = Field(64, ge=4)
+    discriminator_layers: int = Field(3, ge=1, le=5, description="its window is 16, 34, 70 px for 1, 2, 3")
+    discriminator_scales: int = Field(2, ge=1, le=4, description="judges of multi_scale, each at half the size")
+    discriminator_regions: int = Field(2, ge=2, le=8, description="a side of global_local's grid of regions")
+    discriminator_norm: DiscriminatorNorm = "instance"
+    discriminator_dropout: float = Field(0.0, ge=0.0, lt=1.0, description="share of features left out in training")
+    frozen_layers: int = Field(
+        0, ge=0, description="of the discriminator, when a training starts from a model: FreezeD (Mo et al. 2020)"
+    )
+    adversarial: Adversarial = "least_squares"
+    adversarial_weight: float = Field(1.0, ge=0.0)
+    gradient_penalty_weight: float = Field(
+        0.0, ge=0.0, description="of WGAN-GP's penalty on mixtures (Gulrajani et al. 2017), beside r1_gamma"
+    )
+    augmentation: Literal["none", "diffaugment", "ada"] = Field(
+        "none", description="of what the discriminator sees; ada raises its probability as the discriminator overfits"
+    )
+    augment_below_pictures: int = Field(5000, ge=0, description="no augmentation for larger sets, which it hurts")
+    ada_target: float = Field(0.6, gt=0.0, lt=1.0, description="how sure the discriminator may be of reals")
+    ada_kimg: float = Field(100.0, gt=0.0, description="thousands of pictures from no augmentation to full")
+
+    @model_validator(mode="after")
+    def _regions_fit(self) -> Self:
+        smallest_px = self.crop_px
+        if self.discriminator_layout == "multi_scale":
+            smallest_px //= 2 ** (self.discriminator_scales - 1)
+        elif self.discriminator_layout == "global_local":
+            smallest_px //= self.discriminator_regions
+        least_px = 3 * 2**self.discriminator_layers
+        if smallest_px < least_px:
+            raise ValueError(
+                f"crop_px {self.crop_px} leaves the smallest judge of {self.discriminator_layout} {smallest_px} px, "
+                f"and discriminator_layers {self.discriminator_layers} need {least_px} or more"
+            )
+        return self
+
+    def build_discriminator(self, in_channels: int = 3) -> Discriminator:
+        """A discriminator of these settings.
+
+        Args:
+            in_channels: 6 for a picture after what it was made from.
+        """
+        discriminator = Discriminator(
+            in_channels,
+            self.discriminator_channels,
+            self.discriminator_layers,
+            self.discriminator_norm,
+            layout=self.discriminator_layout,
+            scales=self.discriminator_scales,
+            regions=self.discriminator_regions,
+            dropout=self.discriminator_dropout,
+        )
+        discriminator.freeze(self.frozen_layers)
+        return discriminator
+
+
+class Adversary(nn.Module):
+    """Real against fake under ``AdversarialConfig``; its only state is ADA's probability, a buffer.
+
+    The discriminator is handed over with each call, since it is one of the recipe's networks.
+    """
+
+    probability: Tensor
+    sign_sum: Tensor
+
+    def __init__(self, config: AdversarialConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.pictures_in_set: int | None = None
+        """Told by the trainer; None augments whatever the size."""
+        self.register_buffer("probability", torch.zeros(()))
+        self.register_buffer("sign_sum", torch.zeros(2))  # sum of signs on reals, and how many steps it is over
+
+    def generator_term(self, discriminator: nn.Module, fake: Tensor, given: Tensor | None = None) -> Tensor:
+        """The weighted generator loss.
+
+        Args:
+            discriminator: of ``build_discriminator``.
+            fake: (N, 3, H, W) in [-1, 1].
+            given: (N, C, H, W), what the fake was made from, for a conditional discriminator.
+        """
+        judgement = self.judge(discriminator, fake, given)
+        return self.config.adversarial_weight * generator_loss(self.config.adversarial, judgement.logits)
+
+    def discriminator_terms(
+        self,
+        discriminator: nn.Module,
+        real: Tensor,
+        fake: Tensor,
+        step: int,
+        *,
+        given_real: Tensor | None = None,
+        given_fake: Tensor | None = None,
+        name: str = "discriminator",
+    ) -> Losses:
+        """Real against fake, lazy R1 and WGAN-GP's penalty where they are asked for, under names from ``name``.
+
+        Args:
+            discriminator: of ``build_discriminator``.
+            real: (N, 3, H, W) in [-1, 1].
+            fake: (M, 3, H, W), detached.
+            step: of the training.
+            given_real: what the reals belong to, for a conditional discriminator.
+            given_fake: what the fakes were made from.
+            name: of the loss.
+        """
+        c = self.config
+        real_logits = self.judge(discriminator, real, given_real).logits
+        fake_logits = self.judge(discriminator, fake, given_fake).logits
+        losses: Losses = {name: discriminator_loss(c.adversarial, real_logits, fake_logits)}
+        if c.augmentation == "ada":
+            self._follow(real_logits, len(real), step)
+        if c.r1_gamma > 0 and step % c.r1_every_steps == 0:
+            penalty = self._penalty(r1_penalty, discriminator, real, given_real)
+            losses[f"{name}_r1"] = 0.5 * c.r1_gamma * c.r1_every_steps * penalty
+        if c.gradient_penalty_weight > 0:
+            share = torch.rand(len(real), 1, 1, 1).to(real.device)
+            mixed = share * real + (1 - share) * fake[: len(real)]
+            penalty = self._penalty(wgan_gradient_penalty, discriminator, mixed, given_real)
+            losses[f"{name}_gradient_penalty"] = c.gradient_penalty_weight * penalty
+        return losses
+
+    def judge(self, discriminator: nn.Module, pictures: Tensor, given: Tensor | None = None) -> Judgement:
+        """What the discriminator says of augmented pictures."""
+        seen = pictures if given is None else torch.cat([given, pictures], dim=1)
+        if self._augments():
+            seen = augment(seen, 1.0 if self.config.augmentation == "diffaugment" else self.probability)
+        judgement: Judgement = discriminator(seen)
+        return judgement
+
+    def _augments(self) -> bool:
+        c, count = self.config, self.pictures_in_set
+        return c.augmentation != "none" and (count is None or count <= c.augment_below_pictures)
+
+    @torch.no_grad()
+    def _follow(self, real_logits: list[Tensor], count: int, step: int) -> None:
+        """Moves ADA's probability towards the target: overfitting is how sure the discriminator is of reals."""
+        middle = 0.5 if self.config.adversarial == "least_squares" else 0.0
+        sign = torch.stack([(logits.float() - middle).sign().mean() for logits in real_logits]).mean()
+        self.sign_sum += torch.stack([sign, torch.ones_like(sign)])
+        if (step + 1) % _ADA_EVERY_STEPS == 0:
+            direction = (self.sign_sum[0] / self.sign_sum[1] - self.config.ada_target).sign()
+            change = direction * count * _ADA_EVERY_STEPS / (1000 * self.config.ada_kimg)
+            self.probability.add_(change).clamp_(0.0, 1.0)
+            self.sign_sum.zero_()
+
+    def _penalty(self, penalty: _Penalty, discriminator: nn.Module, pictures: Tensor, given: Tensor | None) -> Tensor:
+        seen = pictures.detach().float().requires_grad_()
+        with torch.autocast(seen.device.type, enabled=False):  # bf16 gradients of gradients are noise
+            logits = self.judge(discriminator, seen, None if given is None else given.float()).logits
+            total = torch.stack([part.flatten(1).sum(dim=1) for part in logits]).sum(dim=0)  # (N,)
+            return penalty(seen, total).mean()
