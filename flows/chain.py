@@ -8,6 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from flows.runner import Runner
+from flows.stage import explained_by_stage
 from tasks.errors import StoppedError
 from tasks.gate import check_gate
 from tasks.lineage import link_run, mark_promoted
@@ -48,7 +49,8 @@ def chain(runner: Runner, root: Path, settings: ChainSettings) -> dict[str, obje
         The lineage of this run, as ``tasks.lineage.link_run`` writes it.
 
     Raises:
-        VersioningError: a stage failed, or the tree is not clean.
+        UsageError, StoppedError, InputsFailedError: a stage failed so.
+        VersioningError: dvc failed by itself, or the tree is not clean.
         GateError: the model is not good enough to be promoted.
     """
     state = root / ".stylereel"
@@ -74,7 +76,7 @@ def _locked_chain(runner: Runner, root: Path, settings: ChainSettings) -> dict[s
         if stage == "stylize":
             passed = runner.run("gate", check_gate, root / "reports/metrics.json", max_swd_ratio=settings.max_swd_ratio)
             runner.run("promote", mark_promoted, root)
-        runner.run(stage, reproduce, root, stage, environment=environment, lock_wait_s=settings.lock_wait_s)
+        runner.run(stage, _reproduce, root, stage, environment=environment, lock_wait_s=settings.lock_wait_s)
     linked = runner.run("lineage", link_run, root, run_id, gate=passed)
     if settings.push:
         runner.run("push", push, root, lock_wait_s=settings.lock_wait_s)
@@ -82,6 +84,11 @@ def _locked_chain(runner: Runner, root: Path, settings: ChainSettings) -> dict[s
         message = f"Results of {'flow run ' + run_id if run_id else 'a scheduled run'}\n\n{passed}"
         linked["runs_commit"] = runner.run("commit", commit_to_branch, root, settings.branch, RESULTS, message)
     return linked
+
+
+def _reproduce(root: Path, stage: str, *, environment: dict[str, str], lock_wait_s: float) -> None:
+    with explained_by_stage(root):
+        reproduce(root, stage, environment=environment, lock_wait_s=lock_wait_s)
 
 
 def refuse_changes(root: Path) -> None:

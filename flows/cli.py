@@ -14,7 +14,7 @@ import typer
 
 from flows import cli_stylize
 from flows.show import print_figures, print_findings, print_places, print_trail
-from flows.stage import LAST_EXIT, configure_logging, exit_with_code, stage_error
+from flows.stage import configure_logging, exit_with_code, explained_by_stage
 
 _EPILOG = (
     "Exit codes: 0 all done; 1 some inputs failed, or an error; 2 the call was wrong; 3 stopped, run again to finish."
@@ -93,17 +93,14 @@ def _stage_command(stage: str, text: str) -> None:
 
 def _reproduce(stage: str, *, force: bool) -> None:
     from tasks.project import sync
-    from tasks.versioning import VersioningError, run_dvc
+    from tasks.versioning import run_dvc
 
     root = _root()
     sync(root)
-    (root / LAST_EXIT).unlink(missing_ok=True)
-    try:
+    with explained_by_stage(root):
         run_dvc(root, ["repro", stage])
         if force:
             run_dvc(root, ["repro", "--single-item", "--force", stage])
-    except VersioningError as error:
-        raise (stage_error(root) or error) from error
 
 
 def _refuse_options_without_input(context: typer.Context) -> None:

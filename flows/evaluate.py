@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from flows.progress import progress_bar
 from flows.runner import Runner
 from stylegan_core.config import Params
 from tasks.evaluate import Progress, log_to_mlflow, measurer, write_reports
@@ -29,27 +28,13 @@ def evaluate_flow(
     return figures
 
 
-@contextmanager
-def progress_bar() -> Iterator[Progress]:
-    """A bar of measured pictures on a terminal; nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    console = Console(stderr=True)
-    columns = (TextColumn("measuring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("measuring", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
 def main() -> None:
     """``python -m flows.evaluate``, the command of DVC's stage."""
     from flows.stage import stage_main
     from stylegan_core.config import load_params
 
     prepared, models, reports = Path("data/prepared"), Path("models"), Path("reports")
-    with progress_bar() as progress:
+    with progress_bar("measuring") as progress:
         stage_main("evaluate", lambda runner: evaluate_flow(runner, load_params(), prepared, models, reports, progress))
 
 

@@ -9,13 +9,14 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 from flows.runner import Runner, run_stage
 from stylegan_core.frames.atomic import write_bytes_atomically
 from tasks.errors import InputsFailedError, StoppedError, UsageError
+from tasks.versioning import VersioningError
 
 Result = TypeVar("Result")
 
@@ -53,6 +54,16 @@ def stage_error(root: Path) -> Exception | None:
         return None
     kinds: dict[int, type[Exception]] = {2: UsageError, 3: StoppedError}
     return kinds.get(code, InputsFailedError)(message)
+
+
+@contextlib.contextmanager
+def explained_by_stage(root: Path) -> Iterator[None]:
+    """Within it, a ``dvc repro`` that fails because its stage did raises the stage's own error, exit code and all."""
+    (root / LAST_EXIT).unlink(missing_ok=True)
+    try:
+        yield
+    except VersioningError as error:
+        raise (stage_error(root) or error) from error
 
 
 def _leave_exit(stage: str, error: BaseException) -> None:

@@ -11,6 +11,7 @@ from tasks.versioning import STAGES
 STAGE_CODE: dict[str, tuple[str, ...]] = {
     "prepare": (
         "flows/prepare.py",
+        "flows/progress.py",
         "tasks/prepare.py",
         "stylegan_core/config.py",
         "stylegan_core/data",
@@ -30,6 +31,7 @@ STAGE_CODE: dict[str, tuple[str, ...]] = {
     ),
     "evaluate": (
         "flows/evaluate.py",
+        "flows/progress.py",
         "tasks/evaluate.py",
         "tasks/judge.py",
         "stylegan_core/config.py",

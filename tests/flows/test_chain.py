@@ -12,6 +12,8 @@ import pytest
 
 from flows import chain as chain_module
 from flows.chain import ChainSettings, chain, refuse_changes
+from flows.runner import LocalRunner
+from tasks.errors import UsageError
 from tasks.gate import GateError
 from tasks.project import init_project
 from tasks.versioning import VersioningError, git_state
@@ -139,3 +141,14 @@ def test_a_scheduled_run_refuses_changes(root: Path) -> None:
 def test_a_scheduled_run_needs_a_commit(tmp_path: Path) -> None:
     with pytest.raises(VersioningError, match="no git commit"):
         refuse_changes(tmp_path)
+
+
+def test_a_stage_that_says_why_it_failed_is_heard(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(root: Path, stage: str, **_: Any) -> None:
+        left = {"stage": stage, "code": 2, "message": "prepare.content does not exist"}
+        (root / ".stylereel" / "last-exit.json").write_text(json.dumps(left))
+        raise VersioningError("dvc failed with exit code 1")
+
+    monkeypatch.setattr(chain_module, "reproduce", failing)
+    with pytest.raises(UsageError, match=r"prepare: prepare\.content does not exist"):
+        chain(LocalRunner(), root, ChainSettings())
