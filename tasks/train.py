@@ -88,7 +88,7 @@ def plan_trainings(params: Params, prepared: Path) -> TrainingPlan:
     smaller one starts afresh.
 
     Raises:
-        ModelError: ``init_from`` names no model.
+        UsageError: ``init_from`` names no model, or one of another recipe.
     """
     from stylegan_core.training.code_closure import code_closure_digest
     from stylegan_core.training.run_folder import RunFolder, data_digest, run_key
@@ -127,6 +127,7 @@ def train_model(
     Returns:
         The model's card; None in all but the first process of a distributed run.
     Raises:
+        UsageError: the model that ``init_from`` names does not fit the settings, or is damaged.
         StoppedError: interrupted; a checkpoint is saved.
         NotFiniteError: a loss is not finite.
         ManifestError: the prepared data have nothing that the recipe can learn from.
@@ -134,7 +135,7 @@ def train_model(
     from stylegan_core.data.crops import CropSampler
     from stylegan_core.data.validation import validation_set
     from stylegan_core.recipes import recipe_class
-    from stylegan_core.recipes.model import load_networks
+    from stylegan_core.recipes.model import ModelError, load_networks
     from stylegan_core.training.interruption import TrainingInterrupted
     from stylegan_core.training.observer import Observers
     from stylegan_core.training.trainer import train
@@ -143,7 +144,7 @@ def train_model(
     training = job.training
     config, common = training.settings.config, training.settings.common
     manifest, store = read_manifest(prepared / "manifest.csv"), SampleStore.open(prepared / "store")
-    needs = recipe_class(training.settings.recipe).needs
+    needs = recipe_class(training.settings.recipe).needs_with(config)
     sampler = CropSampler(
         store,
         manifest,
@@ -155,6 +156,9 @@ def train_model(
         batch_size=config.batch_size,
         seed=common.seed,
         shots=training.shots,
+        labels=needs.labels,
+        known_fraction=needs.known_fraction,
+        zoom_min=needs.zoom_min,
     )
     held_out = validation_set(store, manifest, paired=needs.paired, shots=training.shots)
     validator = Validator(held_out) if held_out.areas else None
@@ -173,7 +177,10 @@ def train_model(
                 observer,
                 sample=validator.grid if validator else None,
                 init=load_networks(job.init) if job.init else None,
+                pictures=sampler.pictures,
             )
+        except ModelError as error:
+            raise UsageError(f"{training.name}: {error}") from error
         except TrainingInterrupted as interruption:
             raise StoppedError(f"training of {training.name} {interruption}") from interruption
         if _is_follower():
@@ -236,14 +243,17 @@ def _write(job: TrainingJob, result: TrainResult, store: SampleStore, output: Pa
 
 
 def _initial_model(training: Training) -> tuple[Path | None, str | None]:
-    from stylegan_core.recipes.model import read_card
+    from stylegan_core.recipes.model import ModelError, read_card
     from stylegan_core.training.model_store import find_model
 
     name = training.settings.common.init_from
     if not name:
         return None, None
-    folder = find_model(name)
-    card = read_card(folder)
+    try:
+        folder = find_model(name)
+        card = read_card(folder)
+    except ModelError as error:
+        raise UsageError(str(error)) from error
     if card.recipe != training.settings.recipe:
         raise UsageError(
             f"train.common.init_from: {folder} is a {card.recipe} model, and {training.name} trains "

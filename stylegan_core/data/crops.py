@@ -2,54 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 from torch import Tensor
 
 from stylegan_core.data.batch import Batch
-from stylegan_core.data.manifest import Box, ManifestError, parse_box
+from stylegan_core.data.crop_places import CropPicture, open_picture, refuse_small
+from stylegan_core.data.manifest import ManifestError, parse_labels
 from stylegan_core.data.store import Samples, SampleStore
 
-_MIN_PAINTED = 0.25
-"""Least painted share of a crop from a masked key frame, where the mask has such a place."""
-
 _Rng = np.random.Generator
-_STREAMS = {"pairs": 0, "content": 1, "style": 2, "unpainted": 3}
+_STREAMS = {"pairs": 0, "content": 1, "style": 2, "unpainted": 3, "known": 4}
+_ALIGNED = {"pairs": ("content", "style"), "known": ("known_content", "known_style")}
+"""Pools that are drawn in pairs, and what the two halves are called in the batch."""
 
 
 @dataclass(frozen=True)
-class _Picture:
-    """A picture, its painted version and mask where it has them, and where crops may lie.
+class _Pool:
+    """Pictures that one part of the batch is drawn from, and their attributes, (P, L), where they are asked for."""
 
-    ``corners`` is an (R, 4) list of x, y, width, height: the disjoint rectangles of allowed top left corners; for a
-    masked picture ``chosen`` holds the flat indexes (y * width + x) of the allowed ones instead.
-    """
-
-    before: Samples
-    after: Samples | None = None
-    mask: Samples | None = None
-    corners: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 4), np.int64))
-    chosen: npt.NDArray[np.int64] | None = None
-
-    def corner(self, place: float) -> tuple[int, int]:
-        """The allowed corner (x, y) at ``place`` in [0, 1) of all of them."""
-        if self.chosen is not None:
-            y, x = divmod(int(self.chosen[int(place * len(self.chosen))]), self.before.shape[1])
-            return x, y
-        counts = self.corners[:, 2] * self.corners[:, 3]
-        index = int(place * counts.sum())
-        for (x, y, width, _), count in zip(self.corners.tolist(), counts.tolist(), strict=True):
-            if index < count:
-                return x + index % width, y + index // width
-            index -= count
-        raise AssertionError("place is in [0, 1)")
+    pictures: list[CropPicture]
+    labels: Tensor | None
 
 
 class CropSampler:
@@ -70,8 +50,15 @@ class CropSampler:
         batch_size: crops a batch.
         seed: of the draws; give each process of a distributed run its own.
         shots: only pictures of these shots; empty is every picture.
+        labels: attributes of the content to bring along; one that a picture does not name is 0 there.
+        known_fraction: bring this share of the pairs as known ones, at least one; the other pools stay as they are.
+            Which pairs is a matter of their names alone, and a larger share holds a smaller one. Key frames that are
+            painted in part are not among them.
+        zoom_min: crops are cut at a random side of ``crop_px`` times something from here to 1, and enlarged; for a
+            masked key frame the larger crop around it holds the painted part. 1 is off.
     Raises:
-        ManifestError: there is nothing to draw from, or pictures are too small for ``crop_px``; it names them.
+        ManifestError: there is nothing to draw from, no picture names one of ``labels``, or pictures are too small for
+            ``crop_px``; it names them.
     """
 
     def __init__(
@@ -87,10 +74,15 @@ class CropSampler:
         batch_size: int,
         seed: int,
         shots: Sequence[str] = (),
+        labels: Sequence[str] = (),
+        known_fraction: float = 0.0,
+        zoom_min: float = 1.0,
     ) -> None:
         if not content:
             raise ValueError("a recipe that trains on one folder needs content, not style alone")
-        self.crop_px, self.batch_size, self.seed = crop_px, batch_size, seed
+        if not 0.0 < zoom_min <= 1.0 or not 0.0 <= known_fraction <= 1.0:
+            raise ValueError(f"zoom_min {zoom_min} must lie in (0, 1], known_fraction {known_fraction} in [0, 1]")
+        self.crop_px, self.batch_size, self.seed, self._zoom_min = crop_px, batch_size, seed, zoom_min
         rows = training_rows(manifest, shots)
         pools: dict[str, list[dict[str, Any]]] = {}
         if paired:
@@ -106,12 +98,30 @@ class CropSampler:
                 pools["style"] = [r for r in rows if r["domain"] == "style"]
             if unpainted:
                 pools["unpainted"] = [r for r in rows if r["domain"] == "content" and not r["pair"]]
+        if known_fraction:
+            whole = [pair for pair in pair_rows(rows) if pd.isna(pair[1]["mask_sample"])]
+            pools["known"] = [{**before, "after": after} for before, after in _known(whole, known_fraction)]
         where = f" of {', '.join(shots)}" if shots else ""
         for pool, members in pools.items():
             if not members and pool != "unpainted":
-                raise ManifestError(f"the prepared data{where} holds no {pool} to train on")
-        _refuse_small([r for members in pools.values() for r in members], crop_px)
-        self._pools = {name: [_picture(store, row, crop_px) for row in rows] for name, rows in pools.items() if rows}
+                what = "pairs, and known_fraction needs some" if pool == "known" else f"{pool} to train on"
+                raise ManifestError(f"the prepared data{where} holds no {what}")
+        refuse_small([r for members in pools.values() for r in members], crop_px)
+        halves = [half for rows in pools.values() for row in rows for half in (row, row.get("after")) if half]
+        self._pictures = len({half["sample"] for half in halves})
+        self._pools = {
+            name: _Pool(
+                [open_picture(store, row, crop_px) for row in rows],
+                _label_table(rows, labels) if labels and name in ("pairs", "content") else None,
+            )
+            for name, rows in pools.items()
+            if rows
+        }
+
+    @property
+    def pictures(self) -> int:
+        """How many different pictures batches are drawn from, before and after counted each."""
+        return self._pictures
 
     def batch(self, step: int) -> Batch:
         """The batch of ``step``, on the CPU.
@@ -120,26 +130,29 @@ class CropSampler:
             step: 0 or more.
         """
         made: dict[str, Tensor] = {}
-        for name, pictures in self._pools.items():
-            made.update(self._draw(name, pictures, step))
+        for name, pool in self._pools.items():
+            made.update(self._draw(name, pool, step))
         return Batch(**made)
 
-    def _draw(self, pool: str, pictures: list[_Picture], step: int) -> dict[str, Tensor]:
+    def _draw(self, name: str, pool: _Pool, step: int) -> dict[str, Tensor]:
         # One counter a pool and step: the draws of a pool stay the same when another pool is added.
-        rng: _Rng = np.random.Generator(np.random.Philox(key=self.seed, counter=[0, _STREAMS[pool], step, 0]))
+        rng: _Rng = np.random.Generator(np.random.Philox(key=self.seed, counter=[0, _STREAMS[name], step, 0]))
         draws = rng.random((self.batch_size, 3))
-        side, kind = self.crop_px, pictures[0].before.dtype
-        paired = pool == "pairs"
+        windows = self._windows(rng)
+        side, pictures = self.crop_px, pool.pictures
+        paired = name in _ALIGNED
         masked = paired and any(p.mask is not None for p in pictures)
         before = torch.empty((self.batch_size, 3, side, side))
         after = torch.empty_like(before) if paired else None
         mask = torch.ones((self.batch_size, 1, side, side)) if masked else None
         # One crop at a time through a scratch that stays in the processor's cache: four times as fast as a batch.
-        planes = np.empty((3, side, side), kind)
-        for i, (which, place, turn) in enumerate(draws.tolist()):
-            picture = pictures[int(which * len(pictures))]
+        planes = np.empty((3, side, side), pictures[0].before.dtype)
+        drawn = [int(which * len(pictures)) for which in draws[:, 0].tolist()]
+        for i, (_, place, turn) in enumerate(draws.tolist()):
+            picture = pictures[drawn[i]]
             x, y = picture.corner(place)
-            cut = (slice(y, y + side), slice(x, x + side))
+            left, top, width = windows[i]
+            cut = (slice(y + top, y + top + width), slice(x + left, x + left + width))
             _copy(picture.before[cut], turn < 0.5, planes)
             _to_signed(planes, before[i])
             if after is not None and picture.after is not None:
@@ -150,8 +163,25 @@ class CropSampler:
                 _to_signed(planes[:1], mask[i])
                 mask[i].add_(1.0).mul_(0.5)
         if after is None:
-            return {pool: before}
-        return {"content": before, "style": after} | ({"mask_unit": mask} if mask is not None else {})
+            made = {name: before}
+        else:
+            made = dict(zip(_ALIGNED[name], (before, after), strict=True))
+        if mask is not None:
+            made["mask_unit"] = mask
+        if pool.labels is not None:
+            made["labels"] = pool.labels[drawn]
+        return made
+
+    def _windows(self, rng: _Rng) -> list[tuple[int, int, int]]:
+        """Of each crop the part that is enlarged: left, top and side. Drawn last, so that no zoom changes nothing."""
+        side = self.crop_px
+        if self._zoom_min == 1.0:
+            return [(0, 0, side)] * self.batch_size
+        found = []
+        for zoom, across, down in rng.random((self.batch_size, 3)).tolist():
+            width = max(1, round(side * (self._zoom_min + (1.0 - self._zoom_min) * zoom)))
+            found.append((int(across * (side - width + 1)), int(down * (side - width + 1)), width))
+        return found
 
 
 def signed(samples: Samples) -> Tensor:
@@ -187,81 +217,40 @@ def pair_rows(rows: list[dict[str, Any]]) -> list[tuple[dict[str, Any], dict[str
     return [(r, after[r["pair"]]) for r in rows if r["domain"] == "content" and r["pair"] in after]
 
 
-def _picture(store: SampleStore, row: dict[str, Any], side: int) -> _Picture:
-    before = store.sample(int(row["sample"]))
-    height, width = before.shape[:2]
-    painted: dict[str, Any] = row.get("after") or {}
-    boxes = [box for box in (parse_box(row["held_out"]), parse_box(painted.get("held_out", ""))) if box]
-    after = store.sample(int(painted["sample"])) if painted else None
-    if after is not None and after.shape != before.shape:
-        raise ManifestError(f"{painted['path']} and {row['path']} differ in size: run the stage prepare again")
-    allowed = [Box(0, 0, width - side + 1, height - side + 1)]
-    for box in boxes:
-        # A crop touches the box if its corner lies less than a side before it, or inside it.
-        shadow = Box(box.x - side + 1, box.y - side + 1, box.width + side - 1, box.height + side - 1)
-        allowed = [rest for rectangle in allowed for rest in _without(rectangle, shadow)]
-    if not allowed:
+def _known(
+    pairs: list[tuple[dict[str, Any], dict[str, Any]]], fraction: float
+) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """The share of the pairs whose names have the lowest digests; at least one, where there is any."""
+    if not pairs:
+        return []
+    ordered = sorted(pairs, key=lambda pair: hashlib.sha256(f"known:{pair[0]['pair']}".encode()).digest())
+    return ordered[: max(1, round(fraction * len(pairs)))]
+
+
+def _label_table(rows: list[dict[str, Any]], labels: Sequence[str]) -> Tensor:
+    """(P, L) in {0, 1}: ``labels`` of each row."""
+    parsed = [parse_labels(row["labels"]) for row in rows]
+    known = sorted({name for row in parsed for name in row})
+    if strangers := [name for name in labels if name not in known]:
         raise ManifestError(
-            f"no crop of {side} px in {row['path']} ({width} x {height}) avoids its held-out box {boxes[0]}: "
-            "lower crop_px or prepare.validation_fraction"
+            f"no training picture has the label {strangers[0]!r}; known are: {', '.join(known) or 'none'} "
+            "(labels come from prepare.labels or from the layout)"
         )
-    corners = np.asarray(allowed, np.int64)
-    if not painted or pd.isna(painted["mask_sample"]):
-        return _Picture(before, after, corners=corners)
-    mask = store.sample(int(painted["mask_sample"]))
-    return _Picture(before, after, mask, corners, _painted_corners(mask[..., 0], corners, side, painted["path"]))
-
-
-def _painted_corners(mask: Samples, corners: npt.NDArray[np.int64], side: int, path: str) -> npt.NDArray[np.int64]:
-    """Flat indexes of the allowed corners whose crop is painted enough."""
-    height, width = mask.shape
-    full = 1.0 if mask.dtype == np.float16 else float(np.iinfo(mask.dtype).max)
-    sums = np.zeros((height + 1, width + 1))
-    sums[1:, 1:] = np.cumsum(np.cumsum(mask / full, axis=0, dtype=np.float64), axis=1)
-    share = (sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]) / side**2
-    allowed = np.zeros(share.shape, bool)
-    for x, y, w, h in corners.tolist():
-        allowed[y : y + h, x : x + w] = True
-    share = np.where(allowed, share, 0.0)
-    if share.max() < 1.0 / side**2:
-        raise ManifestError(f"no crop of {side} px outside the held-out box of {path} holds a pixel of its mask")
-    y, x = np.nonzero(share >= min(_MIN_PAINTED, 0.5 * float(share.max())))
-    return np.asarray(y * width + x, np.int64)
+    return torch.tensor([[float(row.get(name, False)) for name in labels] for row in parsed])
 
 
 def _copy(crop: Samples, flip: bool, planes: Samples) -> None:
-    """Copies an (H, W, C) crop to (C, H, W) planes, mirrored if asked; OpenCV does so ten times faster than numpy."""
+    """Copies an (H, W, C) crop to (C, S, S) planes, enlarged and mirrored if need be; OpenCV flips fastest."""
+    channels, side = planes.shape[:2]
+    if len(crop) != side:
+        wide = crop.astype(np.float32) if crop.dtype == np.float16 else crop
+        enlarged = cv2.resize(wide, (side, side), interpolation=cv2.INTER_LINEAR)
+        crop = enlarged.reshape(side, side, channels).astype(crop.dtype, copy=False)
     if crop.dtype == np.float16:  # only moved, so its bits may pass for integers
         crop, planes = crop.view(np.uint16), planes.view(np.uint16)
     if flip:
         crop = cv2.flip(crop, 1).reshape(crop.shape)
-    if len(planes) == 1:
+    if channels == 1:
         planes[0] = crop[..., 0]
     else:
         cv2.split(crop, [planes[0], planes[1], planes[2]])
-
-
-def _without(rectangle: Box, hole: Box) -> list[Box]:
-    """The part of ``rectangle`` outside ``hole`` as disjoint rectangles."""
-    x0, y0 = rectangle.x, rectangle.y
-    x1, y1 = x0 + rectangle.width, y0 + rectangle.height
-    left, right = max(x0, min(hole.x, x1)), max(x0, min(hole.x + hole.width, x1))
-    top, bottom = max(y0, min(hole.y, y1)), max(y0, min(hole.y + hole.height, y1))
-    parts = [
-        Box(x0, y0, x1 - x0, top - y0),
-        Box(x0, bottom, x1 - x0, y1 - bottom),
-        Box(x0, top, left - x0, bottom - top),
-        Box(right, top, x1 - right, bottom - top),
-    ]
-    return [part for part in parts if part.width > 0 and part.height > 0]
-
-
-def _refuse_small(rows: list[dict[str, Any]], side: int) -> None:
-    too_small = [r for r in rows if min(r["width_px"], r["height_px"]) < side]
-    small = [f"{r['path']} ({r['width_px']} x {r['height_px']})" for r in too_small]
-    if small:
-        more = f" and {len(small) - 5} more" if len(small) > 5 else ""
-        raise ManifestError(
-            f"smaller than the training crops of {side} px: {', '.join(small[:5])}{more}; lower crop_px, or raise "
-            "prepare.min_side_px so that prepare leaves them out"
-        )

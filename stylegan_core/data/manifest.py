@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ COLUMNS: dict[str, str] = {
     "frame": "Int64",
     "pair": "string",
     "split": "string",
+    "labels": "string",
     "mask": "string",
     "held_out": "string",
     "sample": "Int64",
@@ -28,9 +30,10 @@ COLUMNS: dict[str, str] = {
 """Columns and pandas types.
 
 ``path`` is relative to the project where it lies inside, with forward slashes; ``sha256`` is the file's; ``domain`` is
-content, style or truth; ``pair`` is the id that a before and its after share, or empty; ``mask`` is the path of the
-mask, or empty; ``held_out`` is the box ``x,y,w,h`` in pixels that training never sees, or empty; ``sample`` and
-``mask_sample`` are indexes in the store, missing for a picture that is not stored.
+content, style or truth; ``pair`` is the id that a before and its after share, or empty; ``labels`` are its attributes,
+``smiling=1 glasses=0``, or empty; ``mask`` is the path of the mask, or empty; ``held_out`` is the box ``x,y,w,h`` in
+pixels that training never sees, or empty; ``sample`` and ``mask_sample`` are indexes in the store, missing for a picture
+that is not stored.
 """
 
 DOMAINS = ("content", "style", "truth")
@@ -66,6 +69,26 @@ def parse_box(text: str) -> Box | None:
     except ValueError as error:
         raise ManifestError(f"{text!r} is no box: expected x,y,w,h in pixels") from error
     return Box(x, y, width, height)
+
+
+def format_labels(labels: Mapping[str, bool]) -> str:
+    """Attributes as the column ``labels`` holds them, ``smiling=1 glasses=0``, in their order."""
+    return " ".join(f"{name}={int(value)}" for name, value in labels.items())
+
+
+def parse_labels(text: str) -> dict[str, bool]:
+    """What ``format_labels`` wrote.
+
+    Raises:
+        ManifestError: the text is no list of labels.
+    """
+    labels = {}
+    for part in text.split():
+        name, found, value = part.rpartition("=")
+        if not found or value not in ("0", "1"):
+            raise ManifestError(f"{part!r} is no label: expected name=1 or name=0")
+        labels[name] = value == "1"
+    return labels
 
 
 def as_manifest(rows: list[dict[str, Any]]) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from stylegan_core.recipes.base import BaseRecipe
+from stylegan_core.recipes.model import ModelError
 from stylegan_core.training.ema import prefixed_state
 
 log = logging.getLogger(__name__)
@@ -20,16 +21,16 @@ def load_initial(recipe: BaseRecipe, weights: Mapping[str, Tensor]) -> None:
     Networks that the weights lack, a discriminator say, keep their fresh start; that is logged.
 
     Raises:
-        ValueError: a network that translates is missing or incomplete, or sizes differ; the recipe is unchanged.
+        ModelError: a network that translates is missing or incomplete, or sizes differ; the recipe is unchanged.
     """
     own = prefixed_state(dict(recipe.networks.items()))
     missing = [key for key in own if key not in weights and key.split(".")[0] in recipe.inference_networks]
     if missing:
-        raise ValueError(f"train.common.init_from names a model of another kind: it has no {missing[0]}")
+        raise ModelError(f"train.common.init_from names a model of another kind: it has no {missing[0]}")
     wrong = [key for key, tensor in own.items() if key in weights and weights[key].shape != tensor.shape]
     if wrong:
         key = wrong[0]
-        raise ValueError(
+        raise ModelError(
             f"train.common.init_from names a model of another size: its {key} is {tuple(weights[key].shape)}, "
             f"the settings ask for {tuple(own[key].shape)}"
         )

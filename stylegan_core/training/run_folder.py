@@ -36,7 +36,7 @@ _PROCESS_ONLY = (
     "init_from",  # its digest counts
     "model_per_shot",  # the names of the shots count
 )
-_ROW_COLUMNS = ("domain", "shot", "frame", "pair", "split", "width_px", "height_px", "held_out")
+_ROW_COLUMNS = ("domain", "shot", "frame", "pair", "split", "labels", "width_px", "height_px", "held_out")
 
 
 class RunFolder:

@@ -18,6 +18,7 @@ from torch import Tensor
 from stylegan_core.config import CommonSettings, Training
 from stylegan_core.data.batch import Batch
 from stylegan_core.recipes import recipe_class
+from stylegan_core.recipes.adversary import Adversary
 from stylegan_core.recipes.base import BaseRecipe, RecipeConfig
 from stylegan_core.training.checkpoint import load_checkpoint, save_checkpoint
 from stylegan_core.training.curves import Row, write_curves
@@ -54,6 +55,7 @@ def train(
     *,
     sample: Sample | None = None,
     init: Mapping[str, Tensor] | None = None,
+    pictures: int | None = None,
 ) -> TrainResult:
     """Trains a recipe to its budget, from the newest checkpoint in ``folder`` if there is one.
 
@@ -67,6 +69,8 @@ def train(
         observer: told of progress.
         sample: called every ``sample_every_steps``, for the observer.
         init: weights to begin with, "<network>.<parameter>".
+        pictures: how many different ones the sampler draws from, for augmentation that is for small sets; None is
+            not known.
     Raises:
         TrainingInterrupted: by SIGTERM or SIGINT, after saving a checkpoint.
         NotFiniteError: a loss is NaN or infinite; the last good checkpoint is kept.
@@ -85,6 +89,7 @@ def train(
         machine = {"accelerator": accelerator, "precision": precision, "threads": threads}
         stop = stack.enter_context(StopRequest())
         loop = _Loop(training, sampler, validate, sample, folder, observer, fabric, machine, stop, init, found)
+        loop.tell_set_size(pictures)
         stack.callback(loop.close)
         return loop.run()
 
@@ -182,6 +187,11 @@ class _Loop:
                 "lr_decay_end_step to the budget",
                 *(end_step, self.total_steps),
             )
+
+    def tell_set_size(self, pictures: int | None) -> None:
+        for module in self.recipe.modules():
+            if isinstance(module, Adversary):
+                module.pictures_in_set = pictures
 
     def close(self) -> None:
         self.batches.close()

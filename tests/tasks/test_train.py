@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,11 @@ import pytest
 from flows.runner import LocalRunner
 from flows.train import train_flow
 from stylegan_core.config import parse_params
-from stylegan_core.data.manifest import as_manifest, write_manifest
+from stylegan_core.data.manifest import as_manifest, read_manifest, write_manifest
 from stylegan_core.data.store import StoreWriter
-from stylegan_core.recipes.model import ModelError, load_model, load_networks, read_card
+from stylegan_core.recipes import keyframe
+from stylegan_core.recipes.adversary import AdversarialConfig, Adversary
+from stylegan_core.recipes.model import load_model, load_networks, read_card
 from stylegan_core.training.observer import Observers
 from tasks import train as stage
 from tasks import train_watch
@@ -202,7 +205,7 @@ def test_continues_from_an_earlier_model_with_new_data(project):
     for key, tensor in load_networks(project / "models" / "sea").items():
         if tensor.is_floating_point() and "generator" in key:
             np.testing.assert_allclose(tensor, networks[key], atol=1e-6)
-    with pytest.raises(ModelError, match="neither a model folder nor the digest"):
+    with pytest.raises(UsageError, match="neither a model folder nor the digest"):
         plan_trainings(settings(("sea",), {"init_from": "models/sea-of-old"}), project / "prepared")
 
 
@@ -212,6 +215,49 @@ def test_a_model_of_another_recipe_is_refused(project):
     section = {**params.train_section, "recipe": "cut"}
     with pytest.raises(UsageError, match="keyframe model"):
         plan_trainings(params.model_copy(update={"train_section": section}), project / "prepared")
+
+
+def test_a_model_of_another_size_is_a_wrong_setting(project):
+    run(project, settings(("sea",)))
+    plan = plan_trainings(
+        settings(("sea",), {"init_from": str(project / "models" / "sea")}, channels=8), project / "prepared"
+    )
+    with pytest.raises(UsageError, match=r"sea: train.common.init_from names a model of another size"):
+        train_model(plan.jobs[0], project / "prepared", project / "models", project / "reports")
+
+
+def test_a_recipe_gets_what_it_needs_with_its_settings_and_knows_the_size_of_the_set(project, monkeypatch):
+    manifest = read_manifest(project / "prepared" / "manifest.csv")
+    manifest.loc[manifest["frame"] == 1, "labels"] = "first=1"
+    write_manifest(manifest, project / "prepared" / "manifest.csv")
+    seen = []
+
+    class Recipe(keyframe.Recipe):
+        def __init__(self, config):
+            super().__init__(config)
+            self.adversary = Adversary(AdversarialConfig())
+
+        @classmethod
+        def needs_with(cls, config):
+            assert config.crop_px == 32
+            return replace(cls.needs, labels=("first",), known_fraction=0.5, zoom_min=0.5)
+
+        def generator_losses(self, batch, step):
+            seen.append((self.adversary.pictures_in_set, set(batch.labels.flatten().tolist())))
+            assert batch.known_content.shape == batch.known_style.shape == (2, 3, 32, 32)
+            return super().generator_losses(batch, step)
+
+    monkeypatch.setattr(keyframe, "Recipe", Recipe)
+    run(project, settings(("sea",)))
+    assert {count for count, _ in seen} == {4}  # two frames, before and after
+    assert set.union(*(labels for _, labels in seen)) == {0.0, 1.0}
+
+
+def test_changed_labels_are_new_data(project):
+    before = plan_trainings(settings(), project / "prepared").jobs[0]
+    manifest = read_manifest(project / "prepared" / "manifest.csv")
+    write_manifest(manifest.assign(labels="dark=1"), project / "prepared" / "manifest.csv")
+    assert plan_trainings(settings(), project / "prepared").jobs[0].folder.key != before.folder.key
 
 
 def test_interrupted_is_stopped_and_goes_on(project):

@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -186,3 +188,117 @@ def test_signed_maps_the_ends_of_each_type():
     assert signed(np.array([0, 255], np.uint8)).tolist() == [-1, 1]
     assert signed(np.array([0, 65535], np.uint16)).tolist() == [-1, 1]
     assert signed(np.array([0, 1, 3], np.float16)).tolist() == [-1, 1, 5]
+
+
+def test_draws_without_the_further_arguments_stay_what_they_always_were(project):
+    # The bytes that version 0.2 drew: checkpoints of older versions go on with the same batches.
+    mask = np.zeros((HEIGHT, WIDTH, 1), np.float32)
+    mask[10:30, 40:] = 1.0
+    project.pair("masked", 0, mask, held_out="50,10,10,10").pair("whole", 50).add("content", position_picture(20))
+    store, manifest = project.open()
+    found = []
+    for paired in (True, False):
+        batch = CropSampler(
+            store, manifest, paired=paired, unpainted=True, crop_px=16, batch_size=8, seed=3, zoom_min=1.0
+        ).batch(5)
+        digest = hashlib.sha256()
+        for name in ("content", "style", "mask_unit", "unpainted"):
+            crops = getattr(batch, name)
+            if crops is not None:
+                digest.update(crops.numpy().tobytes())
+        found.append(digest.hexdigest()[:16])
+    assert found == ["222ebd26b481f72c", "6c1c69fb71c4b9bd"]
+
+
+def test_labels_follow_the_picture_that_is_drawn_in_the_order_asked_for(project):
+    project.add("content", position_picture(1), labels="dark=1 tall=0").add("content", position_picture(2))
+    project.add("content", position_picture(3), labels="tall=1").add("style", position_picture(9))
+    batch = sampler(project, batch_size=64, labels=("tall", "dark")).batch(0)
+    expected = {1: [0.0, 1.0], 2: [0.0, 0.0], 3: [1.0, 0.0]}
+    offsets = codes(batch.content)[:, 2, 0, 0].tolist()
+    assert set(offsets) == {1, 2, 3}
+    assert batch.labels.tolist() == [expected[offset] for offset in offsets]
+
+
+def test_paired_batches_bring_the_labels_of_the_picture_before(project):
+    project.pair("a", 0, labels="dark=1").pair("b", 10, labels="dark=0")
+    batch = sampler(project, paired=True, batch_size=32, labels=("dark",)).batch(0)
+    assert torch.equal(batch.labels[:, 0], (codes(batch.content)[:, 2, 0, 0] == 0).float())
+
+
+def test_a_label_that_no_picture_has_is_refused_with_those_that_are_known(project):
+    project.add("content", position_picture(), labels="tall=0 dark=1")
+    with pytest.raises(ManifestError, match=r"label 'smiling'; known are: dark, tall"):
+        sampler(project, style=False, labels=("dark", "smiling"))
+
+
+def known_pairs(project, fraction):
+    batches = CropSampler(*project, crop_px=16, batch_size=256, seed=0, known_fraction=fraction).batch(0)
+    content, style = codes(batches.known_content), codes(batches.known_style)
+    assert torch.equal(content[:, :2], style[:, :2]) and torch.equal(content[:, 2] + 100, style[:, 2])
+    return set(content[:, 2].unique().tolist())
+
+
+def test_a_share_of_the_pairs_is_known_by_name_and_a_larger_share_holds_a_smaller(project):
+    for offset in range(20):
+        project.pair(f"p{offset}", offset)
+    opened = project.open()
+    shares = [known_pairs(opened, fraction) for fraction in (0.01, 0.1, 0.5, 1.0)]
+    assert [len(share) for share in shares] == [1, 2, 10, 20]
+    assert shares[0] < shares[1] < shares[2] < shares[3]
+
+
+def test_known_pairs_change_nothing_of_the_other_draws_and_need_pairs(project):
+    store, manifest = project.pair("a", 0).pair("b", 10).add("content", position_picture(50)).open()
+    settings = {"crop_px": 16, "batch_size": 64, "seed": 0}
+    alone = CropSampler(store, manifest, **settings).batch(2)
+    beside = CropSampler(store, manifest, known_fraction=0.5, **settings).batch(2)
+    assert torch.equal(alone.content, beside.content) and torch.equal(alone.style, beside.style)
+    assert alone.known_content is None and beside.known_content is not None
+    # Content and style are drawn on their own: neither the same pictures nor the same places.
+    drawn = codes(alone.content)[:, 2, 0, 0], codes(alone.style)[:, 2, 0, 0] - 100
+    assert set(drawn[0].tolist()) == {0, 10, 50} and set(drawn[1].tolist()) == {0, 10}
+    assert not torch.equal(*drawn)
+    with pytest.raises(ManifestError, match="no pairs, and known_fraction needs some"):
+        CropSampler(store, manifest[manifest["pair"] == ""], style=False, known_fraction=0.5, **settings)
+
+
+def test_partly_painted_frames_are_never_known_pairs(project):
+    mask = np.ones((HEIGHT, WIDTH, 1), np.float32)
+    project.pair("masked", 0, mask).pair("whole", 50)
+    batch = sampler(project, known_fraction=1.0, batch_size=32).batch(0)
+    assert set(codes(batch.known_content)[:, 2].unique().tolist()) == {50}
+    assert batch.mask_unit is None
+
+
+@pytest.mark.parametrize("sample_type", ["uint8", "uint16", "half"])
+def test_zoomed_crops_are_enlarged_pieces_and_pairs_stay_aligned(tmp_path, sample_type):
+    project = Project(tmp_path / "store", sample_type).pair("a", 0)
+    batch = sampler(project, paired=True, batch_size=128, zoom_min=0.5).batch(0)
+    torch.testing.assert_close(batch.content[:, :2], batch.style[:, :2], atol=0, rtol=0)
+    columns = (batch.content[:, 0, 0].double() + 1) * 127.5
+    # Over the inner columns a crop of side s, enlarged to 16, rises by s / 16 a column.
+    sides = (columns[:, 12] - columns[:, 3]).abs() / 9 * 16
+    assert 6.5 < sides.min() < 9.5 and 14.5 < sides.max() < 17.5
+    rows = (batch.content[:, 1, :, 0].double() + 1) * 127.5
+    torch.testing.assert_close(
+        (rows[:, 12] - rows[:, 3]).abs() / 9 * 16, sides, atol=1.8, rtol=0
+    )  # a step of 8 bits each
+
+
+def test_zoomed_crops_reach_the_borders_and_never_a_held_out_box(project):
+    project.pair("a", 0, held_out="40,27,20,13")
+    cut = codes(sampler(project, paired=True, batch_size=2048, zoom_min=0.25).batch(0).content)
+    assert not ((cut[:, 0] >= 40) & (cut[:, 1] >= 27)).any()
+    assert (cut[:, 0].amin(), cut[:, 0].amax(), cut[:, 1].amin(), cut[:, 1].amax()) == (0, 59, 0, 39)
+
+
+def test_pictures_are_counted_once_each(project):
+    project.pair("a", 0).pair("b", 10).add("content", position_picture(20)).add(
+        "content", position_picture(), split="test"
+    )
+    store, manifest = project.open()
+    settings = {"crop_px": 16, "batch_size": 1, "seed": 0}
+    assert CropSampler(store, manifest, paired=True, **settings).pictures == 4
+    assert CropSampler(store, manifest, known_fraction=1.0, **settings).pictures == 5
+    assert CropSampler(store, manifest, style=False, **settings).pictures == 3

@@ -1,7 +1,16 @@
 import pandas as pd
 import pytest
 
-from stylegan_core.data.manifest import Box, ManifestError, as_manifest, parse_box, read_manifest, write_manifest
+from stylegan_core.data.manifest import (
+    Box,
+    ManifestError,
+    as_manifest,
+    format_labels,
+    parse_box,
+    parse_labels,
+    read_manifest,
+    write_manifest,
+)
 
 ROWS = [
     {"path": "b.png", "domain": "style", "shot": "s", "frame": 12, "sample": 1, "pair": "s/12", "held_out": "0,0,4,4"},
@@ -50,3 +59,12 @@ def test_boxes_are_read_and_written():
     assert parse_box("") is None
     with pytest.raises(ManifestError, match="x,y,w,h"):
         parse_box("1,2,3")
+
+
+def test_labels_are_read_back_in_their_order():
+    text = format_labels({"smiling": True, "a=b": False})
+    assert text == "smiling=1 a=b=0"
+    assert list(parse_labels(text).items()) == [("smiling", True), ("a=b", False)]
+    assert parse_labels("") == {}
+    with pytest.raises(ManifestError, match=r"'smiling=2' is no label"):
+        parse_labels("smiling=2")

@@ -1,0 +1,126 @@
+"""Where crops of a prepared picture may lie: outside what is held out, and where a key frame is painted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from stylegan_core.data.manifest import Box, ManifestError, parse_box
+from stylegan_core.data.store import Samples, SampleStore
+
+_MIN_PAINTED = 0.25
+"""Least painted share of a crop from a masked key frame, where the mask has such a place."""
+
+
+@dataclass(frozen=True)
+class CropPicture:
+    """A picture, its painted version and mask where it has them, and where crops may lie.
+
+    ``corners`` is an (R, 4) list of x, y, width, height: the disjoint rectangles of allowed top left corners; for a
+    masked picture ``chosen`` holds the flat indexes (y * width + x) of the allowed ones instead.
+    """
+
+    before: Samples
+    after: Samples | None = None
+    mask: Samples | None = None
+    corners: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 4), np.int64))
+    chosen: npt.NDArray[np.int64] | None = None
+
+    def corner(self, place: float) -> tuple[int, int]:
+        """The allowed corner (x, y) at ``place`` in [0, 1) of all of them."""
+        if self.chosen is not None:
+            y, x = divmod(int(self.chosen[int(place * len(self.chosen))]), self.before.shape[1])
+            return x, y
+        counts = self.corners[:, 2] * self.corners[:, 3]
+        index = int(place * counts.sum())
+        for (x, y, width, _), count in zip(self.corners.tolist(), counts.tolist(), strict=True):
+            if index < count:
+                return x + index % width, y + index // width
+            index -= count
+        raise AssertionError("place is in [0, 1)")
+
+
+def refuse_small(rows: list[dict[str, Any]], side: int) -> None:
+    """Raises if a picture is smaller than a crop.
+
+    Raises:
+        ManifestError: it names the first few.
+    """
+    too_small = [r for r in rows if min(r["width_px"], r["height_px"]) < side]
+    small = [f"{r['path']} ({r['width_px']} x {r['height_px']})" for r in too_small]
+    if small:
+        more = f" and {len(small) - 5} more" if len(small) > 5 else ""
+        raise ManifestError(
+            f"smaller than the training crops of {side} px: {', '.join(small[:5])}{more}; lower crop_px, or raise "
+            "prepare.min_side_px so that prepare leaves them out"
+        )
+
+
+def open_picture(store: SampleStore, row: dict[str, Any], side: int) -> CropPicture:
+    """The picture of a manifest's row, and where crops of ``side`` pixels may lie in it.
+
+    Args:
+        store: the prepared pictures.
+        row: of the picture; the key "after" may hold the row of its painted version.
+        side: of the crops, pixels.
+    Raises:
+        ManifestError: the two halves differ in size, or no crop avoids the held-out box or holds paint.
+    """
+    before = store.sample(int(row["sample"]))
+    height, width = before.shape[:2]
+    painted: dict[str, Any] = row.get("after") or {}
+    boxes = [box for box in (parse_box(row["held_out"]), parse_box(painted.get("held_out", ""))) if box]
+    after = store.sample(int(painted["sample"])) if painted else None
+    if after is not None and after.shape != before.shape:
+        raise ManifestError(f"{painted['path']} and {row['path']} differ in size: run the stage prepare again")
+    allowed = [Box(0, 0, width - side + 1, height - side + 1)]
+    for box in boxes:
+        # A crop touches the box if its corner lies less than a side before it, or inside it.
+        shadow = Box(box.x - side + 1, box.y - side + 1, box.width + side - 1, box.height + side - 1)
+        allowed = [rest for rectangle in allowed for rest in _without(rectangle, shadow)]
+    if not allowed:
+        raise ManifestError(
+            f"no crop of {side} px in {row['path']} ({width} x {height}) avoids its held-out box {boxes[0]}: "
+            "lower crop_px or prepare.validation_fraction"
+        )
+    corners = np.asarray(allowed, np.int64)
+    if not painted or pd.isna(painted["mask_sample"]):
+        return CropPicture(before, after, corners=corners)
+    mask = store.sample(int(painted["mask_sample"]))
+    return CropPicture(before, after, mask, corners, _painted_corners(mask[..., 0], corners, side, painted["path"]))
+
+
+def _painted_corners(mask: Samples, corners: npt.NDArray[np.int64], side: int, path: str) -> npt.NDArray[np.int64]:
+    """Flat indexes of the allowed corners whose crop is painted enough."""
+    height, width = mask.shape
+    full = 1.0 if mask.dtype == np.float16 else float(np.iinfo(mask.dtype).max)
+    sums = np.zeros((height + 1, width + 1))
+    sums[1:, 1:] = np.cumsum(np.cumsum(mask / full, axis=0, dtype=np.float64), axis=1)
+    share = (sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]) / side**2
+    allowed = np.zeros(share.shape, bool)
+    for x, y, w, h in corners.tolist():
+        allowed[y : y + h, x : x + w] = True
+    share = np.where(allowed, share, 0.0)
+    if share.max() < 1.0 / side**2:
+        raise ManifestError(f"no crop of {side} px outside the held-out box of {path} holds a pixel of its mask")
+    y, x = np.nonzero(share >= min(_MIN_PAINTED, 0.5 * float(share.max())))
+    return np.asarray(y * width + x, np.int64)
+
+
+def _without(rectangle: Box, hole: Box) -> list[Box]:
+    """The part of ``rectangle`` outside ``hole`` as disjoint rectangles."""
+    x0, y0 = rectangle.x, rectangle.y
+    x1, y1 = x0 + rectangle.width, y0 + rectangle.height
+    left, right = max(x0, min(hole.x, x1)), max(x0, min(hole.x + hole.width, x1))
+    top, bottom = max(y0, min(hole.y, y1)), max(y0, min(hole.y + hole.height, y1))
+    parts = [
+        Box(x0, y0, x1 - x0, top - y0),
+        Box(x0, bottom, x1 - x0, y1 - bottom),
+        Box(x0, top, left - x0, bottom - top),
+        Box(right, top, x1 - right, bottom - top),
+    ]
+    return [part for part in parts if part.width > 0 and part.height > 0]
