@@ -152,7 +152,8 @@ class Conditions:
     Attributes:
         mask_unit: (N, 1, H, W) in [0, 1], where the style applies; None is everywhere.
         styles: (K, 3, H, W) reference pictures in [-1, 1], for recipes that take them at run time.
-        style_weights: (K,) weights of the references, summing to 1.
+        style_codes: (K, D) what a recipe made of references before, in place of ``styles`` or after them.
+        style_weights: (K,) weights of the references, pictures first and then codes, summing to 1.
         labels: (N, L) in [-1, 1], the wanted change of each attribute: 1 adds it, -1 removes it, 0 keeps it.
         strength: how far to go from the content's own style to the references' or the labels'; beyond 1 exaggerates.
         direction: "forward" is content to style.
@@ -160,6 +161,7 @@ class Conditions:
 
     mask_unit: Tensor | None = None
     styles: Tensor | None = None
+    style_codes: Tensor | None = None
     style_weights: Tensor | None = None
     labels: Tensor | None = None
     strength: float = 1.0
@@ -213,6 +215,13 @@ class BaseRecipe(nn.Module):
     def translate(self, content: Tensor, conditions: Conditions) -> Tensor:
         """(N, 3, H, W) in [-1, 1] to (N, 3, H * scale, W * scale) in [-1, 1] (may overshoot slightly)."""
         raise NotImplementedError
+
+    def prepare_conditions(self, conditions: Conditions) -> Conditions:
+        """What ``translate`` needs of ``conditions`` for many pictures, computed once, e.g. codes of the references.
+
+        Called without gradients, in evaluation mode; the conditions come back unchanged where nothing is to gain.
+        """
+        return conditions
 
     def receptive_field_px(self) -> int | None:
         """Radius of input pixels that one output pixel depends on; None if it depends on the whole picture."""
