@@ -12,7 +12,7 @@ from torch import Tensor
 
 _BRIGHTNESS = 0.5
 _TRANSLATION = 1 / 8
-_CUTOUT = 0.4
+_CUTOUT = 0.5
 
 
 def augment(pictures: Tensor, probability: Tensor | float = 1.0) -> Tensor:

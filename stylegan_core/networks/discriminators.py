@@ -6,7 +6,8 @@ Multi-scale: Wang et al. 2018, High-Resolution Image Synthesis and Semantic Mani
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,7 +17,8 @@ from stylegan_core.networks.patch_discriminator import DiscriminatorNorm, PatchD
 Layout = Literal["patch", "multi_scale", "global_local"]
 
 
-class Judgement(NamedTuple):
+@dataclass(frozen=True)
+class Judgement:
     """What a discriminator says of pictures.
 
     Attributes:
@@ -74,12 +76,14 @@ class Discriminator(nn.Module):
     def freeze(self, layers: int) -> None:
         """Keeps the first so many convolutions of every judge as they are (FreezeD, Mo et al. 2020, arXiv 2002.10964).
 
-        To be called before the optimizers are made.
+        The norm that follows one of them is kept too. To be called before the optimizers are made.
         """
         for judge in self.judges:
-            convolutions = [module for module in judge.modules() if isinstance(module, nn.Conv2d)]
-            for convolution in convolutions[:layers]:
-                convolution.requires_grad_(False)
+            convolutions = 0
+            for module in judge.body:  # type: ignore[union-attr]
+                convolutions += isinstance(module, nn.Conv2d)
+                if convolutions <= layers:
+                    module.requires_grad_(False)
 
     def _views(self, pictures: Tensor) -> list[Tensor]:
         if self.layout == "patch":
@@ -89,5 +93,7 @@ class Discriminator(nn.Module):
             while len(views) < len(self.judges):
                 views.append(F.avg_pool2d(views[-1], 2))
             return views
-        rows = [part for row in pictures.chunk(self.regions, dim=2) for part in row.chunk(self.regions, dim=3)]
+        rows = [
+            part for row in pictures.tensor_split(self.regions, dim=2) for part in row.tensor_split(self.regions, dim=3)
+        ]
         return [pictures, *rows]

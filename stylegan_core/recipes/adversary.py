@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, Self
 
 import torch
@@ -16,8 +16,8 @@ from stylegan_core.networks.discriminators import Discriminator, Judgement, Layo
 from stylegan_core.networks.patch_discriminator import DiscriminatorNorm
 from stylegan_core.recipes.base import Losses, RecipeConfig
 
-_ADA_EVERY_STEPS = 4
-_Penalty = Callable[[Tensor, Tensor], Tensor]
+_ADA_EVERY_CALLS = 4
+_Penalty = Callable[[Tensor, list[Tensor]], Tensor]
 
 
 class AdversarialConfig(RecipeConfig):
@@ -47,6 +47,8 @@ class AdversarialConfig(RecipeConfig):
 
     @model_validator(mode="after")
     def _regions_fit(self) -> Self:
+        if self.adversarial_weight == 0:
+            return self
         smallest_px = self.crop_px
         if self.discriminator_layout == "multi_scale":
             smallest_px //= 2 ** (self.discriminator_scales - 1)
@@ -58,6 +60,17 @@ class AdversarialConfig(RecipeConfig):
                 f"crop_px {self.crop_px} leaves the smallest judge of {self.discriminator_layout} {smallest_px} px, "
                 f"and discriminator_layers {self.discriminator_layers} need {least_px} or more"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if self.frozen_layers > self.discriminator_layers + 1:
+            raise ValueError(
+                f"frozen_layers is {self.frozen_layers}, and a discriminator of discriminator_layers "
+                f"{self.discriminator_layers} has {self.discriminator_layers + 2}: one at least must learn"
+            )
+        if self.augmentation == "ada" and self.adversarial == "wasserstein":
+            raise ValueError("ada asks how sure the discriminator is, which wasserstein's logits do not say")
         return self
 
     def build_discriminator(self, in_channels: int = 3) -> Discriminator:
@@ -95,7 +108,7 @@ class Adversary(nn.Module):
         self.pictures_in_set: int | None = None
         """Told by the trainer; None augments whatever the size."""
         self.register_buffer("probability", torch.zeros(()))
-        self.register_buffer("sign_sum", torch.zeros(2))  # sum of signs on reals, and how many steps it is over
+        self.register_buffer("sign_sum", torch.zeros(3))  # of signs on reals, calls and pictures since the last change
 
     def generator_term(self, discriminator: nn.Module, fake: Tensor, given: Tensor | None = None) -> Tensor:
         """The weighted generator loss.
@@ -105,7 +118,10 @@ class Adversary(nn.Module):
             fake: (N, 3, H, W) in [-1, 1].
             given: (N, C, H, W), what the fake was made from, for a conditional discriminator.
         """
-        judgement = self.judge(discriminator, fake, given)
+        return self.fooling(self.judge(discriminator, fake, given))
+
+    def fooling(self, judgement: Judgement) -> Tensor:
+        """The weighted generator loss of what a discriminator said of fakes."""
         return self.config.adversarial_weight * generator_loss(self.config.adversarial, judgement.logits)
 
     def discriminator_terms(
@@ -131,48 +147,86 @@ class Adversary(nn.Module):
             name: of the loss.
         """
         c = self.config
-        real_logits = self.judge(discriminator, real, given_real).logits
-        fake_logits = self.judge(discriminator, fake, given_fake).logits
+        real_logits, fake_logits = self._judge_both(discriminator, real, fake, given_real, given_fake)
         losses: Losses = {name: discriminator_loss(c.adversarial, real_logits, fake_logits)}
-        if c.augmentation == "ada":
-            self._follow(real_logits, len(real), step)
+        if c.augmentation == "ada" and self._augments():
+            self._follow(real_logits, len(real))
         if c.r1_gamma > 0 and step % c.r1_every_steps == 0:
             penalty = self._penalty(r1_penalty, discriminator, real, given_real)
             losses[f"{name}_r1"] = 0.5 * c.r1_gamma * c.r1_every_steps * penalty
         if c.gradient_penalty_weight > 0:
-            share = torch.rand(len(real), 1, 1, 1).to(real.device)
-            mixed = share * real + (1 - share) * fake[: len(real)]
-            penalty = self._penalty(wgan_gradient_penalty, discriminator, mixed, given_real)
+            share = torch.rand(min(len(real), len(fake)), 1, 1, 1).to(real.device)
+            given = None if given_real is None or given_fake is None else _mix(share, given_real, given_fake)
+            penalty = self._penalty(wgan_gradient_penalty, discriminator, _mix(share, real, fake), given)
             losses[f"{name}_gradient_penalty"] = c.gradient_penalty_weight * penalty
         return losses
 
     def judge(self, discriminator: nn.Module, pictures: Tensor, given: Tensor | None = None) -> Judgement:
         """What the discriminator says of augmented pictures."""
-        seen = pictures if given is None else torch.cat([given, pictures], dim=1)
-        if self._augments():
-            seen = augment(seen, 1.0 if self.config.augmentation == "diffaugment" else self.probability)
-        judgement: Judgement = discriminator(seen)
+        (judgement,) = self.judge_alike(discriminator, [pictures], given)
         return judgement
+
+    def judge_alike(
+        self, discriminator: nn.Module, versions: Sequence[Tensor], given: Tensor | None = None
+    ) -> list[Judgement]:
+        """What the discriminator says of versions of the same pictures, augmented alike, for feature matching.
+
+        Args:
+            discriminator: of ``build_discriminator``.
+            versions: (N, 3, H, W) in [-1, 1] each, fakes and reals say.
+            given: (N, C, H, W), what they were made from, for a conditional discriminator.
+        """
+        condition = [] if given is None else [given]
+        if self._augments():
+            probability = 1.0 if self.config.augmentation == "diffaugment" else self.probability
+            parts = [*condition, *versions]
+            changed = torch.split(
+                augment(torch.cat(parts, dim=1), probability), [part.shape[1] for part in parts], dim=1
+            )
+            condition, versions = list(changed[: len(condition)]), changed[len(condition) :]
+        return [
+            discriminator(torch.cat([*condition, version], dim=1) if condition else version) for version in versions
+        ]
+
+    def _judge_both(
+        self,
+        discriminator: nn.Module,
+        real: Tensor,
+        fake: Tensor,
+        given_real: Tensor | None,
+        given_fake: Tensor | None,
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Logits of reals and of fakes, in one call where that changes nothing: a third of the overhead."""
+        if self.config.discriminator_norm == "batch" or real.shape[1:] != fake.shape[1:]:
+            real_logits = self.judge(discriminator, real, given_real).logits
+            return real_logits, self.judge(discriminator, fake, given_fake).logits
+        given = None if given_real is None or given_fake is None else torch.cat([given_real, given_fake])
+        logits = self.judge(discriminator, torch.cat([real, fake]), given).logits
+        return [part[: len(real)] for part in logits], [part[len(real) :] for part in logits]
 
     def _augments(self) -> bool:
         c, count = self.config, self.pictures_in_set
         return c.augmentation != "none" and (count is None or count <= c.augment_below_pictures)
 
     @torch.no_grad()
-    def _follow(self, real_logits: list[Tensor], count: int, step: int) -> None:
+    def _follow(self, real_logits: list[Tensor], count: int) -> None:
         """Moves ADA's probability towards the target: overfitting is how sure the discriminator is of reals."""
         middle = 0.5 if self.config.adversarial == "least_squares" else 0.0
         sign = torch.stack([(logits.float() - middle).sign().mean() for logits in real_logits]).mean()
-        self.sign_sum += torch.stack([sign, torch.ones_like(sign)])
-        if (step + 1) % _ADA_EVERY_STEPS == 0:
-            direction = (self.sign_sum[0] / self.sign_sum[1] - self.config.ada_target).sign()
-            change = direction * count * _ADA_EVERY_STEPS / (1000 * self.config.ada_kimg)
-            self.probability.add_(change).clamp_(0.0, 1.0)
-            self.sign_sum.zero_()
+        self.sign_sum += torch.stack([sign, torch.ones_like(sign), torch.full_like(sign, count)])
+        signs, calls, pictures = self.sign_sum
+        due = (calls >= _ADA_EVERY_CALLS).float()  # no branch: the device need not be waited for
+        direction = (signs / calls - self.config.ada_target).sign()
+        self.probability.add_(due * direction * pictures / (1000 * self.config.ada_kimg)).clamp_(0.0, 1.0)
+        self.sign_sum.mul_(1 - due)
 
     def _penalty(self, penalty: _Penalty, discriminator: nn.Module, pictures: Tensor, given: Tensor | None) -> Tensor:
         seen = pictures.detach().float().requires_grad_()
         with torch.autocast(seen.device.type, enabled=False):  # bf16 gradients of gradients are noise
             logits = self.judge(discriminator, seen, None if given is None else given.float()).logits
-            total = torch.stack([part.flatten(1).sum(dim=1) for part in logits]).sum(dim=0)  # (N,)
-            return penalty(seen, total).mean()
+            return penalty(seen, logits).mean()
+
+
+def _mix(share: Tensor, real: Tensor, fake: Tensor) -> Tensor:
+    """Mixtures of the first of both, (N, C, H, W), for the penalty of WGAN-GP."""
+    return share * real[: len(share)] + (1 - share) * fake[: len(share)]

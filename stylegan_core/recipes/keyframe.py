@@ -14,13 +14,13 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from stylegan_core.data.batch import Batch
-from stylegan_core.losses.adversarial import Adversarial, discriminator_loss, generator_loss
 from stylegan_core.losses.reconstruction import masked_l1
-from stylegan_core.losses.regularization import r1_penalty
 from stylegan_core.losses.style import feature_matching, sliced_patch_distance, zero_mean_directions
 from stylegan_core.networks.blend import blend_by_mask
-from stylegan_core.networks.patch_discriminator import DiscriminatorNorm, PatchDiscriminator
+from stylegan_core.networks.discriminators import Judgement
+from stylegan_core.networks.patch_discriminator import DiscriminatorNorm
 from stylegan_core.networks.resnet import Norm, Output, Padding, ResnetGenerator
+from stylegan_core.recipes.adversary import AdversarialConfig, Adversary
 from stylegan_core.recipes.base import (
     BaseRecipe,
     Conditions,
@@ -30,11 +30,10 @@ from stylegan_core.recipes.base import (
     Needs,
     ParameterGroup,
     Phase,
-    RecipeConfig,
 )
 
 
-class Config(RecipeConfig):
+class Config(AdversarialConfig):
     """Settings of ``keyframe``."""
 
     budget_steps: int = Field(4000, ge=1, description="generator steps; raise lr_decay_end_step with it")
@@ -59,7 +58,6 @@ class Config(RecipeConfig):
     discriminator_channels: int = Field(32, ge=4)
     discriminator_layers: int = Field(2, ge=1, le=5, description="its window is 16, 34, 70 px for 1, 2, 3")
     discriminator_norm: DiscriminatorNorm = "spectral"
-    adversarial: Adversarial = "least_squares"
     adversarial_weight: float = Field(6.0, ge=0.0, description="0 is the L1-only baseline: no discriminator at all")
     l1_weight: float = Field(5.0, ge=0.0)
     unpainted_weight: float = Field(
@@ -125,11 +123,11 @@ class Recipe(BaseRecipe):
             mixing_step_px=config.mixing_step_px,
         )
         self._judges_unpainted = config.adversarial_weight > 0 and config.unpainted_weight > 0
-        shape = (config.discriminator_channels, config.discriminator_layers, config.discriminator_norm)
+        self.adversary = Adversary(config)
         if config.adversarial_weight > 0:
-            self.networks["discriminator"] = PatchDiscriminator(6, *shape)
+            self.networks["discriminator"] = config.build_discriminator(6)
         if self._judges_unpainted and config.unpainted_judge == "unconditional":
-            self.networks["style_discriminator"] = PatchDiscriminator(3, *shape)
+            self.networks["style_discriminator"] = config.build_discriminator()
 
     def phases(self) -> list[Phase]:
         """An L1 warm-up if there is one, then the GAN."""
@@ -164,40 +162,40 @@ class Recipe(BaseRecipe):
         if not adversarial:
             return losses, {}
         fakes: Fakes = {"painted": shown}
-        features = self._features(batch.content, shown)
-        losses["adversarial"] = c.adversarial_weight * generator_loss(c.adversarial, features[-1])
-        if c.feature_matching_weight > 0:
-            real = self._features(batch.content, style)
-            losses["feature_matching"] = c.feature_matching_weight * feature_matching(features[:-1], real[:-1])
+        versions = [shown, style] if c.feature_matching_weight > 0 else [shown]
+        made_like, *real = self.adversary.judge_alike(self.networks["discriminator"], versions, batch.content)
+        losses["adversarial"] = self.adversary.fooling(made_like)
+        if real:
+            losses["feature_matching"] = c.feature_matching_weight * feature_matching(
+                made_like.features, real[0].features
+            )
         if unpainted is not None:
             fakes["unpainted"] = made[len(style) :]
-            logits = self._judge_unpainted(unpainted, fakes["unpainted"])
-            weight = c.adversarial_weight * c.unpainted_weight
-            losses["adversarial_unpainted"] = weight * generator_loss(c.adversarial, logits)
+            judgement = self._judge_unpainted(unpainted, fakes["unpainted"])
+            losses["adversarial_unpainted"] = c.unpainted_weight * self.adversary.fooling(judgement)
         return losses, fakes
 
     def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:
-        """Real against fake for each judge, and lazy R1 on the paintings.
+        """Real against fake for each judge, with the penalties that are asked for.
 
         Raises:
             ValueError: the batch has no paintings.
         """
-        c = self.config
         style = _style(batch)
-        count = len(style)
-        pairs, judged = [batch.content, batch.content], [style, fakes["painted"]]
-        conditional = self._judges_unpainted and c.unpainted_judge == "conditional"
-        if conditional and batch.unpainted is not None and "unpainted" in fakes:
-            pairs.append(batch.unpainted)
+        given, judged = [batch.content], [fakes["painted"]]
+        unpainted = batch.unpainted if "unpainted" in fakes else None
+        conditional = self.config.unpainted_judge == "conditional"
+        if conditional and unpainted is not None:
+            given.append(unpainted)
             judged.append(fakes["unpainted"])
-        logits = self._judge(torch.cat(pairs), torch.cat(judged))  # one call: a third of the overhead
-        losses: Losses = {"discriminator": discriminator_loss(c.adversarial, logits[:count], logits[count:])}
-        if not conditional and "unpainted" in fakes:
-            logits = self.networks["style_discriminator"](torch.cat([style, fakes["unpainted"]]))
-            loss = discriminator_loss(c.adversarial, logits[:count], logits[count:])
-            losses["style_discriminator"] = loss
-        if c.r1_gamma > 0 and step % c.r1_every_steps == 0:
-            losses["r1"] = 0.5 * c.r1_gamma * c.r1_every_steps * self._r1(batch.content, style)
+        judge, fake = self.networks["discriminator"], torch.cat(judged)
+        losses = self.adversary.discriminator_terms(
+            judge, style, fake, step, given_real=batch.content, given_fake=torch.cat(given)
+        )
+        if not conditional and unpainted is not None:
+            losses |= self.adversary.discriminator_terms(
+                self.networks["style_discriminator"], style, fakes["unpainted"], step, name="style_discriminator"
+            )
         return losses
 
     def translate(self, content: Tensor, conditions: Conditions) -> Tensor:
@@ -209,27 +207,10 @@ class Recipe(BaseRecipe):
         radius: int | None = self.networks["generator"].receptive_field_px()  # type: ignore[operator]
         return radius
 
-    def _features(self, content: Tensor, painting: Tensor) -> list[Tensor]:
-        pictures = torch.cat([content, painting], dim=1)  # (N, 6, H, W)
-        features: list[Tensor] = self.networks["discriminator"].features(pictures)  # type: ignore[operator]
-        return features
-
-    def _judge(self, content: Tensor, painting: Tensor) -> Tensor:
-        return self._features(content, painting)[-1]
-
-    def _judge_unpainted(self, content: Tensor, painting: Tensor) -> Tensor:
+    def _judge_unpainted(self, content: Tensor, painting: Tensor) -> Judgement:
         if self.config.unpainted_judge == "conditional":
-            return self._judge(content, painting)
-        logits: Tensor = self.networks["style_discriminator"](painting)
-        return logits
-
-    def _r1(self, content: Tensor, style: Tensor) -> Tensor:
-        real = style.detach().requires_grad_()
-        with torch.autocast(real.device.type, enabled=False):  # bf16 gradients of gradients are noise
-            penalty = r1_penalty(real, self._judge(content, real)).mean()
-            if "style_discriminator" in self.networks:
-                penalty = penalty + r1_penalty(real, self.networks["style_discriminator"](real)).mean()
-        return penalty
+            return self.adversary.judge(self.networks["discriminator"], painting, content)
+        return self.adversary.judge(self.networks["style_discriminator"], painting)
 
 
 def _style(batch: Batch) -> Tensor:

@@ -35,10 +35,10 @@ def test_terms_have_their_weights() -> None:
     batch = Batch(crops(), crops(seed=1), unpainted=crops(3, seed=2))
     losses, fakes = recipe.generator_losses(batch, 0)
     judge = recipe.networks["discriminator"]
-    logits = judge(torch.cat([batch.content, fakes["painted"]], dim=1))
-    torch.testing.assert_close(losses["adversarial"], 3 * generator_loss("least_squares", logits))
-    logits = recipe.networks["style_discriminator"](fakes["unpainted"])
-    torch.testing.assert_close(losses["adversarial_unpainted"], 1.5 * generator_loss("least_squares", logits))
+    judged = judge(torch.cat([batch.content, fakes["painted"]], dim=1))
+    torch.testing.assert_close(losses["adversarial"], 3 * generator_loss("least_squares", judged.logits))
+    judged = recipe.networks["style_discriminator"](fakes["unpainted"])
+    torch.testing.assert_close(losses["adversarial_unpainted"], 1.5 * generator_loss("least_squares", judged.logits))
     assert fakes["unpainted"].shape == (3, 3, 32, 32)
 
 
@@ -82,11 +82,11 @@ def test_r1_is_lazy_and_scaled_by_its_interval() -> None:
     _, fakes = recipe.generator_losses(batch, 0)
     fakes = {k: v.detach() for k, v in fakes.items()}
     losses = [recipe.discriminator_losses(batch, fakes, step) for step in range(5)]
-    assert ["r1" in terms for terms in losses] == [True, False, False, False, True]
+    assert ["discriminator_r1" in terms for terms in losses] == [True, False, False, False, True]
     real = batch.style.clone().requires_grad_()
-    logits = recipe.networks["discriminator"](torch.cat([batch.content, real], dim=1))
-    (gradient,) = torch.autograd.grad(logits.sum(), real)
-    torch.testing.assert_close(losses[0]["r1"], 0.25 * 4 * gradient.square().sum() / 2)
+    judged = recipe.networks["discriminator"](torch.cat([batch.content, real], dim=1))
+    (gradient,) = torch.autograd.grad(judged.logits[0].sum(), real)
+    torch.testing.assert_close(losses[0]["discriminator_r1"], 0.25 * 4 * gradient.square().sum() / 2)
 
 
 def test_needs_paintings() -> None:

@@ -140,7 +140,7 @@ def test_an_edited_card_is_refused(tmp_path: Path, changes: dict[str, object], m
 def test_a_model_of_another_version_is_refused_with_the_reason(tmp_path: Path) -> None:
     card = save(tmp_path)
     for changes, message in (
-        ({"recipe": "cyclegan"}, "this version knows: cut, keyframe"),
+        ({"recipe": "of_tomorrow"}, "this version knows: .*cut.*keyframe"),
         ({"config": {"x": 1}}, "x: "),
     ):
         parts = card.model_dump() | changes
