@@ -32,8 +32,8 @@ COLUMNS: dict[str, str] = {
 ``path`` is relative to the project where it lies inside, with forward slashes; ``sha256`` is the file's; ``domain`` is
 content, style or truth; ``pair`` is the id that a before and its after share, or empty; ``labels`` are its attributes,
 ``smiling=1 glasses=0``, or empty; ``mask`` is the path of the mask, or empty; ``held_out`` is the box ``x,y,w,h`` in
-pixels that training never sees, or empty; ``sample`` and ``mask_sample`` are indexes in the store, missing for a picture
-that is not stored.
+pixels that training never sees, or empty; ``sample`` and ``mask_sample`` are indexes in the store, missing for a
+picture that is not stored.
 """
 
 DOMAINS = ("content", "style", "truth")
