@@ -11,7 +11,7 @@ from torch import Tensor
 from stylegan_core.data.batch import Batch
 from stylegan_core.recipes.base import BaseRecipe, Losses, RecipeConfig
 from stylegan_core.training.ema import MovingAverage
-from stylegan_core.training.optimizers import PhaseOptimizers, Role
+from stylegan_core.training.optimizers import GroupOptimizer, PhaseOptimizers, Role
 from stylegan_core.training.schedule import learning_rate_factor, phase_at
 
 if TYPE_CHECKING:
@@ -103,6 +103,15 @@ class Stepper:
                     self._recipe, member.adam, max_norm=self._config.gradient_clip, error_if_nonfinite=False
                 )
             member.adam.step()
+            if role == "discriminator" and self._config.weight_clip > 0:
+                self._clip_weights(member)
+
+    def _clip_weights(self, member: GroupOptimizer) -> None:
+        """Bounds a critic's weights (Arjovsky et al. 2017, Wasserstein GAN, arXiv 1701.07875)."""
+        bound = self._config.weight_clip
+        with torch.no_grad():
+            for parameter in member.parameters.values():
+                parameter.clamp_(-bound, bound)
 
     def _average_over_processes(self, gradients: list[Tensor]) -> None:
         """Means over the processes, without a DDP wrapper: that wants one forward and one backward pass a step."""

@@ -137,3 +137,15 @@ def test_gradients_of_several_processes_are_averaged():
     taken.step(0, lambda: batch(0))
     torch.testing.assert_close(seen[0], 2 * reference.networks["generator"].weight.grad)
     assert Two.reduced == [3 * 3 * 9 + 3, 3 * 9 + 1]  # once a side
+
+
+def test_weight_clipping_bounds_the_discriminator_alone():
+    recipe = Plain(RecipeConfig())
+    before = recipe.networks["generator"].weight.detach().clone()
+    taken = stepper(recipe, weight_clip=0.01)
+    for step in range(2):
+        taken.step(step, lambda step=step: batch(step))
+        weights = recipe.networks["discriminator"].weight
+        assert weights.abs().max() <= 0.01 and weights.abs().min() < 0.01
+    assert recipe.networks["generator"].weight.abs().max() > 0.1
+    assert not torch.equal(recipe.networks["generator"].weight, before)
