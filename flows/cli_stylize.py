@@ -109,7 +109,7 @@ def stylize_folder(asked: Request, *, checksum: bool, preview: bool, fps: float,
 
 def plan_only(asked: Request) -> None:
     """Writes the job file and prints its path, the first half of ``stylize``."""
-    from stylegan_core.inference.plan import write_job
+    from stylegan_core.inference.job import write_job
     from tasks.stylize import frames_to_make, plan_request
 
     job, _ = plan_request(asked)

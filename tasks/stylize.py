@@ -17,7 +17,8 @@ from stylegan_core.frames.cache import cache_folder
 from stylegan_core.inference.find_model import find_model
 from stylegan_core.inference.outcome import ChunkReport, Failure, Progress
 from stylegan_core.inference.output_lock import OutputBusyError, hold_output
-from stylegan_core.inference.plan import Job, PlanError, plan_job, read_job, refuse_foreign_outputs, write_job
+from stylegan_core.inference.job import Job, PlanError, read_job, write_job
+from stylegan_core.inference.plan import plan_job, refuse_foreign_outputs
 from stylegan_core.inference.preview import is_sequence, write_job_preview
 from stylegan_core.inference.resume import frames_to_make
 from stylegan_core.inference.select import check_folders, input_folder, select_frames

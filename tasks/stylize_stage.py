@@ -24,7 +24,8 @@ from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.frames.cache import cache_folder
 from stylegan_core.frames.sequence import list_frames
 from stylegan_core.inference.outcome import Progress
-from stylegan_core.inference.plan import STATE_FOLDER, Job, JobFrame, PlanError, plan_job
+from stylegan_core.inference.job import STATE_FOLDER, Job, JobFrame, PlanError
+from stylegan_core.inference.plan import plan_job
 from stylegan_core.inference.select import select_frames
 from stylegan_core.recipes.model import Model, ModelError, load_model
 from tasks.errors import InputsFailedError, UsageError

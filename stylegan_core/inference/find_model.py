@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from stylegan_core.inference.plan import PlanError
+from stylegan_core.inference.job import PlanError
 
 CARD_NAME = "model.json"
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from stylegan_core.frames.colour import carry_over, to_working
 from stylegan_core.frames.picture import Picture, UnreadablePictureError, read_picture, write_picture
-from stylegan_core.inference.plan import JobFrame
+from stylegan_core.inference.job import JobFrame
 from stylegan_core.inference.resume import FileState
 from stylegan_core.inference.translate import Pixels
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from stylegan_core.frames.colour import to_working
 from stylegan_core.frames.movie import write_preview
 from stylegan_core.frames.picture import UnreadablePictureError, read_picture
-from stylegan_core.inference.plan import Job
+from stylegan_core.inference.job import Job
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stylegan_core.frames.records import read_records, sha256_of
-from stylegan_core.inference.plan import Job
+from stylegan_core.inference.job import Job
 
 Record = dict[str, Any]
 

@@ -13,7 +13,7 @@ from stylegan_core.frames.sequence import (
     match_by_number,
     parse_frame_range,
 )
-from stylegan_core.inference.plan import JobFrame, PlanError
+from stylegan_core.inference.job import JobFrame, PlanError
 
 _NAMED = 8
 

@@ -25,7 +25,7 @@ import numpy as np
 from stylegan_core.frames.records import RecordWriter, read_records
 from stylegan_core.inference.frame_work import Decoded, decode_frame, encode_frame, reading_stops, writing_stops
 from stylegan_core.inference.outcome import ChunkReport, ChunkWork, Failure, Progress, in_words
-from stylegan_core.inference.plan import Job, JobFrame
+from stylegan_core.inference.job import Job, JobFrame
 from stylegan_core.inference.resume import DoneFrames, FileState, Record, frame_record
 from stylegan_core.inference.translate import Pixels, translate_batch_unit
 from stylegan_core.recipes.model import Model

@@ -62,7 +62,7 @@ def test_a_dry_run_writes_nothing(request_of, tmp_path):
 
 
 def test_plan_and_work_are_halves_of_it(request_of, tmp_path):
-    from stylegan_core.inference.plan import write_job
+    from stylegan_core.inference.job import write_job
 
     file = write_job(plan_request(request_of())[0])
     job, model = open_job(file)

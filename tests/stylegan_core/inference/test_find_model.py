@@ -4,7 +4,7 @@ import os
 import pytest
 
 from stylegan_core.inference.find_model import CARD_NAME, find_model
-from stylegan_core.inference.plan import PlanError
+from stylegan_core.inference.job import PlanError
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from stylegan_core.inference.plan import FrameSettings, JobFrame, PlanError, plan_job, read_job, write_job
+from stylegan_core.inference.job import FrameSettings, JobFrame, PlanError, read_job, write_job
+from stylegan_core.inference.plan import plan_job
 from stylegan_core.recipes.base import Kind
 
 FRAMES = [JobFrame(input=f"f.{n}.png", output=f"f.{n}.png") for n in range(10)]

@@ -3,7 +3,7 @@ import cv2
 import numpy as np
 import pytest
 
-from stylegan_core.inference.plan import FrameSettings, Job, JobFrame
+from stylegan_core.inference.job import FrameSettings, Job, JobFrame
 from stylegan_core.inference.preview import LARGEST_SIDE_PX, is_sequence, write_job_preview
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from stylegan_core.inference.plan import PlanError
+from stylegan_core.inference.job import PlanError
 from stylegan_core.inference.select import check_folders, input_folder, select_frames
 
 

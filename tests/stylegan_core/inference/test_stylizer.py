@@ -11,7 +11,7 @@ import torch
 
 from stylegan_core.frames.records import read_records
 from stylegan_core.inference import frame_work, stylizer
-from stylegan_core.inference.plan import FrameSettings, Job, JobFrame
+from stylegan_core.inference.job import FrameSettings, Job, JobFrame
 from stylegan_core.inference.stylizer import Stylizer, StylizeStopped
 from stylegan_core.recipes.base import Conditions
 
