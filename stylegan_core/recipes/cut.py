@@ -1,24 +1,29 @@
-"""Unpaired translation by contrastive learning of patches, CUT and FastCUT.
+"""Unpaired translation by contrastive learning of patches: CUT, FastCUT, and SinCUT for a single picture a side.
 
 Park et al. 2020, Contrastive Learning for Unpaired Image-to-Image Translation (arXiv 2007.15651).
+
+SinCUT learns from one content picture and one style picture, of high resolution, by small crops at random zooms. As in
+the paper the discriminator gets R1, and the generator an L1 term that keeps style pictures as they are. Other than in
+the paper the generator is the residual one and the discriminator a patch discriminator, not StyleGAN2's; patches are
+told from those of their own crop, not of the whole batch; and a zoomed crop shows less of the picture, enlarged, where
+the paper's shows more of it, reduced.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from dataclasses import replace
+from typing import Any, ClassVar, Self
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
 from stylegan_core.data.batch import Batch
-from stylegan_core.losses.adversarial import Adversarial, discriminator_loss, generator_loss
 from stylegan_core.losses.contrastive import patch_nce, sample_positions
-from stylegan_core.losses.regularization import r1_penalty
+from stylegan_core.losses.reconstruction import masked_l1
 from stylegan_core.networks.blend import blend_by_mask
-from stylegan_core.networks.patch_discriminator import DiscriminatorNorm, PatchDiscriminator
 from stylegan_core.networks.patch_projection import PatchProjection
-from stylegan_core.networks.resnet import Norm, Output, Padding, ResnetGenerator
+from stylegan_core.recipes.adversary import Adversary
 from stylegan_core.recipes.base import (
     BaseRecipe,
     Conditions,
@@ -28,19 +33,49 @@ from stylegan_core.recipes.base import (
     Needs,
     ParameterGroup,
     Phase,
+    Preset,
     RecipeConfig,
 )
+from stylegan_core.recipes.weak_supervision import WeakSupervisionConfig, known_distance
+
+_SINGLE_IMAGE: dict[str, Any] = {
+    "crop_px": 64,
+    "batch_size": 16,
+    "generator_lr": 2e-3,
+    "discriminator_lr": 2e-3,
+    "beta1": 0.0,
+    "beta2": 0.99,
+    "channels": 16,
+    "downsamplings": 1,
+    "discriminator_channels": 16,
+    "discriminator_norm": "none",
+    "adversarial": "nonsaturating",
+    "r1_gamma": 1.0,
+}
+"""Defaults of ``single_image``."""
 
 
-class Config(RecipeConfig):
+class Config(WeakSupervisionConfig):
     """Settings of ``cut``; the defaults are the paper's, for a GPU and hours."""
 
     budget_steps: int = Field(100_000, ge=1, description="generator steps; raising it continues a finished run")
     crop_px: int = Field(256, ge=16, description="side of the training crops")
     batch_size: int = Field(1, ge=1)
     fast: bool = Field(False, description="FastCUT: nce_weight 10, no identity term, less work and memory")
-    nce_weight: float | None = Field(None, ge=0.0, description="default: 1, or 10 with fast")
+    single_image: bool = Field(
+        False, description="SinCUT: one picture a side, by small zoomed crops; needs an r1_gamma above 0"
+    )
+    zoom_min: float | None = Field(
+        None,
+        gt=0.0,
+        le=1.0,
+        description="crops show down to this share of their side; default: 1, or 0.4 with single_image",
+    )
+    nce_weight: float | None = Field(None, ge=0.0, description="default: 1, or 10 with fast, or 4 with single_image")
     identity_nce_weight: float | None = Field(None, ge=0.0, description="PatchNCE on style; default: 1, or 0 with fast")
+    identity_weight: float | None = Field(
+        None, ge=0.0, description="L1 between style and its own translation; default: 0, or 1 with single_image"
+    )
     nce_patches: int = Field(256, ge=2, description="patches a picture and stage")
     nce_temperature: float = Field(0.07, gt=0)
     nce_stages: tuple[int, ...] | None = Field(
@@ -49,17 +84,19 @@ class Config(RecipeConfig):
         "default: pixels, downsamplings, the first and the middle block",
     )
     projection_width: int = Field(256, ge=1)
-    channels: int = Field(64, ge=4, description="of the generator's first layer")
-    blocks: int = Field(9, ge=1, description="residual blocks")
-    downsamplings: int = Field(2, ge=0, le=4)
-    norm: Norm = Field("instance", description="none makes tiles exact and keeps colours of unlike pictures")
-    output: Output = Field("tanh", description="residual starts at the identity; for norm none")
-    padding: Padding = "reflect"
-    discriminator_channels: int = Field(64, ge=4)
-    discriminator_layers: int = Field(3, ge=1, le=5, description="its window is 16, 34, 70 px for 1, 2, 3")
-    discriminator_norm: DiscriminatorNorm = "instance"
-    adversarial: Adversarial = "least_squares"
-    adversarial_weight: float = Field(1.0, gt=0.0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _single_image_has_defaults(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("single_image"):
+            return _SINGLE_IMAGE | given
+        return given
+
+    @model_validator(mode="after")
+    def _single_image_is_smoothed(self) -> Self:
+        if self.single_image and self.r1_gamma == 0:
+            raise ValueError("single_image needs r1_gamma, such as 1: a discriminator soon knows one picture by heart")
+        return self
 
     @model_validator(mode="after")
     def _stages_exist(self) -> Self:
@@ -83,38 +120,61 @@ class Config(RecipeConfig):
         return (0, *range(2, first_block), *sorted({first_block, middle}))
 
     def weights(self) -> tuple[float, float]:
-        """Weights of PatchNCE on content and on style, given or by ``fast``."""
-        content = self.nce_weight if self.nce_weight is not None else (10.0 if self.fast else 1.0)
+        """Weights of PatchNCE on content and on style, given or by ``fast`` and ``single_image``."""
+        default = 10.0 if self.fast else 4.0 if self.single_image else 1.0
+        content = self.nce_weight if self.nce_weight is not None else default
         identity = self.identity_nce_weight if self.identity_nce_weight is not None else (0.0 if self.fast else 1.0)
         return content, identity
 
+    def l1_identity_weight(self) -> float:
+        """Weight of the L1 identity term, given or by ``single_image``."""
+        return self.identity_weight if self.identity_weight is not None else float(self.single_image)
+
+    def zoom(self) -> float:
+        """Least share of a crop's side, given or by ``single_image``."""
+        return self.zoom_min if self.zoom_min is not None else (0.4 if self.single_image else 1.0)
+
 
 class Recipe(BaseRecipe):
-    """A generator, a patch discriminator, and projection heads on the generator's own encoder."""
+    """A generator, a discriminator, and projection heads on the generator's own encoder."""
 
     kind: ClassVar[Kind] = Kind.TRANSLATE
     needs: ClassVar[Needs] = Needs(content=True, style=True, paired=False)
     paper: ClassVar[str] = "Park et al. 2020, arXiv 2007.15651"
+    presets: ClassVar[dict[Preset, dict[str, Any]]] = {
+        "two_cores": {
+            "fast": True,
+            "budget_steps": 600,
+            "crop_px": 128,
+            "nce_patches": 128,
+            "channels": 32,
+            "blocks": 4,
+            "norm": "none",
+            "output": "residual",
+            "discriminator_channels": 32,
+            "discriminator_norm": "spectral",
+        },
+        "one_gpu": {"fast": True, "budget_steps": 60_000, "batch_size": 4},
+        "paper": {},
+    }
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self.config = config
-        generator = ResnetGenerator(
-            config.channels,
-            config.blocks,
-            downsamplings=config.downsamplings,
-            norm=config.norm,
-            padding=config.padding,
-            output=config.output,
-            skips=False,  # content must pass through the encoder, whose features are compared
-        )
+        generator = config.build_generator()  # no skips: content must pass through the encoder, which is compared
         self.networks["generator"] = generator
+        channels: tuple[int, ...] = generator.stage_channels  # type: ignore[assignment]
         self.networks["heads"] = PatchProjection(
-            [generator.stage_channels[stage] for stage in config.stages()], config.projection_width
+            [channels[stage] for stage in config.stages()], config.projection_width
         )
-        self.networks["discriminator"] = PatchDiscriminator(
-            3, config.discriminator_channels, config.discriminator_layers, config.discriminator_norm
-        )
+        self.networks["discriminator"] = config.build_discriminator()
+        self.adversary = Adversary(config)
+
+    @classmethod
+    def needs_with(cls, config: RecipeConfig) -> Needs:
+        """Known pairs and zoomed crops as far as the settings ask for them."""
+        assert isinstance(config, Config)
+        return replace(config.supervised(cls.needs), zoom_min=config.zoom())
 
     def phases(self) -> list[Phase]:
         """One phase: the heads are trained with the generator."""
@@ -131,44 +191,39 @@ class Recipe(BaseRecipe):
         ]
 
     def generator_losses(self, batch: Batch, step: int) -> tuple[Losses, Fakes]:
-        """Adversarial term, PatchNCE between content and result, and between style and its own translation.
+        """Adversarial term, PatchNCE between content and result, identity on style, and known pairs if there are any.
 
         Raises:
             ValueError: the batch has no style.
         """
         c = self.config
         style = _style(batch)
-        nce_weight, identity_weight = c.weights()
-        sources = torch.cat([batch.content, style]) if identity_weight > 0 else batch.content
+        nce_weight, identity_nce_weight = c.weights()
+        identity_weight = c.l1_identity_weight()
+        translates_style = identity_nce_weight > 0 or identity_weight > 0
+        sources = torch.cat([batch.content, style]) if translates_style else batch.content
         made = self.networks["generator"](sources)
-        fake = made[: len(batch.content)]
-        logits = self.networks["discriminator"](fake)
-        losses: Losses = {"adversarial": c.adversarial_weight * generator_loss(c.adversarial, logits)}
-        if nce_weight > 0 or identity_weight > 0:
-            nce = self._nce(made, sources)  # (N,) or (2 N,), content first
+        fake, same = made[: len(batch.content)], made[len(batch.content) :]
+        losses: Losses = {"adversarial": self.adversary.generator_term(self.networks["discriminator"], fake)}
+        if nce_weight > 0 or identity_nce_weight > 0:
+            compared = len(made) if identity_nce_weight > 0 else len(fake)
+            nce = self._nce(made[:compared], sources[:compared])  # (N,) or (2 N,), content first
             losses["nce"] = nce_weight * nce[: len(fake)].mean()
-            if identity_weight > 0:
-                losses["identity_nce"] = identity_weight * nce[len(fake) :].mean()
+            if identity_nce_weight > 0:
+                losses["identity_nce"] = identity_nce_weight * nce[len(fake) :].mean()
+        if identity_weight > 0:
+            losses["identity"] = identity_weight * masked_l1(same, style)
+        losses = c.mixed_objective(losses, known_distance(batch, self.networks["generator"]))
         return losses, {"translated": fake}
 
     def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:
-        """Style against translations, and lazy R1.
+        """Style against translations, and the penalties.
 
         Raises:
             ValueError: the batch has no style.
         """
-        c = self.config
-        style = _style(batch)
         discriminator = self.networks["discriminator"]
-        logits = discriminator(torch.cat([style, fakes["translated"]]))
-        loss = discriminator_loss(c.adversarial, logits[: len(style)], logits[len(style) :])
-        losses: Losses = {"discriminator": loss}
-        if c.r1_gamma > 0 and step % c.r1_every_steps == 0:
-            real = style.detach().requires_grad_()
-            with torch.autocast(real.device.type, enabled=False):  # bf16 gradients of gradients are noise
-                penalty = r1_penalty(real, discriminator(real)).mean()
-            losses["r1"] = 0.5 * c.r1_gamma * c.r1_every_steps * penalty
-        return losses
+        return self.adversary.discriminator_terms(discriminator, _style(batch), fakes["translated"], step)
 
     def translate(self, content: Tensor, conditions: Conditions) -> Tensor:
         """The picture in the style, (N, 3, H, W), fp32; unchanged where the mask is 0."""
