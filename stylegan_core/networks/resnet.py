@@ -15,45 +15,69 @@ from torch import Tensor, nn
 
 from stylegan_core.networks.mixing import NeighbourhoodMixing
 
-Norm = Literal["none", "instance"]
+Norm = Literal["none", "instance", "batch"]
 Padding = Literal["reflect", "replicate", "zeros"]
 Output = Literal["residual", "tanh"]
 
 _LEAK = 0.2
 
 
-def _activation(norm: Norm) -> nn.Module:
+def activation(norm: Norm) -> nn.Module:
+    """The nonlinearity that goes with ``norm``."""
     # Norm layers keep half of every channel alive under ReLU; without them a leak must.
-    return nn.ReLU() if norm == "instance" else nn.LeakyReLU(_LEAK)
+    return nn.LeakyReLU(_LEAK) if norm == "none" else nn.ReLU()
 
 
-def _norm(norm: Norm, channels: int) -> nn.Module:
+def norm_layer(norm: Norm, channels: int) -> nn.Module:
+    """Brings (N, C, H, W) to zero mean and unit variance, each picture or the batch as one; or leaves it alone."""
+    if norm == "batch":
+        return nn.BatchNorm2d(channels)
     return nn.InstanceNorm2d(channels) if norm == "instance" else nn.Identity()
 
 
-def _conv(in_channels: int, out_channels: int, kernel_px: int, padding: Padding, *, stride: int = 1) -> nn.Conv2d:
-    conv = nn.Conv2d(in_channels, out_channels, kernel_px, stride=stride, padding=kernel_px // 2, padding_mode=padding)
+def convolution(in_channels: int, out_channels: int, kernel_px: int, padding: Padding, *, stride: int = 1) -> nn.Conv2d:
+    """A convolution that keeps the size, or divides it by ``stride``, and the variance of what a leaky ReLU gives.
+
+    Args:
+        in_channels: of its input.
+        out_channels: of its output.
+        kernel_px: odd, or 4 with stride 2.
+        padding: how it sees past the border.
+        stride: distance between its windows.
+    """
+    margin_px = (kernel_px - 1) // 2
+    conv = nn.Conv2d(in_channels, out_channels, kernel_px, stride=stride, padding=margin_px, padding_mode=padding)
     nn.init.kaiming_normal_(conv.weight, a=_LEAK)
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
     return conv
 
 
+def apply_in_fp32(layer: nn.Module, hidden: Tensor) -> Tensor:
+    """``layer(hidden)`` in fp32, under autocast too: bf16 would leave 768 of a 10-bit picture's 1,024 codes."""
+    kind = hidden.device.type
+    if torch.is_autocast_enabled(kind):  # only there: exporters cannot trace the context
+        with torch.autocast(kind, enabled=False):
+            return layer(hidden.float())  # type: ignore[no-any-return]
+    return layer(hidden).float()  # type: ignore[no-any-return]
+
+
 class ResidualBlock(nn.Module):
     """Two 3 px convolutions added to their input, (N, C, H, W) to (N, C, H, W)."""
 
-    def __init__(self, channels: int, norm: Norm, padding: Padding, gain: float) -> None:
+    def __init__(self, channels: int, norm: Norm, padding: Padding, gain: float, dropout: float = 0.0) -> None:
         super().__init__()
-        second = _conv(channels, channels, 3, padding)
+        second = convolution(channels, channels, 3, padding)
         if norm == "none":  # a norm layer would undo the gain
             with torch.no_grad():
                 second.weight.mul_(gain)
         self.body = nn.Sequential(
-            _conv(channels, channels, 3, padding),
-            _norm(norm, channels),
-            _activation(norm),
+            convolution(channels, channels, 3, padding),
+            norm_layer(norm, channels),
+            # One slot for both, so that a model trained without dropout can be trained on with it.
+            nn.Sequential(activation(norm), nn.Dropout(dropout)) if dropout > 0 else activation(norm),
             second,
-            _norm(norm, channels),
+            norm_layer(norm, channels),
         )
 
     def forward(self, features: Tensor) -> Tensor:
@@ -68,7 +92,7 @@ class ResnetGenerator(nn.Module):
         channels: of the first layer; they double with every downsampling.
         blocks: residual blocks at the lowest resolution.
         downsamplings: halvings between the first layer and the blocks.
-        norm: "none" keeps tiles exact; "instance" is the papers' choice for unpaired work.
+        norm: "none" keeps tiles exact; "instance" is the papers' for unpaired work; "batch" wants large batches.
         padding: how convolutions see past the border.
         output: "residual" adds an unbounded change to the content; "tanh" paints anew.
         skips: adds encoder features to the decoder's.
@@ -78,6 +102,7 @@ class ResnetGenerator(nn.Module):
         mixing_taps: neighbours a side that a pixel's colour is mixed from before a residual change is added; 0 is none.
         mixing_step_px: distance between those neighbours.
         tail: one more 3 px layer before the last, which mixes the skip connection's features with the decoder's.
+        dropout: share of features that are left out inside the residual blocks while it trains.
         residual_gain: scale of what a residual block adds at the start (norm "none" only).
         output_gain: scale of the last layer at the start.
     """
@@ -98,6 +123,7 @@ class ResnetGenerator(nn.Module):
         tail: bool = False,
         mixing_taps: int = 0,
         mixing_step_px: int = 2,
+        dropout: float = 0.0,
         residual_gain: float = 0.1,
         output_gain: float = 0.1,
     ) -> None:
@@ -119,17 +145,19 @@ class ResnetGenerator(nn.Module):
         """Channels of what ``encode`` returns."""
 
         def layer(in_channels: int, out_channels: int, kernel_px: int, stride: int = 1) -> nn.Sequential:
-            conv = _conv(in_channels, out_channels, kernel_px, padding, stride=stride)
-            return nn.Sequential(conv, _norm(norm, out_channels), _activation(norm))
+            conv = convolution(in_channels, out_channels, kernel_px, padding, stride=stride)
+            return nn.Sequential(conv, norm_layer(norm, out_channels), activation(norm))
 
         self.stem = layer(3 * unshuffle**2, channels, stem_px)
         self.down = nn.ModuleList(layer(a, b, 3, stride=2) for a, b in itertools.pairwise(widths))
-        self.blocks = nn.ModuleList(ResidualBlock(widths[-1], norm, padding, residual_gain) for _ in range(blocks))
+        self.blocks = nn.ModuleList(
+            ResidualBlock(widths[-1], norm, padding, residual_gain, dropout) for _ in range(blocks)
+        )
         # Nearest neighbour, then a convolution: transposed convolutions leave a checkerboard.
         self.up = nn.ModuleList(layer(b, a, 3) for a, b in reversed(list(itertools.pairwise(widths))))
         self.skips = skips
         self.tail = layer(channels, channels, 3) if tail else nn.Identity()
-        self.to_rgb = _conv(channels, 3 * unshuffle**2, last_px, padding)
+        self.to_rgb = convolution(channels, 3 * unshuffle**2, last_px, padding)
         self.mixing = (
             NeighbourhoodMixing(channels, mixing_taps, mixing_step_px) if mixing_taps and output == "residual" else None
         )
@@ -166,7 +194,7 @@ class ResnetGenerator(nn.Module):
             if self.skips:
                 hidden = hidden + encoded[1 + level]
         hidden = self.tail(hidden)
-        change = self._rgb(hidden)
+        change = apply_in_fp32(self.to_rgb, hidden)
         if self._unshuffle > 1:
             change = F.pixel_shuffle(change, self._unshuffle)
         change = change[..., :height, :width]
@@ -175,15 +203,6 @@ class ResnetGenerator(nn.Module):
         if self.mixing is None:
             return content.float() + change
         return self.mixing(padded, hidden)[..., :height, :width] + change  # type: ignore[no-any-return]
-
-    def _rgb(self, hidden: Tensor) -> Tensor:
-        # bf16 would leave 768 of a 10-bit picture's 1,024 codes; only where autocast is on, so that exporters,
-        # which cannot trace the context, never meet it.
-        kind = hidden.device.type
-        if torch.is_autocast_enabled(kind):
-            with torch.autocast(kind, enabled=False):
-                return self.to_rgb(hidden.float())  # type: ignore[no-any-return]
-        return self.to_rgb(hidden).float()  # type: ignore[no-any-return]
 
     def receptive_field_px(self) -> int | None:
         """Radius of the input window that an output pixel depends on; None with norm layers (the whole picture)."""

@@ -1,36 +1,103 @@
-"""The generator that picture-to-picture recipes share: its settings, and how it is built."""
+"""The generator that picture-to-picture recipes share: its settings, and how it and its discriminator are built."""
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
 from torch import nn
 
+from stylegan_core.networks.local_generators import LocalGenerators
 from stylegan_core.networks.resnet import Norm, Output, Padding, ResnetGenerator
+from stylegan_core.networks.shared_stem import SharedStem, stem_channels
+from stylegan_core.networks.unet import UnetGenerator
 from stylegan_core.recipes.adversary import AdversarialConfig
+
+_MOST_LEVELS = 8
+_LOCAL_SHARE = 4
+"""A local generator's layers are so much narrower than the global one's."""
 
 
 class TranslatorConfig(AdversarialConfig):
     """Settings of a recipe with a picture-to-picture generator and a discriminator."""
 
+    generator: Literal["resnet", "unet"] = Field("resnet", description="unet has skips from every size to the decoder")
     channels: int = Field(64, ge=4, description="of the generator's first layer")
-    blocks: int = Field(9, ge=1, description="residual blocks")
-    downsamplings: int = Field(2, ge=0, le=4, description="halvings before the residual blocks")
+    blocks: int = Field(9, ge=1, description="residual blocks of a resnet")
+    downsamplings: int = Field(2, ge=0, le=4, description="halvings before the residual blocks of a resnet")
+    unet_levels: int | None = Field(
+        None, ge=1, le=_MOST_LEVELS, description="halvings of a unet; default: until a crop is one pixel, at most 8"
+    )
     norm: Norm = Field("instance", description="none makes tiles exact and keeps colours of unlike pictures")
     output: Output = Field("tanh", description="residual starts at the identity; for norm none")
     padding: Padding = Field("reflect", description="how convolutions see past the border")
+    dropout: float = Field(
+        0.0, ge=0.0, lt=1.0, description="share of the generator's inner features left out in training"
+    )
+    local_generators: int = Field(
+        0, ge=0, le=8, description="a side of a grid of regions, each refined by a generator of its own; 0 is off"
+    )
+    shared_stem: bool = Field(
+        False, description="the discriminator sees the generator's first features beside the picture"
+    )
+
+    @model_validator(mode="after")
+    def _generator_fits(self) -> Self:
+        if self.generator == "resnet":
+            self.check_crop(halvings=self.downsamplings, discriminator_layers=0)
+        elif self.crop_px < 2 ** self.levels():
+            raise ValueError(f"crop_px is {self.crop_px}, and unet_levels {self.levels()} need {2 ** self.levels()}")
+        if self.local_generators and self.crop_px < 8 * self.local_generators:
+            least_px = 8 * self.local_generators
+            raise ValueError(
+                f"crop_px is {self.crop_px}, and local_generators {self.local_generators} need {least_px} or more"
+            )
+        return self
+
+    def levels(self) -> int:
+        """Halvings of a U-Net, given or by ``crop_px``."""
+        return self.unet_levels or min(self.crop_px.bit_length() - 1, _MOST_LEVELS)
 
     def build_generator(self, *, skips: bool = False) -> nn.Module:
-        """A generator of these settings, with ``receptive_field_px``.
+        """A generator of these settings, with ``encode``, ``stage_channels`` and ``receptive_field_px``.
 
         Args:
-            skips: encoder features are added to the decoder's.
+            skips: a resnet adds encoder features to the decoder's.
         """
-        return ResnetGenerator(
-            self.channels,
-            self.blocks,
-            downsamplings=self.downsamplings,
-            norm=self.norm,
-            padding=self.padding,
-            output=self.output,
-            skips=skips,
-        )
+        whole: ResnetGenerator | UnetGenerator
+        if self.generator == "unet":
+            whole = UnetGenerator(
+                self.channels,
+                self.levels(),
+                norm=self.norm,
+                padding=self.padding,
+                output=self.output,
+                dropout=self.dropout,
+            )
+        else:
+            whole = ResnetGenerator(
+                self.channels,
+                self.blocks,
+                downsamplings=self.downsamplings,
+                norm=self.norm,
+                padding=self.padding,
+                output=self.output,
+                skips=skips,
+                dropout=self.dropout,
+            )
+        if not self.local_generators:
+            return whole
+        width = max(self.channels // _LOCAL_SHARE, 4)
+        return LocalGenerators(whole, self.local_generators, channels=width, padding=self.padding)
+
+    def build_judge(self, generator: nn.Module, in_channels: int = 3) -> nn.Module:
+        """A discriminator of these settings, which sees through ``generator``'s first layer with ``shared_stem``.
+
+        Args:
+            generator: of ``build_generator``; its weights stay its own.
+            in_channels: 6 for a picture after what it was made from.
+        """
+        if not self.shared_stem:
+            return self.build_discriminator(in_channels)
+        features = in_channels // 3 * stem_channels(generator)
+        return SharedStem(self.build_discriminator(in_channels + features), generator)

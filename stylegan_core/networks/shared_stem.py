@@ -1,0 +1,58 @@
+"""A discriminator that looks at pictures through the generator's first layer too.
+
+Generator and discriminator share features in Chen et al. 2020, Reusing Discriminators for Encoding: Towards Unsupervised
+Image-to-Image Translation (arXiv 2003.00273); here it is the first layer alone, which the
+generator owns.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from stylegan_core.networks.discriminators import Discriminator, Judgement
+
+_LEAK = 0.2
+
+
+def stem_channels(generator: nn.Module) -> int:
+    """Features that the generator's first layer makes of a picture."""
+    return _first_layer(generator).out_channels
+
+
+class SharedStem(nn.Module):
+    """Judges pictures with what the generator's first convolution sees in them, (N, C, H, W) to a ``Judgement``.
+
+    The stem's weights stay the generator's alone: they are in its state and its optimizer, and no gradient reaches them
+    from here, or the generator would learn to blind its judge.
+
+    Args:
+        discriminator: takes the pictures, and then the features of each of them.
+        generator: its ``stem`` begins with a convolution of three channels.
+    """
+
+    def __init__(self, discriminator: Discriminator, generator: nn.Module) -> None:
+        super().__init__()
+        self.discriminator = discriminator
+        self._stem = (_first_layer(generator),)  # in a tuple it is no part of this module
+
+    def forward(self, pictures: Tensor) -> Judgement:
+        """Every judge's logits and features, of (N, 3 * count, H, W), one picture after the other."""
+        (stem,) = self._stem
+        weights = {name: parameter.detach() for name, parameter in stem.named_parameters()}
+        seen = [pictures]
+        for picture in torch.split(pictures, 3, dim=1):
+            features: Tensor = F.leaky_relu(functional_call(stem, weights, picture), _LEAK)
+            seen.append(F.interpolate(features, size=pictures.shape[-2:], mode="nearest"))  # a stem may halve the size
+        judgement: Judgement = self.discriminator(torch.cat([part.to(pictures.dtype) for part in seen], dim=1))
+        return judgement
+
+
+def _first_layer(generator: nn.Module) -> nn.Conv2d:
+    stem = generator.stem
+    first = stem[0] if isinstance(stem, nn.Sequential) else stem
+    if not isinstance(first, nn.Conv2d) or first.in_channels != 3:
+        raise ValueError("a shared stem needs a generator whose first layer is a convolution of a picture")
+    return first

@@ -1,0 +1,133 @@
+"""U-Net generator (Isola et al. 2017, Image-to-Image Translation with Conditional Adversarial Networks).
+
+arXiv 1611.07004; the shape is that of Ronneberger et al. 2015 (arXiv 1505.04597). Against the paper: nearest neighbour
+and a convolution in place of transposed convolutions, which leave a checkerboard, and a last layer at full size that
+sees the content too, so that edges need not come through half the size.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stylegan_core.networks.resnet import Norm, Output, Padding, apply_in_fp32, convolution, norm_layer
+
+_LEAK = 0.2
+_WIDEST = 8
+_DROPPED_LEVELS = 3
+_TILE_GRID_PX = 32
+"""Tiles of large pictures begin at multiples of this."""
+
+
+class UnetGenerator(nn.Module):
+    """Picture to picture, (N, 3, H, W) in [-1, 1] to (N, 3, H, W), any size.
+
+    Args:
+        channels: of the first layer; they double with every halving, up to eight times.
+        levels: halvings; a picture of ``2**levels`` px becomes one pixel in the middle.
+        norm: "none" keeps tiles exact; at batch size 1 the paper's "batch" is "instance".
+        padding: how convolutions see past the border.
+        output: "residual" adds an unbounded change to the content; "tanh" paints anew.
+        dropout: share of features that are left out in the three innermost decoder layers while it trains. The paper
+            leaves them out in use too, as its only noise; here a picture has one translation.
+        output_gain: scale of the last layer at the start.
+    Raises:
+        ValueError: ``levels`` is less than 1.
+    """
+
+    def __init__(
+        self,
+        channels: int = 64,
+        levels: int = 8,
+        *,
+        norm: Norm = "instance",
+        padding: Padding = "reflect",
+        output: Output = "tanh",
+        dropout: float = 0.0,
+        output_gain: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if levels < 1:
+            raise ValueError(f"a U-Net needs one level or more: got {levels}")
+        self.multiple_px = 2**levels
+        """Tiles must start at multiples of this; sizes that are none are padded inside."""
+        self._output = output
+        self._norm_free = norm == "none"
+        widths = [channels * min(2**level, _WIDEST) for level in range(levels)]
+        self.stage_channels = (3, *widths)
+        """Channels of what ``encode`` returns."""
+
+        def halving(in_channels: int, out_channels: int, normed: bool) -> nn.Sequential:
+            conv = convolution(in_channels, out_channels, 4, padding, stride=2)
+            return nn.Sequential(conv, norm_layer(norm if normed else "none", out_channels), nn.LeakyReLU(_LEAK))
+
+        def layer(in_channels: int, out_channels: int, dropped: bool) -> nn.Sequential:
+            conv = convolution(in_channels, out_channels, 3, padding)
+            ending = [nn.Dropout(dropout)] if dropped and dropout > 0 else []
+            return nn.Sequential(conv, norm_layer(norm, out_channels), nn.LeakyReLU(_LEAK), *ending)
+
+        self.stem = halving(3, widths[0], normed=False)
+        # A norm layer would bring a single pixel in the middle to zero.
+        self.down = nn.ModuleList(
+            halving(a, b, normed=level < levels - 1) for level, (a, b) in enumerate(itertools.pairwise(widths), start=1)
+        )
+        # Each but the first sees what came up and the encoder's features of the same size: twice the width.
+        self.up = nn.ModuleList(
+            layer(
+                widths[level] * (1 if level == levels - 1 else 2),
+                widths[level - 1],
+                dropped=levels - 1 - level < _DROPPED_LEVELS,
+            )
+            for level in reversed(range(1, levels))
+        )
+        last = max(channels // 2, 4)
+        self.last = layer(widths[0] * (1 if levels == 1 else 2) + 3, last, dropped=False)
+        self.to_rgb = convolution(last, 3, 3, padding)
+        with torch.no_grad():
+            self.to_rgb.weight.mul_(output_gain)
+
+    def encode(self, content: Tensor) -> list[Tensor]:
+        """Features of the input and of every halving, in order.
+
+        Args:
+            content: (N, 3, H, W) in [-1, 1], H and W multiples of ``multiple_px``.
+        """
+        features = [content]
+        for stage in (self.stem, *self.down):
+            features.append(stage(features[-1]))
+        return features
+
+    def forward(self, content: Tensor) -> Tensor:
+        """(N, 3, H, W) in [-1, 1] to fp32 (N, 3, H, W); "residual" may overshoot [-1, 1]."""
+        height, width = content.shape[-2:]
+        pad_bottom, pad_right = -height % self.multiple_px, -width % self.multiple_px
+        padded = content.contiguous(memory_format=torch.channels_last)
+        # Never asked whether it is needed: an exported network takes any size.
+        padded = F.pad(padded, (0, pad_right, 0, pad_bottom), mode="replicate")
+        *skips, hidden = self.encode(padded)
+        for stage in self.up:
+            hidden = stage(F.interpolate(hidden, scale_factor=2.0, mode="nearest"))
+            hidden = torch.cat([hidden, skips.pop()], dim=1)  # (N, 2 * width of the level, ...)
+        hidden = F.interpolate(hidden, scale_factor=2.0, mode="nearest")
+        hidden = self.last(torch.cat([hidden, skips.pop()], dim=1))  # (N, channels / 2, H, W)
+        change = apply_in_fp32(self.to_rgb, hidden)[..., :height, :width]
+        return torch.tanh(change) if self._output == "tanh" else content.float() + change
+
+    def receptive_field_px(self) -> int | None:
+        """Radius of the input window that an output pixel depends on.
+
+        None, for the whole picture, with norm layers, and where tiles could not begin on the coarsest pixels.
+        """
+        if not self._norm_free or self.multiple_px > _TILE_GRID_PX:
+            return None
+        radius, stride = 2, 1  # the last two layers
+        for _ in range(len(self.down) + 1):
+            radius += 2 * stride  # the strided layer looks one further to one side
+            stride *= 2
+        for _ in self.up:
+            stride //= 2
+            radius += 2 * stride  # the nearest neighbour's own offset, then the convolution
+        return radius + 1  # the nearest neighbour before the last layer

@@ -1,0 +1,148 @@
+"""Paired translation with a conditional patch discriminator.
+
+Isola et al. 2017, Image-to-Image Translation with Conditional Adversarial Networks (arXiv 1611.07004). Feature matching
+is that of Wang et al. 2018, High-Resolution Image Synthesis and Semantic Manipulation with Conditional GANs (arXiv
+1711.11585). Which way it translates, label maps to photographs or photographs to label maps, is which side is content.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+from torch import Tensor
+
+from stylegan_core.data.batch import Batch
+from stylegan_core.losses.adversarial import Adversarial
+from stylegan_core.losses.reconstruction import masked_l1
+from stylegan_core.losses.style import feature_matching
+from stylegan_core.networks.blend import blend_by_mask
+from stylegan_core.recipes.adversary import Adversary
+from stylegan_core.recipes.base import (
+    BaseRecipe,
+    Conditions,
+    Fakes,
+    Kind,
+    Losses,
+    Needs,
+    ParameterGroup,
+    Phase,
+    Preset,
+    RecipeConfig,
+)
+from stylegan_core.recipes.translator import TranslatorConfig
+
+
+class Config(TranslatorConfig):
+    """Settings of ``pix2pix``; the defaults are the paper's for 400 pairs.
+
+    Its batch norm is, at batch size 1, this instance norm.
+    """
+
+    budget_steps: int = Field(80_000, ge=1, description="generator steps; raising it continues a finished run")
+    crop_px: int = Field(256, ge=16, description="side of the training crops")
+    batch_size: int = Field(1, ge=1)
+    generator: Literal["resnet", "unet"] = Field("unet", description="unet has skips from every size to the decoder")
+    dropout: float = Field(
+        0.5, ge=0.0, lt=1.0, description="share of the generator's inner features left out in training"
+    )
+    adversarial: Adversarial = "nonsaturating"
+    adversarial_weight: float = Field(1.0, ge=0.0, description="0 is the L1-only baseline: no discriminator at all")
+    l1_weight: float = Field(100.0, ge=0.0, description="of the distance to the truth")
+    feature_matching_weight: float = Field(
+        0.0, ge=0.0, description="of the distance between the discriminator's features of result and truth"
+    )
+    zoom_min: float = Field(
+        1.0, gt=0.0, le=1.0, description="crops show down to this share of their side, enlarged; for small sets"
+    )
+
+
+class Recipe(BaseRecipe):
+    """A generator and a discriminator that sees content and picture together."""
+
+    kind: ClassVar[Kind] = Kind.TRANSLATE
+    needs: ClassVar[Needs] = Needs(content=True, style=True, paired=True)
+    paper: ClassVar[str] = "Isola et al. 2017, arXiv 1611.07004"
+    presets: ClassVar[dict[Preset, dict[str, Any]]] = {
+        "two_cores": {},
+        "one_gpu": {},
+        "paper": {},
+    }
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.config = config
+        # The generator comes first, so that it starts alike with and without a discriminator.
+        self.networks["generator"] = config.build_generator(skips=True)
+        if config.adversarial_weight > 0:
+            self.networks["discriminator"] = config.build_judge(self.networks["generator"], in_channels=6)
+        self.adversary = Adversary(config)
+
+    @classmethod
+    def needs_with(cls, config: RecipeConfig) -> Needs:
+        """Zoomed crops as far as the settings ask for them."""
+        assert isinstance(config, Config)
+        return replace(cls.needs, zoom_min=config.zoom_min)
+
+    def phases(self) -> list[Phase]:
+        """One phase, without a discriminator where the adversarial term has no weight."""
+        c = self.config
+        betas = (c.beta1, c.beta2)
+        generator = (ParameterGroup(("generator",), c.generator_lr, betas),)
+        if "discriminator" not in self.networks:
+            return [Phase("l1", None, generator)]
+        discriminator = (ParameterGroup(("discriminator",), c.discriminator_lr, betas),)
+        return [Phase("gan", None, generator, discriminator, c.discriminator_steps)]
+
+    def generator_losses(self, batch: Batch, step: int) -> tuple[Losses, Fakes]:
+        """L1 against the truth where the mask is, the adversarial term, and feature matching.
+
+        Raises:
+            ValueError: the batch has no truth.
+        """
+        c = self.config
+        truth = _truth(batch)
+        made = self.networks["generator"](batch.content)
+        losses: Losses = {"l1": c.l1_weight * masked_l1(made, truth, batch.mask_unit)}
+        if "discriminator" not in self.networks:
+            return losses, {}
+        # Where nothing is known both sides show the same pixels, so there is nothing to tell apart.
+        shown = blend_by_mask(made, truth, batch.mask_unit)
+        versions = [shown, truth] if c.feature_matching_weight > 0 else [shown]
+        judged, *real = self.adversary.judge_alike(self.networks["discriminator"], versions, batch.content)
+        losses["adversarial"] = self.adversary.fooling(judged)
+        for judgement in real:
+            distance = feature_matching(judged.features, judgement.features)
+            losses["feature_matching"] = c.feature_matching_weight * distance
+        return losses, {"made": shown}
+
+    def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:
+        """Content with its truth against content with what was made of it.
+
+        Raises:
+            ValueError: the batch has no truth.
+        """
+        return self.adversary.discriminator_terms(
+            self.networks["discriminator"],
+            _truth(batch),
+            fakes["made"],
+            step,
+            given_real=batch.content,
+            given_fake=batch.content,
+        )
+
+    def translate(self, content: Tensor, conditions: Conditions) -> Tensor:
+        """The translated picture, (N, 3, H, W), fp32; unchanged where the mask is 0."""
+        return blend_by_mask(self.networks["generator"](content), content, conditions.mask_unit)
+
+    def receptive_field_px(self) -> int | None:
+        """Radius of the generator's window; None for the whole picture."""
+        radius: int | None = self.networks["generator"].receptive_field_px()  # type: ignore[operator]
+        return radius
+
+
+def _truth(batch: Batch) -> Tensor:
+    if batch.style is None:
+        raise ValueError("pix2pix needs pairs: the batch has no style that is aligned with the content")
+    return batch.style
