@@ -45,11 +45,13 @@ def batch_for(recipe: BaseRecipe, seed: int = 1) -> Batch:
     def crops(channels: int = 3) -> Tensor:
         return torch.rand(2, channels, 32, 32, generator=generator) * 2 - 1
 
+    attributes = type(recipe).needs_with(recipe.config).labels  # type: ignore[arg-type]
     return Batch(
         content=crops(),
         style=crops() if recipe.needs.style else None,
         mask_unit=crops(1) * 0.5 + 0.5 if recipe.needs.paired else None,
         unpainted=crops() if recipe.needs.unpainted else None,
+        labels=torch.randint(2, (2, len(attributes)), generator=generator).float() if attributes else None,
     )
 
 
@@ -181,8 +183,9 @@ def test_state_saves_and_training_continues_exactly(name: str, every_term: bool)
     resumed = tiny(name, every_term)
     resumed.load_state_dict(safetensors.torch.load(saved))
     content = batch_for(recipe).content
+    recipe.eval(), resumed.eval()  # as inference has them: without dropout
     assert torch.equal(resumed.translate(content, Conditions()), recipe.translate(content, Conditions()))
-    for each_recipe in (recipe, resumed):
+    for each_recipe in (recipe.train(), resumed.train()):
         torch.set_rng_state(rng)
         for step in (1, 2):
             train_step(each_recipe, batch_for(recipe, step), step, phase)
