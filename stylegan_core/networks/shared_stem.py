@@ -1,8 +1,7 @@
 """A discriminator that looks at pictures through the generator's first layer too.
 
-Generator and discriminator share features in Chen et al. 2020, Reusing Discriminators for Encoding: Towards Unsupervised
-Image-to-Image Translation (arXiv 2003.00273); here it is the first layer alone, which the
-generator owns.
+Generator and discriminator share features in Chen et al. 2020, Reusing Discriminators for Encoding: Towards
+Unsupervised Image-to-Image Translation (arXiv 2003.00273). Here it is the first layer alone, and the generator owns it.
 """
 
 from __future__ import annotations
