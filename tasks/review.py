@@ -256,7 +256,8 @@ class _Project:
         facts.append(("Steps", f"{card.steps:,} ({card.images_seen:,} crops)"))
         facts.append(("Working space", f"{card.working_space}, {card.sample_type}"))
         for which, figures in card.validation.items():
-            texts = [f"{describe(f'truth/{n}').title} {shown([v])[0]}" for n, v in figures.items() if n != "score"]
+            told = {n: v for n, v in figures.items() if n not in ("score", "collapsed")}
+            texts = [f"{describe(f'truth/{n}').title} {shown([v])[0]}" for n, v in told.items()]
             facts.append((f"Validation, {which}", ", ".join(texts) + (" (used)" if which == card.chosen else "")))
         if card.init_from:
             facts.append(("Continues from", card.init_from))
@@ -292,6 +293,11 @@ class _Project:
         for name, card in self.cards.items():
             if card.stopped_by != "budget":
                 notes.append(f"Training of {name} ended before its budget of steps, by {card.stopped_by}.")
+            if (figures := card.validation.get(card.chosen, {})).get("collapsed"):
+                notes.append(
+                    f"Mode collapse: {name} answers different pictures nearly alike; its results differ by "
+                    f"{100 * figures['diversity']:.0f} % of what they should."
+                )
         return notes
 
 

@@ -115,7 +115,7 @@ class ConsoleObserver:
             parts = [f"{values['rate/steps_per_s']:.3g} steps/s, {_duration(values['time_left_s'])} left", *parts]
         checked = {k.removeprefix("validation/"): v for k, v in values.items() if k.startswith("validation/")}
         if checked:
-            figures = ", ".join(f"{k} {v:.4g}" for k, v in checked.items() if k != "score")
+            figures = ", ".join(f"{k} {v:.4g}" for k, v in checked.items() if k not in ("score", "collapsed"))
             _log.info("%s: validation after step %d: %s", self._name, step, figures)
         if self._bar is not None:
             self._bar.update(self._task, completed=step)

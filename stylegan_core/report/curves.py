@@ -104,6 +104,7 @@ def training_charts(path: Path, *, kept_step: float | None = None) -> list[Chart
         # Metrics have units of their own: each gets a chart, while the terms of one objective share one.
         key = series.name if group == "validation" else group
         groups.setdefault(key, []).append(Series(name, series.x, series.y))
+    groups.pop("validation/collapsed", None)  # the page has a sentence for it
     if sum(key.startswith("validation/") for key in groups) > 1:
         groups.pop("validation/score", None)  # what chooses the best weights: one of the others, or made of them
     charts = []

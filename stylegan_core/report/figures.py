@@ -76,6 +76,13 @@ METRICS: dict[str, Metric] = {
             "Part of these frames that no painted key frame shows: there the style had to be carried over.",
         ),
         Metric(
+            "truth/diversity",
+            "Diversity",
+            "1",
+            "one",
+            "How far results of different pictures lie apart, over how far they should. Near 0 the modes collapsed.",
+        ),
+        Metric(
             "temporal/warp_error",
             "Warp error",
             "1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,11 +14,14 @@ from torch.nn import functional
 
 from stylegan_core.data.validation import ValidationArea, ValidationSet
 from stylegan_core.metrics.detail import detail_ratio
+from stylegan_core.metrics.diversity import COLLAPSED_BELOW, diversity
 from stylegan_core.metrics.mse import mse
 from stylegan_core.metrics.psnr import psnr_db
 from stylegan_core.metrics.ssim import ssim
 from stylegan_core.metrics.swd import SCALES, SIZES, patch_swd
 from stylegan_core.recipes.base import BaseRecipe, Conditions
+
+_log = logging.getLogger(__name__)
 
 _MULTIPLE_PX = 8
 _MINIMUM_PX = 32
@@ -46,6 +50,8 @@ class Validator:
             With paintings: psnr_db, swd and detail_ratio against them. Without: ssim to the content, and swd to the
             held-out style where there is any. ``score`` is the one that decides the best, lower is better: swd, since
             the mean squared error prefers a blur; the mean squared error alone where areas are too small for patches.
+            Where there are several areas that differ: diversity of the results over that of the paintings (or else of
+            the contents), and ``collapsed``, 1 where it is so small that the modes have collapsed, which is logged.
         """
         areas = self._held_out.areas
         results = [_unit(area.inside(translate(recipe, area))) for area in areas]
@@ -54,10 +60,12 @@ class Validator:
             against = [_unit(area.inside(area.style)) for area in areas if area.style is not None]
             figures["psnr_db"] = psnr_db(results, against)
             figures["detail_ratio"] = detail_ratio(results, against)
+            figures |= _diversity(results, against)
         else:
             content = [_unit(area.inside(area.content)) for area in areas]
             against = [_unit(reference) for reference in self._held_out.references]
             figures["ssim"] = ssim(results, content)
+            figures |= _diversity(results, content)
         scales = _fitting_scales([*results, *against])
         if against and scales:
             figures["swd"] = patch_swd(results, against, scales=scales, max_patches=_PATCHES)
@@ -92,6 +100,21 @@ def translate(recipe: BaseRecipe, area: ValidationArea) -> Tensor:
     mask = None if area.mask_unit is None else functional.pad(area.mask_unit.to(device), padding, mode=mode)
     result = recipe.translate(content, Conditions(mask_unit=mask)).float()
     return result[..., : height * recipe.scale, : width * recipe.scale]
+
+
+def _diversity(
+    results: Sequence[npt.NDArray[np.float32]], beside: Sequence[npt.NDArray[np.float32]]
+) -> dict[str, float]:
+    ratio = diversity(results, beside)
+    if ratio is None:
+        return {}
+    collapsed = ratio < COLLAPSED_BELOW
+    if collapsed:
+        _log.warning(
+            "mode collapse: results of %d pictures differ by %.0f %% of what they should; the alarm is below %.0f %%",
+            *(len(results), 100 * ratio, 100 * COLLAPSED_BELOW),
+        )
+    return {"diversity": ratio, "collapsed": float(collapsed)}
 
 
 def _missing(side: int) -> int:

@@ -44,7 +44,7 @@ def card(folder, **more):
         "validation": {"last": {"psnr_db": 19.0}, "best": {"psnr_db": 20.5}},
         **more,
     }
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.json").write_text(json.dumps(document))
     return document["digest"]
 
@@ -177,3 +177,14 @@ def test_missing_models_and_reports_leave_gaps_and_nothing_to_show_is_an_error(p
         path.unlink()
     with pytest.raises(ValueError, match="nothing to review"):
         build(project)
+
+
+def test_a_collapsed_model_is_told(project, shown):
+    for digits, (collapsed, told) in enumerate(((1.0, True), (0.0, False))):
+        figures = {"psnr_db": 20.5, "diversity": 0.04, "collapsed": collapsed}
+        card(project / "models/all", validation={"last": {"psnr_db": 19.0}, "best": figures})
+        build(project)
+        data = shown[digits][1]
+        assert any("Mode collapse" in note and "4 %" in note for note in data.notes) is told
+        facts = dict(data.shots[0].facts)
+        assert "Diversity" in facts["Validation, best"] and "ollapsed" not in facts["Validation, best"]

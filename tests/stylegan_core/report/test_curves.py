@@ -102,3 +102,9 @@ def test_a_training_has_charts_of_its_losses_and_of_each_validation_metric(tmp_p
 def training_charts_of(folder, text):
     (folder / "empty.csv").write_text(text)
     return training_charts(folder / "empty.csv")
+
+
+def test_the_alarm_gets_no_chart(tmp_path):
+    path = tmp_path / "curves.csv"
+    path.write_text("step,validation/diversity,validation/collapsed,validation/score\n1,0.5,0,3\n2,0.01,1,2\n")
+    assert [chart.title for chart in training_charts(path)] == ["Validation: Diversity"]

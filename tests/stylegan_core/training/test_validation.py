@@ -86,3 +86,25 @@ def test_the_grid_shows_content_result_and_style():
     content = (((areas[1].content[0] + 1) / 2).permute(1, 2, 0).numpy() * 255 + 0.5).astype(np.uint8)
     np.testing.assert_array_equal(grid[53:98, 4:74], content)
     np.testing.assert_array_equal(grid[53:98, 78:148], grid[53:98, 152:222])
+
+
+class Constant(Negative):
+    def translate(self, content, conditions):
+        return torch.zeros_like(content) + self.offset
+
+
+@pytest.mark.parametrize("painted", [True, False])
+def test_a_generator_that_answers_alike_raises_the_alarm(painted, caplog):
+    tints = torch.linspace(-0.9, 0.9, 4)
+    areas = [area(painted=painted, seed=seed) for seed in range(4)]
+    tinted = tuple(
+        ValidationArea(a.name, 0.1 * a.content + t, -(0.1 * a.content + t) if painted else None, None, a.box)
+        for a, t in zip(areas, tints, strict=True)
+    )
+    validator = Validator(ValidationSet(tinted))
+    healthy = validator.measure(Negative())
+    assert healthy["collapsed"] == 0.0 and healthy["diversity"] == pytest.approx(1.0, abs=0.02)
+    assert "mode collapse" not in caplog.text
+    collapsed = validator.measure(Constant(0.1))
+    assert collapsed["collapsed"] == 1.0 and collapsed["diversity"] == pytest.approx(0.0, abs=1e-6)
+    assert "mode collapse" in caplog.text
