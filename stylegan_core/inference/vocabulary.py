@@ -1,0 +1,179 @@
+"""Words to attribute changes: "smiling, no glasses" is {"Smiling": 1.0, "Eyeglasses": -1.0} for a CelebA model.
+
+The words are in vocabulary.yaml beside this file; a vocabulary.yaml in the project's folder adds to them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from ruamel.yaml import YAML
+
+from stylegan_core.config import Settings, validated
+
+SHIPPED = Path(__file__).with_name("vocabulary.yaml")
+OWN = Path("vocabulary.yaml")
+"""The user's own words, in the project's folder."""
+
+Amount = Annotated[float, Field(gt=0.0, le=1.0)]
+
+
+class EditError(ValueError):
+    """An edit cannot be understood; the message names what can."""
+
+
+class Entry(Settings):
+    """Other names of an attribute, and names of its absence."""
+
+    words: tuple[str, ...] = ()
+    opposites: tuple[str, ...] = ()
+
+
+class Vocabulary(Settings):
+    """What words mean, whatever attributes a model has.
+
+    Attributes:
+        negations: turn round what follows.
+        amounts: say how much of what follows, in (0, 1].
+        fillers: are left out before a word.
+        attributes: names of an attribute and of its absence, by one of its names.
+    """
+
+    negations: tuple[str, ...] = ()
+    amounts: dict[str, Amount] = {}
+    fillers: tuple[str, ...] = ()
+    attributes: dict[str, Entry] = {}
+
+    def joined(self, other: Vocabulary) -> Vocabulary:
+        """Both; where both know a word, ``other`` counts."""
+        theirs = {plain(word) for name, entry in other.attributes.items() for word in (name, *_names(entry))}
+        mine = {name: _without(entry, theirs) for name, entry in self.attributes.items()}
+        for name, entry in other.attributes.items():
+            before = mine.pop(plain(name), Entry())
+            mine[plain(name)] = Entry(
+                words=(*before.words, *entry.words), opposites=(*before.opposites, *entry.opposites)
+            )
+        return Vocabulary(
+            negations=(*self.negations, *other.negations),
+            amounts=self.amounts | other.amounts,
+            fillers=(*self.fillers, *other.fillers),
+            attributes=mine,
+        )
+
+    def meanings(self, attributes: Sequence[str]) -> dict[str, tuple[str, float]]:
+        """What each word says of a model's attributes: which one, and 1 for having it, -1 for not having it."""
+        found: dict[str, tuple[str, float]] = {}
+        for name, entry in self.attributes.items():
+            words = [plain(word) for word in (name, *entry.words)]
+            opposites = [plain(word) for word in entry.opposites]
+            for attribute in attributes:
+                if plain(attribute) in words + opposites:
+                    sign = 1.0 if plain(attribute) in words else -1.0
+                    found |= {word: (attribute, sign) for word in words}
+                    found |= {word: (attribute, -sign) for word in opposites}
+        return found | {plain(attribute): (attribute, 1.0) for attribute in attributes}
+
+
+def load_vocabulary(own: Path = OWN) -> Vocabulary:
+    """The words that are shipped, with the user's own where there is such a file.
+
+    Raises:
+        SettingsError: a file has another shape; the message names the wrong key.
+        EditError: the file is no YAML.
+    """
+    shipped = _read(SHIPPED)
+    return shipped.joined(_read(own)) if own.is_file() else shipped
+
+
+def parse_edit(text: str, attributes: Sequence[str], vocabulary: Vocabulary | None = None) -> dict[str, float]:
+    """The wanted change of each attribute that ``text`` names.
+
+    Args:
+        text: wishes between commas, each a word as in "smiling, no glasses, slightly older", or a number as in
+            "smiling=0.5".
+        attributes: the model's.
+        vocabulary: what words mean; default: ``load_vocabulary()``.
+    Returns:
+        Values in [-1, 1] by attribute, spelled as in ``attributes``: 1 adds it, -1 removes it.
+    Raises:
+        EditError: a word is unknown, a number is out of range, or an attribute is named twice.
+    """
+    known = load_vocabulary() if vocabulary is None else vocabulary
+    meanings = known.meanings(attributes)
+    changes: dict[str, float] = {}
+    for wish in (part.strip() for part in re.split(r"[,;&]|\band\b|\bbut\b", text, flags=re.IGNORECASE)):
+        if not wish:
+            continue
+        attribute, change = _number(wish, meanings) if "=" in wish else _words(wish, meanings, known)
+        if attribute in changes:
+            raise EditError(f"{text!r} names {attribute} twice")
+        changes[attribute] = change
+    if not changes:
+        raise EditError(f"the edit is empty; {_list(meanings)}")
+    return changes
+
+
+def plain(word: str) -> str:
+    """A word as it is compared: lower case, _ and - are spaces."""
+    return " ".join(re.sub(r"[_\-]", " ", word).lower().split())
+
+
+def _number(wish: str, meanings: Mapping[str, tuple[str, float]]) -> tuple[str, float]:
+    name, _, number = wish.partition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        raise EditError(f"{wish!r}: {number.strip()!r} is no number") from None
+    if not -1.0 <= value <= 1.0:
+        raise EditError(f"{wish!r}: a change lies between -1 and 1; raise the strength to exaggerate")
+    if plain(name) not in meanings:
+        raise EditError(f"unknown attribute {name.strip()!r}; {_list(meanings)}")
+    attribute, sign = meanings[plain(name)]
+    return attribute, sign * value
+
+
+def _words(wish: str, meanings: Mapping[str, tuple[str, float]], known: Vocabulary) -> tuple[str, float]:
+    rest, amount = plain(wish), 1.0
+    factors = dict.fromkeys(map(plain, known.fillers), 1.0)
+    factors |= {plain(word): value for word, value in known.amounts.items()}
+    factors |= dict.fromkeys(map(plain, known.negations), -1.0)
+    # Before it is taken apart, so that an attribute may itself be called "no beard".
+    while rest not in meanings:
+        first = next((word for word in sorted(factors, key=len, reverse=True) if rest.startswith(word + " ")), None)
+        if first is None:
+            raise EditError(f"unknown words {rest!r} in {wish!r}; {_list(meanings)}")
+        rest, amount = rest[len(first) + 1 :], amount * factors[first]
+    attribute, sign = meanings[rest]
+    return attribute, sign * amount
+
+
+def _list(meanings: Mapping[str, tuple[str, float]]) -> str:
+    by_attribute: dict[str, list[str]] = {}
+    for word, (attribute, _) in meanings.items():
+        by_attribute.setdefault(attribute, []).append(word)
+    return "this model knows " + "; ".join(
+        f"{attribute} ({', '.join(sorted(words))})" for attribute, words in sorted(by_attribute.items())
+    )
+
+
+def _names(entry: Entry) -> tuple[str, ...]:
+    return (*entry.words, *entry.opposites)
+
+
+def _without(entry: Entry, taken: set[str]) -> Entry:
+    return Entry(
+        words=tuple(word for word in entry.words if plain(word) not in taken),
+        opposites=tuple(word for word in entry.opposites if plain(word) not in taken),
+    )
+
+
+def _read(path: Path) -> Vocabulary:
+    try:
+        document = YAML(typ="safe").load(path)
+    except Exception as error:
+        raise EditError(f"{path} is not valid YAML: {error}") from error
+    return validated(Vocabulary, document, str(path))

@@ -1,0 +1,33 @@
+"""A discriminator whose second head names a picture's attributes (Choi et al. 2018, StarGAN, arXiv 1711.09020)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from stylegan_core.networks.discriminators import Discriminator, Judgement
+
+
+class AttributeDiscriminator(nn.Module):
+    """Real or fake, and which attributes, from the same features.
+
+    Args:
+        discriminator: of any layout; the attributes are read off its first judge, which sees the whole picture.
+        attributes: how many.
+    """
+
+    def __init__(self, discriminator: Discriminator, attributes: int) -> None:
+        super().__init__()
+        self.discriminator = discriminator
+        last = [module for module in discriminator.judges[0].modules() if isinstance(module, nn.Conv2d)][-1]
+        self.to_attributes = nn.Linear(last.in_channels, attributes)
+
+    def forward(self, pictures: Tensor) -> Judgement:
+        """What the judges say of (N, 3, H, W) in [-1, 1]."""
+        judgement: Judgement = self.discriminator(pictures)
+        return judgement
+
+    def attributes(self, judgement: Judgement) -> Tensor:
+        """(N, L) fp32 logits of each attribute, positive where a picture has it."""
+        layers_a_judge = len(judgement.features) // len(judgement.logits)
+        pooled = judgement.features[layers_a_judge - 1].mean(dim=(2, 3))  # (N, C)
+        return self.to_attributes(pooled).float()  # type: ignore[no-any-return]

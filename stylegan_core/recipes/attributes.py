@@ -1,0 +1,206 @@
+"""Attribute editing: add or remove what a label names, and keep the rest.
+
+He et al. 2019, AttGAN: Facial Attribute Editing by Only Changing What You Want (arXiv 1711.10678); Choi et al. 2018,
+StarGAN (arXiv 1711.09020); Liu et al. 2019, STGAN (arXiv 1904.09709), whose generator is told wanted changes instead of
+all attributes. A wish that a picture meets already is trained too, so that no label of the source is needed.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from stylegan_core.data.batch import Batch
+from stylegan_core.losses.adversarial import Adversarial, generator_loss
+from stylegan_core.losses.reconstruction import masked_l1
+from stylegan_core.networks.attribute_discriminator import AttributeDiscriminator
+from stylegan_core.networks.attribute_generator import AttributeGenerator, Norm
+from stylegan_core.networks.blend import blend_by_mask
+from stylegan_core.networks.patch_discriminator import DiscriminatorNorm
+from stylegan_core.recipes.adversary import Adversary, AdversarialConfig
+from stylegan_core.recipes.base import (
+    BaseRecipe,
+    Conditions,
+    Fakes,
+    Kind,
+    Losses,
+    Needs,
+    ParameterGroup,
+    Phase,
+)
+
+
+class Config(AdversarialConfig):
+    """Settings of ``attributes``; the defaults are StarGAN's and AttGAN's for CelebA, for a GPU and hours."""
+
+    attributes: tuple[str, ...] = Field(("smiling",), description="columns of prepare.labels to learn, in this order")
+    budget_steps: int = Field(200_000, ge=1, description="generator steps; raising it continues a finished run")
+    crop_px: int = Field(128, ge=16, description="side of the training crops: the whole picture where faces are aligned")
+    batch_size: int = Field(16, ge=1)
+    generator_lr: float = Field(1e-4, gt=0)
+    discriminator_lr: float = Field(1e-4, gt=0)
+    discriminator_steps: int = Field(5, ge=1, description="discriminator steps a generator step")
+    channels: int = Field(64, ge=4, description="of the generator's first layer")
+    blocks: int = Field(6, ge=1, description="residual blocks")
+    downsamplings: int = Field(2, ge=1, le=4, description="halvings before the residual blocks")
+    norm: Norm = Field("instance", description="none keeps brightness and contrast, and suits small sets")
+    flow_px: float = Field(8.0, ge=0.0, description="largest bend of the source at strength 1; 0 adds colours alone")
+    discriminator_layers: int = Field(5, ge=1, le=5, description="its window is 16, 34, 70 px for 1, 2, 3")
+    discriminator_norm: DiscriminatorNorm = "none"
+    adversarial: Adversarial = "wasserstein"
+    gradient_penalty_weight: float = Field(
+        10.0, ge=0.0, description="of WGAN-GP's penalty on mixtures (Gulrajani et al. 2017), beside r1_gamma"
+    )
+    attribute_weight: float = Field(10.0, ge=0.0, description="of what the discriminator reads off an edit, generator")
+    real_attribute_weight: float = Field(1.0, gt=0.0, description="of what it reads off real pictures, discriminator")
+    reconstruction_weight: float = Field(
+        100.0, ge=0.0, description="of the L1 distance to the picture where it has all that is wished already"
+    )
+    keep_weight: float = Field(0.0, ge=0.0, description="of the L1 distance between an edit and its source")
+    cycle_weight: float = Field(0.0, ge=0.0, description="of the L1 distance to the source after the edit is undone")
+    met_share: float = Field(0.2, ge=0.0, lt=1.0, description="wishes in training that a picture meets already")
+
+    @model_validator(mode="after")
+    def _attributes_are_named(self) -> Self:
+        if not self.attributes or len(set(self.attributes)) < len(self.attributes) or not all(self.attributes):
+            raise ValueError(f"attributes must be one name or more, each once: got {list(self.attributes)}")
+        return self
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        self.check_crop(halvings=self.downsamplings, discriminator_layers=self.discriminator_layers)
+        return self
+
+
+class Recipe(BaseRecipe):
+    """A generator that bends and paints, and a discriminator with a head for the attributes."""
+
+    kind: ClassVar[Kind] = Kind.TRANSLATE
+    needs: ClassVar[Needs] = Needs(content=True, style=False)
+    paper: ClassVar[str] = (
+        "He et al. 2019, arXiv 1711.10678; Choi et al. 2018, arXiv 1711.09020; Liu et al. 2019, arXiv 1904.09709"
+    )
+    directed_by: ClassVar[tuple[str, ...]] = ("labels",)
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.config = config
+        count = len(config.attributes)
+        self.networks["generator"] = AttributeGenerator(
+            count,
+            config.channels,
+            config.blocks,
+            downsamplings=config.downsamplings,
+            norm=config.norm,
+            flow_px=config.flow_px,
+        )
+        self.networks["discriminator"] = AttributeDiscriminator(config.build_discriminator(), count)
+        self.adversary = Adversary(config)
+
+    @classmethod
+    def needs_with(cls, config: Config) -> Needs:  # type: ignore[override]
+        """Pictures, and their labels in the order of ``config.attributes``."""
+        return Needs(content=True, style=False, labels=config.attributes)
+
+    def phases(self) -> list[Phase]:
+        """One phase."""
+        c = self.config
+        betas = (c.beta1, c.beta2)
+        return [
+            Phase(
+                "gan",
+                None,
+                (ParameterGroup(("generator",), c.generator_lr, betas),),
+                (ParameterGroup(("discriminator",), c.discriminator_lr, betas),),
+                c.discriminator_steps,
+            )
+        ]
+
+    def generator_losses(self, batch: Batch, step: int) -> tuple[Losses, Fakes]:
+        """Edits by drawn wishes: real to the judges, showing what was wished, and otherwise the source.
+
+        Raises:
+            ValueError: the batch has no labels.
+        """
+        c = self.config
+        content, labels = batch.content, _labels(batch)
+        wish, wanted = draw_wishes(labels, c.met_share)
+        edited = self.networks["generator"](content, wish)
+        discriminator = self.networks["discriminator"]
+        judgement = self.adversary.judge(discriminator, edited)
+        named: Tensor = discriminator.attributes(judgement)  # type: ignore[operator]
+        met = (wanted == labels).all(dim=1).float().view(-1, 1, 1, 1)  # (N, 1, 1, 1)
+        losses: Losses = {
+            "adversarial": c.adversarial_weight * generator_loss(c.adversarial, judgement.logits),
+            "attributes": c.attribute_weight * F.binary_cross_entropy_with_logits(named, wanted),
+            "reconstruction": c.reconstruction_weight * masked_l1(edited * met, content * met),
+        }
+        if c.keep_weight > 0:
+            losses["keep"] = c.keep_weight * masked_l1(edited, content)
+        if c.cycle_weight > 0:
+            undone = self.networks["generator"](edited, labels - wanted)
+            losses["cycle"] = c.cycle_weight * masked_l1(undone, content)
+        return losses, {"edited": edited}
+
+    def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:
+        """Pictures against edits, and the pictures' own labels.
+
+        Raises:
+            ValueError: the batch has no labels.
+        """
+        discriminator = self.networks["discriminator"]
+        losses = self.adversary.discriminator_terms(discriminator, batch.content, fakes["edited"], step)
+        judgement = self.adversary.judge(discriminator, batch.content)
+        named: Tensor = discriminator.attributes(judgement)  # type: ignore[operator]
+        read = F.binary_cross_entropy_with_logits(named, _labels(batch))
+        losses["attributes"] = self.config.real_attribute_weight * read
+        return losses
+
+    def translate(self, content: Tensor, conditions: Conditions) -> Tensor:
+        """The edited picture, (N, 3, H, W), fp32; unchanged where the mask is 0, and without labels.
+
+        Raises:
+            ValueError: ``conditions.labels`` is not (N, L).
+        """
+        shape = (len(content), len(self.config.attributes))
+        labels = content.new_zeros(shape) if conditions.labels is None else conditions.labels
+        if labels.shape != shape:
+            raise ValueError(
+                f"labels must be {shape}, a row a picture, for {', '.join(self.config.attributes)}: "
+                f"got {tuple(labels.shape)}"
+            )
+        edited = self.networks["generator"](content, conditions.strength * labels)
+        return blend_by_mask(edited, content.float(), conditions.mask_unit)
+
+    def receptive_field_px(self) -> int | None:
+        """None: where a thing lies in the picture decides what it is."""
+        return None
+
+
+def draw_wishes(labels: Tensor, met_share: float) -> tuple[Tensor, Tensor]:
+    """Random wishes of one attribute or more a picture, by torch's global generator.
+
+    Args:
+        labels: (N, L) in {0, 1}.
+        met_share: of the wishes, those for what the picture has already.
+    Returns:
+        The wishes (N, L) in {-1, 0, 1}, and the labels (N, L) in {0, 1} of a picture that meets them.
+    """
+    count = labels.shape[1]
+    # Drawn on the CPU: equal on every device, and part of the checkpoint.
+    mentioned = torch.rand(labels.shape) < 0.5
+    mentioned[torch.arange(len(labels)), torch.randint(count, (len(labels),))] = True
+    opposite = torch.rand(labels.shape) >= met_share
+    mentioned, opposite = mentioned.to(labels.device), opposite.to(labels.device)
+    wanted = torch.where(mentioned & opposite, 1 - labels, labels)
+    return torch.where(mentioned, 2 * wanted - 1, torch.zeros_like(labels)), wanted
+
+
+def _labels(batch: Batch) -> Tensor:
+    if batch.labels is None:
+        raise ValueError("attributes needs labelled pictures: set prepare.labels to a CSV of them")
+    return batch.labels.float()
