@@ -8,6 +8,9 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 
+from stylegan_core.data.halves import Half
+from stylegan_core.data.layouts import LABELLED, Layout
+from stylegan_core.data.resize import Filter
 from stylegan_core.recipes import config_class, list_recipes
 from stylegan_core.recipes.base import RecipeConfig
 
@@ -37,9 +40,15 @@ class SampleSettings(Settings):
 class PrepareSettings(Settings):
     """Section ``prepare``."""
 
-    source: Literal["sample", "shots", "folders", "pairs"] = "sample"
-    content: Path | None = Field(None, description="folder of content pictures, for folders and pairs")
+    source: Literal["sample", "shots", "folders", "pairs", "folder", "side_by_side"] = "sample"
+    content: Path | None = Field(None, description="folder of content pictures, for all sources but sample and shots")
     style: Path | None = Field(None, description="folder of style pictures, for folders and pairs")
+    content_half: Half = Field("left", description="for side_by_side: which half of each picture is before")
+    layout: Layout = Field("files", description="how the content folder is laid out, for folder and folders")
+    split: Literal["content_hash", "folders"] = Field(
+        "content_hash", description="folders: by a topmost folder train, val or test, and no fractions below"
+    )
+    labels: Path | None = Field(None, description="CSV of attributes: a content picture, then 0 or 1 for each")
     sample: SampleSettings = SampleSettings()
     working_space: Literal["srgb", "linear_rec709"] = "srgb"
     content_space: Literal["auto", "srgb", "linear_rec709"] = "auto"
@@ -47,6 +56,8 @@ class PrepareSettings(Settings):
     sample_type: Literal["uint8", "uint16", "half"] = "uint8"
     min_side_px: int = Field(64, ge=1)
     max_megapixels: float = Field(200.0, gt=0, description="larger declared sizes are refused as decompression bombs")
+    resize_px: int | None = Field(None, ge=8, description="larger pictures shrink until their shorter side is this")
+    resize_filter: Filter = Field("area", description="area averages linear light; nearest keeps colours of label maps")
     plates_every: int = Field(8, ge=0, description="store every so many unpainted plates of a shot; 0 is none")
     validation_fraction: float = Field(0.1, ge=0.0, lt=0.5)
     test_fraction: float = Field(0.1, ge=0.0, lt=0.5)
@@ -57,6 +68,23 @@ class PrepareSettings(Settings):
     def _folders_are_named(self) -> PrepareSettings:
         if self.source in ("folders", "pairs") and not (self.content and self.style):
             raise ValueError(f"prepare.source is {self.source}: set prepare.content and prepare.style to folders")
+        if self.source in ("folder", "side_by_side"):
+            if not self.content:
+                raise ValueError(f"prepare.source is {self.source}: set prepare.content to a folder")
+            if self.style:
+                raise ValueError(f"prepare.source is {self.source}, which reads no prepare.style: set it to null")
+        return self
+
+    @model_validator(mode="after")
+    def _refinements_fit_the_source(self) -> PrepareSettings:
+        listed = self.source in ("folder", "folders", "pairs", "side_by_side")
+        if self.layout != "files" and self.source not in ("folder", "folders"):
+            raise ValueError(f"prepare.layout {self.layout} is for prepare.source folder or folders, not {self.source}")
+        for name, used in (("labels", self.labels is not None), ("split", self.split == "folders")):
+            if used and not listed:
+                raise ValueError(f"prepare.{name} is for pictures in folders, and prepare.source is {self.source}")
+            if used and self.layout in LABELLED:
+                raise ValueError(f"prepare.layout {self.layout} brings its own labels and splits: unset prepare.{name}")
         return self
 
 
@@ -115,9 +143,7 @@ class TrainSettings(Settings):
             raise SettingsError(f"train.recipe is {recipe!r}; the recipes are: {', '.join(known)}")
         strangers = sorted(set(section) - {"recipe", "common", *known})
         if strangers:
-            raise SettingsError(
-                f"unknown setting train.{strangers[0]}; known are: recipe, common, {', '.join(known)}"
-            )
+            raise SettingsError(f"unknown setting train.{strangers[0]}; known are: recipe, common, {', '.join(known)}")
         common = validated(CommonSettings, parts["common"], "train.common")
         config = validated(config_class(recipe), parts[recipe], f"train.{recipe}")
         return cls.model_construct(recipe=recipe, common=common, config=config)
@@ -132,10 +158,50 @@ class EvaluateSettings(Settings):
     max_pictures: int = Field(64, ge=1, description="test pictures of a collection at the most")
 
 
+class RegionSettings(Settings):
+    """One entry of ``stylize.regions``: where, and what is made there."""
+
+    where: Path | None = Field(None, description="a mask or a folder of them: white is inside")
+    labels: Path | None = Field(None, description="a label map or a folder of them, instead of masks")
+    value: int | tuple[int, int, int] | None = Field(None, description="that the label maps have there")
+    model: str | None = Field(None, description="a model folder or the name of one; default: the job's")
+    style_images: tuple[str, ...] = ()
+    edit: str | dict[str, float] | None = None
+    direction: Literal["forward", "backward"] = "forward"
+    picture: Path | None = Field(None, description="a picture, or a folder of them, that replaces it instead")
+    strength: float | None = Field(None, ge=0.0, le=2.0, description="default: the job's")
+    feather_px: float = Field(0.0, ge=0.0, le=500.0, description="standard deviation of its soft edge")
+    missing_mask: Literal["error", "everywhere", "nowhere"] = "error"
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> RegionSettings:
+        if (self.where is None) == (self.labels is None):
+            raise ValueError("a region needs either where (masks) or labels (label maps)")
+        if (self.labels is None) != (self.value is None):
+            raise ValueError("labels and value belong together: the value of the label maps that is the region")
+        if self.picture and (self.model or self.style_images or self.edit or self.direction != "forward"):
+            raise ValueError("a region shows a picture or what a model makes, not both")
+        return self
+
+    def files(self) -> list[Path]:
+        """What it reads beside models, weights of style images taken off."""
+        named = [path for path in (self.where, self.labels, self.picture) if path is not None]
+        return named + [style_image_path(text) for text in self.style_images]
+
+
 class StylizeSettings(Settings):
     """Section ``stylize``."""
 
     input: Path | None = Field(None, description="a directory; default: every shot, or the test pictures")
+    style_images: tuple[str, ...] = Field(
+        (), description="reference pictures, for recipes that take them, each with a weight after a colon: a.png:0.3"
+    )
+    edit: str | dict[str, float] | None = Field(
+        None, description='changes of attributes, for recipes that make them: "smiling, no glasses" or {Smiling: 1}'
+    )
+    direction: Literal["forward", "backward"] = Field("forward", description="for recipes that go both ways")
+    regions: tuple[RegionSettings, ...] = Field((), description="parts of the frames that are made otherwise")
+    elsewhere: Literal["source", "style"] = Field("source", description="what is outside of all regions")
     strength: float = Field(1.0, ge=0.0, le=2.0)
     chunk_frames: int = Field(64, ge=1)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -189,6 +255,33 @@ class Params(Settings):
                 "set train.common.model_per_shot to true, or remove the override"
             )
         return [Training(name="all", shots=tuple(s.name for s in self.shots), settings=self.train())]
+
+
+def style_image_path(text: str) -> Path:
+    """The file that an entry of ``style_images`` names, without its weight."""
+    name, colon, weight = text.rpartition(":")
+    try:
+        float(weight)
+    except ValueError:
+        return Path(text)
+    return Path(name) if colon else Path(text)
+
+
+def load_regions(path: Path) -> tuple[RegionSettings, ...]:
+    """Reads a list of regions from a YAML file, as it may stand in ``stylize.regions``.
+
+    Raises:
+        SettingsError: the file is missing, is no YAML list, or an entry is wrong.
+    """
+    try:
+        listed = YAML(typ="safe").load(path)
+    except OSError as error:
+        raise SettingsError(f"the regions {path} cannot be read: {error.strerror or error}") from error
+    except Exception as error:
+        raise SettingsError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(listed, list) or not listed:
+        raise SettingsError(f"{path} must hold a list of regions, each beginning with `- where:` or `- labels:`")
+    return tuple(validated(RegionSettings, entry, f"{path.name}[{index}]") for index, entry in enumerate(listed))
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:

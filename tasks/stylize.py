@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,16 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
+from stylegan_core.config import SettingsError
 from stylegan_core.frames.cache import cache_folder
 from stylegan_core.inference.find_model import find_model
+from stylegan_core.inference.job import Job, PlanError, read_job, write_job
 from stylegan_core.inference.outcome import ChunkReport, Failure, Progress
 from stylegan_core.inference.output_lock import OutputBusyError, hold_output
-from stylegan_core.inference.job import Job, PlanError, read_job, write_job
-from stylegan_core.inference.plan import plan_job, refuse_foreign_outputs
+from stylegan_core.inference.plan import refuse_foreign_outputs
 from stylegan_core.inference.preview import is_sequence, write_job_preview
+from stylegan_core.inference.request import Request
 from stylegan_core.inference.resume import frames_to_make
 from stylegan_core.inference.select import check_folders, input_folder, select_frames
+from stylegan_core.inference.stop_signals import stop_on_signals
 from stylegan_core.inference.stylizer import Stylizer, StylizeStopped
+from stylegan_core.inference.wishes import plan_wishes
 from stylegan_core.recipes.model import Model, ModelError, load_model
 from tasks.errors import InputsFailedError, StoppedError, UsageError
 from tasks.origin import origin
@@ -46,43 +48,6 @@ class Runner(Protocol):
     def map(self, name: str, function: Callable[[Item], Result], items: Iterable[Item], /) -> list[Result]:
         """Calls ``function`` for each item, in threads."""
         ...
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a person asks for.
-
-    Attributes:
-        source: a folder, or a pattern such as shot.####.png.
-        output: a folder outside of it.
-        model: a model folder, the name of one in ``models``, a models:/ URI, or None: the last trained.
-        models: the project's folder of models.
-        frames: a range of frame numbers such as "1-100x2".
-        every: of these the first of every so many.
-        limit: of these the first so many.
-        masks: a folder of masks, matched by frame number.
-        strength: 0 is the source, 1 the network's answer.
-        precision: of the network.
-        source_space: "auto", "srgb" or "linear_rec709".
-        chunk_frames: frames of one task run.
-        device: "auto" or torch's name of one.
-        overwrite: whether files of the output folder that no run made may be replaced.
-    """
-
-    source: str | Path
-    output: Path
-    model: str | Path | None = None
-    models: Path = Path("models")
-    frames: str | None = None
-    every: int = 1
-    limit: int | None = None
-    masks: Path | None = None
-    strength: float = 1.0
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    source_space: str = "auto"
-    chunk_frames: int = 64
-    device: str = "auto"
-    overwrite: bool = False
 
 
 @dataclass(frozen=True)
@@ -169,9 +134,7 @@ def stylize_directory(
         StoppedError: a full disk, a vanished mount or an interrupt; run again to finish.
     """
     job, model = runner.run("plan", plan_request, request)
-    return work_on(
-        job, model, runner, checksum=checksum, preview=preview, preview_fps=preview_fps, progress=progress
-    )
+    return work_on(job, model, runner, checksum=checksum, preview=preview, preview_fps=preview_fps, progress=progress)
 
 
 def plan_request(request: Request) -> tuple[Job, Model]:
@@ -186,9 +149,12 @@ def plan_request(request: Request) -> tuple[Job, Model]:
         frames = select_frames(
             request.source, frames=request.frames, every=request.every, limit=request.limit, masks=request.masks
         )
-        model = load_model(locate_model(request.model, request.models))
-        job = plan_job(
+        wishes = request.wishes()
+        folder_of_model = wishes.stand_in_model() if request.model is None else None
+        model = load_model(folder_of_model or locate_model(request.model, request.models))
+        job = plan_wishes(
             frames,
+            wishes,
             input_folder=folder,
             output_folder=request.output,
             model=model,
@@ -257,7 +223,8 @@ def work_on(
     with _held_output(job, lock_wait_s):
         try:
             write_job(job)
-            stylizer = Stylizer(job, model, checksum=checksum, context=origin(), progress=progress)
+            with _usage_errors():
+                stylizer = Stylizer(job, model, checksum=checksum, context=origin(), progress=progress)
             with stylizer, stop_on_signals(stylizer):
                 reports = runner.map("stylize", stylizer.chunk, range(len(job.chunks())))
         except StylizeStopped as stop:
@@ -287,26 +254,6 @@ def work_on(
 
 
 @contextmanager
-def stop_on_signals(stylizer: Stylizer) -> Iterator[None]:
-    """SIGTERM and SIGINT end the work after the frames that are being written; a second SIGINT ends it at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def caught(number: int, frame: object) -> None:
-        if stylizer.stop_reason is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stylizer.stop(signal.Signals(number).name)
-
-    before = {number: signal.signal(number, caught) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
 def _held_output(job: Job, wait_s: float) -> Iterator[None]:
     with ExitStack() as held:
         try:
@@ -325,7 +272,7 @@ def _held_output(job: Job, wait_s: float) -> Iterator[None]:
 def _usage_errors() -> Iterator[None]:
     try:
         yield
-    except (PlanError, ModelError) as error:
+    except (PlanError, ModelError, SettingsError) as error:
         raise UsageError(str(error)) from error
 
 

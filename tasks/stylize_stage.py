@@ -23,10 +23,10 @@ from stylegan_core.data.subjects import Subject, find_subjects
 from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.frames.cache import cache_folder
 from stylegan_core.frames.sequence import list_frames
-from stylegan_core.inference.outcome import Progress
 from stylegan_core.inference.job import STATE_FOLDER, Job, JobFrame, PlanError
-from stylegan_core.inference.plan import plan_job
+from stylegan_core.inference.outcome import Progress
 from stylegan_core.inference.select import select_frames
+from stylegan_core.inference.wishes import Wishes, plan_wishes
 from stylegan_core.recipes.model import Model, ModelError, load_model
 from tasks.errors import InputsFailedError, UsageError
 from tasks.stylize import ProgressCallback, Runner, StylizeReport, work_on
@@ -71,6 +71,7 @@ def list_items(params: Params, prepared: Path, models: Path, *, root: Path | Non
         UsageError: data or a model is missing, or there is nothing to stylize.
     """
     root = (root or Path.cwd()).absolute()
+    places = {"root": root, "models": models}
     items: list[StageItem] = []
     try:
         manifest = read_manifest(prepared / "manifest.csv")
@@ -83,7 +84,8 @@ def list_items(params: Params, prepared: Path, models: Path, *, root: Path | Non
                         "`stylereel stylize INPUT OUTPUT --model NAME` takes one"
                     )
                 folder = root / params.stylize.input
-                items.append(_item(params, folder.name, training.name, model, folder, select_frames(folder), None))
+                frames = select_frames(folder)
+                items.append(_item(params, folder.name, training.name, model, folder, frames, None, **places))
                 continue
             subjects = find_subjects(
                 manifest,
@@ -98,7 +100,7 @@ def list_items(params: Params, prepared: Path, models: Path, *, root: Path | Non
                     name, folder, frames = subject.name, *_shot_frames(subject, prepared, root)
                 else:
                     name, folder, frames = "test", *_pictures(subject, params, root)
-                items.append(_item(params, name, training.name, model, folder, frames, subject))
+                items.append(_item(params, name, training.name, model, folder, frames, subject, **places))
     except (ManifestError, ModelError, PlanError, ValueError, FileNotFoundError) as error:
         raise UsageError(f"stylize: {error}") from error
     if not items:
@@ -204,16 +206,22 @@ def _item(
     folder: Path,
     frames: Sequence[JobFrame],
     subject: Subject | None,
+    *,
+    root: Path,
+    models: Path,
 ) -> StageItem:
-    job = plan_job(
+    asked = params.stylize
+    wishes = Wishes(asked.style_images, asked.edit, asked.direction, asked.regions, asked.elsewhere, root, root, models)
+    job = plan_wishes(
         frames,
+        wishes,
         input_folder=folder,
         output_folder=folder,
         model=model,
-        strength=params.stylize.strength,
-        precision=params.stylize.precision,
+        strength=asked.strength,
+        precision=asked.precision,
         source_space=params.prepare.content_space,
-        chunk_frames=params.stylize.chunk_frames,
+        chunk_frames=asked.chunk_frames,
     )
     # The same model and settings in another checkout, as `dvc exp` makes them, find their frames done.
     key = hashlib.sha256(f"{model.card.digest} {job.settings.digest()}".encode()).hexdigest()[:24]
@@ -292,4 +300,3 @@ def _trim_cache(item: StageItem) -> None:
                 shutil.rmtree(old, ignore_errors=True)
         except (filelock.Timeout, OSError):
             continue
-

@@ -12,18 +12,19 @@ CARD_NAME = "model.json"
 log = logging.getLogger(__name__)
 
 
-def find_model(given: str | Path | None, models: Path) -> Path:
+def find_model(given: str | Path | None, models: Path, root: Path | None = None) -> Path:
     """The folder of a model.
 
     Args:
         given: a model folder, or the name of one in ``models``; None is the last trained.
         models: the project's folder of models.
+        root: what a relative ``given`` is relative to; default: the working folder.
 
     Raises:
         PlanError: there is no such model.
     """
     if given is not None:
-        for folder in (Path(given), models / given):
+        for folder in ((root or Path()) / Path(given).expanduser(), models / given):
             if (folder / CARD_NAME).is_file():
                 return folder
         raise PlanError(f"{given} is no model: no {CARD_NAME} in it; {_choice(models)}")

@@ -11,6 +11,7 @@ import numpy as np
 from stylegan_core.frames.colour import carry_over, to_working
 from stylegan_core.frames.picture import Picture, UnreadablePictureError, read_picture, write_picture
 from stylegan_core.inference.job import JobFrame
+from stylegan_core.inference.masks import RegionReader, RegionWeights, read_mask, refuse_changed
 from stylegan_core.inference.resume import FileState
 from stylegan_core.inference.translate import Pixels
 
@@ -32,6 +33,7 @@ class Decoded:
         mask_unit: (H, W) float32 in [0, 1], or None.
         source: the input file as it was read.
         mask: the mask file as it was read, or None.
+        regions: of a job that has them.
     """
 
     frame: JobFrame
@@ -40,6 +42,7 @@ class Decoded:
     mask_unit: Pixels | None
     source: FileState
     mask: FileState | None
+    regions: RegionWeights | None = None
 
     @property
     def height_px(self) -> int:
@@ -53,9 +56,15 @@ class Decoded:
 
 
 def decode_frame(
-    frame: JobFrame, source: Path, *, source_space: str, working_space: str, max_megapixels: float = 200.0
+    frame: JobFrame,
+    source: Path,
+    *,
+    source_space: str,
+    working_space: str,
+    max_megapixels: float = 200.0,
+    regions: RegionReader | None = None,
 ) -> Decoded:
-    """Reads a frame and its mask.
+    """Reads a frame, its mask and its regions.
 
     Args:
         frame: of the job.
@@ -63,9 +72,10 @@ def decode_frame(
         source_space: encoding of the input, or "auto".
         working_space: the model's.
         max_megapixels: larger declared sizes are refused before they are decoded.
+        regions: reads those of a job that has them.
 
     Raises:
-        UnreadablePictureError: a file is damaged, changed while it was read, or the mask does not fit.
+        UnreadablePictureError: a file is damaged, changed while it was read, or a mask does not fit.
         OSError: a file cannot be read.
     """
     state = FileState.of(source)
@@ -75,33 +85,13 @@ def decode_frame(
         mask_path = Path(frame.mask)
         mask_state = FileState.of(mask_path)
         mask_unit = read_mask(mask_path, picture.height_px, picture.width_px, max_megapixels=max_megapixels)
-        _unchanged(mask_path, mask_state)
+        refuse_changed(mask_path, mask_state)
+    weights = regions.read(frame, picture.height_px, picture.width_px) if regions is not None else None
     before_unit = to_working(picture, source_space=source_space, working_space=working_space)
     if not np.isfinite(before_unit).all():
         raise UnreadablePictureError("it holds pixels that are infinite or not a number")
-    _unchanged(source, state)
-    return Decoded(frame, picture, before_unit, mask_unit, state, mask_state)
-
-
-def read_mask(path: Path, height_px: int, width_px: int, *, max_megapixels: float = 200.0) -> Pixels:
-    """A mask as (H, W) float32 in [0, 1]: its first channel by value, as painted, without colour conversion.
-
-    Raises:
-        UnreadablePictureError: it is damaged or of another size.
-    """
-    try:
-        picture = read_picture(path, max_megapixels=max_megapixels)
-    except UnreadablePictureError as error:
-        raise UnreadablePictureError(f"its mask {path.name}: {error.reason}") from error
-    if (picture.height_px, picture.width_px) != (height_px, width_px):
-        raise UnreadablePictureError(
-            f"its mask {path.name} is {picture.width_px} x {picture.height_px} px, "
-            f"but the picture {width_px} x {height_px}"
-        )
-    values = picture.pixels[:, :, 0]
-    largest = np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1
-    unit: Pixels = np.clip(values.astype(np.float32) / largest, 0, 1)
-    return unit
+    refuse_changed(source, state)
+    return Decoded(frame, picture, before_unit, mask_unit, state, mask_state, weights)
 
 
 def encode_frame(
@@ -148,9 +138,3 @@ def reading_stops(error: BaseException) -> bool:
 def writing_stops(error: BaseException) -> bool:
     """Whether the next frame could not be written either: a full disk, a folder without permission, ..."""
     return isinstance(error, OSError) and error.errno in _WRITING_STOPS
-
-
-def _unchanged(path: Path, state: FileState) -> None:
-    status = path.stat()
-    if (status.st_size, status.st_mtime_ns) != (state.size_bytes, state.mtime_ns):
-        raise UnreadablePictureError(f"{path.name} changed while it was read: it is still being written")

@@ -6,7 +6,7 @@ skipped without a record: a file that was renamed just before a kill is made onc
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,7 @@ def frame_record(
     settings: str,
     job: str,
     context: dict[str, str],
+    regions: Sequence[FileState | None] = (),
 ) -> Record:
     """The record of a finished frame.
 
@@ -86,8 +87,9 @@ def frame_record(
         settings: digest of the per-frame settings.
         job: digest of the job.
         context: ids of what this belongs to, a commit or a flow run; not part of the skip key.
+        regions: files of the frame's regions, as ``JobFrame.region_paths`` lists them.
     """
-    return {
+    record: Record = {
         "frame": output,
         "made": made.as_list(),
         "source": source.as_list(),
@@ -97,6 +99,9 @@ def frame_record(
         "job": job,
         "context": context,
     }
+    if regions:
+        record["regions"] = [state.as_list() if state else None for state in regions]
+    return record
 
 
 class DoneFrames:
@@ -123,6 +128,7 @@ class DoneFrames:
         model: str,
         settings: str,
         checksum: bool = False,
+        regions: Sequence[Path | None] = (),
     ) -> Record | None:
         """Whether a frame is done.
 
@@ -134,6 +140,7 @@ class DoneFrames:
             model: digest of the model.
             settings: digest of the per-frame settings.
             checksum: whether to hash files whose size and time are as recorded.
+            regions: files of the frame's regions.
 
         Returns:
             None if it is to be made; else its record, with the files' present times. A record that is not the
@@ -144,6 +151,9 @@ class DoneFrames:
             return None
         if (record.get("mask") is None) != (mask is None):
             return None
+        known = record.get("regions", [])
+        if [state is None for state in known] != [path is None for path in regions]:
+            return None
         present = dict(record)
         for key, path in (("made", made), ("source", source), ("mask", mask)):
             if path is None:
@@ -152,6 +162,14 @@ class DoneFrames:
             if state is None:
                 return None
             present[key] = state.as_list()
+        if regions:
+            states = [
+                FileState(*then).still(path, checksum=checksum) if path else None
+                for then, path in zip(known, regions, strict=True)
+            ]
+            if any(state is None and path is not None for state, path in zip(states, regions, strict=True)):
+                return None
+            present["regions"] = [state.as_list() if state else None for state in states]
         return record if present == record else present
 
 
@@ -174,6 +192,7 @@ def frames_to_make(job: Job, *, checksum: bool = False) -> list[str]:
             model=job.model_digest,
             settings=settings,
             checksum=checksum,
+            regions=frame.region_paths,
         )
         is None
     ]

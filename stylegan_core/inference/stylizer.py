@@ -24,10 +24,12 @@ import numpy as np
 
 from stylegan_core.frames.records import RecordWriter, read_records
 from stylegan_core.inference.frame_work import Decoded, decode_frame, encode_frame, reading_stops, writing_stops
-from stylegan_core.inference.outcome import ChunkReport, ChunkWork, Failure, Progress, in_words
 from stylegan_core.inference.job import Job, JobFrame
+from stylegan_core.inference.masks import RegionReader
+from stylegan_core.inference.outcome import ChunkReport, ChunkWork, Failure, Progress, in_words
+from stylegan_core.inference.painting import Painting, bytes_per_pixel
 from stylegan_core.inference.resume import DoneFrames, FileState, Record, frame_record
-from stylegan_core.inference.translate import Pixels, translate_batch_unit
+from stylegan_core.inference.translate import Pixels
 from stylegan_core.recipes.model import Model
 
 logger = logging.getLogger(__name__)
@@ -38,8 +40,6 @@ BATCH_PIXELS = 1 << 18
 """Frames of one size are translated together up to this many pixels: larger ones fill the processor alone."""
 MEMORY_BYTES = 2 << 30
 """For frames in flight, of all chunks together; one frame is always allowed."""
-BYTES_PER_PIXEL = 64
-"""Of a frame in flight: source, float32 before and after, and what carrying over and encoding need for a moment."""
 THREADS = 2
 """Of the decode pool, and of the encode pool."""
 
@@ -74,10 +74,17 @@ class Stylizer:
 
         Raises:
             ValueError: the model is not the job's.
+            PlanError: a reference or a region's model is not the one that was planned with.
+            ModelError: a region's model cannot be loaded.
         """
         if model.card.digest != job.model_digest:
             raise ValueError(f"{model.folder} is not the model that the job was planned for")
-        self._job, self._model, self._checksum = job, model, checksum
+        self._job, self._checksum, self._painting = job, checksum, Painting(job, model)
+        settings = job.settings
+        self._regions = (
+            RegionReader(settings.regions, settings.working_space, job.max_megapixels) if settings.regions else None
+        )
+        self._bytes_per_pixel = bytes_per_pixel(job)
         self._context, self._progress = context or {}, progress
         self._settings_digest, self._job_digest = job.settings.digest(), job.digest[:16]
         self._chunks = job.chunks()
@@ -170,7 +177,7 @@ class Stylizer:
         with self._lock:
             if not self._largest_px:
                 return 2 * THREADS if self._counts["skipped"] else 1
-            affordable = MEMORY_BYTES // (self._largest_px * BYTES_PER_PIXEL * max(1, self._active_chunks))
+            affordable = MEMORY_BYTES // (self._largest_px * self._bytes_per_pixel * max(1, self._active_chunks))
             wanted = 2 * THREADS + max(THREADS, 2 * (BATCH_PIXELS // self._largest_px))
             return int(max(1, min(affordable, wanted, 24)))
 
@@ -204,6 +211,7 @@ class Stylizer:
                 model=job.model_digest,
                 settings=self._settings_digest,
                 checksum=self._checksum,
+                regions=frame.region_paths,
             )
             if kept is not None:
                 self._finish_skipped(frame, kept, work)
@@ -214,6 +222,7 @@ class Stylizer:
                 source_space=job.settings.source_space,
                 working_space=job.settings.working_space,
                 max_megapixels=job.max_megapixels,
+                regions=self._regions,
             )
         except Exception as error:
             self._finish_failed(frame, error, work)
@@ -229,12 +238,7 @@ class Stylizer:
         if self._stop_reason is not None:
             return [None] * len(batch)
         try:
-            after = translate_batch_unit(
-                self._model.recipe,
-                np.stack([decoded.before_unit for decoded in batch]),
-                precision=self._job.settings.precision,
-                device=self._job.device,
-            )
+            after = self._painting.paint(batch)
         except Exception as error:
             if len(batch) > 1:  # one frame must not cost the others
                 return [self._translate_now([decoded], work)[0] for decoded in batch]
@@ -258,7 +262,7 @@ class Stylizer:
                 decoded,
                 after_unit,
                 output,
-                strength=self._job.settings.strength,
+                strength=self._painting.carried,
                 source_space=self._job.settings.source_space,
                 working_space=self._job.settings.working_space,
                 temporary_folder=self._temporaries,
@@ -273,6 +277,7 @@ class Stylizer:
                 settings=self._settings_digest,
                 job=self._job_digest,
                 context=self._context,
+                regions=decoded.regions.files if decoded.regions is not None else (),
             )
             self._records.append(record)
         except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -35,6 +36,7 @@ def translate_unit(
     mask_unit: Pixels | None = None,
     precision: Precision = "fp32",
     device: str = "cpu",
+    conditions: Conditions | None = None,
 ) -> Pixels:
     """The stylized picture, in the model's working space.
 
@@ -45,6 +47,7 @@ def translate_unit(
         mask_unit: (H, W) in [0, 1], where the style applies; None is everywhere.
         precision: of the convolutions; inputs, outputs and the addition are float32 in either.
         device: torch's name of the device; the model is moved there if it is elsewhere.
+        conditions: on ``device``, see ``conditions_of``; their strength is the recipe's matter.
     Returns:
         (H * scale, W * scale, 3) float32, not clipped: a network may overshoot [0, 1] slightly.
     Raises:
@@ -53,7 +56,9 @@ def translate_unit(
     recipe = model.recipe
     if recipe.scale != 1 and (strength != 1.0 or mask_unit is not None):
         raise ValueError(f"strength and masks need a model that keeps the size; this one enlarges by {recipe.scale}")
-    after: Pixels = translate_batch_unit(recipe, rgb_unit[None], precision=precision, device=device)[0]
+    after: Pixels = translate_batch_unit(
+        recipe, rgb_unit[None], precision=precision, device=device, conditions=conditions
+    )[0]
     if strength == 1.0 and mask_unit is None:
         return after
     amount = strength if mask_unit is None else strength * mask_unit[:, :, None]
@@ -62,7 +67,12 @@ def translate_unit(
 
 
 def translate_batch_unit(
-    recipe: BaseRecipe, batch_unit: Pixels, *, precision: Precision = "fp32", device: str = "cpu"
+    recipe: BaseRecipe,
+    batch_unit: Pixels,
+    *,
+    precision: Precision = "fp32",
+    device: str = "cpu",
+    conditions: Conditions | None = None,
 ) -> Pixels:
     """Pictures of one size through ``recipe``.
 
@@ -71,6 +81,7 @@ def translate_batch_unit(
         batch_unit: (N, H, W, 3) in [0, 1].
         precision: "bf16" runs what torch autocasts in bfloat16.
         device: where to run.
+        conditions: on ``device``, labels of one row; None is none.
     Returns:
         (N, H * scale, W * scale, 3) float32, not clipped.
     Raises:
@@ -82,12 +93,14 @@ def translate_batch_unit(
     recipe.to(device).to(memory_format=torch.channels_last).eval()
     signed = torch.from_numpy(np.ascontiguousarray(batch_unit, dtype=np.float32)).to(device)
     signed = signed.mul(2.0).sub(1.0).permute(0, 3, 1, 2)  # (N, 3, H, W) in [-1, 1], channels last in memory
-    translated = translate_signed(recipe, signed, precision=precision)
+    translated = translate_signed(recipe, signed, precision=precision, conditions=conditions)
     unit = translated.add(1.0).mul(0.5).permute(0, 2, 3, 1)  # (N, H * scale, W * scale, 3)
     return np.ascontiguousarray(unit.cpu().numpy())
 
 
-def translate_signed(recipe: BaseRecipe, content: Tensor, *, precision: Precision = "fp32") -> Tensor:
+def translate_signed(
+    recipe: BaseRecipe, content: Tensor, *, precision: Precision = "fp32", conditions: Conditions | None = None
+) -> Tensor:
     """Tensor in, tensor out; pads by reflection to a size that any generator takes and crops again.
 
     Large pictures go through in tiles where the recipe's window is known, so that memory does not grow with them.
@@ -96,6 +109,7 @@ def translate_signed(recipe: BaseRecipe, content: Tensor, *, precision: Precisio
         recipe: on the device of ``content``, in evaluation mode.
         content: (N, 3, H, W) in [-1, 1], any size.
         precision: see ``translate_unit``.
+        conditions: the same for every picture; a mask is the caller's matter.
     Returns:
         (N, 3, H * scale, W * scale) float32.
     """
@@ -103,8 +117,12 @@ def translate_signed(recipe: BaseRecipe, content: Tensor, *, precision: Precisio
     padded = pad_reflected(content, padded_side(height) - height, padded_side(width) - width)
     padded = padded.contiguous(memory_format=torch.channels_last)
 
+    given = conditions or Conditions()
+    if given.labels is not None:
+        given = replace(given, labels=given.labels.expand(len(content), -1))
+
     def whole(picture: Tensor) -> Tensor:
-        return recipe.translate(picture, Conditions())
+        return recipe.translate(picture, given)
 
     with torch.inference_mode(), torch.autocast(content.device.type, torch.bfloat16, enabled=precision == "bf16"):
         radius_px = recipe.receptive_field_px() if height * width > LARGEST_WHOLE_PX else None

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from stylegan_core.frames.records import read_records
-from stylegan_core.inference import frame_work, stylizer
+from stylegan_core.inference import frame_work, painting, stylizer
 from stylegan_core.inference.job import FrameSettings, Job, JobFrame
 from stylegan_core.inference.stylizer import Stylizer, StylizeStopped
 from stylegan_core.recipes.base import Conditions
@@ -163,7 +163,7 @@ def test_a_frame_that_cannot_be_recorded_leaves_no_file(shot, tiny_model, monkey
 
 
 def test_a_network_that_fails_or_overflows_costs_its_frame_alone(shot, tiny_model, monkeypatch):
-    plain = stylizer.translate_batch_unit
+    plain = painting.translate_batch_unit
 
     def fails_on_some(recipe, batch, **kwargs):
         if batch.shape[1] == 90:
@@ -172,7 +172,7 @@ def test_a_network_that_fails_or_overflows_costs_its_frame_alone(shot, tiny_mode
         result[:, 0, 0] = np.where(batch.shape[1] == 9, np.nan, result[:, 0, 0])
         return result
 
-    monkeypatch.setattr(stylizer, "translate_batch_unit", fails_on_some)
+    monkeypatch.setattr(painting, "translate_batch_unit", fails_on_some)
     reports = run(shot, tiny_model)
     reasons = {f.path.name: f.reason for report in reports for f in report.failed}
     assert reasons == {

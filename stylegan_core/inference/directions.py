@@ -1,0 +1,191 @@
+"""What directs a model beside the content: references, edits of attributes, the direction; asked for, planned, applied.
+
+Asked for in words and files; planned into ``Directions``, which the skip key covers; applied as ``Conditions``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from stylegan_core.frames.colour import to_working
+from stylegan_core.frames.picture import UnreadablePictureError, read_picture
+from stylegan_core.frames.records import sha256_of
+from stylegan_core.inference.job import Directions, PlanError, StyleReference
+from stylegan_core.inference.vocabulary import parse_edit
+from stylegan_core.recipes import config_class
+from stylegan_core.recipes.base import BaseRecipe, Conditions
+
+if TYPE_CHECKING:
+    from stylegan_core.inference.translate import Pixels
+    from stylegan_core.recipes.model import Model
+
+REFERENCE_PX = 512
+"""References with longer sides are reduced to this, and cut to a square in their middle, which mixes several."""
+_LEAST_PX, _MULTIPLE_PX = 32, 8
+
+
+def plan_directions(
+    model: Model,
+    *,
+    style_images: Sequence[str] = (),
+    edit: str | Mapping[str, float] | None = None,
+    direction: Literal["forward", "backward"] = "forward",
+    root: Path | None = None,
+) -> Directions:
+    """Settles directions in words against what the model heeds.
+
+    Args:
+        model: from ``load_model``.
+        style_images: paths of pictures, each with its weight after a colon or with weight 1.
+        edit: changes of attributes: a mapping, "smiling=1, glasses=-1", or words of the vocabulary.
+        direction: "forward" is content to style.
+        root: what relative paths are relative to; default: the working folder.
+    Raises:
+        PlanError: the model does not heed one, a reference cannot be read, or an attribute is unknown.
+    """
+    heeds, name = model.recipe.directed_by, model.card.recipe
+    asked = {"styles": bool(style_images), "labels": bool(edit), "direction": direction != "forward"}
+    words = {"styles": "style images", "labels": "edits of attributes", "direction": "a direction"}
+    for what in (what for what, given in asked.items() if given and what not in heeds):
+        known = ", ".join(words[heeded] for heeded in heeds) or "the frames alone"
+        raise PlanError(f"{model.folder} is a {name} model, which takes no {words[what]}: it is directed by {known}")
+    return Directions(
+        styles=_references(style_images, (root or Path.cwd()).absolute()),
+        edit=check_edit(edit, attribute_names(model)) if edit else {},
+        direction=direction,
+    )
+
+
+def attribute_names(model: Model) -> tuple[str, ...]:
+    """Names of the attributes that the model edits, in the order of ``Conditions.labels``."""
+    config = config_class(model.card.recipe).model_validate(model.card.config)
+    return type(model.recipe).needs_with(config).labels
+
+
+def check_edit(edit: str | Mapping[str, float], attributes: Sequence[str]) -> dict[str, float]:
+    """The wanted change of each attribute that is named, in [-1, 1], sorted by name.
+
+    Raises:
+        PlanError: an attribute or a word is unknown, or a change is no number in that range.
+    """
+    if isinstance(edit, str):
+        try:
+            edit = parse_edit(edit, attributes)
+        except ValueError as error:
+            raise PlanError(str(error)) from error
+    for name, change in edit.items():
+        if name not in attributes:
+            raise PlanError(f"the model knows no attribute {name!r}; it knows: {', '.join(attributes)}")
+        if not -1.0 <= change <= 1.0:
+            raise PlanError(f"the change of {name} is {change:g}, but goes from -1 (remove it) to 1 (add it)")
+    return {name: float(edit[name]) for name in sorted(edit)}
+
+
+def heeds_strength(recipe: BaseRecipe) -> bool:
+    """Whether strength is the recipe's matter: how far it goes from the content's own style or attributes."""
+    return bool({"styles", "labels"} & set(recipe.directed_by))
+
+
+def conditions_of(model: Model, directions: Directions, *, strength: float = 1.0, device: str = "cpu") -> Conditions:
+    """The directions as tensors on ``device``, with what the recipe computes of them once.
+
+    Args:
+        model: is moved to ``device``.
+        directions: from ``plan_directions`` for this model.
+        strength: for recipes that heed it.
+        device: torch's name of it.
+    Raises:
+        PlanError: a reference is not the one that was planned with, or cannot be read.
+    """
+    conditions = Conditions(
+        styles=None if not directions.styles else _styles(directions.styles, model.card.working_space).to(device),
+        style_weights=None
+        if not directions.styles
+        else torch.tensor([reference.weight for reference in directions.styles], device=device),
+        labels=_labels(directions.edit, attribute_names(model)).to(device) if directions.edit else None,
+        strength=strength if heeds_strength(model.recipe) else 1.0,
+        direction=directions.direction,
+    )
+    model.recipe.to(device).eval()
+    with torch.no_grad():
+        return model.recipe.prepare_conditions(conditions)
+
+
+def _references(texts: Sequence[str], root: Path) -> tuple[StyleReference, ...]:
+    """With weights that sum to 1; references of weight 0 are left out."""
+    given = [_path_and_weight(text, root) for text in texts]
+    total = math.fsum(weight for _, weight in given)
+    if given and total <= 0:
+        raise PlanError("the weights of all style images are 0: one at least must count")
+    found = []
+    for path, weight in given:
+        try:
+            read_picture(path)
+            found.append(StyleReference(path=path, sha256=sha256_of(path), weight=weight / total))
+        except UnreadablePictureError as error:
+            raise PlanError(f"the style image {path} cannot be read: {error.reason}") from error
+        except OSError as error:
+            raise PlanError(f"the style image {path} cannot be read: {error.strerror or error}") from error
+    return tuple(reference for reference in found if reference.weight > 0)
+
+
+def split_weight(text: str, root: Path) -> tuple[str, float | None]:
+    """``"b.png:0.3"`` into its parts; a file that has a colon in its name keeps it."""
+    name, colon, number = text.rpartition(":")
+    if not colon or (root / Path(text).expanduser()).exists():
+        return text, None
+    try:
+        return name, float(number)
+    except ValueError:
+        return text, None
+
+
+def _path_and_weight(text: str, root: Path) -> tuple[Path, float]:
+    name, weight = split_weight(text, root)
+    if weight is not None and not (math.isfinite(weight) and weight >= 0):
+        raise PlanError(f"the weight of {name} is {weight:g}, but weights are 0 or more")
+    return root / Path(name).expanduser(), 1.0 if weight is None else weight
+
+
+def _styles(references: Sequence[StyleReference], working_space: str) -> Tensor:
+    """(K, 3, S, S) in [-1, 1]: the middle of each, at the size that the smallest allows."""
+    pictures = [_read_reference(reference, working_space) for reference in references]
+    side_px = min(REFERENCE_PX, *(min(picture.shape[:2]) for picture in pictures))
+    side_px = max(_LEAST_PX, side_px // _MULTIPLE_PX * _MULTIPLE_PX)
+    squares = np.stack([cover(picture, side_px, side_px) for picture in pictures])
+    return torch.from_numpy(squares).mul(2.0).sub(1.0).permute(0, 3, 1, 2).contiguous()
+
+
+def cover(picture: Pixels, height_px: int, width_px: int) -> Pixels:
+    """(H, W, 3) scaled to cover a size, what juts out cut off on both sides alike."""
+    height, width = picture.shape[:2]
+    if (height, width) == (height_px, width_px):
+        return picture
+    factor = max(height_px / height, width_px / width)
+    size = (max(width_px, round(width * factor)), max(height_px, round(height * factor)))
+    scaled = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+    top, left = (scaled.shape[0] - height_px) // 2, (scaled.shape[1] - width_px) // 2
+    covered: Pixels = np.ascontiguousarray(scaled[top : top + height_px, left : left + width_px], dtype=np.float32)
+    return covered
+
+
+def _read_reference(reference: StyleReference, working_space: str) -> Pixels:
+    try:
+        if sha256_of(reference.path) != reference.sha256:
+            raise PlanError(f"the style image {reference.path} was changed since the job was planned: plan again")
+        return to_working(read_picture(reference.path), working_space=working_space)
+    except (OSError, UnreadablePictureError) as error:
+        raise PlanError(f"the style image {reference.path} cannot be read: {error}") from error
+
+
+def _labels(edit: Mapping[str, float], attributes: Sequence[str]) -> Tensor:
+    """(1, L) in [-1, 1]."""
+    return torch.tensor([[edit.get(name, 0.0) for name in attributes]], dtype=torch.float32)

@@ -1,0 +1,159 @@
+"""Models at work on frames: one over the whole, or several mixed by regions, each under its directions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from stylegan_core.inference.directions import conditions_of, heeds_strength
+from stylegan_core.inference.frame_work import Decoded
+from stylegan_core.inference.job import Directions, Job, PlanError
+from stylegan_core.inference.translate import Pixels, Precision, translate_batch_unit
+from stylegan_core.recipes.base import BaseRecipe, Conditions
+from stylegan_core.recipes.model import Model, load_model
+
+BYTES_PER_PIXEL = 64
+"""Of a frame in flight: source, float32 before and after, and what carrying over and encoding need for a moment."""
+_MIXING_BYTES, _WEIGHT_BYTES, _PICTURE_BYTES = 36, 4, 12
+_BACKDROP = -1
+
+
+class Painter:
+    """A model under fixed directions, whose references are prepared once."""
+
+    def __init__(
+        self, model: Model, directions: Directions, strength: float, *, precision: Precision, device: str
+    ) -> None:
+        """Reads the references and prepares them.
+
+        Args:
+            model: from ``load_model``.
+            directions: from ``plan_directions``.
+            strength: for a recipe that heeds it.
+            precision: of the convolutions.
+            device: where to run.
+
+        Raises:
+            PlanError: a reference is not the one that was planned with.
+        """
+        self._recipe, self._precision, self._device = model.recipe, precision, device
+        self._conditions: Conditions | None = None
+        if heeds_strength(model.recipe) or directions != Directions():
+            self._conditions = conditions_of(model, directions, strength=strength, device=device)
+
+    def paint(self, batch_unit: Pixels) -> Pixels:
+        """(N, H, W, 3) in the model's working space to the same."""
+        return translate_batch_unit(
+            self._recipe, batch_unit, precision=self._precision, device=self._device, conditions=self._conditions
+        )
+
+
+class Painting:
+    """What a job makes of its frames; its calls come from one thread.
+
+    Attributes:
+        carried: how much of the answer's change is carried over to the source.
+    """
+
+    def __init__(self, job: Job, model: Model) -> None:
+        """Loads the models of the regions and prepares all references.
+
+        Args:
+            job: from ``plan_job`` or ``read_job``.
+            model: the job's.
+
+        Raises:
+            PlanError: a reference or a region's model is not the one that was planned with.
+            ModelError: a region's model cannot be loaded.
+        """
+        settings = job.settings
+        self._models = {model.card.digest: model}
+        self._painters: list[Painter] = []
+        self._known: dict[tuple[object, ...], int] = {}
+        self._device = job.device
+        self._rest: tuple[int, float] | None = None
+        if not settings.regions or settings.elsewhere == "style":
+            painter = self._painter(model, settings.directions, settings.strength, settings.precision)
+            self._rest = (painter, carried_strength(model.recipe, settings.strength))
+        self.carried = 1.0 if settings.regions or self._rest is None else self._rest[1]
+        self._by_regions = bool(settings.regions)
+        self._regions: list[tuple[int, float]] = []  # painter and how much of its change, of each region
+        for region in settings.regions:
+            if region.shows_picture:
+                self._regions.append((_BACKDROP, region.strength))
+                continue
+            chosen = model
+            if region.model_folder is not None and region.model_digest != model.card.digest:
+                chosen = load_model(region.model_folder)
+                if chosen.card.digest != region.model_digest:
+                    raise PlanError(f"{region.model_folder} was trained again since the job was planned: plan again")
+                chosen = self._models.setdefault(chosen.card.digest, chosen)
+            painter = self._painter(chosen, region.directions, region.strength, region.precision)
+            self._regions.append((painter, carried_strength(chosen.recipe, region.strength)))
+
+    def paint(self, batch: Sequence[Decoded]) -> Sequence[Pixels]:
+        """The answers to frames of one size, (H, W, 3) float32 in the working space, not clipped."""
+        if not self._by_regions:
+            assert self._rest is not None
+            before = np.stack([decoded.before_unit for decoded in batch])
+            return list(self._painters[self._rest[0]].paint(before))
+        results = [decoded.before_unit.copy() for decoded in batch]
+        for decoded, result in zip(batch, results, strict=True):
+            self._show_backdrops(decoded, result)
+        for index, painter in enumerate(self._painters):
+            amounts = [self._amount(decoded, index) for decoded in batch]
+            touched = [(at, amount) for at, amount in enumerate(amounts) if amount is not None]
+            if not touched:
+                continue
+            after = painter.paint(np.stack([batch[at].before_unit for at, _ in touched]))
+            for (at, amount), painted in zip(touched, after, strict=True):
+                painted -= batch[at].before_unit
+                painted *= amount[:, :, None]
+                results[at] += painted
+        return results
+
+    def _painter(self, model: Model, directions: Directions, strength: float, precision: Precision) -> int:
+        """Its index; regions that ask the same of the same model share a run."""
+        by_recipe = strength if heeds_strength(model.recipe) else None
+        key = (model.card.digest, directions.model_dump_json(), by_recipe, precision)
+        if key not in self._known:
+            self._known[key] = len(self._painters)
+            self._painters.append(Painter(model, directions, strength, precision=precision, device=self._device))
+        return self._known[key]
+
+    def _amount(self, decoded: Decoded, painter: int) -> Pixels | None:
+        """(H, W), how much of a painter's change each pixel of a frame gets; None is nothing anywhere."""
+        assert decoded.regions is not None
+        shares = [*zip(decoded.regions.weights, self._regions, strict=True)]
+        if self._rest is not None:
+            shares.append((decoded.regions.rest, self._rest))
+        amount: Pixels | None = None
+        for weight, (whose, strength) in shares:
+            if whose == painter and weight is not None and strength > 0:
+                part = weight * np.float32(strength)
+                amount = part if amount is None else amount + part
+        return amount
+
+    def _show_backdrops(self, decoded: Decoded, result: Pixels) -> None:
+        assert decoded.regions is not None
+        found = zip(decoded.regions.weights, decoded.regions.pictures, self._regions, strict=True)
+        for weight, picture, (_, strength) in found:
+            if weight is not None and picture is not None:
+                result += (weight * np.float32(strength))[:, :, None] * (picture - decoded.before_unit)
+
+
+def carried_strength(recipe: BaseRecipe, strength: float) -> float:
+    """How much of a recipe's change is carried over: all where the recipe itself heeds the strength, but 0 is 0."""
+    if heeds_strength(recipe):
+        return 1.0 if strength > 0 else 0.0
+    return strength
+
+
+def bytes_per_pixel(job: Job) -> int:
+    """Memory of a frame in flight, of a pixel."""
+    regions = job.settings.regions
+    if not regions:
+        return BYTES_PER_PIXEL
+    pictures = sum(region.shows_picture for region in regions)
+    return BYTES_PER_PIXEL + _MIXING_BYTES + _WEIGHT_BYTES * (len(regions) + 1) + _PICTURE_BYTES * pictures

@@ -1,0 +1,147 @@
+"""Plans regions: parts of the frames with a model, references or a picture of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from stylegan_core.config import RegionSettings
+from stylegan_core.frames.sequence import frame_number, list_pictures
+from stylegan_core.inference.directions import plan_directions
+from stylegan_core.inference.find_model import find_model
+from stylegan_core.inference.job import JobFrame, PlanError, Region, RegionFiles
+from stylegan_core.inference.plan import check_translates
+from stylegan_core.inference.precision import choose_precision
+from stylegan_core.recipes.model import Model, load_model
+
+_NAMED = 8
+
+
+def plan_regions(
+    asked: Sequence[RegionSettings],
+    frames: Sequence[JobFrame],
+    model: Model,
+    *,
+    models: Path,
+    root: Path | None = None,
+    strength: float = 1.0,
+    precision: Literal["auto", "fp32", "bf16"] = "auto",
+    device: str = "cpu",
+) -> tuple[tuple[Region, ...], list[JobFrame]]:
+    """Settles regions, and which files of theirs belong to which frame.
+
+    Args:
+        asked: the settings, one a region.
+        frames: of the job.
+        model: the job's, for regions without one of their own.
+        models: the project's folder of models.
+        root: what relative paths are relative to; default: the working folder.
+        strength: of regions that name none.
+        precision: of their models.
+        device: where they will run.
+    Returns:
+        The regions, and the frames with their files.
+    Raises:
+        PlanError: a folder, model or direction is wrong, or no frame at all has a mask where each needs one.
+        ModelError: a model cannot be loaded.
+    """
+    if not asked:
+        return (), list(frames)
+    here = (root or Path.cwd()).absolute()
+    regions, files = [], []
+    for index, region in enumerate(asked):
+        name = f"region {index + 1}"
+        where = region.where if region.where is not None else region.labels
+        assert where is not None  # RegionSettings sees to it
+        masks = match_files(frames, here / where.expanduser(), f"{name}, masks")
+        if region.missing_mask == "error" and not any(masks):
+            raise PlanError(f"{name}: {here / where} has no mask for any of the frames, by name or by number")
+        pictures: list[Path | None] = [None] * len(frames)
+        if region.picture is not None:
+            pictures = match_files(frames, here / region.picture.expanduser(), f"{name}, pictures")
+        files.append([RegionFiles(where=w, picture=p) for w, p in zip(masks, pictures, strict=True)])
+        try:
+            regions.append(_region(region, model, models, here, strength, precision, device))
+        except PlanError as error:
+            raise PlanError(f"{name}: {error}") from error
+    together = [
+        frame.model_copy(update={"regions": tuple(own)})
+        for frame, own in zip(frames, zip(*files, strict=True), strict=True)
+    ]
+    return tuple(regions), together
+
+
+def match_files(frames: Sequence[JobFrame], place: Path, what: str) -> list[Path | None]:
+    """The file that belongs to each frame: of its name, else of its frame number; None where there is none.
+
+    Args:
+        frames: of the job.
+        place: a folder, or one file for all frames.
+        what: the files are, for messages.
+    Raises:
+        PlanError: there is no such place, it holds no pictures, or a number is there twice.
+    """
+    if place.is_file():
+        return [place] * len(frames)
+    try:
+        found = list_pictures(place)
+    except (ValueError, FileNotFoundError, NotADirectoryError) as error:
+        raise PlanError(f"{what}: {error}") from error
+    by_name: dict[str, Path] = {}
+    by_number: dict[int, list[Path]] = {}
+    for file in found:
+        path = file.path.absolute()
+        key = file.relative.with_suffix("").as_posix()
+        if key in by_name:
+            raise PlanError(f"{what}: {by_name[key].name} and {path.name} have the same name")
+        by_name[key] = path
+        if file.number is not None:
+            by_number.setdefault(file.number, []).append(path)
+    return [_match(Path(frame.input), by_name, by_number, what) for frame in frames]
+
+
+def _match(frame: Path, by_name: dict[str, Path], by_number: dict[int, list[Path]], what: str) -> Path | None:
+    if (named := by_name.get(frame.with_suffix("").as_posix())) is not None:
+        return named
+    number = frame_number(frame)
+    numbered = by_number.get(number, []) if number is not None else []
+    if len(numbered) > 1:
+        listed = ", ".join(path.name for path in numbered[:_NAMED])
+        raise PlanError(f"{what}: frame {number} is there {len(numbered)} times: {listed}")
+    return numbered[0] if numbered else None
+
+
+def _region(
+    asked: RegionSettings,
+    model: Model,
+    models: Path,
+    root: Path,
+    strength: float,
+    precision: Literal["auto", "fp32", "bf16"],
+    device: str,
+) -> Region:
+    common = {
+        "value": asked.value,
+        "strength": strength if asked.strength is None else asked.strength,
+        "feather_px": asked.feather_px,
+        "missing_mask": asked.missing_mask,
+    }
+    if asked.picture is not None:
+        return Region(**common, shows_picture=True)
+    own = load_model(find_model(asked.model, models, root)) if asked.model is not None else model
+    check_translates(own)
+    if own.card.working_space != model.card.working_space:
+        raise PlanError(
+            f"{own.folder} works in {own.card.working_space}, but {model.folder} in {model.card.working_space}: "
+            "models that share a frame share a working space"
+        )
+    return Region(
+        **common,
+        model_folder=own.folder.absolute() if asked.model is not None else None,
+        model_digest=own.card.digest if asked.model is not None else None,
+        precision=choose_precision(own.recipe, precision, device),
+        directions=plan_directions(
+            own, style_images=asked.style_images, edit=asked.edit, direction=asked.direction, root=root
+        ),
+    )

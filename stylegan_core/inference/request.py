@@ -1,0 +1,74 @@
+"""What a person asks of ``stylereel stylize``: a folder in, a folder out, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from stylegan_core.config import load_regions
+from stylegan_core.inference.wishes import Wishes
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asks for.
+
+    Attributes:
+        source: a folder, or a pattern such as shot.####.png.
+        output: a folder outside of it.
+        model: a model folder, the name of one in ``models``, a models:/ URI, or None: the last trained.
+        models: the project's folder of models.
+        frames: a range of frame numbers such as "1-100x2".
+        every: of these the first of every so many.
+        limit: of these the first so many.
+        masks: a folder of masks, matched by frame number.
+        strength: 0 is the source, 1 the network's answer.
+        precision: of the network.
+        source_space: "auto", "srgb" or "linear_rec709".
+        chunk_frames: frames of one task run.
+        device: "auto" or torch's name of one.
+        overwrite: whether files of the output folder that no run made may be replaced.
+        style_images: reference pictures, each with a weight after a colon, for models that take them.
+        edit: changes of attributes, for models that make them.
+        direction: for models that go both ways.
+        regions: a YAML file of parts of the frames that are made otherwise; paths in it are relative to its folder.
+        elsewhere: what is outside of all regions.
+    """
+
+    source: str | Path
+    output: Path
+    model: str | Path | None = None
+    models: Path = Path("models")
+    frames: str | None = None
+    every: int = 1
+    limit: int | None = None
+    masks: Path | None = None
+    strength: float = 1.0
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    source_space: str = "auto"
+    chunk_frames: int = 64
+    device: str = "auto"
+    overwrite: bool = False
+    style_images: tuple[str, ...] = ()
+    edit: str | None = None
+    direction: Literal["forward", "backward"] = "forward"
+    regions: Path | None = None
+    elsewhere: Literal["source", "style"] = "source"
+
+    def wishes(self) -> Wishes:
+        """Its directions and regions.
+
+        Raises:
+            SettingsError: the file of regions is wrong.
+        """
+        file = Path(self.regions) if self.regions else None
+        return Wishes(
+            tuple(self.style_images),
+            self.edit,
+            self.direction,
+            load_regions(file) if file else (),
+            self.elsewhere,
+            regions_root=file.absolute().parent if file else Path.cwd(),
+            models=self.models,
+        )
