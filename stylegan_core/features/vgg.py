@@ -1,0 +1,122 @@
+"""VGG19's convolutions (Simonyan and Zisserman 2014, Very Deep Convolutional Networks, arXiv 1409.1556), by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_CONVOLUTIONS = (2, 2, 4, 4, 4)
+LAYERS = tuple(f"block{b}_conv{c}" for b, count in enumerate(_CONVOLUTIONS, 1) for c in range(1, count + 1))
+"""Names of the layers, fine to coarse, each after its ReLU; a block is at half the size of the one before."""
+
+_MEAN = (0.485, 0.456, 0.406)
+_DEVIATION = (0.229, 0.224, 0.225)
+
+
+class WeightsError(ValueError):
+    """VGG19's weights are not there, or are not VGG19's; the message says what to do."""
+
+
+class Vgg19(nn.Module):
+    """(N, 3, H, W) in [-1, 1] to named layers; no gradient to the weights, which are in no model and no checkpoint.
+
+    Args:
+        weights: torchvision's state dict of VGG19, the whole network or its ``features`` alone.
+    Raises:
+        WeightsError: a layer is missing or has another shape.
+    """
+
+    layers = LAYERS
+
+    def __init__(self, weights: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor(_DEVIATION).view(1, 3, 1, 1), persistent=False)
+        in_channels, place = 3, 0
+        for block, count in enumerate(_CONVOLUTIONS, start=1):
+            out_channels = min(64 * 2 ** (block - 1), 512)
+            for conv in range(1, count + 1):
+                for kind, shape in (("weight", (out_channels, in_channels, 3, 3)), ("bias", (out_channels,))):
+                    tensor = _entry(weights, f"features.{place}.{kind}", shape)
+                    self.register_buffer(f"block{block}_conv{conv}_{kind}", tensor, persistent=False)
+                in_channels, place = out_channels, place + 2  # torchvision counts ReLUs
+            place += 1  # and poolings
+
+    def forward(self, pictures: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        """The layers asked for, up to the last of them.
+
+        Args:
+            pictures: (N, 3, H, W) in [-1, 1], sides of at least 16 px for block 5.
+            layers: some of ``LAYERS``.
+        Returns:
+            (N, C, H / 2**(n - 1), W / 2**(n - 1)) each, 0 or more; C is 64, 128, 256, 512, 512.
+        Raises:
+            ValueError: a layer has no such name.
+        """
+        if strangers := [name for name in layers if name not in LAYERS]:
+            raise ValueError(f"vgg19 has no layer {strangers[0]!r}; its layers are {', '.join(LAYERS)}")
+        hidden = (0.5 * (pictures + 1.0) - self.get_buffer("mean")) / self.get_buffer("deviation")
+        found: dict[str, Tensor] = {}
+        for name in LAYERS[: 1 + max((LAYERS.index(layer) for layer in layers), default=-1)]:
+            if name.endswith("conv1") and name != LAYERS[0]:
+                hidden = F.max_pool2d(hidden, 2)
+            weight, bias = self.get_buffer(f"{name}_weight"), self.get_buffer(f"{name}_bias")
+            hidden = F.relu(F.conv2d(hidden, weight, bias, padding=1))
+            found[name] = hidden
+        return {name: found[name] for name in layers}
+
+
+def load_vgg19(weights: Path | None = None) -> Vgg19:
+    """VGG19 with trained weights.
+
+    Args:
+        weights: a state dict as torchvision has it, ``.safetensors`` or torch's own format; None takes torchvision's,
+            from its cache or by download.
+    Raises:
+        WeightsError: there are none, the download failed, or they are not VGG19's.
+    """
+    return Vgg19(_downloaded() if weights is None else _read(weights))
+
+
+def _read(path: Path) -> Mapping[str, Tensor]:
+    if not path.is_file():
+        raise WeightsError(f"{path} does not exist: name a file with the state dict of torchvision's vgg19")
+    try:
+        if path.suffix == ".safetensors":
+            import safetensors.torch
+
+            return safetensors.torch.load_file(path)
+        found: Any = torch.load(path, map_location="cpu", weights_only=True)  # runs no code from the file
+    except Exception as error:  # torch and safetensors have a dozen kinds for a damaged file
+        raise WeightsError(f"{path} is no state dict that can be read safely: {error}") from error
+    if not isinstance(found, Mapping):
+        raise WeightsError(f"{path} holds {type(found).__name__}, not a state dict")
+    return found
+
+
+def _downloaded() -> Mapping[str, Tensor]:
+    from torchvision.models import VGG19_Weights
+
+    try:
+        found: Mapping[str, Tensor] = VGG19_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True)
+    except (OSError, RuntimeError) as error:  # URLError is an OSError; a wrong hash is a RuntimeError
+        raise WeightsError(
+            f"VGG19's weights are not in torchvision's cache and could not be downloaded ({error}). Get "
+            f"{VGG19_Weights.IMAGENET1K_V1.url} on a machine with internet and name the file, or take the features "
+            "random_filters, which need none"
+        ) from error
+    return found
+
+
+def _entry(weights: Mapping[str, Tensor], key: str, shape: tuple[int, ...]) -> Tensor:
+    tensor = weights.get(key, weights.get(key.removeprefix("features.")))
+    if tensor is None:
+        raise WeightsError(f"these are not VGG19's weights: {key} is missing")
+    if tuple(tensor.shape) != shape:
+        raise WeightsError(f"these are not VGG19's weights: {key} is {tuple(tensor.shape)}, not {shape}")
+    return tensor.detach().float().clone()
