@@ -27,7 +27,7 @@ from stylegan_core.recipes import config_class, list_recipes, recipe_class
 _COLUMN = 34
 
 COMMENTS: dict[str, str] = {
-    "prepare.source": "the built-in sample, the list of shots below, two folders of pictures, or two matched by name",
+    "prepare.source": "the built-in sample, the shots below, two folders, two matched by name, one, one of both halves",
     "prepare.sample.frames": "length of the shot",
     "prepare.sample.width_px": "of its frames",
     "prepare.sample.height_px": "of its frames",

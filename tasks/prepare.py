@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
-import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from stylegan_core.config import Params, PrepareSettings
 from stylegan_core.data.decode import Decoded, DecodeSettings, decode, trim_cache
+from stylegan_core.data.halves import list_halves, unpack_halves
+from stylegan_core.data.labels import label_sources, read_labels
+from stylegan_core.data.layouts import list_layout, unpack_layout
 from stylegan_core.data.materialize import materialize
 from stylegan_core.data.selection import Selection, alpha_masks, check_usable, select
 from stylegan_core.data.shots import Shot, list_shot
-from stylegan_core.data.sources import Place, Source, SourceError, list_collection, list_pairs
-from stylegan_core.frames.atomic import write_bytes_atomically
+from stylegan_core.data.sources import Place, Source, SourceError, list_collection, list_pairs, split_by_folders
+from stylegan_core.data.unpacking import build_once
 from stylegan_core.frames.cache import cache_folder
 from tasks.errors import InputsFailedError, UsageError
 
@@ -32,6 +32,7 @@ Progress = Callable[[int, int], None]
 _CHUNK = 16
 _CACHE_LIMIT_BYTES = 20_000_000_000
 _LISTED = 20
+_UNPACKED = "unpacked"
 _SPACES = {"icc": "their ICC profile says", "srgb": "sRGB", "linear_rec709": "linear Rec.709"}
 
 
@@ -43,13 +44,15 @@ class Listing:
         sources: every picture.
         shots: the shots among them.
         place: how paths are shown.
-        sample: where the built-in sample was built, if it is used.
+        copies: folders outside the project whose pictures belong into the output, by their names there.
+        warnings: (of what, in words).
     """
 
     sources: tuple[Source, ...]
     shots: tuple[Shot, ...]
     place: Place
-    sample: Path | None = None
+    copies: Mapping[str, Path] = field(default_factory=dict)
+    warnings: tuple[tuple[str, str], ...] = ()
 
     def chunks(self) -> list[tuple[Source, ...]]:
         """The sources in pieces of the size of one task."""
@@ -93,13 +96,7 @@ def list_sources(params: Params, output: Path, *, project: Path | None = None) -
         if settings.source == "shots":
             shots = tuple(_shot(entry) for entry in params.shots)
             return Listing(tuple(s for shot in shots for s in _list_shot(shot, settings, place)), shots, place)
-        assert settings.content is not None and settings.style is not None  # the settings require them
-        if settings.source == "pairs":
-            sources = list_pairs(settings.content, settings.style, settings.content_space, settings.style_space, place)
-        else:
-            sources = list_collection(settings.content, "content", settings.content_space, place)
-            sources += list_collection(settings.style, "style", settings.style_space, place)
-        return Listing(tuple(sources), (), place)
+        return _list_folders(settings, output, place)
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:
         raise UsageError(f"prepare: {error}") from error
 
@@ -151,6 +148,7 @@ def finish(params: Params, listing: Listing, decoded: Sequence[Sequence[Decoded]
         validation_fraction=params.prepare.validation_fraction,
         test_fraction=params.prepare.test_fraction,
     )
+    selection.warnings += listing.warnings
     _tell(selection)
     _stop_if_too_bad(selection, params.prepare.max_bad_fraction)
     try:
@@ -158,7 +156,7 @@ def finish(params: Params, listing: Listing, decoded: Sequence[Sequence[Decoded]
     except SourceError as error:
         raise UsageError(f"prepare: {error}") from error
     report = materialize(
-        selection, output, settings=settings, shots=listing.shots, place=listing.place, sample=listing.sample
+        selection, output, settings=settings, shots=listing.shots, place=listing.place, copies=listing.copies
     )
     trim_cache(folder, _CACHE_LIMIT_BYTES)
     _log.info("prepared %d pictures, %d of them stored, in %s", report["pictures"], report["stored"], output)
@@ -170,16 +168,53 @@ def finish(params: Params, listing: Listing, decoded: Sequence[Sequence[Decoded]
 
 def decode_settings(settings: PrepareSettings) -> DecodeSettings:
     """The settings that decide how a picture is decoded."""
-    return DecodeSettings(settings.working_space, settings.sample_type, settings.min_side_px, settings.max_megapixels)
+    return DecodeSettings(
+        settings.working_space,
+        settings.sample_type,
+        settings.min_side_px,
+        settings.max_megapixels,
+        settings.resize_px,
+        settings.resize_filter,
+    )
 
 
 def _decode(source: Source, settings: DecodeSettings, folder: Path) -> Decoded:
+    if source.refusal:
+        return Decoded(refusal=source.refusal)
     return decode(source.path, source.space, settings, folder, mask=source.role == "mask", keep=source.keep)
+
+
+def _list_folders(settings: PrepareSettings, output: Path, place: Place) -> Listing:
+    content, style = settings.content, settings.style
+    spaces = settings.content_space, settings.style_space
+    assert content is not None  # the settings require it
+    unpacked, warnings = None, []
+    if settings.source == "pairs":
+        assert style is not None
+        sources = list_pairs(content, style, *spaces, place)
+    elif settings.source == "side_by_side":
+        unpacked = unpack_halves(content, place, max_megapixels=settings.max_megapixels)
+        place = place.moving(unpacked.files, output / _UNPACKED)
+        sources = list_halves(content, unpacked, settings.content_half, *spaces, place)
+    else:
+        unpacked = unpack_layout(settings.layout, content)
+        place = place.moving(unpacked.files, output / _UNPACKED) if unpacked else place
+        listed = list_layout(settings.layout, content, unpacked, spaces[0], place)
+        sources, warnings = listed.sources, listed.warnings
+        if style is not None:
+            sources += list_collection(style, "style", spaces[1], place)
+    if settings.split == "folders":
+        sources = split_by_folders(sources)
+    if settings.labels is not None:
+        sources, more = label_sources(sources, read_labels(settings.labels), place.show(settings.labels))
+        warnings = [*warnings, *more]
+    copies = {_UNPACKED: unpacked.files} if unpacked else {}
+    return Listing(tuple(sources), (), place, copies, tuple(warnings))
 
 
 def _list_sample(settings: PrepareSettings, output: Path, place: Place) -> Listing:
     built = _built_sample(settings)
-    place = Place(place.project, ((built, output / "sample"),))
+    place = place.moving(built, output / "sample")
     shot = Shot(
         name="sample",
         plates=built / "shot" / "plates",
@@ -191,7 +226,7 @@ def _list_sample(settings: PrepareSettings, output: Path, place: Place) -> Listi
     sources = _list_shot(shot, settings, place)
     sources += list_collection(built / "photograph", "content", settings.content_space, place)
     sources += list_collection(built / "oil", "style", settings.style_space, place)
-    return Listing(tuple(sources), (shot,), place, built)
+    return Listing(tuple(sources), (shot,), place, {"sample": built})
 
 
 def _built_sample(settings: PrepareSettings) -> Path:
@@ -200,16 +235,13 @@ def _built_sample(settings: PrepareSettings) -> Path:
     from stylegan_core.data import sample as sample_module
 
     shape = settings.sample.model_dump(exclude={"train_on_pairs"})
-    digest = hashlib.sha256(json.dumps(shape, sort_keys=True).encode())
-    for module in (painter, photographs, sample_module):
-        digest.update(Path(str(module.__file__)).read_bytes())
-    folder = cache_folder("sample") / digest.hexdigest()[:32]
-    if not (folder / "complete").is_file():
-        shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
-        _log.info("building the built-in sample in %s", folder)
-        sample_module.build_sample(folder / "files", **shape)
-        write_bytes_atomically(folder / "complete", b"")
-    return folder / "files"
+    code = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in (painter, photographs, sample_module)]
+
+    def build(files: Path) -> dict[str, Any]:
+        sample_module.build_sample(files, **shape)
+        return {}
+
+    return build_once("sample", [shape, code], build).files
 
 
 def _list_shot(shot: Shot, settings: PrepareSettings, place: Place) -> list[Source]:

@@ -283,8 +283,9 @@ def _places(paths: Iterable[Path], root: Path) -> list[str]:
 
 
 def _named_inputs(params: Params) -> Iterator[Path]:
-    if params.prepare.source in ("folders", "pairs"):
-        yield from (p for p in (params.prepare.content, params.prepare.style) if p is not None)
+    if params.prepare.source not in ("sample", "shots"):
+        named = (params.prepare.content, params.prepare.style, params.prepare.labels)
+        yield from (p for p in named if p is not None)
     if params.prepare.source == "shots":
         for shot in params.shots:
             yield from (p for p in (shot.plates, shot.painted, shot.masks, shot.truth, shot.motion) if p is not None)

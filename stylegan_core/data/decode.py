@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stylegan_core.data.resize import Filter, shrink
 from stylegan_core.data.splits import typical_corner
 from stylegan_core.data.store import SAMPLE_TYPES, Samples, to_samples
 from stylegan_core.frames.atomic import write_bytes_atomically
@@ -35,12 +36,16 @@ class DecodeSettings:
         sample_type: of the store.
         min_side_px: a picture with a shorter side is refused.
         max_megapixels: a picture that declares more is refused, before it is decoded.
+        resize_px: the shorter side of larger pictures is scaled down to this; None keeps all as they are.
+        resize_filter: how.
     """
 
     working_space: str = "srgb"
     sample_type: str = "uint8"
     min_side_px: int = 1
     max_megapixels: float = 200.0
+    resize_px: int | None = None
+    resize_filter: Filter = "area"
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,8 @@ class Decoded:
         sha256: of the file; empty if it could not be read.
         size_bytes: of the file.
         refusal: why the picture is refused, in words; empty if it is good.
-        width_px: after EXIF orientation.
-        height_px: after EXIF orientation.
+        width_px: after EXIF orientation, and of the samples.
+        height_px: after EXIF orientation, and of the samples.
         content: digest of the decoded pixels: equal for copies, whatever their names, metadata and lossless format.
         colour: how the colours were read, for the report.
         translucent: the picture has an alpha channel that is not opaque everywhere.
@@ -149,6 +154,9 @@ def _decode_file(path: Path, space: str, settings: DecodeSettings, mask: bool) -
         return Decoded(refusal=error.reason), None
     except ValueError as error:  # a decoder's words for one bad picture must not end the stage
         return Decoded(refusal=f"cannot be decoded: {error}"), None
+    if settings.resize_px is not None:
+        encoded = settings.working_space == "srgb" and not mask
+        unit = shrink(unit, settings.resize_px, settings.resize_filter, srgb=encoded)
     warnings = list(picture.warnings)
     if not np.isfinite(unit).all():
         warnings.append("holds pixels that are not numbers or infinite: taken as black, or as the largest value")
@@ -232,7 +240,8 @@ def _code_digest() -> str:
     """Of everything that decides how a file becomes samples, so that an update of the tool decodes afresh."""
     digest = hashlib.sha256()
     data = Path(__file__).parent
-    for source in [data / "decode.py", data / "store.py", *sorted((data.parent / "frames").glob("*.py"))]:
+    own = [data / name for name in ("decode.py", "resize.py", "store.py")]
+    for source in [*own, *sorted((data.parent / "frames").glob("*.py"))]:
         digest.update(source.read_bytes())
     for package in _DECODING_PACKAGES:
         try:

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ def materialize(
     settings: DecodeSettings,
     shots: Sequence[Shot],
     place: Place,
-    sample: Path | None = None,
+    copies: Mapping[str, Path] | None = None,
 ) -> dict[str, Any]:
     """Writes ``manifest.csv``, ``store/``, ``shots.json`` and ``report.json``; equal data give equal bytes.
 
@@ -38,7 +38,8 @@ def materialize(
         settings: how the pictures were decoded.
         shots: for ``shots.json``.
         place: how paths are shown.
-        sample: folder of the built-in sample, to copy to ``output/sample``; None if it is not used.
+        copies: folders of pictures to copy into ``output``, by the name that they have there: what the later stages
+            read must not lie in a cache.
     Returns:
         The content of ``report.json``.
     """
@@ -54,8 +55,8 @@ def materialize(
         report = _report(selection, settings)
         _write_json(part / "report.json", report)
         _write_json(part / "shots.json", {shot.name: _shot_entry(shot, place) for shot in shots})
-        if sample is not None:
-            shutil.copytree(sample, part / "sample")
+        for name, folder in (copies or {}).items():
+            shutil.copytree(folder, part / name)
         fsync_folder(part)
         _take_place(part, output)
     except BaseException:
@@ -84,6 +85,7 @@ def _write_store(chosen: list[Chosen], folder: Path, settings: DecodeSettings) -
                 "frame": source.frame,
                 "pair": source.pair,
                 "split": item.split,
+                "labels": source.labels,
                 "held_out": item.held_out,
                 "sample": add(facts) if source.keep else None,
             }

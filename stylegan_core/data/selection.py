@@ -120,7 +120,7 @@ def check_usable(selection: Selection, shots: Iterable[str]) -> None:
     """Raises if something without which there is nothing to learn is missing.
 
     Raises:
-        SourceError: a shot has no usable key frame, or all pictures of a collection are refused.
+        SourceError: a shot has no usable key frame, all pictures of a collection are refused, or none is for training.
     """
     painted = {chosen.source.shot for chosen in selection.chosen if chosen.source.role == "painted"}
     for shot in shots:
@@ -130,6 +130,9 @@ def check_usable(selection: Selection, shots: Iterable[str]) -> None:
     for group in selection.group_sizes:
         if group not in used and " of shot " not in group:
             raise SourceError(f"{group}: no picture can be used{_because(selection, group)}")
+    for group in sorted({chosen.source.group for chosen in selection.chosen if chosen.source.split}):
+        if all(chosen.split != "train" for chosen in selection.chosen if chosen.source.group == group):
+            raise SourceError(f"{group}: no picture is in the split train, so there is nothing to learn from")
 
 
 def _because(selection: Selection, group: str) -> str:
@@ -218,10 +221,11 @@ def _select_pairs(
         seen[key] = pair
         whole.append((before, after))
     free = [pair for pair in whole if not pair[0][0].shot]
-    splits = _splits([before[1].content for before, _ in free], validation_fraction, test_fraction)
-    if free and "train" not in splits:
+    own = any(before[0].split for before, _ in free)
+    splits = _splits([before for before, _ in free], validation_fraction, test_fraction)
+    if free and "train" not in splits and not own:
         splits = ["train"] * len(free)
-    boxed = bool(free) and validation_fraction > 0 and "validation" not in splits
+    boxed = bool(free) and validation_fraction > 0 and "validation" not in splits and not own
     if boxed:
         selection.warnings.append((free[0][0][0].group, "so few pairs that areas of them are held out for validation"))
     by_pair = dict(zip((before[0].pair for before, _ in free), splits, strict=True))
@@ -251,15 +255,19 @@ def _select_collections(
             else:
                 first[facts.content] = source
                 unique.append((source, facts))
-        splits = _splits([facts.content for _, facts in unique], validation_fraction, test_fraction)
-        if "train" not in splits:
+        splits = _splits(unique, validation_fraction, test_fraction)
+        if "train" not in splits and not any(source.split for source, _ in unique):
             selection.warnings.append((group, "so few pictures that all of them are for training"))
             splits = ["train"] * len(unique)
         selection.chosen += [Chosen(s, d, split) for (s, d), split in zip(unique, splits, strict=True)]
 
 
-def _splits(contents: list[str], validation_fraction: float, test_fraction: float) -> list[str]:
-    return [split_by_hash(content, validation_fraction, test_fraction) for content in contents]
+def _splits(members: list[tuple[Source, Decoded]], validation_fraction: float, test_fraction: float) -> list[str]:
+    """Each one's own split, or one by its content; what some have of their own is not held out of the others."""
+    own = {source.split for source, _ in members}
+    validation_fraction = 0.0 if "validation" in own else validation_fraction
+    test_fraction = 0.0 if "test" in own else test_fraction
+    return [s.split or split_by_hash(d.content, validation_fraction, test_fraction) for s, d in members]
 
 
 def sort_key(chosen: Chosen) -> tuple[str, str, float, str]:

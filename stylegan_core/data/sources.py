@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from stylegan_core.frames.sequence import list_pictures
+
+_FOLDERS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 
 Role = Literal["collection", "pair", "plate", "painted", "truth", "mask"]
 
@@ -32,6 +34,10 @@ class Source:
         frame: number in its shot, or None.
         pair: id that it shares with its other half, or empty.
         of: for a mask, ``shown`` of the painted frame that it belongs to.
+        name: its path below the folder that was listed, for labels and folders of splits.
+        split: its own; empty leaves it to its content.
+        labels: its attributes, as the manifest holds them.
+        refusal: why it cannot be used, where that is known before it is decoded, in words.
     """
 
     path: Path
@@ -45,6 +51,10 @@ class Source:
     frame: int | None = None
     pair: str = ""
     of: str = ""
+    name: str = ""
+    split: str = ""
+    labels: str = ""
+    refusal: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,10 @@ class Place:
 
     project: Path
     moved: tuple[tuple[Path, Path], ...] = ()
+
+    def moving(self, read: Path, shown: Path) -> Place:
+        """The same, with one more folder that lies elsewhere while prepare runs."""
+        return Place(self.project, (*self.moved, (read, shown)))
 
     def show(self, path: Path) -> str:
         """``path`` for the manifest: relative to the project if inside, with forward slashes."""
@@ -84,8 +98,10 @@ def list_collection(folder: Path, domain: str, space: str, place: Place) -> list
         ValueError: it holds no pictures.
     """
     group = f"the {domain} collection {place.show(folder)}"
-    paths = [frame.path for frame in list_pictures(folder)]
-    return [Source(path, place.show(path), group, "collection", domain, space) for path in paths]
+    return [
+        Source(frame.path, place.show(frame.path), group, "collection", domain, space, name=frame.relative.as_posix())
+        for frame in list_pictures(folder)
+    ]
 
 
 def list_pairs(
@@ -113,7 +129,7 @@ def list_pairs(
         FileNotFoundError: there is no such folder.
         SourceError: pictures have no partner, or two share a name.
     """
-    before, after = _by_name(content, place), _by_name(style, place)
+    before, after = by_name(content, place), by_name(style, place)
     lonely = [place.show(p) for name, p in before.items() if name not in after]
     lonely += [place.show(p) for name, p in after.items() if name not in before]
     if lonely:
@@ -129,8 +145,23 @@ def list_pairs(
             (before[name], groups[0], "content", content_space),
             (after[name], groups[1], "style", style_space),
         ):
-            sources.append(Source(path, place.show(path), group, "pair", domain, space, shot=shot, pair=pair))
+            shown, own = place.show(path), f"{name}{path.suffix}"
+            sources.append(Source(path, shown, group, "pair", domain, space, shot=shot, pair=pair, name=own))
     return sources
+
+
+def split_by_folders(sources: Iterable[Source]) -> list[Source]:
+    """The sources with the splits that their topmost folders name: train, val or validation, test.
+
+    Raises:
+        SourceError: a picture lies in none of these.
+    """
+    placed = [replace(source, split=_FOLDERS.get(source.name.split("/")[0].lower(), "")) for source in sources]
+    if strangers := [source.shown for source in placed if not source.split]:
+        raise SourceError(
+            f"prepare.split is folders, and these lie in no folder train, val, validation or test: {some(strangers)}"
+        )
+    return placed
 
 
 def some(names: Iterable[str], limit: int = 5) -> str:
@@ -139,7 +170,14 @@ def some(names: Iterable[str], limit: int = 5) -> str:
     return ", ".join(listed[:limit]) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")
 
 
-def _by_name(folder: Path, place: Place) -> dict[str, Path]:
+def by_name(folder: Path, place: Place) -> dict[str, Path]:
+    """The pictures of a folder and its sub-folders by their paths below it without suffixes.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: it holds no pictures.
+        SourceError: two share a name.
+    """
     found: dict[str, Path] = {}
     for frame in list_pictures(folder):
         name = frame.relative.with_suffix("").as_posix()

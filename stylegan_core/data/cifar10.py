@@ -1,0 +1,103 @@
+"""CIFAR-10's binary version: 32 px pictures of ten classes in files of 10,000 (Krizhevsky 2009)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from stylegan_core.data.manifest import format_labels
+from stylegan_core.data.sources import Place, Source, SourceError
+from stylegan_core.data.unpacking import Unpacked, build_once
+from stylegan_core.frames.records import sha256_of
+from stylegan_core.frames.writing import encode_picture_file
+
+_SIDE_PX = 32
+_RECORD_BYTES = 1 + 3 * _SIDE_PX * _SIDE_PX
+_META = "batches.meta.txt"
+_TEST = "test_batch"
+
+
+def unpack_cifar10(folder: Path) -> Unpacked:
+    """Writes each picture as ``BATCH/NUMBER.png``, the number counting from 0 in its file.
+
+    The facts are the classes: their names in order, and of each batch the classes of its pictures.
+
+    Args:
+        folder: with ``data_batch_*.bin``, ``test_batch.bin`` and ``batches.meta.txt``, or with the folder
+            ``cifar-10-batches-bin`` that holds them.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        SourceError: a file is no such batch.
+    """
+    place = folder / "cifar-10-batches-bin"
+    place = place if place.is_dir() else folder
+    batches = sorted([*place.glob("data_batch_*.bin"), *place.glob(f"{_TEST}.bin")])
+    if not any(batch.stem != _TEST for batch in batches) or not (place / _META).is_file():
+        raise FileNotFoundError(
+            f"{folder} is no binary CIFAR-10: expected data_batch_1.bin and so on, test_batch.bin and {_META} in it"
+        )
+    classes = [line.strip() for line in (place / _META).read_text(encoding="utf-8").splitlines() if line.strip()]
+    for batch in batches:
+        _check(batch, len(classes))
+
+    def build(files: Path) -> dict[str, object]:
+        return {"classes": classes, "of": {batch.stem: _unpack(batch, files / batch.stem) for batch in batches}}
+
+    recipe = [Path(__file__).read_text(encoding="utf-8"), classes, [[b.stem, sha256_of(b)] for b in batches]]
+    return build_once("cifar10", recipe, build)
+
+
+def list_cifar10(folder: Path, unpacked: Unpacked, domain: str, space: str, place: Place) -> list[Source]:
+    """Every picture with its class as a label, ``cat=1``; the test batch is the split "test".
+
+    Args:
+        folder: the data set.
+        unpacked: of ``unpack_cifar10``.
+        domain: "content".
+        space: how its colours are read.
+        place: how paths are shown; it names the unpacked files.
+    """
+    group = f"the {domain} collection {place.show(folder)}"
+    classes = ["_".join(name.split()) for name in unpacked.facts["classes"]]
+    sources = []
+    for batch, members in unpacked.facts["of"].items():
+        for index, member in enumerate(members):
+            path = unpacked.files / batch / f"{index:05}.png"
+            sources.append(
+                Source(
+                    path,
+                    place.show(path),
+                    group,
+                    "collection",
+                    domain,
+                    space,
+                    name=f"{batch}/{path.name}",
+                    split="test" if batch == _TEST else "",
+                    labels=format_labels({classes[member]: True}),
+                )
+            )
+    return sources
+
+
+def _check(batch: Path, classes: int) -> None:
+    size = batch.stat().st_size
+    if size == 0 or size % _RECORD_BYTES:
+        raise SourceError(
+            f"{batch} has {size} bytes, which is no multiple of {_RECORD_BYTES}: it is damaged or another file"
+        )
+    records = np.fromfile(batch, np.uint8).reshape(-1, _RECORD_BYTES)
+    if (most := int(records[:, 0].max())) >= classes:
+        counted = Counter(records[:, 0].tolist())[most]
+        raise SourceError(f"{batch} has {counted} pictures of class {most}, but {_META} names {classes} classes")
+
+
+def _unpack(batch: Path, folder: Path) -> list[int]:
+    folder.mkdir()
+    records = np.fromfile(batch, np.uint8).reshape(-1, _RECORD_BYTES)
+    planes = records[:, 1:].reshape(-1, 3, _SIDE_PX, _SIDE_PX)
+    for index, picture in enumerate(planes):
+        encode_picture_file(folder / f"{index:05}.png", np.ascontiguousarray(picture.transpose(1, 2, 0)))
+    return [int(member) for member in records[:, 0]]

@@ -1,0 +1,104 @@
+"""Pictures that hold before and after next to each other, as pix2pix's data sets do: taken apart into two."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from stylegan_core.data.sources import Place, Source, by_name
+from stylegan_core.data.unpacking import Unpacked, build_once
+from stylegan_core.frames.picture import UnreadablePictureError, read_picture, write_picture
+from stylegan_core.frames.records import sha256_of
+
+Half = Literal["left", "right"]
+
+
+def unpack_halves(folder: Path, place: Place, *, max_megapixels: float) -> Unpacked:
+    """Writes both halves of each picture of a folder as PNG, ``left/NAME.png`` and ``right/NAME.png``.
+
+    Samples, ICC profile and metadata are kept as they are. The facts are the reasons, by name, why pictures are
+    refused.
+
+    Args:
+        folder: of the pictures.
+        place: how paths are shown.
+        max_megapixels: pictures that declare more are refused.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: it holds no pictures.
+        SourceError: two pictures share a name without their suffixes.
+    """
+    pictures = by_name(folder, place)
+
+    def build(files: Path) -> dict[str, str]:
+        def take_apart(name: str) -> str:
+            return _take_apart(pictures[name], files, name, max_megapixels)
+
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="halves") as pool:
+            reasons = zip(pictures, pool.map(take_apart, pictures), strict=True)
+            return {name: reason for name, reason in reasons if reason}
+
+    recipe = [Path(__file__).read_text(encoding="utf-8"), max_megapixels, sorted(_digests(pictures.items()))]
+    return build_once("halves", recipe, build)
+
+
+def list_halves(
+    folder: Path, unpacked: Unpacked, content_half: Half, content_space: str, style_space: str, place: Place
+) -> list[Source]:
+    """The halves as pairs; a picture that is refused is listed once, with its reason.
+
+    Args:
+        folder: of the pictures.
+        unpacked: of ``unpack_halves``.
+        content_half: which half is before.
+        content_space: how the colours before are read.
+        style_space: how the colours after are read.
+        place: how paths are shown; it names the unpacked files.
+    """
+    style_half = "right" if content_half == "left" else "left"
+    group = f"the {{}} halves of {place.show(folder)}"
+    sources = []
+    for pair, path in by_name(folder, place).items():
+        name = f"{pair}{path.suffix}"
+        if reason := unpacked.facts.get(pair):
+            of = group.format(content_half)
+            sources.append(Source(path, place.show(path), of, "pair", "content", name=name, refusal=reason))
+            continue
+        for half, domain, space in ((content_half, "content", content_space), (style_half, "style", style_space)):
+            file = unpacked.files / half / f"{pair}.png"
+            of = group.format(half)
+            sources.append(Source(file, place.show(file), of, "pair", domain, space, pair=pair, name=name))
+    return sources
+
+
+def _take_apart(path: Path, files: Path, name: str, max_megapixels: float) -> str:
+    """Writes the halves of one picture; returns why it is refused, or nothing."""
+    try:
+        picture = read_picture(path, max_megapixels=max_megapixels)
+    except UnreadablePictureError as error:
+        return error.reason
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    if picture.pixels.dtype.kind != "u":
+        return "holds float samples, which halves cannot keep: give two folders, with prepare.source pairs"
+    if picture.width_px % 2:
+        return f"is {picture.width_px} px wide, which makes no two equal halves"
+    middle = picture.width_px // 2
+    for half, columns in (("left", slice(None, middle)), ("right", slice(middle, None))):
+        file = files / half / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_picture(file, replace(picture, pixels=picture.pixels[:, columns], warnings=()))
+    return ""
+
+
+def _digests(pictures: Iterable[tuple[str, Path]]) -> Iterable[tuple[str, str]]:
+    for name, path in pictures:
+        try:
+            yield name, sha256_of(path)
+        except OSError as error:  # refused when it is read; another outcome once it can be
+            yield name, f"unreadable: {error}"

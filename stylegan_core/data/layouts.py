@@ -1,0 +1,145 @@
+"""Data sets laid out as their authors publish them, found, split and labelled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from stylegan_core.data.cifar10 import list_cifar10, unpack_cifar10
+from stylegan_core.data.labels import VALUES, label_sources
+from stylegan_core.data.lsun import list_lsun, unpack_lsun
+from stylegan_core.data.manifest import format_labels
+from stylegan_core.data.sources import Place, Source, SourceError, list_collection, some
+from stylegan_core.data.unpacking import Unpacked
+
+Layout = Literal["files", "cifar10", "celeba", "ffhq", "lsun", "imagenet"]
+LABELLED: tuple[Layout, ...] = ("cifar10", "celeba", "imagenet")
+"""Layouts that bring their own labels and splits."""
+
+_CELEBA_SPLITS = {"0": "train", "1": "validation", "2": "test"}
+_IMAGENET_SPLITS = {"train": "train", "val": "validation"}
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The pictures of a data set, and warnings (of what, in words)."""
+
+    sources: list[Source]
+    warnings: list[tuple[str, str]]
+
+
+def unpack_layout(layout: Layout, folder: Path) -> Unpacked | None:
+    """Makes files of a data set's pictures; None where they are files already.
+
+    Raises:
+        FileNotFoundError: files of the layout are missing.
+        SourceError: a file of the layout is damaged, or needs a package that is not installed.
+    """
+    if layout == "cifar10":
+        return unpack_cifar10(folder)
+    return unpack_lsun(folder) if layout == "lsun" else None
+
+
+def list_layout(layout: Layout, folder: Path, unpacked: Unpacked | None, space: str, place: Place) -> Listed:
+    """The pictures of a content folder in a layout.
+
+    Args:
+        layout: see there; "files" is any folder of pictures.
+        folder: of the data set.
+        unpacked: of ``unpack_layout``.
+        space: how its colours are read.
+        place: how paths are shown; it names the unpacked files.
+
+    Raises:
+        FileNotFoundError: folders or files of the layout are missing.
+        ValueError: there are no pictures.
+        SourceError: a table of the layout cannot be read.
+    """
+    if layout == "celeba":
+        return _celeba(folder, space, place)
+    if layout == "cifar10":
+        assert unpacked is not None
+        return Listed(list_cifar10(folder, unpacked, "content", space, place), [])
+    if layout == "lsun":
+        return Listed(list_lsun(folder, unpacked, "content", space, place), [])
+    if layout == "imagenet":
+        return Listed(_imagenet(folder, space, place), [])
+    pictures = _ffhq_folder(folder) if layout == "ffhq" else folder
+    return Listed(list_collection(pictures, "content", space, place), [])
+
+
+def _ffhq_folder(folder: Path) -> Path:
+    """FFHQ (Karras et al. 2019, arXiv 1812.04948): the largest of its sizes that is there, or the folder itself."""
+    return next((p for name in ("images1024x1024", "thumbnails128x128") if (p := folder / name).is_dir()), folder)
+
+
+def _imagenet(folder: Path, space: str, place: Place) -> list[Source]:
+    """ImageNet (Russakovsky et al. 2015, arXiv 1409.0575): ``train/CLASS/*`` and ``val/CLASS/*``."""
+    if not (folder / "train").is_dir():
+        raise FileNotFoundError(f"{folder} is no ImageNet: expected folders train/CLASS and val/CLASS in it")
+    sources, flat = [], []
+    for source in list_collection(folder, "content", space, place):
+        split, *below = source.name.split("/")
+        if split not in _IMAGENET_SPLITS:
+            continue
+        if len(below) < 2:
+            flat.append(source.shown)
+            continue
+        labels = format_labels({"_".join(below[0].split()): True})
+        sources.append(replace(source, split=_IMAGENET_SPLITS[split], labels=labels))
+    if flat:
+        raise SourceError(f"these lie in no folder of a class, such as val/n01440764: {some(flat)}")
+    return sources
+
+
+def _celeba(folder: Path, space: str, place: Place) -> Listed:
+    """CelebA (Liu et al. 2015, arXiv 1411.7766): aligned pictures, 40 attributes and the partition."""
+    pictures = _first(folder, "img_align_celeba", "Img/img_align_celeba")
+    attributes = _first(folder, "list_attr_celeba.txt", "Anno/list_attr_celeba.txt")
+    partition = _first(folder, "list_eval_partition.txt", "Eval/list_eval_partition.txt")
+    listed = list_collection(pictures, "content", space, place)
+    sources, warnings = label_sources(listed, dict(_celeba_attributes(attributes)), place.show(attributes))
+    splits = dict(_celeba_partition(partition))
+    table = place.show(partition)
+    split = [
+        replace(source, split=splits[source.name])
+        if source.name in splits
+        else replace(source, refusal=source.refusal or f"has no row in {table}")
+        for source in sources
+    ]
+    return Listed(split, warnings)
+
+
+def _first(folder: Path, *names: str) -> Path:
+    found = next((folder / name for name in names if (folder / name).exists()), None)
+    if found is None:
+        raise FileNotFoundError(f"{folder} is no CelebA: expected {' or '.join(names)} in it")
+    return found
+
+
+def _celeba_attributes(path: Path) -> Iterator[tuple[str, dict[str, bool]]]:
+    with path.open(encoding="utf-8") as file:
+        next(file, "")  # how many rows follow
+        names = next(file, "").split()
+        if not names:
+            raise SourceError(f"{path}, line 2: expected the names of the attributes")
+        for line, row in enumerate(file, 3):
+            name, *values = row.split() or [""]
+            if not name:
+                continue
+            if len(values) != len(names) or not set(values) <= set(VALUES):
+                raise SourceError(f"{path}, line {line}: expected a name and {len(names)} values, each 1 or -1")
+            yield name, dict(zip(names, (VALUES[value] for value in values), strict=True))
+
+
+def _celeba_partition(path: Path) -> Iterator[tuple[str, str]]:
+    with path.open(encoding="utf-8") as file:
+        for line, row in enumerate(file, 1):
+            if not row.strip():
+                continue
+            name, *value = row.split()
+            if len(value) != 1 or value[0] not in _CELEBA_SPLITS:
+                raise SourceError(f"{path}, line {line}: expected a name and 0, 1 or 2")
+            yield name, _CELEBA_SPLITS[value[0]]

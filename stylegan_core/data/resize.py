@@ -1,0 +1,39 @@
+"""Makes pictures smaller before they are stored."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from stylegan_core.frames.colour import linear_to_srgb, srgb_to_linear
+
+Filter = Literal["area", "nearest"]
+_Unit = npt.NDArray[np.float32]
+
+
+def shrink(unit: _Unit, shorter_px: int, how: Filter, *, srgb: bool) -> _Unit:
+    """A picture whose shorter side has ``shorter_px``; one that is no larger stays as it is.
+
+    Args:
+        unit: (H, W, C) float32.
+        shorter_px: of the result.
+        how: "area" averages light: fine detail keeps its brightness. "nearest" makes no new colours, for label maps.
+        srgb: the samples are sRGB encoded, and are averaged as linear light; False: they are numbers that are linear.
+    Returns:
+        (h, w, C) float32, encoded as ``unit`` is.
+    """
+    height, width = unit.shape[:2]
+    scale = shorter_px / min(height, width)
+    if scale >= 1.0:
+        return unit
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    if how == "nearest":
+        picked = cv2.resize(unit, size, interpolation=cv2.INTER_NEAREST_EXACT)
+        return np.asarray(picked, np.float32).reshape(size[1], size[0], -1)
+    light = srgb_to_linear(unit) if srgb else unit
+    averaged = np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_AREA), np.float32)
+    averaged = averaged.reshape(size[1], size[0], -1)
+    return linear_to_srgb(averaged) if srgb else averaged

@@ -1,0 +1,65 @@
+"""Pictures taken out of files that are no single pictures, once, into the user's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stylegan_core.frames.atomic import write_bytes_atomically
+from stylegan_core.frames.cache import cache_folder
+
+_log = logging.getLogger(__name__)
+
+_KEPT = 8
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """Pictures as files, and what was learned on the way.
+
+    Attributes:
+        files: folder of the pictures.
+        facts: what ``build`` returned, by name.
+    """
+
+    files: Path
+    facts: dict[str, Any]
+
+
+def build_once(kind: str, recipe: Any, build: Callable[[Path], dict[str, Any]]) -> Unpacked:
+    """What ``build`` makes of ``recipe``, from the cache if it was made before; whole or not at all.
+
+    Of each kind the cache keeps the few that were used last.
+
+    Args:
+        kind: what it is, the name of a folder in the cache.
+        recipe: all that decides the result, as JSON takes it.
+        build: fills an empty folder, and returns facts that JSON takes.
+    """
+    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:32]
+    root = cache_folder(kind)
+    made = root / digest
+    if not (made / "facts.json").is_file():
+        _log.info("building %s in %s", kind, made)
+        part = root / f".{digest}.{os.getpid()}"
+        shutil.rmtree(part, ignore_errors=True)
+        try:
+            (part / "files").mkdir(parents=True)
+            facts = build(part / "files")
+            write_bytes_atomically(part / "facts.json", json.dumps(facts, sort_keys=True).encode())
+            shutil.rmtree(made, ignore_errors=True)
+            part.rename(made)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    os.utime(made)
+    others = sorted((p for p in root.iterdir() if p.is_dir() and p != made), key=lambda p: p.stat().st_mtime)
+    for old in others[: max(0, len(others) + 1 - _KEPT)]:
+        shutil.rmtree(old, ignore_errors=True)
+    return Unpacked(made / "files", json.loads((made / "facts.json").read_bytes()))
