@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import cli_stylize
+from flows import cli_features, cli_stylize
 from flows.show import print_figures, print_findings, print_places, print_trail
 from flows.stage import configure_logging, exit_with_code, explained_by_stage
 
@@ -103,31 +103,6 @@ def _reproduce(stage: str, *, force: bool) -> None:
             run_dvc(root, ["repro", "--single-item", "--force", stage])
 
 
-def _refuse_options_without_input(context: typer.Context) -> None:
-    """The stage of DVC takes its settings from params.yaml alone."""
-    from tasks.errors import UsageError
-
-    given = [
-        parameter.opts[0]
-        for parameter in context.command.params
-        if (source := context.get_parameter_source(parameter.name or "")) and source.name == "COMMANDLINE"
-    ]
-    if given:
-        raise UsageError(
-            f"{', '.join(given)}: only with INPUT and OUTPUT; the project's shots are stylized as params.yaml says"
-        )
-
-
-def _raise_if_frames_failed(report: Path) -> None:
-    """The stage itself goes on as long as ``stylize.max_bad_fraction`` allows; whoever called hears of it."""
-    from tasks.errors import InputsFailedError
-
-    found = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {}
-    failed = [f"{name}: {f['path']}: {f['reason']}" for name, item in found.items() for f in item["failed"]]
-    if failed:
-        raise InputsFailedError(f"{len(failed)} inputs failed, all others are done:\n" + "\n".join(failed))
-
-
 _stage_command("prepare", "Decode, check and split your pictures, if anything changed.")
 _stage_command("train", "Train what params.yaml asks for, and prepare first, if anything changed.")
 _stage_command(
@@ -135,85 +110,13 @@ _stage_command(
 )
 
 
-@_command("stylize", cli_stylize.EXAMPLES)
-def stylize(
-    context: typer.Context,
-    source: Annotated[
-        str | None, typer.Argument(metavar="INPUT", help="A folder or a pattern; default: the shots.")
-    ] = None,
-    output: Annotated[Path | None, typer.Argument(metavar="OUTPUT", help="Another folder, outside of INPUT.")] = None,
-    model: cli_stylize.Model = None,
-    frames: cli_stylize.Frames = None,
-    limit: cli_stylize.Limit = None,
-    every: cli_stylize.Every = 1,
-    masks: cli_stylize.Masks = None,
-    strength: cli_stylize.Strength = 1.0,
-    precision: cli_stylize.Precision = "auto",
-    source_space: cli_stylize.Space = "auto",
-    chunk_frames: cli_stylize.Chunk = 64,
-    device: cli_stylize.Device = "auto",
-    overwrite: cli_stylize.Overwrite = False,
-    checksum: cli_stylize.Checksum = False,
-    preview: Annotated[bool, typer.Option(help="A movie of a numbered sequence, in OUTPUT/.stylereel.")] = True,
-    fps: Annotated[float, typer.Option(help="Of the preview.")] = 24.0,
-    as_json: cli_stylize.AsJson = False,
-) -> None:
-    """Stylize a folder or a sequence; without INPUT, bring the project's shots up to date.
-
-    What is done already is skipped; the same command again finishes what was interrupted. Names and tree stay the same.
-    """
-    from tasks.errors import UsageError
-
-    if source is None:
-        _refuse_options_without_input(context)
-        _reproduce("stylize", force=False)
-        print_places(_root())
-        _raise_if_frames_failed(_root() / "out/stylized/report.json")
-        return
-    if output is None:
-        raise UsageError("name an OUTPUT folder too: stylereel stylize INPUT OUTPUT")
-    chosen = (model, frames, limit, every, masks, strength, precision, source_space, chunk_frames, device, overwrite)
-    asked = cli_stylize.request(source, output, *chosen)
-    cli_stylize.stylize_folder(asked, checksum=checksum, preview=preview, fps=fps, as_json=as_json)
+def _stylize_project() -> None:
+    _reproduce("stylize", force=False)
+    print_places(_root())
+    cli_stylize.raise_if_frames_failed(_root() / "out/stylized/report.json")
 
 
-@_command(
-    "plan", "stylereel work $(stylereel plan plates out)\nstylereel plan plates/sh010.####.png out --frames 1-100"
-)
-def plan(
-    source: cli_stylize.Source,
-    output: cli_stylize.Output,
-    model: cli_stylize.Model = None,
-    frames: cli_stylize.Frames = None,
-    limit: cli_stylize.Limit = None,
-    every: cli_stylize.Every = 1,
-    masks: cli_stylize.Masks = None,
-    strength: cli_stylize.Strength = 1.0,
-    precision: cli_stylize.Precision = "auto",
-    source_space: cli_stylize.Space = "auto",
-    chunk_frames: cli_stylize.Chunk = 64,
-    device: cli_stylize.Device = "auto",
-    overwrite: cli_stylize.Overwrite = False,
-) -> None:
-    """The first half of stylize: read the whole shot, write the job file, print its path."""
-    chosen = (model, frames, limit, every, masks, strength, precision, source_space, chunk_frames, device, overwrite)
-    cli_stylize.plan_only(cli_stylize.request(source, output, *chosen))
-
-
-@_command("work", "stylereel work out/.stylereel/job-0123456789abcdef.json")
-def work(
-    job: Annotated[Path, typer.Argument(help="From `stylereel plan`.")],
-    checksum: cli_stylize.Checksum = False,
-    as_json: cli_stylize.AsJson = False,
-) -> None:
-    """The second half of stylize: make the frames of a job that are not done."""
-    cli_stylize.work_only(job, checksum=checksum, as_json=as_json)
-
-
-@_command("verify", "stylereel verify out")
-def verify(output: cli_stylize.Output) -> None:
-    """Check every frame of an output folder against what was written."""
-    cli_stylize.verify_output(output)
+cli_stylize.register(_command, _stylize_project)
 
 
 @_command("pipeline", "stylereel pipeline\nstylereel pipeline --scheduled --max-swd-ratio 0.5")
@@ -282,6 +185,9 @@ def recipes(name: Annotated[str | None, typer.Argument(help="Show the settings o
         found = recipe_class(recipe)
         needs = "before/after pairs" if found.needs.paired else "two folders, no pairs"
         typer.echo(f"{recipe:<12} {needs:<24} {found.paper}")
+
+
+cli_features.register(_command)
 
 
 @_command("doctor", "stylereel doctor")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows import stylize_folder
+
 if TYPE_CHECKING:
-    from stylegan_core.inference.outcome import Progress
-    from tasks.stylize import Request, StylizeReport
+    from tasks.stylize import Request
 
 Source = Annotated[str, typer.Argument(metavar="INPUT", help="A folder, or a pattern such as shot.####.png.")]
 Output = Annotated[Path, typer.Argument(metavar="OUTPUT", help="Another folder, outside of INPUT.")]
@@ -25,22 +25,142 @@ Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many."
 Every = Annotated[int, typer.Option(min=1, help="Only every so many, for a preview.")]
 Masks = Annotated[Path | None, typer.Option(help="Masks by frame number: white is stylized.")]
 Strength = Annotated[float, typer.Option(min=0.0, max=2.0, help="How much of the change; 0 gives the source back.")]
+Styles = Annotated[
+    list[str] | None,
+    typer.Option("--style-image", help="A reference, for models that take them; a.png:0.3 has a weight. Repeatable."),
+]
+Edit = Annotated[
+    str | None, typer.Option(help='For models that edit attributes: "smiling, no glasses", or "smiling=0.5".')
+]
+Direction = Annotated[str, typer.Option(help="forward or backward, for models that go both ways.")]
+Regions = Annotated[
+    Path | None, typer.Option(help="A YAML list of parts of the frames that are made otherwise, see docs/stylize.md.")
+]
+Elsewhere = Annotated[str, typer.Option(help="What is outside of all regions: source, or style.")]
 Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
 Space = Annotated[str, typer.Option("--source-space", help="auto (by profile and type), srgb or linear_rec709.")]
 Chunk = Annotated[int, typer.Option("--chunk-frames", min=1, help="Frames of one task.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Checksum = Annotated[bool, typer.Option("--checksum", help="Hash finished frames again instead of trusting times.")]
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace files of OUTPUT that stylereel did not make.")
-]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files of OUTPUT that stylereel did not make.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The report for programs, on stdout.")]
 
-EXAMPLES = """
+_EXAMPLES = """
 stylereel stylize                                  (the project's shots, by dvc)
 stylereel stylize ~/plates ~/painted-plates
 stylereel stylize plates/sh010.####.png out/sh010 --frames 1001-1100x2
 stylereel stylize photos out --model models:/stylereel.harbour.all@promoted --strength 0.7
+stylereel stylize photos out --model swap --style-image dusk.jpg --style-image sea.jpg:0.3
+stylereel stylize faces out --model attributes --edit "smiling, no glasses"
+stylereel stylize plates out --regions regions.yaml --elsewhere style
 """
+
+_PLAN_EXAMPLES = """
+stylereel work $(stylereel plan plates out)
+stylereel plan plates/sh010.####.png out --frames 1-100
+"""
+
+
+def register(
+    command: Callable[..., Callable[[Callable[..., object]], object]], stylize_project: Callable[[], None]
+) -> None:
+    """Adds the commands, by the command line's own decorator.
+
+    Args:
+        command: takes a name and examples.
+        stylize_project: what ``stylereel stylize`` does without INPUT.
+    """
+
+    def stylize(
+        context: typer.Context,
+        source: Annotated[
+            str | None, typer.Argument(metavar="INPUT", help="A folder or a pattern; default: the shots.")
+        ] = None,
+        output: Annotated[
+            Path | None, typer.Argument(metavar="OUTPUT", help="Another folder, outside of INPUT.")
+        ] = None,
+        model: Model = None,
+        frames: Frames = None,
+        limit: Limit = None,
+        every: Every = 1,
+        masks: Masks = None,
+        strength: Strength = 1.0,
+        style_images: Styles = None,
+        edit: Edit = None,
+        direction: Direction = "forward",
+        regions: Regions = None,
+        elsewhere: Elsewhere = "source",
+        precision: Precision = "auto",
+        source_space: Space = "auto",
+        chunk_frames: Chunk = 64,
+        device: Device = "auto",
+        overwrite: Overwrite = False,
+        checksum: Checksum = False,
+        preview: Annotated[bool, typer.Option(help="A movie of a numbered sequence, in OUTPUT/.stylereel.")] = True,
+        fps: Annotated[float, typer.Option(help="Of the preview.")] = 24.0,
+        as_json: AsJson = False,
+    ) -> None:
+        """Stylize a folder or a sequence; without INPUT, bring the project's shots up to date.
+
+        What is done already is skipped; the same command again finishes what was interrupted.
+        """
+        from tasks.errors import UsageError
+
+        if source is None:
+            _refuse_options_without_input(context)
+            stylize_project()
+            return
+        if output is None:
+            raise UsageError("name an OUTPUT folder too: stylereel stylize INPUT OUTPUT")
+        directed = (style_images, edit, direction, regions, elsewhere)
+        run = (precision, source_space, chunk_frames, device, overwrite)
+        asked = request(source, output, model, frames, limit, every, masks, strength, *directed, *run)
+        stylize_folder.stylize_folder(asked, checksum=checksum, preview=preview, fps=fps, as_json=as_json)
+
+    command("stylize", _EXAMPLES)(stylize)
+    command("plan", _PLAN_EXAMPLES)(plan)
+    command("work", "stylereel work out/.stylereel/job-0123456789abcdef.json")(work)
+    command("verify", "stylereel verify out")(verify)
+
+
+def plan(
+    source: Source,
+    output: Output,
+    model: Model = None,
+    frames: Frames = None,
+    limit: Limit = None,
+    every: Every = 1,
+    masks: Masks = None,
+    strength: Strength = 1.0,
+    style_images: Styles = None,
+    edit: Edit = None,
+    direction: Direction = "forward",
+    regions: Regions = None,
+    elsewhere: Elsewhere = "source",
+    precision: Precision = "auto",
+    source_space: Space = "auto",
+    chunk_frames: Chunk = 64,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+) -> None:
+    """The first half of stylize: read the whole shot, write the job file, print its path."""
+    directed = (style_images, edit, direction, regions, elsewhere)
+    run = (precision, source_space, chunk_frames, device, overwrite)
+    stylize_folder.plan_only(request(source, output, model, frames, limit, every, masks, strength, *directed, *run))
+
+
+def work(
+    job: Annotated[Path, typer.Argument(help="From `stylereel plan`.")],
+    checksum: Checksum = False,
+    as_json: AsJson = False,
+) -> None:
+    """The second half of stylize: make the frames of a job that are not done."""
+    stylize_folder.work_only(job, checksum=checksum, as_json=as_json)
+
+
+def verify(output: Output) -> None:
+    """Check every frame of an output folder against what was written."""
+    stylize_folder.verify_output(output)
 
 
 def request(
@@ -52,19 +172,28 @@ def request(
     every: int,
     masks: Path | None,
     strength: float,
+    style_images: list[str] | None,
+    edit: str | None,
+    direction: str,
+    regions: Path | None,
+    elsewhere: str,
     precision: str,
     source_space: str,
     chunk_frames: int,
     device: str,
     overwrite: bool,
 ) -> Request:
-    """A request from the options, with the project's models where the working folder lies in a project."""
-    from tasks.errors import UsageError
+    """A request from the options, with the project's models where the working folder lies in a project.
+
+    Raises:
+        UsageError: an option is none of those that it may be.
+    """
     from tasks.stylize import Request
     from tasks.versioning import project_root
 
-    if precision not in ("auto", "fp32", "bf16"):
-        raise UsageError(f"--precision {precision} is none of auto, fp32, bf16")
+    _check_choice("--precision", precision, ("auto", "fp32", "bf16"))
+    _check_choice("--direction", direction, ("forward", "backward"))
+    _check_choice("--elsewhere", elsewhere, ("source", "style"))
     return Request(
         source=source,
         output=output,
@@ -80,121 +209,45 @@ def request(
         chunk_frames=chunk_frames,
         device=device,
         overwrite=overwrite,
+        style_images=tuple(style_images or ()),
+        edit=edit,
+        direction=direction,  # type: ignore[arg-type]
+        regions=regions,
+        elsewhere=elsewhere,  # type: ignore[arg-type]
     )
 
 
-def stylize_folder(asked: Request, *, checksum: bool, preview: bool, fps: float, as_json: bool) -> None:
-    """Plans and works, with a progress bar.
+def raise_if_frames_failed(report: Path) -> None:
+    """The stage itself goes on as long as ``stylize.max_bad_fraction`` allows; whoever called hears of it.
 
     Raises:
-        InputsFailedError: some inputs failed; all others are done.
+        InputsFailedError: the stage's report names failed frames.
     """
-    from flows.runner import run_stage
-    from tasks.stylize import stylize_directory
+    from tasks.errors import InputsFailedError
 
-    with _progress() as watch:
-        report = run_stage(
-            "stylize-folder",
-            lambda runner: stylize_directory(
-                asked,
-                runner,
-                checksum=checksum,
-                preview="auto" if preview else None,
-                preview_fps=fps,
-                progress=watch,
-            ),
+    found = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {}
+    failed = [f"{name}: {f['path']}: {f['reason']}" for name, item in found.items() for f in item["failed"]]
+    if failed:
+        raise InputsFailedError(f"{len(failed)} inputs failed, all others are done:\n" + "\n".join(failed))
+
+
+def _refuse_options_without_input(context: typer.Context) -> None:
+    """The stage of DVC takes its settings from params.yaml alone."""
+    from tasks.errors import UsageError
+
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if (source := context.get_parameter_source(parameter.name or "")) and source.name == "COMMANDLINE"
+    ]
+    if given:
+        raise UsageError(
+            f"{', '.join(given)}: only with INPUT and OUTPUT; the project's shots are stylized as params.yaml says"
         )
-    _tell(report, as_json)
 
 
-def plan_only(asked: Request) -> None:
-    """Writes the job file and prints its path, the first half of ``stylize``."""
-    from stylegan_core.inference.job import write_job
-    from tasks.stylize import frames_to_make, plan_request
+def _check_choice(option: str, given: str, known: tuple[str, ...]) -> None:
+    from tasks.errors import UsageError
 
-    job, _ = plan_request(asked)
-    to_make = len(frames_to_make(job))
-    path = write_job(job)
-    typer.echo(
-        f"{len(job.frames)} frames, {to_make} to make, {len(job.chunks())} chunks, {job.settings.precision}", err=True
-    )
-    typer.echo(str(path))
-
-
-def work_only(job_file: Path, *, checksum: bool, as_json: bool) -> None:
-    """Makes the frames of a job file, the second half of ``stylize``."""
-    from flows.runner import run_stage
-    from tasks.stylize import open_job, work_on
-
-    job, model = open_job(job_file)
-    with _progress() as watch:
-        report = run_stage("work", lambda runner: work_on(job, model, runner, checksum=checksum, progress=watch))
-    _tell(report, as_json)
-
-
-def verify_output(output: Path) -> None:
-    """Checks every frame of an output folder against its record.
-
-    Raises:
-        InputsFailedError: frames are missing or differ from what was written.
-        UsageError: the folder has no records.
-    """
-    from stylegan_core.frames.records import read_records, sha256_of
-    from tasks.errors import InputsFailedError, UsageError
-
-    newest: dict[str, dict[str, Any]] = {record["frame"]: record for record in read_records(output)}
-    if not newest:
-        raise UsageError(f"{output} has no records of stylereel: name an OUTPUT folder of `stylereel stylize`")
-    wrong = []
-    for name, record in sorted(newest.items()):
-        path = output / name
-        if not path.is_file():
-            wrong.append(f"{path}: missing")
-        elif sha256_of(path) != record["made"][2]:
-            wrong.append(f"{path}: differs from what was written")
-    if wrong:
-        raise InputsFailedError(
-            f"{len(wrong)} of {len(newest)} frames are wrong; stylize again with --checksum to mend them:\n"
-            + "\n".join(wrong)
-        )
-    typer.echo(f"{len(newest)} frames are as they were written")
-
-
-def _tell(report: StylizeReport, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(report.as_dict(), indent=1))
-    else:
-        typer.echo(
-            f"{report.made} made, {report.skipped} done before, {len(report.failed)} failed: {report.job.output_folder}"
-        )
-        if report.preview:
-            typer.echo(f"preview: {report.preview}")
-    report.raise_if_failed()
-
-
-def _progress() -> AbstractContextManager[Callable[[Progress], None] | None]:
-    """A progress bar on a terminal, nothing elsewhere."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    return _bar(console) if console.is_terminal else nullcontext(None)
-
-
-def _bar(console: Any) -> AbstractContextManager[Callable[[Progress], None]]:
-    from contextlib import contextmanager
-
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    @contextmanager
-    def shown() -> Any:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Bar(*columns, console=console) as bar:
-            task = bar.add_task("stylize", total=None)
-
-            def watch(progress: Progress) -> None:
-                bar.update(task, total=progress.total, completed=progress.done)
-
-            yield watch
-
-    return shown()
+    if given not in known:
+        raise UsageError(f"{option} {given} is none of {', '.join(known)}")
