@@ -22,6 +22,7 @@ def softplus(x: float) -> float:
             (softplus(-2) + softplus(-0.5)) / 2 + (softplus(-3) + softplus(0.25)) / 2,
         ),
         ("hinge", (3 - 0.25) / 2, (0 + 0.5) / 2 + (0 + 1.25) / 2),
+        ("wasserstein", (3 - 0.25) / 2, (-3 + 0.25) / 2 - (2 + 0.5) / 2),
     ],
 )
 def test_closed_forms(kind: str, generator: float, discriminator: float) -> None:
@@ -29,7 +30,7 @@ def test_closed_forms(kind: str, generator: float, discriminator: float) -> None
     assert discriminator_loss(kind, REAL, FAKE).item() == pytest.approx(discriminator)
 
 
-@pytest.mark.parametrize("kind", ["least_squares", "nonsaturating", "hinge"])
+@pytest.mark.parametrize("kind", ["least_squares", "nonsaturating", "hinge", "wasserstein"])
 def test_gradients_pull_the_right_way(kind: str) -> None:
     real, fake = torch.zeros(4, requires_grad=True), torch.zeros(4, requires_grad=True)
     discriminator_loss(kind, real, fake).backward()
@@ -41,3 +42,12 @@ def test_gradients_pull_the_right_way(kind: str) -> None:
 
 def test_computes_in_fp32() -> None:
     assert generator_loss("least_squares", FAKE.bfloat16()).dtype == torch.float32
+
+
+@pytest.mark.parametrize("kind", ["least_squares", "nonsaturating", "hinge", "wasserstein"])
+def test_judges_count_alike_whatever_their_sizes(kind: str) -> None:
+    small, large = torch.tensor([[0.3]]), torch.tensor([[2.0, -1.0, 0.5]])
+    parts = [generator_loss(kind, logits) for logits in (small, large)]
+    torch.testing.assert_close(generator_loss(kind, [small, large]), (parts[0] + parts[1]) / 2)
+    parts = [discriminator_loss(kind, logits, -logits) for logits in (small, large)]
+    torch.testing.assert_close(discriminator_loss(kind, [small, large], [-small, -large]), (parts[0] + parts[1]) / 2)

@@ -1,0 +1,105 @@
+import pytest
+import torch
+
+from stylegan_core.data.augment import augment
+
+
+def pictures(count: int = 4, channels: int = 3, side: int = 32, seed: int = 0) -> torch.Tensor:
+    return torch.rand(count, channels, side, side, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def alone(monkeypatch: pytest.MonkeyPatch, kept: str) -> None:
+    """Leaves one of the three changes."""
+    for name in {"_colour", "_shift", "_cut_out"} - {kept}:
+        monkeypatch.setattr(f"stylegan_core.data.augment.{name}", lambda given: given)
+
+
+def test_probability_0_is_the_identity() -> None:
+    given = pictures(64)
+    assert torch.equal(augment(given, 0.0), given)
+    assert torch.equal(augment(given, torch.tensor(0.0)), given)
+    assert not torch.equal(augment(given, 1.0), given)
+
+
+def test_the_probability_is_each_pictures_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone(monkeypatch, "_colour")
+    torch.manual_seed(0)
+    given = pictures(1, side=4).expand(2000, -1, -1, -1)
+    changed = (augment(given, torch.tensor(0.3)) != given).flatten(1).any(1)
+    assert changed.float().mean().item() == pytest.approx(0.3, abs=0.04)
+
+
+def test_equal_seeds_give_equal_changes_and_the_device_draws_nothing() -> None:
+    given = pictures()
+    made = []
+    for _ in range(2):
+        torch.manual_seed(5)
+        made.append(augment(given))
+    assert torch.equal(*made) and not torch.equal(augment(given), made[0])
+
+
+def test_the_gradient_is_that_of_differences() -> None:
+    given = pictures(2, side=8).double().requires_grad_()
+    weight = torch.rand(2, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+    def value(x: torch.Tensor) -> torch.Tensor:
+        torch.manual_seed(3)
+        return (weight * augment(x)).sum()
+
+    (gradient,) = torch.autograd.grad(value(given), given)
+    assert gradient.abs().sum() > 0
+    direction = torch.randn(2, 3, 8, 8, dtype=torch.float64)
+    with torch.no_grad():
+        difference = (value(given + 1e-6 * direction) - value(given - 1e-6 * direction)) / 2e-6
+    torch.testing.assert_close((gradient * direction).sum(), difference, rtol=1e-5, atol=1e-6)
+
+
+def test_pictures_that_belong_together_change_alike() -> None:
+    one = pictures(16)
+    torch.manual_seed(2)
+    made = augment(torch.cat([one, one], dim=1))
+    assert torch.equal(made[:, :3], made[:, 3:]) and not torch.equal(made[:, :3], one)
+
+
+def test_a_shift_moves_by_an_eighth_at_most_and_fills_with_grey(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone(monkeypatch, "_shift")
+    torch.manual_seed(0)
+    given = pictures(200)
+    made = augment(given)
+    offsets = set()
+    for picture, moved in zip(given, made, strict=True):
+        inside = (moved != 0).any(0).nonzero()
+        (top, left), (bottom, right) = inside.min(0).values.tolist(), (inside.max(0).values + 1).tolist()
+        down, across = (top or bottom - 32), (left or right - 32)
+        offsets.add((down, across))
+        expected = picture[:, max(0, -down) : 32 - max(0, down), max(0, -across) : 32 - max(0, across)]
+        assert torch.equal(moved[:, top:bottom, left:right], expected)
+        assert moved.count_nonzero() == expected.count_nonzero()
+    assert max(abs(v) for pair in offsets for v in pair) == 4 and len(offsets) > 40
+
+
+def test_a_cutout_is_a_grey_square_of_half_the_side_that_may_leave_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone(monkeypatch, "_cut_out")
+    torch.manual_seed(0)
+    given = pictures(400)
+    made = augment(given)
+    sides = set()
+    for picture, cut in zip(given, made, strict=True):
+        holes = (cut != picture).any(0)
+        where = holes.nonzero()
+        height, width = (where.max(0).values - where.min(0).values + 1).tolist()
+        assert holes.sum() == height * width and (cut[:, holes] == 0).all()
+        sides |= {height, width}
+    assert max(sides) == 16 and min(sides) >= 8
+
+
+def test_colour_keeps_where_things_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone(monkeypatch, "_colour")
+    torch.manual_seed(0)
+    grey = pictures(16)[:, :1].expand(-1, 3, -1, -1)
+    made = augment(grey)  # brightness and contrast alone show on grey: an affine function of it
+    for before, after in zip(grey, made, strict=True):
+        x, y = before.flatten() - before.mean(), after.flatten() - after.mean()
+        slope = (x @ y) / (x @ x)
+        assert 0.5 <= slope.item() <= 1.5 and (y - slope * x).abs().max() < 1e-5
+        assert (after.mean() - before.mean()).abs() <= 0.5 + 1e-5
