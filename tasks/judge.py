@@ -135,7 +135,7 @@ def open_judge(
     contents = [display(read(content, "content")) for content, _ in subject.keys]
     paintings = [display(read(style, "style")) for _, style in subject.keys if style is not None]
     filters: Filters = {}
-    if params.evaluate.baselines and contents:
+    if params.evaluate.baselines and contents and (paintings or subject.styles):
         styles = [display(read(path, "style")) for path in subject.styles]
         tune = comparison.tuned_to_truth if paintings else comparison.tuned_to_style
         filters = tune(contents, paintings or styles, baselines(styles))
@@ -167,15 +167,20 @@ def see(judge: Judge, still: Still) -> Seen:
 
 
 def _reader(params: Params, model: Model) -> Callable[[Path, str], Floats]:
+    from stylegan_core.data.resize import shrink
     from stylegan_core.frames.colour import to_working
     from stylegan_core.frames.picture import read_picture
 
     spaces = {"content": params.prepare.content_space, "style": params.prepare.style_space}
     limit = params.prepare.max_megapixels
+    shorter_px = params.prepare.resize_px  # a model is judged at the size that it learned
 
     def read(path: Path, side: str) -> Floats:
         picture = read_picture(path, max_megapixels=limit)
-        return to_working(picture, source_space=spaces[side], working_space=model.card.working_space)
+        unit = to_working(picture, source_space=spaces[side], working_space=model.card.working_space)
+        if shorter_px is None:
+            return unit
+        return shrink(unit, shorter_px, params.prepare.resize_filter, srgb=model.card.working_space == "srgb")
 
     return read
 

@@ -49,7 +49,8 @@ class ValidationSet:
 
     Attributes:
         areas: in the manifest's order; empty where nothing is held out.
-        references: (1, 3, H, W) in [-1, 1] each: held-out crops of the style domain; empty for pairs.
+        references: (1, 3, H, W) in [-1, 1] each: held-out crops of the style domain; empty for pairs, and without a
+            style domain.
     """
 
     areas: tuple[ValidationArea, ...]
@@ -71,25 +72,28 @@ def validation_set(
     Args:
         store: the prepared pictures.
         manifest: its table.
-        paired: held-out boxes of key frames and pairs of the split "validation"; else pictures of that split, or,
-            where so few pictures are there that none is in it, of the split "train", which is logged.
+        paired: held-out boxes of key frames and pairs of the split "validation". A recipe without pairs is validated
+            on them too where every style picture has its pair; else on pictures of that split, or, where so few
+            pictures are there that none is in it, of the split "train", which is logged.
         shots: only these shots; empty is every one.
         context_px: pixels around a held-out box that the network sees beside it, where the picture has them.
         side_px: side of the centre crop of a picture of a collection; smaller pictures are taken whole.
         limit: pictures of a collection at the most, evenly spread.
     """
     held, trained = stored_rows(manifest, "validation", shots), stored_rows(manifest, "train", shots)
-    if paired:
+    styles = [row for row in (*held, *trained) if row["domain"] == "style"]
+    if paired or (styles and all(row["pair"] for row in styles)):
         boxed = [pair for pair in pair_rows(trained) if pair[1]["held_out"]]
         areas = [_area(store, before, after, parse_box(after["held_out"]), context_px) for before, after in boxed]
         whole = _spread(pair_rows(held), limit)
         areas += [_area(store, before, after, _centre(before, side_px), 0) for before, after in whole]
-        return ValidationSet(tuple(areas))
+        if paired or areas:
+            return ValidationSet(tuple(areas))
     contents = _spread(_of_domain("content", held, trained), limit)
-    styles = _spread(_of_domain("style", held, trained), limit)
+    references = _spread(_of_domain("style", held, trained), limit) if styles else []
     return ValidationSet(
         tuple(_area(store, row, None, _centre(row, side_px), 0) for row in contents),
-        tuple(_tensor(store.sample(int(row["sample"])), _centre(row, side_px)) for row in styles),
+        tuple(_tensor(store.sample(int(row["sample"])), _centre(row, side_px)) for row in references),
     )
 
 

@@ -138,6 +138,32 @@ def test_without_baselines_and_time_there_is_less_to_do(project, tmp_path):
         assert [row["frame"] for row in csv.DictReader(file)] == ["1", "5"]  # 3 is the key frame
 
 
+@pytest.fixture
+def one_folder(project, tmp_path):
+    """The plates as a folder of content pictures without any style."""
+    rows = [
+        {"path": f"plates/{frame:04d}.png", "domain": "content", "split": "test" if frame % 2 else "train"}
+        for frame in range(1, FRAMES + 1)
+    ]
+    write_manifest(as_manifest(rows), tmp_path / "prepared" / "manifest.csv")
+    return tmp_path / "prepared"
+
+
+def test_one_folder_without_a_style_is_judged_on_its_content(project, one_folder, tmp_path):
+    figures = evaluate(parse_params(PARAMS), one_folder, project.models, tmp_path / "reports", root=project.root)
+    assert sorted(n for n in figures if not n.startswith("speed/")) == ["content/psnr_db", "content/ssim"]
+    assert [p.name for p in (tmp_path / "reports/evaluate").glob("*.png")] == ["pictures-grid.png"]
+
+
+def test_a_model_is_judged_at_the_size_that_it_learned(project, one_folder, tmp_path):
+    params = parse_params({**PARAMS, "prepare": {"source": "sample", "resize_px": 36}})
+    evaluate(params, one_folder, project.models, tmp_path / "reports", root=project.root)
+    small = read_picture(tmp_path / "reports/evaluate/pictures-grid.png")
+    evaluate(parse_params(PARAMS), one_folder, project.models, tmp_path / "reports", root=project.root)
+    large = read_picture(tmp_path / "reports/evaluate/pictures-grid.png")
+    assert 2 * (48 - 36) < large.height_px - small.height_px < 4 * (48 - 36)  # three rows of 48 px, now of 36
+
+
 def test_what_is_missing_is_named(project, tmp_path):
     with pytest.raises(UsageError, match="run the stage prepare first"):
         evaluate(parse_params(PARAMS), tmp_path, project.models, tmp_path, root=project.root)

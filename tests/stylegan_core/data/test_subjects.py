@@ -85,3 +85,16 @@ def test_spreading_keeps_the_ends() -> None:
     assert spread(list(range(10)), 4) == [0, 3, 6, 9]
     assert spread([1, 2], 4) == [1, 2]
     assert spread([1, 2, 3], 1) == [2]
+
+
+def test_an_unpaired_model_of_pairs_is_judged_against_their_truth(tmp_path: Path) -> None:
+    (subject,) = find_subjects(as_manifest(_pairs("tvtt")), tmp_path, paired=False)
+    assert subject.kind == "pairs"
+    assert [(s.name, s.truth) for s in subject.stills] == [("content/1.png", Path("style/1.png"))]
+
+
+def test_one_folder_is_judged_without_a_style(tmp_path: Path) -> None:
+    (subject,) = find_subjects(as_manifest(_collection("content", "txtt")), tmp_path)
+    assert (subject.kind, subject.styles) == ("collection", ())
+    assert [s.truth for s in subject.stills] == [None]
+    assert [style for _, style in subject.keys] == [None, None, None]

@@ -74,3 +74,35 @@ def test_without_anything_held_out_the_set_is_empty(build):
     store, manifest = build([{"domain": d, "split": "train", "pair": "a"} for d in ("content", "style")])
     held = validation_set(store, manifest, paired=True)
     assert held.areas == () and held.references == ()
+
+
+def test_an_unpaired_recipe_is_validated_against_the_truth_where_every_style_has_its_pair(build):
+    rows = [{"domain": d, "split": s, "pair": s} for s in ("validation", "train") for d in ("content", "style")]
+    store, manifest = build([*rows, {"domain": "content", "split": "train"}])
+    held = validation_set(store, manifest, paired=False)
+    assert held.references == ()
+    (area,) = held.areas
+    expected = validation_set(store, manifest, paired=True).areas[0]
+    assert torch.equal(area.style, expected.style) and torch.equal(area.content, expected.content)
+
+
+def test_an_unpaired_recipe_with_a_collection_of_styles_keeps_to_it(build):
+    box = {"split": "train", "pair": "s/1", "shot": "s", "held_out": "40,27,20,13"}
+    rows = [{"domain": "content", **box}, {"domain": "style", **box}]
+    rows += [{"domain": d, "split": "validation"} for d in ("content", "style")]
+    held = validation_set(*build(rows), paired=False)
+    assert [area.name for area in held.areas] == ["02.png"] and len(held.references) == 1
+
+
+def test_pairs_of_which_none_is_held_out_validate_an_unpaired_recipe_as_collections_do(build, caplog):
+    store, manifest = build([{"domain": d, "split": "train", "pair": "a"} for d in ("content", "style")])
+    held = validation_set(store, manifest, paired=False)
+    assert (len(held.areas), len(held.references)) == (1, 1) and held.areas[0].style is None
+    assert "no style picture is held out" in caplog.text
+
+
+def test_one_folder_has_areas_and_no_references_and_says_nothing_of_a_style(build, caplog):
+    store, manifest = build([{"domain": "content", "split": s} for s in ("validation", "train")])
+    held = validation_set(store, manifest, paired=False)
+    assert [area.name for area in held.areas] == ["00.png"] and held.references == ()
+    assert "style" not in caplog.text

@@ -108,3 +108,12 @@ def test_a_generator_that_answers_alike_raises_the_alarm(painted, caplog):
     collapsed = validator.measure(Constant(0.1))
     assert collapsed["collapsed"] == 1.0 and collapsed["diversity"] == pytest.approx(0.0, abs=1e-6)
     assert "mode collapse" in caplog.text
+
+
+def test_one_folder_is_measured_against_its_content_alone():
+    held_out = ValidationSet((area(64, 64, painted=False),))
+    with torch.no_grad():
+        figures = Validator(held_out).measure(Negative())
+        grid = Validator(held_out).grid(Negative())
+    assert sorted(figures) == ["score", "ssim"] and figures["score"] == 1.0 - figures["ssim"]
+    assert grid.shape == (64 + 8, 2 * 64 + 12, 3)
