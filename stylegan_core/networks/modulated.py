@@ -1,0 +1,94 @@
+"""Convolutions whose kernels a style vector scales (StyleGAN2).
+
+Karras et al. 2020, Analyzing and Improving the Image Quality of StyleGAN (arXiv 1912.04958). Without the paper's noise
+inputs: a film must not flicker. Scaling the kernel a picture is written as scaling its input and output, which is the
+same sum and lets all pictures of a batch share one convolution.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_GAIN = math.sqrt(2.0)
+
+
+class ModulatedConv2d(nn.Module):
+    """A convolution with a scale per input channel and picture, and its output brought back to unit variance.
+
+    Args:
+        in_channels: of the features.
+        out_channels: of the result.
+        style_width: of the style vector.
+        kernel_px: side of the kernel, odd; borders are padded by zeros.
+        demodulate: divides each output channel by the norm of its scaled kernel; not for the last layer, whose
+            amplitude is the picture's.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, style_width: int, kernel_px: int = 3, *, demodulate: bool = True
+    ) -> None:
+        super().__init__()
+        self.demodulate = demodulate
+        self.weight = nn.Parameter(
+            torch.randn(out_channels, in_channels, kernel_px, kernel_px) / math.sqrt(in_channels * kernel_px**2)
+        )
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.scales = nn.Linear(style_width, in_channels)
+        nn.init.normal_(self.scales.weight, std=1 / math.sqrt(style_width))
+        nn.init.ones_(self.scales.bias)
+
+    def forward(self, features: Tensor, style: Tensor) -> Tensor:
+        """Features under a style.
+
+        Args:
+            features: (N, C, H, W).
+            style: (N, D).
+        Returns:
+            (N, K, H, W).
+        """
+        with torch.autocast(features.device.type, enabled=False):  # norms in fp32
+            scales = self.scales(style.float())  # (N, C)
+            if self.demodulate:
+                power = self.weight.float().square().sum(dim=(2, 3))  # (K, C)
+                norms = torch.rsqrt(scales.square() @ power.t() + 1e-8)  # (N, K)
+        result = F.conv2d(
+            features * scales.to(features.dtype)[:, :, None, None], self.weight, padding=self.weight.shape[-1] // 2
+        )
+        if self.demodulate:
+            result = result * norms.to(result.dtype)[:, :, None, None]
+        return result + self.bias.to(result.dtype)[:, None, None]
+
+
+class ModulatedBlock(nn.Module):
+    """Two modulated convolutions and a skip, at the size of the input or at twice of it.
+
+    Args:
+        in_channels: of the features.
+        out_channels: of the result.
+        style_width: of the style vector.
+        enlarge: doubles the size between the two convolutions.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, style_width: int, *, enlarge: bool = False) -> None:
+        super().__init__()
+        self.enlarge = enlarge
+        self.first = ModulatedConv2d(in_channels, out_channels, style_width)
+        self.second = ModulatedConv2d(out_channels, out_channels, style_width)
+        self.skip = nn.Conv2d(in_channels, out_channels, 1, bias=False) if in_channels != out_channels else None
+
+    def forward(self, features: Tensor, style: Tensor) -> Tensor:
+        """(N, C, H, W) under (N, D) to (N, K, H, W), or to (N, K, 2 H, 2 W)."""
+        straight = features if self.skip is None else self.skip(features)
+        hidden = _GAIN * F.leaky_relu(self.first(features, style), 0.2)
+        if self.enlarge:  # the smaller side is where convolutions are cheap
+            straight, hidden = _doubled(straight), _doubled(hidden)
+        hidden = _GAIN * F.leaky_relu(self.second(hidden, style), 0.2)
+        return (straight + hidden) / _GAIN
+
+
+def _doubled(features: Tensor) -> Tensor:
+    return F.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)

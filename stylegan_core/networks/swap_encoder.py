@@ -1,0 +1,107 @@
+"""The encoder that splits a picture into structure, a map, and texture, a vector.
+
+Park et al. 2020, Swapping Autoencoder for Deep Image Manipulation (arXiv 2007.00653).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_GAIN = math.sqrt(2.0)
+
+
+class SwapEncoder(nn.Module):
+    """(N, 3, H, W) to a structure code (N, S, H / 2**k, W / 2**k) and a texture code (N, D).
+
+    What lies where must not reach the texture code, and colours and contrasts must not stay in the structure code: the
+    texture code sees means and deviations of features over the whole picture alone, and every channel of the structure
+    code loses its own mean and deviation. (The paper pools the deepest features only, and normalizes the structure code
+    along its channels.)
+
+    Args:
+        channels: of the first layer; they double a halving, up to ``most_channels``.
+        structure_channels: S.
+        texture_width: D.
+        downsamplings: halvings after the first layer.
+        unshuffle: 2 works on cells of 2 x 2 px from the start.
+        most_channels: of the deepest layers.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        structure_channels: int,
+        texture_width: int,
+        *,
+        downsamplings: int,
+        unshuffle: int = 1,
+        most_channels: int = 512,
+    ) -> None:
+        super().__init__()
+        self.unshuffle = unshuffle
+        self.multiple_px = unshuffle * 2**downsamplings
+        """Sides of pictures must be multiples of this."""
+        widths = [min(channels * 2**i, most_channels) for i in range(downsamplings + 1)]
+        self.stem = nn.Conv2d(3 * unshuffle**2, widths[0], 3, padding=1)
+        self.stages = nn.ModuleList(_Halving(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.structure = nn.Sequential(
+            nn.Conv2d(widths[-1], widths[-1], 1), nn.LeakyReLU(0.2), nn.Conv2d(widths[-1], structure_channels, 1)
+        )
+        pooled = 2 * (3 + sum(widths))
+        hidden = min(2 * texture_width, 1024)
+        self.texture = nn.Sequential(nn.Linear(pooled, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, texture_width))
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """Both codes, fp32.
+
+        Args:
+            pictures: (N, 3, H, W) in [-1, 1], sides multiples of ``multiple_px``.
+        Returns:
+            The structure code, each channel of zero mean and unit deviation over the picture, and the texture code, of
+            root mean square 1.
+        """
+        hidden = F.pixel_unshuffle(pictures, self.unshuffle) if self.unshuffle > 1 else pictures
+        hidden = F.leaky_relu(self.stem(hidden.contiguous(memory_format=torch.channels_last)), 0.2)
+        pooled = [_moments(pictures), _moments(hidden)]
+        for stage in self.stages:
+            hidden = stage(hidden)
+            pooled.append(_moments(hidden))
+        structure = _normalized(self.structure(hidden))
+        with torch.autocast(pictures.device.type, enabled=False):
+            texture = self.texture(torch.cat(pooled, dim=1))
+            texture = texture * torch.rsqrt(texture.square().mean(dim=1, keepdim=True) + 1e-8)
+        return structure, texture
+
+
+class _Halving(nn.Module):
+    """A residual block to half the size."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(in_channels, out_channels, 4, stride=2, padding=1)
+        self.second = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.skip = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        hidden = _GAIN * F.leaky_relu(self.first(features), 0.2)
+        hidden = _GAIN * F.leaky_relu(self.second(hidden), 0.2)
+        return (self.skip(F.avg_pool2d(features, 2)) + hidden) / _GAIN
+
+
+def _moments(features: Tensor) -> Tensor:
+    """(N, 2 C) mean and standard deviation of each channel over the picture, fp32."""
+    values = features.float()
+    mean = values.mean(dim=(2, 3))
+    variance = (values - mean[:, :, None, None]).square().mean(dim=(2, 3))
+    return torch.cat([mean, torch.sqrt(variance + 1e-4)], dim=1)
+
+
+def _normalized(features: Tensor) -> Tensor:
+    """Each channel of each picture at zero mean and unit deviation, fp32."""
+    values = features.float()
+    centred = values - values.mean(dim=(2, 3), keepdim=True)
+    return centred * torch.rsqrt(centred.square().mean(dim=(2, 3), keepdim=True) + 1e-8)

@@ -1,0 +1,67 @@
+"""The generator that paints a structure code in a texture code's manner.
+
+Park et al. 2020, Swapping Autoencoder for Deep Image Manipulation (arXiv 2007.00653), with the modulation of Karras et
+al. 2020 (arXiv 1912.04958).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stylegan_core.networks.modulated import ModulatedBlock, ModulatedConv2d
+
+
+class SwapGenerator(nn.Module):
+    """A structure code (N, S, h, w) under a texture code (N, D) to a picture (N, 3, h * 2**k, w * 2**k) in [-1, 1].
+
+    Args:
+        channels: of the last layer; they double a halving of the size, up to ``most_channels``.
+        structure_channels: S.
+        texture_width: D.
+        blocks: at the size of the structure code.
+        upsamplings: doublings before the last layer.
+        shuffle: 2 makes cells of 2 x 2 px in the last layer.
+        most_channels: of the layers at the size of the structure code.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        structure_channels: int,
+        texture_width: int,
+        blocks: int,
+        *,
+        upsamplings: int,
+        shuffle: int = 1,
+        most_channels: int = 512,
+    ) -> None:
+        super().__init__()
+        self.shuffle = shuffle
+        widths = [min(channels * 2**i, most_channels) for i in range(upsamplings, -1, -1)]
+        self.stem = nn.Conv2d(structure_channels, widths[0], 1)
+        flat = [ModulatedBlock(widths[0], widths[0], texture_width) for _ in range(blocks)]
+        rising = [ModulatedBlock(a, b, texture_width, enlarge=True) for a, b in zip(widths, widths[1:], strict=False)]
+        self.blocks = nn.ModuleList([*flat, *rising])
+        self.last = ModulatedConv2d(widths[-1], 3 * shuffle**2, texture_width, demodulate=False)
+        with torch.no_grad():
+            self.last.weight.mul_(0.1)  # begins near grey, where tanh has its gradient
+            # All pixels of a cell begin alike: what begins as a checkerboard stays one for long.
+            self.last.weight.copy_(self.last.weight[:: shuffle**2].repeat_interleave(shuffle**2, dim=0))
+
+    def forward(self, structure: Tensor, texture: Tensor) -> Tensor:
+        """The picture, fp32.
+
+        Args:
+            structure: (N, S, h, w).
+            texture: (N, D).
+        """
+        hidden = self.stem(structure.contiguous(memory_format=torch.channels_last))
+        for block in self.blocks:
+            hidden = block(hidden, texture)
+        with torch.autocast(hidden.device.type, enabled=False):
+            picture = self.last(hidden.float(), texture.float())
+        if self.shuffle > 1:
+            picture = F.pixel_shuffle(picture, self.shuffle)
+        return torch.tanh(picture)

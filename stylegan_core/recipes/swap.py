@@ -1,0 +1,273 @@
+"""Any reference's style at run time, G(content, style), by an autoencoder whose texture code is swapped.
+
+Park et al. 2020, Swapping Autoencoder for Deep Image Manipulation (arXiv 2007.00653), with the modulation of Karras et
+al. 2020, Analyzing and Improving the Image Quality of StyleGAN (arXiv 1912.04958).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from stylegan_core.data.batch import Batch
+from stylegan_core.losses.adversarial import Adversarial, discriminator_loss, generator_loss
+from stylegan_core.losses.regularization import r1_penalty
+from stylegan_core.losses.style import sliced_patch_distance, zero_mean_directions
+from stylegan_core.networks.blend import blend_by_mask
+from stylegan_core.networks.cooccurrence import CooccurrenceDiscriminator, random_patches
+from stylegan_core.networks.patch_discriminator import DiscriminatorNorm
+from stylegan_core.networks.swap_encoder import SwapEncoder
+from stylegan_core.networks.swap_generator import SwapGenerator
+from stylegan_core.recipes.adversary import AdversarialConfig, Adversary
+from stylegan_core.recipes.base import (
+    BaseRecipe,
+    Conditions,
+    Fakes,
+    Kind,
+    Losses,
+    Needs,
+    ParameterGroup,
+    Phase,
+    Preset,
+)
+
+_DIRECTIONS = 16
+"""Of the sliced distance, drawn anew in every step."""
+_SURFACE_WEIGHT = 3.0
+"""Of patches without their mean colour over colours, whose distances are about so much larger."""
+
+
+class Config(AdversarialConfig):
+    """Settings of ``swap``; the defaults are the paper's, for several GPUs and days."""
+
+    budget_steps: int = Field(1_500_000, ge=1, description="generator steps; raising it continues a finished run")
+    crop_px: int = Field(256, ge=16, description="side of the training crops")
+    batch_size: int = Field(8, ge=1, description="crops of each folder")
+    generator_lr: float = Field(2e-3, gt=0)
+    discriminator_lr: float = Field(2e-3, gt=0)
+    beta1: float = Field(0.0, ge=0.0, lt=1.0)
+    beta2: float = Field(0.99, ge=0.0, lt=1.0)
+    # The paper's 10 is for one logit a picture; the penalty here is on the sum over all windows' logits.
+    r1_gamma: float = Field(0.01, ge=0.0)
+    discriminator_norm: DiscriminatorNorm = "none"
+    adversarial: Adversarial = "nonsaturating"
+    one_folder: bool = Field(False, description="train on content alone: its pictures lend each other their texture")
+    channels: int = Field(
+        32, ge=4, description="of the encoder's first layer and the generator's last; doubled inwards"
+    )
+    most_channels: int = Field(512, ge=4, description="of the layers at the size of the structure code")
+    blocks: int = Field(4, ge=1, description="of the generator, at the size of the structure code")
+    downsamplings: int = Field(4, ge=1, le=5, description="halvings down to the structure code")
+    half_resolution: bool = Field(False, description="work on 2 x 2 px cells: one halving more, a quarter of the cost")
+    structure_channels: int = Field(8, ge=1, description="of the structure code, the map")
+    texture_width: int = Field(2048, ge=4, description="of the texture code, the vector")
+    l1_weight: float = Field(1.0, ge=0.0, description="of the distance between a picture and its reconstruction")
+    reconstruction_share: float = Field(
+        0.5, ge=0.0, description="of adversarial_weight that reconstructions get; 0 judges swaps alone"
+    )
+    cooccurrence_weight: float = Field(
+        1.0, ge=0.0, description="of looking like patches of the reference; 0 is no such discriminator"
+    )
+    patches: int = Field(8, ge=1, description="a picture, for the co-occurrence discriminator")
+    patch_px: int = Field(64, ge=8, description="size that those patches are brought to, from 1/8 to 1/4 of the crop")
+    style_weight: float = Field(
+        0.0,
+        ge=0.0,
+        description="of the sliced Wasserstein distances between colours and patches of swap and reference",
+    )
+    structure_weight: float = Field(
+        0.0, ge=0.0, description="of the distance between the structure codes of a swap and of its content"
+    )
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        self.check_crop(halvings=self.halvings(), discriminator_layers=0)
+        if self.one_folder and self.batch_size < 2:
+            raise ValueError("one_folder needs a batch_size of 2 or more: a crop takes its texture from another")
+        return self
+
+    def halvings(self) -> int:
+        """Between a picture and its structure code."""
+        return self.downsamplings + self.half_resolution
+
+
+class Recipe(BaseRecipe):
+    """An encoder, one generator for reconstructions and swaps, and two discriminators.
+
+    Pictures of both folders are content and reference in turn, so that the model also restyles paintings.
+    """
+
+    kind: ClassVar[Kind] = Kind.TRANSLATE
+    needs: ClassVar[Needs] = Needs(content=True, style=True, paired=False)
+    paper: ClassVar[str] = "Park et al. 2020, arXiv 2007.00653; Karras et al. 2020, arXiv 1912.04958"
+    inference_networks: ClassVar[tuple[str, ...]] = ("encoder", "generator")
+    directed_by: ClassVar[tuple[str, ...]] = ("styles",)
+    presets: ClassVar[dict[Preset, dict[str, Any]]] = {
+        "two_cores": {},
+        "one_gpu": {},
+        "paper": {},
+    }
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.config = config
+        cell = 2 if config.half_resolution else 1
+        codes = (config.channels, config.structure_channels, config.texture_width)
+        self.networks["encoder"] = SwapEncoder(
+            *codes, downsamplings=config.downsamplings, unshuffle=cell, most_channels=config.most_channels
+        )
+        self.networks["generator"] = SwapGenerator(
+            *codes, config.blocks, upsamplings=config.downsamplings, shuffle=cell, most_channels=config.most_channels
+        )
+        if config.adversarial_weight > 0:
+            self.networks["discriminator"] = config.build_discriminator()
+        if config.cooccurrence_weight > 0:
+            self.networks["cooccurrence"] = CooccurrenceDiscriminator(
+                config.discriminator_channels, config.patch_px, config.discriminator_norm
+            )
+        self.adversary = Adversary(config)
+
+    @classmethod
+    def needs_with(cls, config: AdversarialConfig) -> Needs:
+        """One folder or two."""
+        assert isinstance(config, Config)
+        return Needs(content=True, style=not config.one_folder)
+
+    def phases(self) -> list[Phase]:
+        """One phase: the encoder is trained with the generator."""
+        c = self.config
+        betas = (c.beta1, c.beta2)
+        generator = (ParameterGroup(("encoder", "generator"), c.generator_lr, betas),)
+        judges = tuple(name for name in self.networks if name not in self.inference_networks)
+        discriminator = (ParameterGroup(judges, c.discriminator_lr, betas),) if judges else ()
+        return [Phase("gan" if judges else "autoencoder", None, generator, discriminator, c.discriminator_steps)]
+
+    def generator_losses(self, batch: Batch, step: int) -> tuple[Losses, Fakes]:
+        """L1 of reconstructions, the adversarial term of both, and the terms that draw swaps to their references.
+
+        Raises:
+            ValueError: the batch has no style, and ``one_folder`` is off.
+        """
+        c = self.config
+        pictures, references = self._pairs(batch)
+        structure, texture = self.networks["encoder"](pictures)
+        shift = len(pictures) // 2 if batch.style is not None else 1
+        swapped = texture.roll(shift, dims=0)
+        made = self.networks["generator"](structure.repeat(2, 1, 1, 1), torch.cat([texture, swapped]))
+        rebuilt, swap = made.chunk(2)
+        losses: Losses = {"l1": c.l1_weight * F.l1_loss(rebuilt, pictures)}
+        if c.adversarial_weight > 0:
+            judge = self.networks["discriminator"]
+            losses["adversarial"] = self.adversary.generator_term(judge, swap)
+            if c.reconstruction_share > 0:
+                term = self.adversary.generator_term(judge, rebuilt)
+                losses["adversarial_rebuilt"] = c.reconstruction_share * term
+        if c.cooccurrence_weight > 0:
+            logits = self.networks["cooccurrence"](self._patches(swap), self._patches(references))
+            losses["cooccurrence"] = c.cooccurrence_weight * generator_loss(c.adversarial, logits)
+        if c.style_weight > 0:
+            losses["style"] = c.style_weight * _style_distance(swap, references)
+        if c.structure_weight > 0:
+            again, _ = self.networks["encoder"](swap)
+            losses["structure"] = c.structure_weight * F.l1_loss(again, structure.detach())
+        return losses, {"swap": swap, "rebuilt": rebuilt}
+
+    def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:
+        """Pictures against what was made, patches of a reference against those of its swap, and lazy R1.
+
+        Raises:
+            ValueError: the batch has no style, and ``one_folder`` is off.
+        """
+        c = self.config
+        pictures, references = self._pairs(batch)
+        losses: Losses = {}
+        if c.adversarial_weight > 0:
+            fake = torch.cat([fakes["swap"], fakes["rebuilt"]]) if c.reconstruction_share > 0 else fakes["swap"]
+            losses |= self.adversary.discriminator_terms(self.networks["discriminator"], pictures, fake, step)
+        if c.cooccurrence_weight > 0:
+            judge = self.networks["cooccurrence"]
+            real, fake = self._patches(references), self._patches(fakes["swap"])
+            beside = self._patches(references)
+            losses["cooccurrence"] = discriminator_loss(c.adversarial, judge(real, beside), judge(fake, beside))
+            if c.r1_gamma > 0 and step % c.r1_every_steps == 0:
+                seen = real.detach().requires_grad_()
+                with torch.autocast(seen.device.type, enabled=False):  # bf16 gradients of gradients are noise
+                    penalty = r1_penalty(seen, judge(seen, beside)).mean()
+                losses["cooccurrence_r1"] = 0.5 * c.r1_gamma * c.r1_every_steps * penalty
+        return losses
+
+    def translate(self, content: Tensor, conditions: Conditions) -> Tensor:
+        """The content in the references' style, (N, 3, H, W), fp32; unchanged where the mask is 0.
+
+        Without references it is the content's reconstruction. ``strength`` goes from the content's own texture code to
+        that of the references, on a straight line, and beyond it for more than 1.
+
+        Args:
+            content: (N, 3, H, W) in [-1, 1], any size.
+            conditions: ``styles`` and ``style_codes`` are mixed by ``style_weights``, pictures first; equally without.
+        """
+        structure, texture = self.networks["encoder"](self._padded(content))
+        given = self._given(conditions)
+        if given is not None:
+            texture = texture + conditions.strength * (given.to(texture) - texture)
+        height, width = content.shape[-2:]
+        made = self.networks["generator"](structure, texture)[..., :height, :width]
+        return blend_by_mask(made, content, conditions.mask_unit)
+
+    def texture_codes(self, pictures: Tensor) -> Tensor:
+        """(K, D) texture codes of (K, 3, H, W) references in [-1, 1], fp32."""
+        codes: Tensor = self.networks["encoder"](self._padded(pictures))[1]
+        return codes
+
+    def receptive_field_px(self) -> int | None:
+        """None: both codes depend on the whole picture."""
+        return None
+
+    def _given(self, conditions: Conditions) -> Tensor | None:
+        """(1, D) mixture of what the references are, or None without any."""
+        parts = [self.texture_codes(conditions.styles)] if conditions.styles is not None else []
+        if conditions.style_codes is not None:
+            parts.append(conditions.style_codes)
+        if not parts:
+            return None
+        codes = torch.cat([part.to(parts[0]) for part in parts])
+        if conditions.style_weights is None:
+            return codes.mean(dim=0, keepdim=True)
+        return conditions.style_weights.to(codes)[None] @ codes
+
+    def _pairs(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """(M, 3, H, W) pictures, and for each the reference whose texture it gets."""
+        if self.config.one_folder:
+            return batch.content, batch.content.roll(1, dims=0)
+        if batch.style is None:
+            raise ValueError("swap needs pictures of two folders, or one_folder: the batch has no style")
+        return torch.cat([batch.content, batch.style]), torch.cat([batch.style, batch.content])
+
+    def _patches(self, pictures: Tensor) -> Tensor:
+        return random_patches(pictures, self.config.patches, self.config.patch_px)
+
+    def _padded(self, pictures: Tensor) -> Tensor:
+        multiple = 2 ** self.config.halvings()
+        height, width = pictures.shape[-2:]
+        down, right = -height % multiple, -width % multiple
+        return F.pad(pictures, [0, right, 0, down], mode="reflect") if down or right else pictures
+
+
+def _style_distance(made: Tensor, references: Tensor) -> Tensor:
+    """How far each swap's colours, and its patches without their mean colour, are from its reference's.
+
+    One scale and patch size a step, drawn by torch's global generator: in the mean over steps it is all of them.
+    """
+    colours = F.normalize(torch.randn(_DIRECTIONS, 3), dim=1)[:, :, None, None].to(made.device)
+    surfaces = zero_mean_directions((3, 5, 7)[int(torch.randint(3, ()))], _DIRECTIONS, made.device)
+    distances = []
+    for directions, weight in ((colours, 1.0), (surfaces, _SURFACE_WEIGHT)):
+        scale = (1, 2, 4)[int(torch.randint(3, ()))]
+        pairs = zip(F.avg_pool2d(made.float(), scale), F.avg_pool2d(references.float(), scale), strict=True)
+        apart = [sliced_patch_distance(a[None], b[None], directions) for a, b in pairs]
+        distances.append(weight * torch.stack(apart).mean())
+    return torch.stack(distances).sum()

@@ -1,0 +1,38 @@
+import pytest
+import torch
+
+from stylegan_core.networks.swap_encoder import SwapEncoder
+
+
+def build(**settings: int) -> SwapEncoder:
+    torch.manual_seed(0)
+    return SwapEncoder(4, 5, 6, **({"downsamplings": 2} | settings)).eval()
+
+
+@pytest.mark.parametrize(("unshuffle", "shrunk"), [(1, 4), (2, 8)])
+def test_shapes_and_normalization(unshuffle: int, shrunk: int) -> None:
+    encoder = build(unshuffle=unshuffle)
+    assert encoder.multiple_px == shrunk
+    with torch.no_grad():
+        structure, texture = encoder(torch.rand(3, 3, 32, 64) * 2 - 1)
+    assert structure.shape == (3, 5, 32 // shrunk, 64 // shrunk)
+    assert texture.shape == (3, 6)
+    torch.testing.assert_close(structure.mean(dim=(2, 3)), torch.zeros(3, 5), atol=1e-5, rtol=0)
+    torch.testing.assert_close(structure.square().mean(dim=(2, 3)), torch.ones(3, 5), atol=0.05, rtol=0)
+    torch.testing.assert_close(texture.square().mean(dim=1), torch.ones(3), atol=1e-4, rtol=0)
+
+
+def test_texture_does_not_tell_a_picture_from_its_mirror_tiled() -> None:
+    # Only pooled values reach it: a repeated picture, whose every window recurs, has nearly the code of one copy.
+    encoder = build()
+    with torch.no_grad():
+        picture = torch.rand(1, 3, 64, 64) * 2 - 1
+        _, one = encoder(picture)
+        _, four = encoder(picture.repeat(1, 1, 2, 2))
+        _, other = encoder((torch.rand(1, 3, 64, 64) * 2 - 1) ** 3)
+    assert (one - four).norm() < 0.2 * (one - other).norm()
+
+
+def test_no_halving_more_channels_than_the_most() -> None:
+    encoder = build(downsamplings=3, most_channels=8)
+    assert max(p.shape[0] for name, p in encoder.named_parameters() if "stages" in name) == 8
