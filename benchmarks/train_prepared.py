@@ -33,11 +33,25 @@ def changed(params: dict[str, Any], settings: list[str]) -> dict[str, Any]:
     return params
 
 
+def with_preset(params: dict[str, Any], preset: str | None) -> dict[str, Any]:
+    """The recipe's section replaced by one of its presets, which differ from its defaults and not from params.yaml."""
+    from stylegan_core.recipes import recipe_class
+
+    if preset is not None:
+        name = params["train"]["recipe"]
+        presets: dict[str, dict[str, Any]] = {**recipe_class(name).presets}
+        params["train"][name] = dict(presets[preset])
+    return params
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("prepared", type=Path, help="the output of prepare")
     parser.add_argument("work", type=Path, help="checkpoints and results")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings below train in params.yaml")
+    parser.add_argument(
+        "--preset", choices=["two_cores", "one_gpu", "paper"], help="of the recipe; default: params.yaml"
+    )
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--minutes", type=float, default=7.0, help="stop after so long; the same command continues")
     arguments = parser.parse_args()
@@ -46,7 +60,8 @@ def main() -> None:
     from stylegan_core.frames.atomic import write_bytes_atomically
     from tasks.train import plan_trainings, train_model
 
-    params = changed(YAML(typ="safe").load(arguments.params), arguments.set)
+    params = changed(YAML(typ="safe").load(arguments.params), [s for s in arguments.set if s.startswith("recipe=")])
+    params = changed(with_preset(params, arguments.preset), arguments.set)
     params["train"]["common"]["limit_minutes"] = arguments.minutes
     begun_s = time.monotonic()
     results = {}

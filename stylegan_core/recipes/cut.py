@@ -99,6 +99,14 @@ class Config(WeakSupervisionConfig):
         return self
 
     @model_validator(mode="after")
+    def _content_passes_through_the_encoder(self) -> Self:
+        if self.generator != "resnet":
+            raise ValueError(
+                f"cut compares what its generator encodes, which a {self.generator}'s skips would go round"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _stages_exist(self) -> Self:
         last = 1 + self.downsamplings + self.blocks
         wrong = [stage for stage in self.stages() if not 0 <= stage <= last]
@@ -154,7 +162,7 @@ class Recipe(BaseRecipe):
             "discriminator_channels": 32,
             "discriminator_norm": "spectral",
         },
-        "one_gpu": {"fast": True, "budget_steps": 60_000, "batch_size": 4},
+        "one_gpu": {"fast": True, "budget_steps": 30_000, "batch_size": 4},
         "paper": {},
     }
 
@@ -167,7 +175,7 @@ class Recipe(BaseRecipe):
         self.networks["heads"] = PatchProjection(
             [channels[stage] for stage in config.stages()], config.projection_width
         )
-        self.networks["discriminator"] = config.build_discriminator()
+        self.networks["discriminator"] = config.build_judge(generator)
         self.adversary = Adversary(config)
 
     @classmethod

@@ -74,10 +74,10 @@ class Recipe(BaseRecipe):
             "discriminator_norm": "spectral",
         },
         "one_gpu": {
-            "budget_steps": 40_000,
+            "budget_steps": 20_000,
             "batch_size": 4,
-            "lr_decay_start_step": 20_000,
-            "lr_decay_end_step": 40_000,
+            "lr_decay_start_step": 10_000,
+            "lr_decay_end_step": 20_000,
         },
         "paper": {},
     }
@@ -85,10 +85,10 @@ class Recipe(BaseRecipe):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self.config = config
-        self.networks["forward_generator"] = config.build_generator()
-        self.networks["backward_generator"] = config.build_generator()
-        self.networks["style_discriminator"] = config.build_discriminator()
-        self.networks["content_discriminator"] = config.build_discriminator()
+        forward, backward = config.build_generator(), config.build_generator()
+        self.networks["forward_generator"], self.networks["backward_generator"] = forward, backward
+        self.networks["style_discriminator"] = config.build_judge(forward)
+        self.networks["content_discriminator"] = config.build_judge(backward)
         self.style_adversary, self.content_adversary = Adversary(config), Adversary(config)
         self.style_pool = ReplayPool(config.replay_pictures, config.crop_px)
         self.content_pool = ReplayPool(config.replay_pictures, config.crop_px)
