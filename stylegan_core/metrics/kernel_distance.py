@@ -1,0 +1,89 @@
+"""Kernel distance of two sets of pictures on features of fixed random filters.
+
+The estimator of Binkowski et al. 2018, Demystifying MMD GANs (arXiv 1801.01401), known as KID on features of a trained
+Inception network. Random filters see colours and textures at several sizes, and know no objects: figures compare with
+each other, not with published KIDs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stylegan_core.metrics.pictures import Floats, as_pictures
+
+SMALLEST_SIDE_PX = 32
+"""The coarsest layer sees pictures at a sixteenth of their size."""
+
+
+def random_feature_kid(a: Any, b: Any) -> float:
+    """How far apart two sets of pictures lie in colours and textures.
+
+    Args:
+        a: pictures in unit range, see ``as_pictures``; at least two.
+        b: the other pictures; number and shapes may differ from those of ``a``.
+    Returns:
+        A squared distance, see ``kernel_distance``; near 0 for samples of one set, and then also slightly below.
+    Raises:
+        ValueError: a side has fewer than two pictures, or one is smaller than ``SMALLEST_SIDE_PX``.
+    """
+    return kernel_distance(picture_statistics(as_pictures(a)), picture_statistics(as_pictures(b)))
+
+
+def kernel_distance(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> float:
+    """Unbiased estimate of the squared maximum mean discrepancy under the kernel (x . y / D + 1) ** 3.
+
+    Args:
+        a: (N, D) features, N at least 2.
+        b: (M, D), M at least 2.
+    Raises:
+        ValueError: a side has fewer than two rows.
+    """
+    if min(len(a), len(b)) < 2:
+        raise ValueError(f"the kernel distance needs two or more on each side, not {len(a)} and {len(b)}")
+    left, right = a.astype(np.float64), b.astype(np.float64)
+
+    def kernel(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+        values: NDArray[np.float64] = (x @ y.T / x.shape[1] + 1.0) ** 3
+        return values
+
+    def mean_of_others(values: NDArray[np.float64]) -> float:
+        count = len(values)  # a picture is no evidence about its own likeness to itself
+        return float((values.sum() - np.trace(values)) / (count * (count - 1)))
+
+    within = mean_of_others(kernel(left, left)) + mean_of_others(kernel(right, right))
+    return within - 2.0 * float(kernel(left, right).mean())
+
+
+def picture_statistics(pictures: Sequence[Floats]) -> NDArray[np.float64]:
+    """Mean and deviation over a picture of every response of the random filters.
+
+    Args:
+        pictures: (H, W, 3) in unit range.
+    Returns:
+        (N, D), D = 2 * 64 responses * 10 layers.
+    Raises:
+        ValueError: a picture is smaller than ``SMALLEST_SIDE_PX``.
+    """
+    import torch
+
+    from stylegan_core.features.random_filters import RandomFilters
+
+    filters = RandomFilters()
+    rows = []
+    for picture in pictures:
+        height, width = picture.shape[:2]
+        if min(height, width) < SMALLEST_SIDE_PX:
+            raise ValueError(
+                f"random features need pictures of at least {SMALLEST_SIDE_PX} px a side, not {width} x {height} px"
+            )
+        signed = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None] * 2.0 - 1.0
+        with torch.no_grad():
+            layers = filters(signed, RandomFilters.layers)
+        responses = [layer[0].flatten(1) for layer in layers.values()]  # (64, positions) each
+        rows.append(torch.cat([part for r in responses for part in (r.mean(dim=1), r.std(dim=1, correction=0))]))
+    statistics: NDArray[np.float64] = torch.stack(rows).double().numpy() if rows else np.zeros((0, 1))
+    return statistics
