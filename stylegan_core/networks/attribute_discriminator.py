@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylegan_core.networks.discriminators import Discriminator, Judgement
+
+_GRID = 3
 
 
 class AttributeDiscriminator(nn.Module):
@@ -19,7 +22,7 @@ class AttributeDiscriminator(nn.Module):
         super().__init__()
         self.discriminator = discriminator
         last = [module for module in discriminator.judges[0].modules() if isinstance(module, nn.Conv2d)][-1]
-        self.to_attributes = nn.Linear(last.in_channels, attributes)
+        self.to_attributes = nn.Linear(last.in_channels * _GRID**2, attributes)
 
     def forward(self, pictures: Tensor) -> Judgement:
         """What the judges say of (N, 3, H, W) in [-1, 1]."""
@@ -29,5 +32,7 @@ class AttributeDiscriminator(nn.Module):
     def attributes(self, judgement: Judgement) -> Tensor:
         """(N, L) fp32 logits of each attribute, positive where a picture has it."""
         layers_a_judge = len(judgement.features) // len(judgement.logits)
-        pooled = judgement.features[layers_a_judge - 1].mean(dim=(2, 3))  # (N, C)
+        features = judgement.features[layers_a_judge - 1]
+        # Places count: a head on the mean over all of them takes three times as long to find a mouth.
+        pooled = F.adaptive_avg_pool2d(features, _GRID).flatten(1)  # (N, C * 9)
         return self.to_attributes(pooled).float()  # type: ignore[no-any-return]

@@ -69,7 +69,8 @@ def test_attributes_are_read_off_the_first_judge(layout: Layout) -> None:
     network = AttributeDiscriminator(judges, 3)
     judgement = network(pictures())
     assert torch.equal(judgement.logits[0], judges(pictures()).logits[0])
-    features = judges.judges[0].features(pictures())[-2]
-    expected = network.to_attributes(features.mean(dim=(2, 3)))
+    *_, features, _ = judges.judges[0].features(pictures())  # (2, 16, 7, 7)
+    grid = [features[:, :, y : y + 3, x : x + 3].mean(dim=(2, 3)) for y in (0, 2, 4) for x in (0, 2, 4)]
+    expected = network.to_attributes(torch.stack(grid, dim=2).flatten(1))
     assert network.attributes(judgement).shape == (2, 3)
     torch.testing.assert_close(network.attributes(judgement), expected)

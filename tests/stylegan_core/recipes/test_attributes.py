@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from stylegan_core.data.batch import Batch
+from stylegan_core.recipes.attributes import Config, Recipe, draw_wishes
+from stylegan_core.recipes.base import Conditions, Needs
+
+TINY: dict[str, Any] = {
+    "attributes": ("smiling", "glasses"),
+    "crop_px": 32,
+    "batch_size": 4,
+    "channels": 4,
+    "blocks": 1,
+    "discriminator_channels": 8,
+    "discriminator_layers": 2,
+}
+
+
+def recipe(**changes: Any) -> Recipe:
+    torch.manual_seed(0)
+    return Recipe(Config(**{**TINY, **changes}))
+
+
+def batch(seed: int = 1) -> Batch:
+    generator = torch.Generator().manual_seed(seed)
+    content = torch.rand(4, 3, 32, 32, generator=generator) * 2 - 1
+    return Batch(content=content, labels=torch.randint(2, (4, 2), generator=generator).float())
+
+
+def test_it_asks_for_the_labels_that_its_settings_name() -> None:
+    assert Recipe.needs_with(recipe().config) == Needs(content=True, style=False, labels=("smiling", "glasses"))
+
+
+@pytest.mark.parametrize("names", [(), ("a", "a"), ("",)])
+def test_attributes_are_each_named_once(names: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="each once"):
+        Config(attributes=names)
+
+
+def test_wishes_say_what_is_wanted() -> None:
+    torch.manual_seed(0)
+    labels = torch.randint(2, (4000, 3)).float()
+    wish, wanted = draw_wishes(labels, met_share=0.25)
+    assert set(wish.unique().tolist()) == {-1.0, 0.0, 1.0}
+    assert (wish != 0).any(dim=1).all(), "a picture without a wish teaches nothing"
+    assert torch.equal(wanted[wish == 0], labels[wish == 0])
+    assert torch.equal(wanted[wish == 1], torch.ones_like(wanted[wish == 1]))
+    assert torch.equal(wanted[wish == -1], torch.zeros_like(wanted[wish == -1]))
+    met = (wanted == labels)[wish != 0].float().mean().item()
+    assert met == pytest.approx(0.25, abs=0.02)
+    assert (wish == 0).float().mean().item() == pytest.approx(1 / 3, abs=0.02)  # not mentioned, and not the forced one
+
+
+def test_no_wish_is_drawn_for_what_is_there_at_share_0() -> None:
+    torch.manual_seed(0)
+    labels = torch.randint(2, (100, 1)).float()
+    wish, wanted = draw_wishes(labels, met_share=0.0)
+    assert torch.equal(wanted, 1 - labels) and torch.equal(wish, 1 - 2 * labels)
+
+
+def test_reconstruction_looks_at_met_wishes_alone() -> None:
+    made = recipe(met_share=0.0)
+    losses, fakes = made.generator_losses(batch(), 0)
+    assert losses["reconstruction"] == 0
+    assert not torch.equal(fakes["edited"], batch().content)
+    assert recipe(met_share=0.99).generator_losses(batch(), 0)[0]["reconstruction"] > 0
+
+
+def test_strength_scales_the_labels() -> None:
+    made, content = recipe().eval(), batch().content
+    labels = torch.tensor([[1.0, -1.0]] * 4)
+    half = made.translate(content, Conditions(labels=labels, strength=0.5))
+    assert torch.equal(half, made.translate(content, Conditions(labels=0.5 * labels)))
+    assert torch.equal(made.translate(content, Conditions(labels=labels, strength=0.0)), content)
+    assert torch.equal(made.translate(content, Conditions()), content)
+    assert not torch.equal(half, content)
+
+
+def test_labels_of_a_wrong_shape_are_refused_by_name() -> None:
+    with pytest.raises(ValueError, match=r"\(4, 2\).*smiling, glasses.*\(4, 1\)"):
+        recipe().translate(batch().content, Conditions(labels=torch.ones(4, 1)))
+    with pytest.raises(ValueError, match=r"prepare\.labels"):
+        recipe().generator_losses(Batch(content=batch().content), 0)
+
+
+def test_an_edit_keeps_what_the_mask_leaves_out() -> None:
+    content = batch().content
+    mask = torch.zeros(4, 1, 32, 32)
+    mask[..., 16:, :] = 1
+    edited = recipe().eval().translate(content, Conditions(labels=torch.ones(4, 2), mask_unit=mask))
+    assert torch.equal(edited[..., :16, :], content[..., :16, :])
+    assert not torch.equal(edited[..., 16:, :], content[..., 16:, :])
+
+
+def test_bf16_changes_an_edit_little() -> None:
+    made, content = recipe(norm="none").eval(), batch().content
+    conditions = Conditions(labels=torch.tensor([[1.0, 0.0], [0.0, -1.0], [1.0, 1.0], [-1.0, 1.0]]))
+    with torch.no_grad():
+        exact = made.translate(content, conditions)
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded = made.translate(content, conditions)
+    assert rounded.dtype == torch.float32
+    assert 0 < (exact - rounded).abs().max() < 0.1
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_it_exports_with_its_labels() -> None:
+    runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+    made = recipe(norm="none").eval()
+
+    class Editor(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.recipe = made
+
+        def forward(self, content: Tensor, labels: Tensor) -> Tensor:
+            return self.recipe.translate(content, Conditions(labels=labels))
+
+    content, labels = batch().content, torch.tensor([[1.0, -1.0], [0.0, 0.0], [0.5, 0.0], [0.0, 1.0]])
+    program = torch.onnx.export(
+        Editor(), (content, labels), dynamo=True, input_names=["content", "labels"], verbose=False
+    )
+    session = runtime.InferenceSession(program.model_proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    (exported,) = session.run(None, {"content": content.numpy(), "labels": labels.numpy()})
+    with torch.no_grad():
+        expected = made.translate(content, Conditions(labels=labels))
+    assert (expected - content).abs().max() > 1e-3
+    torch.testing.assert_close(torch.from_numpy(exported), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_it_learns_to_add_and_remove_a_bright_half() -> None:
+    """One attribute that is easy to see: after a short training the wish is met and the other half stays."""
+    made = recipe(
+        attributes=("bright",),
+        norm="none",
+        flow_px=0.0,
+        discriminator_norm="none",
+        adversarial="least_squares",
+        gradient_penalty_weight=0.0,
+        reconstruction_weight=5.0,
+        attribute_weight=2.0,
+        keep_weight=0.5,
+        discriminator_steps=1,
+    )
+    networks = made.networks
+    optimizers = {name: torch.optim.Adam(networks[name].parameters(), 4e-3, (0.5, 0.99)) for name in networks}
+    draws = torch.Generator().manual_seed(0)
+
+    def faces(count: int, labels: Tensor) -> Tensor:
+        flat = torch.rand(count, 3, 1, 1, generator=draws) * 0.4 - 0.5 + torch.zeros(count, 3, 32, 32)
+        flat[:, :, :16] += 0.6 * labels.view(-1, 1, 1, 1)
+        return flat
+
+    for step in range(120):
+        labels = torch.randint(2, (8, 1), generator=draws).float()
+        seen = Batch(content=faces(8, labels), labels=labels)
+        networks["discriminator"].requires_grad_(False)
+        losses, fakes = made.generator_losses(seen, step)
+        sum(losses.values()).backward()
+        optimizers["generator"].step()
+        networks["discriminator"].requires_grad_(True)
+        judged = made.discriminator_losses(seen, {k: v.detach() for k, v in fakes.items()}, step)
+        sum(judged.values()).backward()
+        optimizers["discriminator"].step()
+        made.zero_grad()
+
+    def gap(pictures: Tensor) -> Tensor:
+        return pictures[:, :, 2:14].mean(dim=(1, 2, 3)) - pictures[:, :, 18:].mean(dim=(1, 2, 3))
+
+    made.eval()
+    for before, wish in ((0.0, 1.0), (1.0, -1.0)):
+        content = faces(16, torch.full((16, 1), before))
+        with torch.no_grad():
+            edited = made.translate(content, Conditions(labels=torch.full((16, 1), wish)))
+        assert ((gap(edited) > 0.3).float() == float(wish > 0)).float().mean() > 0.9, (wish, gap(edited))
+        kept = (edited - content)[:, :, 18:].abs().mean()
+        assert kept < 0.15, kept
+
+
+def test_training_continues_exactly_with_its_augmentation() -> None:
+    """ADA's probability and the drawn wishes are part of what resumes."""
+
+    def step(made: Recipe, at: int) -> None:
+        losses, fakes = made.generator_losses(batch(at), at)
+        judged = made.discriminator_losses(batch(at), {k: v.detach() for k, v in fakes.items()}, at)
+        parameters = list(made.parameters())
+        gradients = torch.autograd.grad(sum((*losses.values(), *judged.values())), parameters)
+        with torch.no_grad():
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter -= 1e-2 * gradient
+
+    first = recipe(augmentation="ada", ada_kimg=0.01, adversarial="hinge")
+    for at in range(4):
+        step(first, at)
+    saved, random = copy.deepcopy(first.state_dict()), torch.get_rng_state()
+    second = recipe(augmentation="ada", ada_kimg=0.01, adversarial="hinge")
+    second.load_state_dict(saved)
+    for made in (first, second):
+        torch.set_rng_state(random)
+        step(made, 4)
+    assert all(torch.equal(value, second.state_dict()[key]) for key, value in first.state_dict().items())
