@@ -1,6 +1,6 @@
 """Weak supervision on facades: do 10 % known pairs help an unpaired recipe, and does it add anything to those pairs?
 
-    python benchmarks/weak_supervision.py $DATA WORK [--recipe cut] [--steps 1500] [--results docs/results.json]
+    python benchmarks/weak_supervision.py $DATA WORK [--recipe cut] [--steps 600] [--results docs/results.json]
 
 Photographs become label maps. Training has the halves of $DATA/facades/train; all runs take equal steps from one
 seed, and are measured on val, which training never saw:
@@ -54,7 +54,7 @@ SMALL = {
     "discriminator_norm": "spectral",
 }
 OF_RECIPE: dict[str, dict[str, Any]] = {
-    "cut": {"fast": True, "nce_patches": 64, "projection_width": 64},
+    "cut": {"fast": True, "nce_weight": 1.0, "nce_patches": 64, "projection_width": 64},
     "cyclegan": {"lr_schedule": "constant"},
 }
 PALETTE = [
@@ -175,7 +175,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="the trial data folder")
     parser.add_argument("work", type=Path, help="checkpoints, models and pictures; outside the repository")
     parser.add_argument("--recipe", choices=sorted(OF_RECIPE), default="cut")
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--only", nargs="+", choices=list(RUNS), default=list(RUNS))
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="changes of the recipe's settings")
     parser.add_argument("--results", type=Path, help="docs/results.json, to publish the figures")

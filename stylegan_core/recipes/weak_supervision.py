@@ -21,7 +21,7 @@ class WeakSupervisionConfig(TranslatorConfig):
         0.0, ge=0.0, le=1.0, description="share of the data's pairs that is known, for weak supervision; 0 is off"
     )
     supervision_lambda: float = Field(
-        0.1,
+        0.02,
         ge=0.0,
         le=1.0,
         description="share of the unpaired objective beside the distance to known paintings; 0 is those alone",
