@@ -44,9 +44,9 @@ class Vocabulary(Settings):
     """
 
     negations: tuple[str, ...] = ()
-    amounts: dict[str, Amount] = {}
+    amounts: dict[str, Amount] = Field({})
     fillers: tuple[str, ...] = ()
-    attributes: dict[str, Entry] = {}
+    attributes: dict[str, Entry] = Field({})
 
     def joined(self, other: Vocabulary) -> Vocabulary:
         """Both; where both know a word, ``other`` counts."""

@@ -1,8 +1,8 @@
 """Edits a picture by asked attributes: bends it and adds to it (He et al. 2019, AttGAN, arXiv 1711.10678).
 
 The attributes enter as wanted changes, not as a full description: Liu et al. 2019, STGAN (arXiv 1904.09709). Bending
-the source before colours are added: Zhou et al. 2016, View Synthesis by Appearance Flow (arXiv 1605.03557). A mouth that
-is bent keeps its own texture, where one that is painted anew needs far more faces to learn from.
+the source before colours are added: Zhou et al. 2016, View Synthesis by Appearance Flow (arXiv 1605.03557). A mouth
+that is bent keeps its own texture, where one that is painted anew needs far more faces to learn from.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ all attributes. A wish that a picture meets already is trained too, so that no l
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +21,7 @@ from stylegan_core.networks.attribute_discriminator import AttributeDiscriminato
 from stylegan_core.networks.attribute_generator import AttributeGenerator, Norm
 from stylegan_core.networks.blend import blend_by_mask
 from stylegan_core.networks.patch_discriminator import DiscriminatorNorm
-from stylegan_core.recipes.adversary import Adversary, AdversarialConfig
+from stylegan_core.recipes.adversary import AdversarialConfig, Adversary
 from stylegan_core.recipes.base import (
     BaseRecipe,
     Conditions,
@@ -31,6 +31,7 @@ from stylegan_core.recipes.base import (
     Needs,
     ParameterGroup,
     Phase,
+    Preset,
 )
 
 
@@ -39,7 +40,9 @@ class Config(AdversarialConfig):
 
     attributes: tuple[str, ...] = Field(("smiling",), description="columns of prepare.labels to learn, in this order")
     budget_steps: int = Field(200_000, ge=1, description="generator steps; raising it continues a finished run")
-    crop_px: int = Field(128, ge=16, description="side of the training crops: the whole picture where faces are aligned")
+    crop_px: int = Field(
+        128, ge=16, description="side of the training crops: the whole picture where faces are aligned"
+    )
     batch_size: int = Field(16, ge=1)
     generator_lr: float = Field(1e-4, gt=0)
     discriminator_lr: float = Field(1e-4, gt=0)
@@ -85,6 +88,50 @@ class Recipe(BaseRecipe):
         "He et al. 2019, arXiv 1711.10678; Choi et al. 2018, arXiv 1711.09020; Liu et al. 2019, arXiv 1904.09709"
     )
     directed_by: ClassVar[tuple[str, ...]] = ("labels",)
+    presets: ClassVar[dict[Preset, dict[str, Any]]] = {
+        "two_cores": {
+            "budget_steps": 3000,
+            "crop_px": 64,
+            "generator_lr": 6e-4,
+            "discriminator_lr": 1e-3,
+            "lr_schedule": "cosine",
+            "lr_decay_start_step": 1500,
+            "lr_decay_end_step": 3000,
+            "ema_decay": 0.99,
+            "discriminator_steps": 1,
+            "channels": 16,
+            "blocks": 2,
+            "norm": "none",
+            "discriminator_channels": 16,
+            "discriminator_layers": 4,
+            "adversarial": "nonsaturating",
+            "adversarial_weight": 0.5,
+            "gradient_penalty_weight": 0.0,
+            "r1_gamma": 0.5,
+            "attribute_weight": 1.5,
+            "reconstruction_weight": 5.0,
+            "keep_weight": 2.0,
+            "augmentation": "diffaugment",
+        },
+        "one_gpu": {
+            "budget_steps": 60_000,
+            "batch_size": 32,
+            "generator_lr": 4e-4,
+            "discriminator_lr": 4e-4,
+            "discriminator_steps": 1,
+            "norm": "none",
+            "channels": 48,
+            "adversarial": "nonsaturating",
+            "adversarial_weight": 0.5,
+            "gradient_penalty_weight": 0.0,
+            "r1_gamma": 0.5,
+            "attribute_weight": 1.5,
+            "reconstruction_weight": 5.0,
+            "keep_weight": 2.0,
+            "augmentation": "ada",
+        },
+        "paper": {},
+    }
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
@@ -166,7 +213,7 @@ class Recipe(BaseRecipe):
         Raises:
             ValueError: ``conditions.labels`` is not (N, L).
         """
-        shape = (len(content), len(self.config.attributes))
+        shape = (content.shape[0], len(self.config.attributes))
         labels = content.new_zeros(shape) if conditions.labels is None else conditions.labels
         if labels.shape != shape:
             raise ValueError(
