@@ -59,7 +59,7 @@ def train_step(recipe: BaseRecipe, batch: Batch, step: int, phase: Phase, rate: 
     """What the trainer does, with plain gradient descent."""
 
     def update(groups: tuple[Any, ...], losses: Losses) -> None:
-        parameters = [p for g in groups for n in g.networks for p in recipe.networks[n].parameters()]
+        parameters = [p for g in groups for n in g.networks for p in recipe.networks[n].parameters() if p.requires_grad]
         gradients = torch.autograd.grad(sum(losses.values()), parameters, allow_unused=True)
         with torch.no_grad():
             for parameter, gradient in zip(parameters, gradients, strict=True):
