@@ -29,6 +29,8 @@ from ruamel.yaml import YAML
 
 Pictures = npt.NDArray[np.float32]
 """(N, H, W, 3) in [0, 1]."""
+Labels = npt.NDArray[np.int64]
+"""(N, H, W), places in ``LABELS``."""
 
 SIDE_PX = 128
 SEED = 0
@@ -42,34 +44,43 @@ RUNS: dict[str, dict[str, Any]] = {
 }
 # The data's label colours, as far as JPEG leaves them exact.
 LABELS = {
-    "background": (0, 0, 170),
-    "wall": (0, 0, 255),
-    "door": (255, 85, 0),
-    "window": (0, 85, 255),
-    "sill": (85, 255, 170),
-    "blind": (255, 255, 0),
-    "balcony": (170, 255, 85),
+    "background": (0, 0, 222),
+    "wall": (0, 48, 255),
+    "window": (0, 128, 255),
+    "door": (0, 207, 255),
+    "cornice": (32, 255, 224),
+    "sill": (112, 255, 143),
+    "balcony": (192, 255, 63),
+    "blind": (255, 240, 0),
+    "decoration": (255, 159, 0),
+    "moulding": (255, 80, 0),
     "pillar": (255, 0, 0),
-    "cornice": (0, 255, 255),
-    "moulding": (255, 170, 0),
-    "decoration": (0, 170, 255),
-    "shop": (170, 0, 0),
+    "shop": (175, 0, 0),
 }
 
 
-def halves(folder: Path) -> tuple[Pictures, Pictures]:
-    """Photographs (the left halves) and label maps (the right ones), scaled down."""
-    photographs, maps = [], []
+def halves(folder: Path) -> tuple[Pictures, Pictures, Labels]:
+    """Photographs (the left halves), label maps (the right ones) and the maps' labels, scaled down."""
+    photographs, maps, labels = [], [], []
+    size = (SIDE_PX, SIDE_PX)
     for path in sorted(folder.glob("*.jpg")):
         with Image.open(path) as opened:
             whole = opened.convert("RGB")
         middle = whole.width // 2
-        for box, side in (((0, 0, middle, whole.height), photographs), ((middle, 0, 2 * middle, whole.height), maps)):
-            small = whole.crop(box).resize((SIDE_PX, SIDE_PX), Image.Resampling.BOX)
-            side.append(np.asarray(small, np.float32) / 255.0)
+        photograph = whole.crop((0, 0, middle, whole.height)).resize(size, Image.Resampling.BOX)
+        label_map = whole.crop((middle, 0, 2 * middle, whole.height))
+        photographs.append(np.asarray(photograph, np.float32) / 255.0)
+        maps.append(np.asarray(label_map.resize(size, Image.Resampling.BOX), np.float32) / 255.0)
+        # Mixed colours along the edges of a label are another label's, so these are not averaged.
+        labels.append(nearest_label(np.asarray(label_map.resize(size, Image.Resampling.NEAREST), np.float32) / 255.0))
     if not photographs:
         raise SystemExit(f"{folder} holds no pictures")
-    return np.stack(photographs), np.stack(maps)
+    return np.stack(photographs), np.stack(maps), np.stack(labels)
+
+
+def nearest_label(maps: Pictures) -> Labels:
+    palette = np.asarray(list(LABELS.values()), np.float32) / 255.0
+    return np.argmin(np.stack([((maps - colour) ** 2).sum(axis=-1) for colour in palette]), axis=0)
 
 
 def write_pictures(pictures: Pictures, folder: Path) -> None:
@@ -78,20 +89,10 @@ def write_pictures(pictures: Pictures, folder: Path) -> None:
         Image.fromarray(np.rint(picture * 255.0).astype(np.uint8)).save(folder / f"{index:03d}.png")
 
 
-def label_indices(maps: Pictures) -> npt.NDArray[np.int64]:
-    """(N, H, W), the nearest label colour of every pixel."""
-    palette = np.asarray(list(LABELS.values()), np.float32) / 255.0
-    distance = [((maps - colour) ** 2).sum(axis=-1) for colour in palette]
-    return np.argmin(np.stack(distance), axis=0)
-
-
-def baselines(train: tuple[Pictures, Pictures], val_maps: Pictures) -> dict[str, Pictures]:
-    photographs, maps = train
-    seen, asked = label_indices(maps), label_indices(val_maps)
-    grey = photographs.mean(axis=(0, 1, 2))
-    colours = np.stack([photographs[seen == k].mean(axis=0) if (seen == k).any() else grey for k in range(len(LABELS))])
-    mean = np.broadcast_to(photographs.mean(axis=0), (len(val_maps), *photographs.shape[1:]))
-    return {"mean_photograph": mean, "label_colours": colours[asked].astype(np.float32)}
+def baselines(photographs: Pictures, labels: Labels, val_labels: Labels) -> dict[str, Pictures]:
+    colours = np.stack([photographs[labels == k].mean(axis=0) for k in range(len(LABELS))])
+    mean = np.broadcast_to(photographs.mean(axis=0), (len(val_labels), *photographs.shape[1:]))
+    return {"mean_photograph": mean, "label_colours": colours[val_labels]}
 
 
 def measured(results: Pictures, truths: Pictures) -> dict[str, float]:
@@ -174,9 +175,9 @@ def main() -> None:
 
     preset = dict(recipe_class("pix2pix").presets["two_cores"])
     changes = {key: YAML(typ="safe").load(value) for key, _, value in (item.partition("=") for item in arguments.set)}
-    photographs, maps = halves(arguments.data / "facades" / "train")
-    val_photographs, val_maps = halves(arguments.data / "facades" / "val")
-    made = baselines((photographs, maps), val_maps)
+    photographs, maps, labels = halves(arguments.data / "facades" / "train")
+    val_photographs, val_maps, val_labels = halves(arguments.data / "facades" / "val")
+    made = baselines(photographs, labels, val_labels)
     figures = {name: measured(pictures, val_photographs) for name, pictures in made.items()}
     for name in arguments.only:
         settings = preset | RUNS[name] | changes
@@ -186,7 +187,7 @@ def main() -> None:
         print(f"{name}: {settings['budget_steps']} steps, {seconds:.0f} s")
         made[name] = translated(model, val_photographs if back else val_maps)
         if back:
-            agreement = float((label_indices(made[name]) == label_indices(val_maps)).mean())
+            agreement = float((nearest_label(made[name]) == val_labels).mean())
             figures[name] = measured(made[name], val_maps) | {"label_agreement": agreement}
         else:
             figures[name] = measured(made[name], val_photographs)

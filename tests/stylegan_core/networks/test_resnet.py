@@ -81,3 +81,25 @@ def test_encode_lists_the_stages_it_declares() -> None:
 def test_refuses_even_kernels() -> None:
     with pytest.raises(ValueError, match="odd"):
         ResnetGenerator(stem_px=4)
+
+
+def test_batch_norm_keeps_statistics_for_inference() -> None:
+    torch.manual_seed(0)
+    network = ResnetGenerator(4, 1, norm="batch", output="tanh")
+    for seed in range(20):
+        network(picture(32, 32, seed))
+    network.eval()
+    with torch.no_grad():
+        alone, beside = picture(32, 32), torch.cat([picture(32, 32), 3 * picture(32, 32, 1)])
+        torch.testing.assert_close(network(beside)[:1], network(alone))  # others in the batch change nothing
+    assert network.receptive_field_px() is None
+
+
+def test_dropout_is_for_training_alone_and_leaves_the_names_of_weights_as_they_are() -> None:
+    torch.manual_seed(0)
+    network = ResnetGenerator(4, 2, dropout=0.5, residual_gain=1.0)
+    content = picture(32, 32)
+    assert not torch.equal(network(content), network(content))
+    network.eval()
+    assert torch.equal(network(content), network(content))
+    assert network.state_dict().keys() == ResnetGenerator(4, 2).state_dict().keys()
