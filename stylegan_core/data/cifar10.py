@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from stylegan_core.data.manifest import format_labels
 from stylegan_core.data.sources import Place, Source, SourceError
 from stylegan_core.data.unpacking import Unpacked, build_once
 from stylegan_core.frames.records import sha256_of
-from stylegan_core.frames.writing import encode_picture_file
 
 _SIDE_PX = 32
 _RECORD_BYTES = 1 + 3 * _SIDE_PX * _SIDE_PX
@@ -99,5 +99,7 @@ def _unpack(batch: Path, folder: Path) -> list[int]:
     records = np.fromfile(batch, np.uint8).reshape(-1, _RECORD_BYTES)
     planes = records[:, 1:].reshape(-1, 3, _SIDE_PX, _SIDE_PX)
     for index, picture in enumerate(planes):
-        encode_picture_file(folder / f"{index:05}.png", np.ascontiguousarray(picture.transpose(1, 2, 0)))
+        path = folder / f"{index:05}.png"
+        if not cv2.imwrite(str(path), picture[::-1].transpose(1, 2, 0)):  # the planes reversed: OpenCV takes BGR
+            raise OSError(f"{path} cannot be written: is the disk full?")
     return [int(member) for member in records[:, 0]]

@@ -53,6 +53,7 @@ def build_once(kind: str, recipe: Any, build: Callable[[Path], dict[str, Any]]) 
         try:
             (part / "files").mkdir(parents=True)
             facts = build(part / "files")
+            os.sync()  # once: to wait for each of thousands of small files takes longer than all else
             write_bytes_atomically(part / "facts.json", json.dumps(facts, sort_keys=True).encode())
             shutil.rmtree(made, ignore_errors=True)
             part.rename(made)

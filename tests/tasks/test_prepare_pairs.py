@@ -1,5 +1,7 @@
 """Pairs on small real files: two folders matched by name, and halves of one picture."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -139,3 +141,21 @@ def test_sixteen_bits_and_the_profile_survive_taking_apart(workplace):
         picture = read_picture(workplace / f"data/prepared/unpacked/{half}/a.png")
         np.testing.assert_array_equal(picture.pixels, part)
         assert picture.icc_profile == profile
+
+
+def test_later_stages_read_the_unpacked_pictures(workplace, both, tiny_model_folder):
+    from pathlib import Path
+
+    from stylegan_core.config import parse_params
+    from tasks.evaluate import evaluate
+    from tasks.stylize_stage import list_items
+
+    settings = {**SIDE_BY_SIDE, "split": "folders", "min_side_px": 8}
+    run(**settings)
+    shutil.rmtree(workplace.parent / "cache")  # nothing is read from there
+    (workplace / "models").mkdir()
+    (workplace / "models/all").symlink_to(tiny_model_folder)
+    params = parse_params({"prepare": settings, "evaluate": {"baselines": False}})
+    (item,) = list_items(params, Path("data/prepared"), Path("models"))
+    assert [frame.input for frame in item.job.frames] == [f"{index}.png" for index in range(24, 30)]
+    assert evaluate(params, Path("data/prepared"), Path("models"), Path("reports"))["truth/psnr_db_unstylized"] < 10
