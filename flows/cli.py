@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import cli_features, cli_stylize
+from flows import cli_export, cli_features, cli_recipes, cli_stylize
 from flows.show import print_figures, print_findings, print_places, print_trail
 from flows.stage import configure_logging, exit_with_code, explained_by_stage
 
@@ -169,25 +169,9 @@ def report(
     print_places(root)
 
 
-@_command("recipes", "stylereel recipes\nstylereel recipes keyframe")
-def recipes(name: Annotated[str | None, typer.Argument(help="Show the settings of this one.")] = None) -> None:
-    """List the recipes: what each needs, and its paper."""
-    from stylegan_core.recipes import list_recipes, recipe_class
-    from tasks.errors import UsageError
-    from tasks.params_file import recipe_settings
-
-    if name is not None:
-        if name not in list_recipes():
-            raise UsageError(f"unknown recipe {name!r}; the recipes are: {', '.join(list_recipes())}")
-        typer.echo(recipe_settings(name))
-        return
-    for recipe in list_recipes():
-        found = recipe_class(recipe)
-        needs = "before/after pairs" if found.needs.paired else "two folders, no pairs"
-        typer.echo(f"{recipe:<12} {needs:<24} {found.paper}")
-
-
+cli_export.register(_command)
 cli_features.register(_command)
+cli_recipes.register(_command)
 
 
 @_command("doctor", "stylereel doctor")

@@ -2,7 +2,18 @@ from dataclasses import replace
 
 import pytest
 
-from stylegan_core.inference.job import FrameSettings, JobFrame, PlanError, read_job, write_job
+from stylegan_core.inference.job import (
+    Directions,
+    FrameSettings,
+    Job,
+    JobFrame,
+    PlanError,
+    Region,
+    RegionFiles,
+    StyleReference,
+    read_job,
+    write_job,
+)
 from stylegan_core.inference.plan import plan_job
 from stylegan_core.recipes.base import Kind
 
@@ -70,3 +81,30 @@ def test_models_that_cannot_stylize_are_refused(tiny_model, tmp_path, monkeypatc
     monkeypatch.setattr(type(tiny_model.recipe), "kind", Kind.SYNTHESIZE)
     with pytest.raises(PlanError, match="noise"):
         plan(tiny_model, tmp_path)
+
+
+def test_jobs_without_directions_and_regions_keep_the_digests_of_before_there_were_any():
+    assert FrameSettings().digest() == "2610f989d1a7bb1e52a6108b5a7ed94974b0bd29e89e79bda5b5e220d9045f0d"
+    weaker = FrameSettings(strength=0.5, precision="bf16")
+    assert weaker.digest() == "49510e96ab2a079cf3c70422cfaaf788c81a6a8d9295c0308e1d126b970130ec"
+    job = Job(
+        input_folder="/a", output_folder="/b", model_folder="/c", model_digest="d", settings=FrameSettings(),
+        frames=(JobFrame(input="x", output="y", mask="/m"),),
+    )
+    assert job.digest == "47c0a55996bd1b57ce99091226c85d51d3db65fdec27614fa89fe85477fdfee4"
+
+
+def test_regions_and_directions_survive_the_job_file(tiny_model, tmp_path):
+    files = (RegionFiles(where=tmp_path / "m.png"), RegionFiles(picture=tmp_path / "p.png"))
+    frames = [frame.model_copy(update={"regions": files}) for frame in FRAMES]
+    directions = Directions(
+        styles=(StyleReference(path=tmp_path / "a.png", sha256="0" * 64, weight=1.0),), edit={"Smiling": 1.0}
+    )
+    regions = (Region(value=(1, 2, 3), directions=directions, feather_px=2.0), Region(shows_picture=True))
+    job = plan(tiny_model, tmp_path, frames, regions=regions, directions=directions, elsewhere="style")
+    assert read_job(write_job(job)) == job
+    moved = StyleReference(path=tmp_path / "b.png", sha256="0" * 64, weight=1.0)
+    same = plan(tiny_model, tmp_path, directions=directions.model_copy(update={"styles": (moved,)}))
+    assert same.settings.digest() == plan(tiny_model, tmp_path, directions=directions).settings.digest()
+    with pytest.raises(PlanError, match="there are none"):
+        plan(tiny_model, tmp_path, elsewhere="style")

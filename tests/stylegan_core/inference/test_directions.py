@@ -1,0 +1,150 @@
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from stylegan_core.inference.directions import check_edit, conditions_of, cover, plan_directions
+from stylegan_core.inference.job import FrameSettings, PlanError
+from stylegan_core.inference.translate import translate_unit
+from stylegan_core.recipes.base import BaseRecipe, Kind, Needs, RecipeConfig
+
+
+class Tinter(BaseRecipe):
+    """Goes from the content to the mean colour of its references, which it computes once."""
+
+    kind, needs, paper, directed_by = Kind.TRANSLATE, Needs(), "none", ("styles", "direction")
+
+    def __init__(self):
+        super().__init__(RecipeConfig())
+        self.networks["generator"] = nn.Identity()
+        self.prepared, self.seen = 0, None
+
+    def prepare_conditions(self, conditions):
+        assert not torch.is_grad_enabled()
+        self.prepared += 1
+        colours = conditions.styles.mean(dim=(2, 3)) if conditions.styles is not None else None
+        return replace(conditions, styles=None, style_codes=colours)
+
+    def translate(self, content, conditions):
+        self.seen = conditions
+        colour = conditions.style_weights @ conditions.style_codes
+        sign = 1 if conditions.direction == "forward" else -1
+        return content + sign * conditions.strength * (colour[None, :, None, None] - content)
+
+
+@pytest.fixture
+def tinter(tiny_model):
+    return replace(tiny_model, recipe=Tinter())
+
+
+@pytest.fixture
+def references(tmp_path):
+    """Red, 64 x 40; green, 96 x 96; both sRGB."""
+    cv2.imwrite(str(tmp_path / "red.png"), np.full((40, 64, 3), (0, 0, 255), np.uint8))
+    cv2.imwrite(str(tmp_path / "green.png"), np.full((96, 96, 3), (0, 255, 0), np.uint8))
+    return tmp_path
+
+
+def test_weights_are_normalized_and_nothing_weighs_nothing(tinter, references):
+    planned = plan_directions(tinter, style_images=["red.png:3", "green.png"], root=references)
+    assert [(r.path, r.weight) for r in planned.styles] == [
+        (references / "red.png", 0.75), (references / "green.png", 0.25)
+    ]
+    (only,) = plan_directions(tinter, style_images=["red.png:0", "green.png:0.2"], root=references).styles
+    assert only.path.name == "green.png" and only.weight == 1.0
+    odd = references / "dusk:2"
+    odd.write_bytes((references / "red.png").read_bytes())
+    assert plan_directions(tinter, style_images=[str(odd)]).styles[0].path == odd
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [(["none.png"], "none.png cannot be read: No such file"), (["red.png:-1"], "0 or more"),
+     (["red.png:0"], "one at least"), (["text.png"], "text.png cannot be read")],
+)
+def test_bad_references_are_refused(tinter, references, images, message):
+    (references / "text.png").write_text("text")
+    with pytest.raises(PlanError, match=message):
+        plan_directions(tinter, style_images=images, root=references)
+
+
+def test_what_a_model_does_not_heed_is_refused(tiny_model, tinter, references):
+    with pytest.raises(PlanError, match="takes no style images: it is directed by the frames alone"):
+        plan_directions(tiny_model, style_images=["red.png"], root=references)
+    with pytest.raises(PlanError, match="takes no a direction|takes no direction"):
+        plan_directions(tiny_model, direction="backward")
+    with pytest.raises(PlanError, match="takes no edits of attributes: it is directed by style images, a direction"):
+        plan_directions(tinter, edit="smiling")
+
+
+def test_edits_are_words_numbers_or_a_mapping():
+    names = ("Smiling", "Eyeglasses")
+    assert check_edit("smiling, no glasses", names) == {"Eyeglasses": -1.0, "Smiling": 1.0}
+    assert check_edit("smiling=0.5", names) == {"Smiling": 0.5}
+    assert check_edit({"Smiling": -1}, names) == {"Smiling": -1.0}
+    for wrong in ("beard", {"Beard": 1}, {"Smiling": 1.5}, "Smiling=2"):
+        with pytest.raises(PlanError, match=r"Smiling|-1"):
+            check_edit(wrong, names)
+
+
+def test_the_skip_key_knows_content_and_weight_not_the_place(tinter, references):
+    def digest(**wishes):
+        return FrameSettings(directions=plan_directions(tinter, root=references, **wishes)).digest()
+
+    one = digest(style_images=["red.png", "green.png"])
+    (references / "copy.png").write_bytes((references / "red.png").read_bytes())
+    assert digest(style_images=["copy.png", "green.png"]) == one
+    assert digest(style_images=["copy.png:2", "green.png"]) != one
+    assert digest(style_images=["green.png", "green.png"]) != one
+    assert digest(direction="backward") != digest() == FrameSettings().digest()
+
+
+def test_references_reach_the_recipe_once_and_mixed(tinter, references):
+    planned = plan_directions(tinter, style_images=["red.png:3", "green.png"], root=references)
+    conditions = conditions_of(tinter, planned, strength=0.5)
+    picture = np.random.default_rng(0).random((37, 40, 3), dtype=np.float32)
+    for _ in range(3):
+        result = translate_unit(tinter, picture, conditions=conditions)
+    assert tinter.recipe.prepared == 1
+    expected = picture + 0.5 * (np.array([0.75, 0.25, 0.0]) - picture)
+    np.testing.assert_allclose(result, expected, atol=1e-6)
+    back = conditions_of(tinter, planned.model_copy(update={"direction": "backward"}), strength=0.5)
+    np.testing.assert_allclose(translate_unit(tinter, picture, conditions=back), 2 * picture - expected, atol=1e-5)
+
+
+def test_a_reference_that_changed_since_is_refused(tinter, references):
+    planned = plan_directions(tinter, style_images=["red.png"], root=references)
+    (references / "red.png").write_bytes((references / "green.png").read_bytes())
+    with pytest.raises(PlanError, match="plan again"):
+        conditions_of(tinter, planned)
+
+
+def test_labels_hold_for_every_picture_of_a_batch(tiny_model):
+    from stylegan_core.inference.translate import translate_batch_unit
+    from stylegan_core.recipes.base import Conditions
+
+    recipe = Tinter()
+    recipe.translate = lambda content, conditions: content * 0 + conditions.labels.sum(dim=1)[:, None, None, None]
+    made = translate_batch_unit(
+        recipe, np.zeros((3, 32, 32, 3), np.float32), conditions=Conditions(labels=torch.tensor([[0.25, -0.5]]))
+    )
+    np.testing.assert_allclose(made, (1 - 0.25) / 2, atol=1e-6)
+
+
+def test_cover_keeps_the_middle_and_the_aspect():
+    picture = np.zeros((40, 80, 3), np.float32)
+    picture[:, 30:50] = 1
+    square = cover(picture, 80, 80)
+    assert square.shape == (80, 80, 3)
+    assert square[:, 20:60].min() > 0.4 and square[:, :15].max() < 0.1  # twice as large, the middle in the middle
+    assert cover(picture, 40, 80) is picture
+
+
+def test_paths_are_absolute(tinter, references, monkeypatch):
+    monkeypatch.chdir(references)
+    (style,) = plan_directions(tinter, style_images=["red.png"]).styles
+    assert style.path == references / "red.png" and Path(style.path).is_absolute()
