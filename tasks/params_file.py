@@ -20,14 +20,19 @@ from stylegan_core.config import (
     EvaluateSettings,
     PrepareSettings,
     StylizeSettings,
+    parse_params,
 )
 from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.recipes import config_class, list_recipes, recipe_class
+from stylegan_core.recipes.base import Preset
+
+PRESETS: tuple[Preset, ...] = get_args(Preset)
+"""The first is what a params.yaml has until another is asked for."""
 
 _COLUMN = 34
 
 COMMENTS: dict[str, str] = {
-    "prepare.source": "the built-in sample, the shots below, two folders, two matched by name, one, one of both halves",
+    "prepare.source": "the built-in sample, the shots below, or folders of pictures: docs/data.md shows each",
     "prepare.sample.frames": "length of the shot",
     "prepare.sample.width_px": "of its frames",
     "prepare.sample.height_px": "of its frames",
@@ -148,7 +153,7 @@ def _line(depth: int, name: str, value: Any, comment: str) -> Iterator[str]:
 
 
 def _scalar(value: Any) -> str:
-    if isinstance(value, bool) or value is None or isinstance(value, list | tuple):
+    if isinstance(value, bool) or value is None or isinstance(value, list | tuple | dict):
         return json.dumps(value)
     if isinstance(value, float):
         text = repr(value)
@@ -188,19 +193,58 @@ def _one_of(names: list[str]) -> str:
     return ", ".join(names[:-1]) + " or " + names[-1] if len(names) > 1 else names[0]
 
 
+def preset_values(recipe: str, preset: Preset = PRESETS[0]) -> dict[str, Any]:
+    """Where a recipe's preset differs from the defaults, by dotted path."""
+    return {f"train.{recipe}.{name}": value for name, value in recipe_class(recipe).presets.get(preset, {}).items()}
+
+
+def example_params() -> str:
+    """The text of a new project's params.yaml: an example of a shot, and recipes set for two cores."""
+    return _rendered(SHOTS_EXAMPLE, {}, {"prepare.source": "shots"})
+
+
 def renew(text: str) -> str:
-    """The text of a params.yaml with all settings of now; its values and shots are kept, its other comments are not."""
-    shots = re.search(r"(?ms)^(# [^\n]*\n)*shots:.*?(?=^\w)", text)
-    values = dict(_values(YAML(typ="safe").load(text)))
+    """The text of a params.yaml with all settings of now; its values and shots are kept, its other comments are not.
+
+    Recipes that it does not know get their preset for two cores.
+    """
+    document = YAML(typ="safe").load(text)
+    return _rendered(text, document.get("train") or {}, dict(_values(document)))
+
+
+def with_preset(text: str, recipe: str, preset: Preset) -> str:
+    """The text of a params.yaml that trains ``recipe`` with a preset, and is otherwise as ``renew`` has it."""
+    document = YAML(typ="safe").load(text)
+    kept = {path: v for path, v in _values(document) if not path.startswith(f"train.{recipe}.")}
+    values = kept | preset_values(recipe, preset) | {"train.recipe": recipe}
+    return _rendered(text, {**(document.get("train") or {}), recipe: {}}, values)
+
+
+def write_params(path: Path, text: str) -> None:
+    """Writes a params.yaml, whole or not at all.
+
+    Raises:
+        SettingsError: the settings do not fit together; the file is as it was.
+    """
+    parse_params(YAML(typ="safe").load(text))
+    write_bytes_atomically(path, text.encode())
+
+
+def _rendered(text: str, train: Mapping[str, Any], values: dict[str, Any]) -> str:
+    shots = re.search(r"(?ms)^(# [^\n]*\n)*shots:.*?(?=^\w|\Z)", text)
+    for recipe in list_recipes():
+        if recipe not in train:
+            values |= preset_values(recipe)
     return render_params(values, shots=shots[0].rstrip("\n") + "\n" if shots else _SHOTS_NONE)
 
 
 def _values(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in section.items():
+        if key == "shots":
+            continue
+        yield f"{prefix}{key}", value  # of mappings too: some settings are one
         if isinstance(value, Mapping):
             yield from _values(value, f"{prefix}{key}.")
-        elif key != "shots":
-            yield f"{prefix}{key}", value
 
 
 if __name__ == "__main__":

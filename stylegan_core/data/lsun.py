@@ -11,7 +11,7 @@ from stylegan_core.data.unpacking import Unpacked, build_once
 from stylegan_core.frames.records import sha256_of
 
 _SIGNATURES = ((b"RIFF", ".webp"), (b"\xff\xd8", ".jpg"), (b"\x89PNG", ".png"))
-_SPLITS = {"train": "train", "val": "validation", "test": "test"}
+_SPLITS = {"val": "validation", "test": "test"}
 
 
 def unpack_lsun(folder: Path) -> Unpacked | None:
@@ -53,7 +53,7 @@ def unpack_lsun(folder: Path) -> Unpacked | None:
 
 
 def list_lsun(folder: Path, unpacked: Unpacked | None, domain: str, space: str, place: Place) -> list[Source]:
-    """Every picture; a database or folder such as ``church_outdoor_val_lmdb`` names its split.
+    """Every picture; a database or folder such as ``church_outdoor_val_lmdb`` is the split "validation".
 
     Args:
         folder: the data set.

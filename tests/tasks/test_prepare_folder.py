@@ -94,6 +94,22 @@ def test_a_layout_brings_labels_and_splits_to_one_of_two_folders(workplace):
     assert (style["labels"] == "").all() and len(style) == 12
 
 
+def test_a_published_test_set_is_the_test_set_and_the_rest_is_split_by_content(workplace):
+    (workplace / "cifar").mkdir()
+    (workplace / "cifar/batches.meta.txt").write_text("frog\ntruck\n")
+    for name, count in (("data_batch_1", 60), ("test_batch", 8)):
+        records = np.random.default_rng(count).integers(0, 256, (count, 3073), np.uint8)
+        records[:, 0] %= 2
+        records.tofile(workplace / f"cifar/{name}.bin")
+    run(source="folder", content="cifar", layout="cifar10", validation_fraction=0.2, test_fraction=0.4)
+    manifest, _ = read()
+    tested = manifest["path"].str.startswith("data/prepared/unpacked/test_batch/")
+    assert (manifest["split"] == "test").tolist() == tested.tolist() and tested.sum() == 8
+    assert 3 <= (manifest["split"] == "validation").sum() <= 25
+    assert set(manifest["labels"]) == {"frog=1", "truck=1"}
+    assert (workplace / manifest.iloc[0]["path"]).is_file()
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -39,7 +39,7 @@ def test_databases_are_unpacked_byte_for_byte_and_name_their_splits(tmp_path, ch
     wanted = {name: value for name, value in expected.items() if name.startswith(chosen)}
     assert {s.name: s.path.read_bytes() for s in sources} == wanted
     for source in sources:
-        assert source.split == ("train" if "train" in source.name else "validation")
+        assert source.split == ("" if "train" in source.name else "validation")
         assert source.shown == f"prepared/{source.name}"
 
 
@@ -67,6 +67,6 @@ def test_exported_pictures_are_listed_as_they_lie(tmp_path):
     sources = list_lsun(tmp_path / "lsun", None, "content", "auto", Place(tmp_path))
     assert [(s.shown, s.split) for s in sources] == [
         ("lsun/c.webp", ""),
-        ("lsun/tower_train/0/a.webp", "train"),
+        ("lsun/tower_train/0/a.webp", ""),
         ("lsun/tower_val/b.webp", "validation"),
     ]
