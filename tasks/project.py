@@ -12,7 +12,7 @@ from stylegan_core.config import Params, load_params
 from stylegan_core.frames.atomic import write_bytes_atomically
 from tasks.code import code_digest
 from tasks.errors import UsageError
-from tasks.params_file import SHOTS_EXAMPLE, render_params
+from tasks.params_file import example_params
 from tasks.versioning import STAGES, VersioningError, commit_all, committed_text, start_repository
 
 CODE_FOLDER = ".stylereel-code"
@@ -153,7 +153,7 @@ def init_project(folder: Path) -> Path:
         if not (folder / name).parent.exists():
             (folder / name).mkdir(parents=True)
     files = {
-        "params.yaml": render_params({"prepare.source": "shots"}, shots=SHOTS_EXAMPLE),
+        "params.yaml": example_params(),
         "dvc.yaml": _DVC_YAML.format(code=CODE_FOLDER),
         "prefect.yaml": _PREFECT_YAML.format(name=folder.name),
         "README.md": _README.format(name=folder.name),

@@ -6,7 +6,7 @@ setting of Isola et al. 2017, Image-to-Image Translation with Conditional Advers
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 import torch.nn.functional as F
@@ -30,6 +30,7 @@ from stylegan_core.recipes.base import (
     Needs,
     ParameterGroup,
     Phase,
+    Preset,
 )
 
 
@@ -102,6 +103,37 @@ class Recipe(BaseRecipe):
     kind: ClassVar[Kind] = Kind.TRANSLATE
     needs: ClassVar[Needs] = Needs(content=True, style=True, paired=True, unpainted=True)
     paper: ClassVar[str] = "Texler et al. 2020, arXiv 2004.14489; Isola et al. 2017, arXiv 1611.07004"
+    presets: ClassVar[dict[Preset, dict[str, Any]]] = {
+        "two_cores": {},
+        "one_gpu": {
+            "budget_steps": 20_000,
+            "crop_px": 128,
+            "batch_size": 16,
+            "lr_decay_start_step": 10_000,
+            "lr_decay_end_step": 20_000,
+            "channels": 32,
+            "blocks": 6,
+            "discriminator_channels": 64,
+        },
+        # Without the paper's term on VGG's features.
+        "paper": {
+            "budget_steps": 50_000,
+            "crop_px": 32,
+            "batch_size": 40,
+            "beta1": 0.9,
+            "lr_schedule": "constant",
+            "channels": 32,
+            "blocks": 7,
+            "downsamplings": 2,
+            "norm": "instance",
+            "output": "tanh",
+            "mixing_taps": 0,
+            "discriminator_channels": 12,
+            "discriminator_norm": "instance",
+            "adversarial_weight": 0.5,
+            "l1_weight": 4.0,
+        },
+    }
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)

@@ -11,6 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
+from stylegan_core.config import load_params
+from tasks.params_file import render_params
 from tasks.versioning import VersioningError
 
 COMMANDS = [command.name for command in app.registered_commands]
@@ -54,12 +56,41 @@ def test_an_unknown_recipe_names_the_known(capfd: pytest.CaptureFixture[str]) ->
 def test_recipes_lists_needs_and_papers() -> None:
     result = CliRunner().invoke(app, ["recipes"])
     assert "keyframe     before/after pairs" in result.output
+    assert "attributes   one folder and labels" in result.output
+    assert "swap         two folders, no pairs; references at run time" in result.output
+    assert "two_cores, one_gpu, paper" in result.output
     assert "arXiv 2007.15651" in result.output
 
 
 def test_a_recipe_shows_its_settings() -> None:
     result = CliRunner().invoke(app, ["recipes", "keyframe"])
     assert "budget_steps:" in result.output
+    result = CliRunner().invoke(app, ["recipes", "cut"])
+    assert "fast: true" in result.output, "two_cores is the default"
+    result = CliRunner().invoke(app, ["recipes", "cut", "--preset", "paper"])
+    assert "fast: false" in result.output
+
+
+def test_a_preset_is_written_into_a_project(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(render_params({"train.keyframe.crop_px": 96}))
+    result = CliRunner().invoke(app, ["recipes", "cut", "--preset", "one_gpu", "--write"])
+    assert result.exit_code == 0 and "two folders, no pairs" in result.output
+    train = load_params(tmp_path / "params.yaml").train_section
+    assert train["recipe"] == "cut" and train["keyframe"]["crop_px"] == 96
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["cut", "--preset", "tpu"], "two_cores, one_gpu, paper"),
+        (["--write"], "name a recipe"),
+        (["cut", "--write"], "stylereel init"),
+    ],
+)
+def test_presets_that_cannot_be_had(arguments: list[str], words: str, capfd: pytest.CaptureFixture[str]) -> None:
+    result = CliRunner().invoke(app, ["recipes", *arguments])
+    assert result.exit_code == 2
+    assert words in capfd.readouterr().err + result.output
 
 
 def test_whence_of_the_unknown_says_what_to_give(capfd: pytest.CaptureFixture[str]) -> None:

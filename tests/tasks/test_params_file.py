@@ -10,9 +10,19 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from stylegan_core.config import Params, TrainSettings, load_params, parse_params
+from stylegan_core.config import Params, SettingsError, TrainSettings, load_params, parse_params
 from stylegan_core.recipes import config_class, list_recipes
-from tasks.params_file import SHOTS_EXAMPLE, recipe_settings, render_params, renew
+from tasks.params_file import (
+    PRESETS,
+    SHOTS_EXAMPLE,
+    example_params,
+    preset_values,
+    recipe_settings,
+    render_params,
+    renew,
+    with_preset,
+    write_params,
+)
 
 REPOSITORY = Path(__file__).parents[2]
 ROOT_TEXT = (REPOSITORY / "params.yaml").read_text()
@@ -83,3 +93,57 @@ def test_renewing_keeps_values_and_shots_and_adds_what_is_new() -> None:
 
 def test_the_repository_file_is_what_would_be_rendered() -> None:
     assert renew(ROOT_TEXT) == ROOT_TEXT, "run `python -m tasks.params_file`"
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("recipe", list_recipes())
+def test_presets_are_settings_that_work(recipe: str, preset: str) -> None:
+    values = preset_values(recipe, preset)  # type: ignore[arg-type]
+    section = _parse("train:\n" + recipe_settings(recipe, values))["train"]
+    config = TrainSettings.parse({"recipe": recipe, **section}).config
+    assert {f"train.{recipe}.{name}": getattr(config, name.split(".")[-1]) for name in section[recipe]}.items() >= {
+        path: tuple(value) if isinstance(value, list) else value for path, value in values.items()
+    }.items()
+
+
+def test_a_recipe_that_is_new_to_a_file_comes_with_its_preset() -> None:
+    without_cut = re.sub(r"(?ms)^  cut:\n.*?(?=^  \S)", "", render_params({"train.keyframe.crop_px": 96}))
+    assert "\n  cut:" not in without_cut
+    train = _parse(renew(without_cut))["train"]
+    assert train["cut"]["fast"] is True and train["keyframe"]["crop_px"] == 96
+    kept = _parse(renew(render_params()))["train"]["cut"]
+    assert kept["fast"] is False, "values that are there stay"
+
+
+def test_a_preset_replaces_its_own_section_and_no_other() -> None:
+    text = render_params(
+        {"prepare.source": "shots", "train.keyframe.crop_px": 96, "train.cut.crop_px": 64}, shots=SHOTS_EXAMPLE
+    )
+    made = with_preset(text, "cut", "two_cores")
+    before, after = _parse(text), _parse(made)
+    assert after["train"]["recipe"] == "cut" and after["train"]["cut"]["crop_px"] == 128
+    assert after["train"]["cut"] == _parse("train:\n" + recipe_settings("cut", preset_values("cut")))["train"]["cut"]
+    for section in ("prepare", "shots", "evaluate", "stylize"):
+        assert before[section] == after[section]
+    assert after["train"]["keyframe"] == before["train"]["keyframe"]
+    assert with_preset(made, "cut", "two_cores") == made == renew(made)
+
+
+def test_a_setting_that_is_a_mapping_survives() -> None:
+    text = renew(render_params().replace("  edit: null", '  edit: {"smiling": 0.5}'))
+    assert _parse(text)["stylize"]["edit"] == {"smiling": 0.5}
+
+
+def test_a_new_project_is_set_for_two_cores() -> None:
+    train = _parse(example_params())["train"]
+    assert train["cut"]["fast"] is True
+    assert renew(example_params()) == example_params()
+    assert [shot["name"] for shot in _parse(example_params())["shots"]] == ["my_shot"]
+
+
+def test_settings_that_do_not_fit_are_not_written(tmp_path: Path) -> None:
+    place = tmp_path / "params.yaml"
+    place.write_text("as it was")
+    with pytest.raises(SettingsError):
+        write_params(place, render_params({"train.keyframe.crop_px": 17, "train.keyframe.downsamplings": 4}))
+    assert place.read_text() == "as it was"
