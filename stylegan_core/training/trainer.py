@@ -18,7 +18,7 @@ from torch import Tensor
 from stylegan_core.config import CommonSettings, Training
 from stylegan_core.data.batch import Batch
 from stylegan_core.recipes import recipe_class
-from stylegan_core.recipes.adversary import Adversary
+from stylegan_core.recipes.adversary import AdversarialConfig, Adversary
 from stylegan_core.recipes.base import BaseRecipe, RecipeConfig
 from stylegan_core.training.checkpoint import load_checkpoint, save_checkpoint
 from stylegan_core.training.curves import Row, write_curves
@@ -119,6 +119,8 @@ class _Loop:
         self.recipe = recipe_class(training.settings.recipe)(self.config).to(fabric.device)
         if init is not None and found is None:
             load_initial(self.recipe, init)
+        if init is None and isinstance(self.config, AdversarialConfig) and self.config.frozen_layers:
+            log.warning("frozen_layers keeps layers that learned nothing: name a model in train.common.init_from")
         self.recipe.train()
         inference = {name: self.recipe.networks[name] for name in self.recipe.inference_networks}
         average = MovingAverage(inference, self.config.ema_decay)

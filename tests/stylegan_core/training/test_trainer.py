@@ -1,13 +1,18 @@
 import os
 import signal
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from stylegan_core.config import Training, TrainSettings
+from stylegan_core.data.batch import Batch
 from stylegan_core.training.curves import NotFiniteError
 from stylegan_core.training.interruption import TrainingInterrupted
+from stylegan_core.training.observer import Observers
+from stylegan_core.training.trainer import train
 
 
 class KilledError(Exception):
@@ -242,3 +247,24 @@ def test_the_settings_of_torch_are_as_before(run):
     before = (torch.are_deterministic_algorithms_enabled(), torch.get_num_threads())
     run()
     assert (torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()) == before
+
+
+def test_freezing_what_was_never_trained_is_told(tmp_path, caplog):
+    def batch(step):
+        content = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(step)) * 2 - 1
+        return Batch(content=content, style=-content)
+
+    sizes = {"budget_steps": 1, "crop_px": 32, "batch_size": 1, "channels": 4, "blocks": 1, "discriminator_channels": 4}
+    keyframe = {**sizes, "discriminator_layers": 1, "frozen_layers": 1}
+    settings = TrainSettings.parse({"recipe": "keyframe", "common": {"accelerator": "cpu"}, "keyframe": keyframe})
+    training, sampler = Training(name="all", shots=[], settings=settings), SimpleNamespace(batch=batch)
+    first = train(training, sampler, None, tmp_path / "first", Observers([]))
+    assert "train.common.init_from" in caplog.text
+    caplog.clear()
+    init = first.networks
+    second = train(training, sampler, None, tmp_path / "second", Observers([]), init=init)
+    assert "init_from" not in caplog.text
+    frozen = [key for key in init if key.startswith("discriminator.judges.0.body.0.") and "weight.0" not in key]
+    assert len(frozen) == 2 and all(torch.equal(second.networks[key], init[key]) for key in frozen)
+    last = "discriminator.judges.0.body.4.bias"
+    assert not torch.equal(second.networks[last], init[last])
