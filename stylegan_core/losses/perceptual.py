@@ -1,0 +1,90 @@
+"""Losses on the layers of a feature extractor.
+
+Content and style (Gram) distances: Gatys et al. 2016, Image Style Transfer Using Convolutional Neural Networks, and
+Johnson et al. 2016 (arXiv 1603.08155). Sliced: Heitz et al. 2021, A Sliced Wasserstein Loss for Neural Texture
+Synthesis (arXiv 2006.07229).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_FLAT = 1e-2  # deviation below which a channel counts as flat, and its noise is not enlarged
+
+
+def feature_distance(made: Tensor, content: Tensor) -> Tensor:
+    """Mean squared difference of one layer, (N, C, h, w) each."""
+    return F.mse_loss(made.float(), content.float())
+
+
+def structure_distance(made: Tensor, content: Tensor) -> Tensor:
+    """``feature_distance`` after every channel of every picture lost its mean and deviation.
+
+    It asks that things differ where they differed, not by how much: brightness and contrast are left to the style.
+    """
+    return F.mse_loss(_normalized(made), _normalized(content))
+
+
+def gram_matrices(features: Tensor) -> Tensor:
+    """(N, C, h, w) to (N, C, C) fp32, the mean over places of products of channels."""
+    flat = features.float().flatten(2)  # (N, C, h * w)
+    if torch.is_autocast_enabled(features.device.type):  # bf16 sums of thousands of products are worth little
+        with torch.autocast(features.device.type, enabled=False):
+            return flat @ flat.transpose(1, 2) / flat.shape[2]
+    return flat @ flat.transpose(1, 2) / flat.shape[2]
+
+
+def gram_distance(made: Tensor, style: Tensor) -> Tensor:
+    """Mean squared difference of each result's Gram matrix from the mean one of the style crops.
+
+    Random crops will do for the whole style picture: their noise does not change the gradient's expectation.
+
+    Args:
+        made: (N, C, h, w), one layer.
+        style: (M, C, h', w'), the same layer.
+    Returns:
+        A scalar.
+    """
+    made_grams, style_gram = gram_matrices(made), gram_matrices(style).mean(dim=0)
+    return (made_grams - style_gram).square().mean()
+
+
+def sliced_feature_distance(made: Tensor, style: Tensor, directions: Tensor) -> Tensor:
+    """Mean squared Wasserstein-2 distance of two sets of feature vectors along each direction.
+
+    Args:
+        made: (N, C, h, w), one layer; the places of all pictures are one set.
+        style: the same shape.
+        directions: (K, C), unit vectors.
+    Returns:
+        A scalar.
+    """
+    kernels = directions[:, :, None, None]
+    device_type = made.device.type
+    if torch.is_autocast_enabled(device_type):  # bf16 would quantize what is about to be sorted
+        with torch.autocast(device_type, enabled=False):
+            projected = [F.conv2d(side.float(), kernels) for side in (made, style)]
+    else:
+        projected = [F.conv2d(side.float(), kernels) for side in (made, style)]
+    ours, theirs = (p.transpose(0, 1).flatten(1).sort(dim=1).values for p in projected)  # (K, N * h * w)
+    return (ours - theirs).square().mean()
+
+
+def unit_directions(channels: int, count: int, device: torch.device) -> Tensor:
+    """(count, channels) unit vectors by torch's global generator, drawn on the CPU."""
+    return F.normalize(torch.randn(count, channels), dim=1).to(device)
+
+
+def total_variation(pictures: Tensor) -> Tensor:
+    """Mean absolute difference of neighbours, down and to the right, of (N, C, H, W)."""
+    wide = pictures.float()
+    down = (wide[..., 1:, :] - wide[..., :-1, :]).abs().mean()
+    return down + (wide[..., 1:] - wide[..., :-1]).abs().mean()
+
+
+def _normalized(features: Tensor) -> Tensor:
+    wide = features.float()
+    variance, mean = torch.var_mean(wide, dim=(2, 3), keepdim=True, correction=0)
+    return (wide - mean) * torch.rsqrt(variance + _FLAT**2)

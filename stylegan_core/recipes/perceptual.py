@@ -1,0 +1,215 @@
+"""Feed-forward style transfer by losses on features, one model a style.
+
+Johnson et al. 2016, Perceptual Losses for Real-Time Style Transfer and Super-Resolution (arXiv 1603.08155), with an
+adversarial term on crops of the style.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from stylegan_core.data.batch import Batch
+from stylegan_core.features.extractors import LAYERS, ExtractorName, load_extractor
+from stylegan_core.losses.perceptual import (
+    feature_distance,
+    gram_distance,
+    sliced_feature_distance,
+    structure_distance,
+    total_variation,
+    unit_directions,
+)
+from stylegan_core.networks.blend import blend_by_mask
+from stylegan_core.recipes.adversary import Adversary
+from stylegan_core.recipes.base import (
+    BaseRecipe,
+    Conditions,
+    Fakes,
+    Kind,
+    Losses,
+    Needs,
+    ParameterGroup,
+    Phase,
+    Preset,
+)
+from stylegan_core.recipes.translator import TranslatorConfig
+
+_SLICES = 16
+_PLACES = 4096  # of a layer that are sorted in a step; drawn anew, so that in the mean over steps it is all of them
+_GREY = (0.299, 0.587, 0.114)
+
+
+class Config(TranslatorConfig):
+    """Settings of ``perceptual``; the defaults are the paper's but for the features, which need no download."""
+
+    budget_steps: int = Field(40_000, ge=1, description="generator steps; raising it continues a finished run")
+    crop_px: int = Field(256, ge=16, description="side of the training crops")
+    batch_size: int = Field(4, ge=1)
+    generator_lr: float = Field(1e-3, gt=0)
+    beta1: float = Field(0.9, ge=0.0, lt=1.0)
+    channels: int = Field(32, ge=4, description="of the generator's first layer")
+    blocks: int = Field(5, ge=1, description="residual blocks")
+    skips: bool = Field(False, description="encoder features are added to the decoder's: edges stay sharp")
+    extractor: ExtractorName = Field(
+        "random_filters", description="vgg19 takes vgg19_weights, or torchvision's own where there is internet"
+    )
+    vgg19_weights: Path | None = Field(None, description="file with torchvision's state dict of VGG19")
+    content_weight: float = Field(1.0, ge=0.0, description="alpha: of the distance to the content's features")
+    content_layers: tuple[str, ...] = Field(("block3_conv2",), description="stylereel features shows what each holds")
+    content_statistic: Literal["features", "structure"] = Field(
+        "features", description="structure compares grey, normalized features: colour and contrast are the style's"
+    )
+    style_weight: float = Field(10.0, ge=0.0, description="beta: of the distance to the style's statistics")
+    style_layers: tuple[str, ...] = (
+        "block1_conv1",
+        "block2_conv1",
+        "block2_conv2",
+        "block3_conv1",
+        "block3_conv2",
+        "block4_conv1",
+        "block4_conv2",
+    )
+    style_statistic: Literal["gram", "sliced"] = Field(
+        "gram", description="gram compares products of channels, sliced whole distributions by sorting"
+    )
+    total_variation_weight: float = Field(0.0, ge=0.0, description="of the difference of neighbouring pixels")
+
+    @model_validator(mode="after")
+    def _layers_exist(self) -> Self:
+        known = LAYERS[self.extractor]
+        for setting, layers in (("content_layers", self.content_layers), ("style_layers", self.style_layers)):
+            wrong = [layer for layer in layers if layer not in known]
+            if wrong or not layers:
+                given = ", ".join(layers) or "none"
+                raise ValueError(f"{setting} of {self.extractor} must be some of {', '.join(known)}; got {given}")
+        return self
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        layers = self.discriminator_layers if self.adversarial_weight > 0 else 0
+        self.check_crop(halvings=self.downsamplings, discriminator_layers=layers)
+        return self
+
+
+class Recipe(BaseRecipe):
+    """A generator that is judged by features that nobody trains, and by a discriminator on crops of the style."""
+
+    kind: ClassVar[Kind] = Kind.TRANSLATE
+    needs: ClassVar[Needs] = Needs(content=True, style=True, paired=False)
+    paper: ClassVar[str] = "Johnson et al. 2016, arXiv 1603.08155"
+    presets: ClassVar[dict[Preset, dict[str, Any]]] = {
+        "two_cores": {},
+        "one_gpu": {},
+        "paper": {},
+    }
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.config = config
+        self.networks["generator"] = config.build_generator(skips=config.skips)
+        if config.adversarial_weight > 0:
+            self.networks["discriminator"] = config.build_discriminator()
+        self.adversary = Adversary(config)
+
+    def phases(self) -> list[Phase]:
+        """One phase; without an adversarial term it has no discriminator."""
+        c = self.config
+        betas = (c.beta1, c.beta2)
+        generator = (ParameterGroup(("generator",), c.generator_lr, betas),)
+        if "discriminator" not in self.networks:
+            return [Phase("features", None, generator)]
+        discriminator = (ParameterGroup(("discriminator",), c.discriminator_lr, betas),)
+        return [Phase("gan", None, generator, discriminator, c.discriminator_steps)]
+
+    def generator_losses(self, batch: Batch, step: int) -> tuple[Losses, Fakes]:
+        """Content and style distances on features, total variation, and the adversarial term.
+
+        Raises:
+            ValueError: the batch has no style.
+            WeightsError: the extractor is VGG19, and its weights are not there.
+        """
+        c = self.config
+        style = _style(batch)
+        fake = self.networks["generator"](batch.content)
+        losses: Losses = {}
+        if c.content_weight > 0:
+            losses["content"] = c.content_weight * self._content_distance(fake, batch.content)
+        if c.style_weight > 0:
+            losses["style"] = c.style_weight * self._style_distance(fake, style)
+        if c.total_variation_weight > 0:
+            losses["total_variation"] = c.total_variation_weight * total_variation(fake)
+        if "discriminator" not in self.networks:
+            return losses, {}
+        losses["adversarial"] = self.adversary.generator_term(self.networks["discriminator"], fake)
+        return losses, {"translated": fake}
+
+    def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:
+        """Crops of the style against results.
+
+        Raises:
+            ValueError: the batch has no style.
+        """
+        return self.adversary.discriminator_terms(
+            self.networks["discriminator"], _style(batch), fakes["translated"], step
+        )
+
+    def translate(self, content: Tensor, conditions: Conditions) -> Tensor:
+        """The picture in the style, (N, 3, H, W), fp32; unchanged where the mask is 0."""
+        return blend_by_mask(self.networks["generator"](content), content, conditions.mask_unit)
+
+    def receptive_field_px(self) -> int | None:
+        """Radius of the generator's window; None with norm layers."""
+        radius: int | None = self.networks["generator"].receptive_field_px()  # type: ignore[operator]
+        return radius
+
+    def _features(self, pictures: Tensor, layers: tuple[str, ...]) -> dict[str, Tensor]:
+        extractor = load_extractor(self.config.extractor, self.config.vgg19_weights, pictures.device)
+        found: dict[str, Tensor] = extractor(pictures, layers)
+        return found
+
+    def _content_distance(self, fake: Tensor, content: Tensor) -> Tensor:
+        layers, distance = self.config.content_layers, feature_distance
+        if self.config.content_statistic == "structure":
+            fake, content, distance = _grey(fake), _grey(content), structure_distance
+        made = self._features(fake, layers)
+        with torch.no_grad():
+            asked = self._features(content, layers)
+        return torch.stack([distance(made[layer], asked[layer]) for layer in layers]).mean()
+
+    def _style_distance(self, fake: Tensor, style: Tensor) -> Tensor:
+        layers = self.config.style_layers
+        made = self._features(fake, layers)
+        with torch.no_grad():
+            asked = self._features(style, layers)
+        if self.config.style_statistic == "gram":
+            return torch.stack([gram_distance(made[layer], asked[layer]) for layer in layers]).mean()
+        distances = []
+        for layer in layers:
+            channels, count = made[layer].shape[1], made[layer][:, 0].numel()
+            directions = unit_directions(channels, _SLICES, fake.device)
+            ours, theirs = (
+                _places(features, torch.randperm(count)[:_PLACES]) for features in (made[layer], asked[layer])
+            )
+            distances.append(sliced_feature_distance(ours, theirs, directions))
+        return torch.stack(distances).mean()
+
+
+def _places(features: Tensor, chosen: Tensor) -> Tensor:
+    """(1, C, 1, P) feature vectors at some places of all pictures."""
+    flat = features.transpose(0, 1).flatten(1)  # (C, N * h * w)
+    return flat[:, chosen.to(flat.device)][None, :, None]
+
+
+def _grey(pictures: Tensor) -> Tensor:
+    weights = torch.tensor(_GREY, device=pictures.device).view(1, 3, 1, 1)
+    return (pictures * weights).sum(dim=1, keepdim=True).expand(-1, 3, -1, -1)
+
+
+def _style(batch: Batch) -> Tensor:
+    if batch.style is None:
+        raise ValueError("perceptual needs pictures of the style: the batch has none")
+    return batch.style
