@@ -65,8 +65,30 @@ class Recipe(BaseRecipe):
     needs: ClassVar[Needs] = Needs(content=True, style=True, paired=True)
     paper: ClassVar[str] = "Isola et al. 2017, arXiv 1611.07004"
     presets: ClassVar[dict[Preset, dict[str, Any]]] = {
-        "two_cores": {},
-        "one_gpu": {},
+        "two_cores": {
+            "budget_steps": 6000,
+            "lr_schedule": "linear",
+            "lr_decay_start_step": 3000,
+            "lr_decay_end_step": 6000,
+            "crop_px": 128,
+            "generator_lr": 3e-4,
+            "discriminator_lr": 3e-4,
+            "channels": 24,
+            "unet_levels": 6,
+            "discriminator_channels": 32,
+            "adversarial": "least_squares",
+            "zoom_min": 0.8,
+            "ema_decay": 0.995,
+        },
+        "one_gpu": {
+            "budget_steps": 30_000,
+            "lr_schedule": "linear",
+            "lr_decay_start_step": 15_000,
+            "lr_decay_end_step": 30_000,
+            "batch_size": 4,
+            "adversarial": "least_squares",
+            "zoom_min": 0.8,
+        },
         "paper": {},
     }
 
