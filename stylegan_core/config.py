@@ -8,9 +8,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 
-from stylegan_core.data.halves import Half
-from stylegan_core.data.layouts import LABELLED, Layout
-from stylegan_core.data.resize import Filter
+from stylegan_core.data.choices import LABELLED, Filter, Half, Layout
 from stylegan_core.recipes import config_class, list_recipes
 from stylegan_core.recipes.base import RecipeConfig
 
@@ -166,7 +164,7 @@ class RegionSettings(Settings):
     value: int | tuple[int, int, int] | None = Field(None, description="that the label maps have there")
     model: str | None = Field(None, description="a model folder or the name of one; default: the job's")
     style_images: tuple[str, ...] = ()
-    edit: str | dict[str, float] | None = None
+    edit: str | None = None
     direction: Literal["forward", "backward"] = "forward"
     picture: Path | None = Field(None, description="a picture, or a folder of them, that replaces it instead")
     strength: float | None = Field(None, ge=0.0, le=2.0, description="default: the job's")
@@ -194,10 +192,10 @@ class StylizeSettings(Settings):
 
     input: Path | None = Field(None, description="a directory; default: every shot, or the test pictures")
     style_images: tuple[str, ...] = Field(
-        (), description="reference pictures, for recipes that take them, each with a weight after a colon: a.png:0.3"
+        (), description='references, for recipes that take them; a weight follows a colon: ["a.png:0.3", "b.png"]'
     )
-    edit: str | dict[str, float] | None = Field(
-        None, description='changes of attributes, for recipes that make them: "smiling, no glasses" or {Smiling: 1}'
+    edit: str | None = Field(
+        None, description="changes of attributes, for recipes that make them: smiling, no glasses; or smiling=0.5"
     )
     direction: Literal["forward", "backward"] = Field("forward", description="for recipes that go both ways")
     regions: tuple[RegionSettings, ...] = Field((), description="parts of the frames that are made otherwise")

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stylegan_core.data.resize import Filter, shrink
+from stylegan_core.data.choices import Filter
+from stylegan_core.data.resize import shrink
 from stylegan_core.data.splits import typical_corner
 from stylegan_core.data.store import SAMPLE_TYPES, Samples, to_samples
 from stylegan_core.frames.atomic import write_bytes_atomically

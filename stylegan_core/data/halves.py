@@ -7,14 +7,12 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
+from stylegan_core.data.choices import Half
 from stylegan_core.data.sources import Place, Source, by_name
 from stylegan_core.data.unpacking import Unpacked, build_once
 from stylegan_core.frames.picture import UnreadablePictureError, read_picture, write_picture
 from stylegan_core.frames.records import sha256_of
-
-Half = Literal["left", "right"]
 
 
 def unpack_halves(folder: Path, place: Place, *, max_megapixels: float) -> Unpacked:

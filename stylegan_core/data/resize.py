@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from stylegan_core.data.choices import Filter
 from stylegan_core.frames.colour import linear_to_srgb, srgb_to_linear
 
-Filter = Literal["area", "nearest"]
 _Unit = npt.NDArray[np.float32]
 
 
