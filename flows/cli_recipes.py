@@ -16,7 +16,7 @@ stylereel recipes
 stylereel recipes cut --preset one_gpu
 stylereel recipes pix2pix --preset two_cores --write
 """
-_ROW = "{:<12} {:<36} {:<27} {}"
+_ROW = "{:<12} {:<37} {:<27} {}"
 
 
 def register(command: Callable[..., Callable[[Callable[..., object]], object]]) -> None:
@@ -78,4 +78,4 @@ def needs_in_words(recipe: str) -> str:
         words = "one folder"
     if needs.labels:
         words += " and labels"
-    return words + ("; references at run time" if "styles" in found.directed_by else "")
+    return words + (" (+ references)" if "styles" in found.directed_by else "")

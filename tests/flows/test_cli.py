@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from flows.cli import app
@@ -57,7 +58,7 @@ def test_recipes_lists_needs_and_papers() -> None:
     result = CliRunner().invoke(app, ["recipes"])
     assert "keyframe     before/after pairs" in result.output
     assert "attributes   one folder and labels" in result.output
-    assert "swap         two folders, no pairs; references at run time" in result.output
+    assert "swap         two folders, no pairs (+ references)" in result.output
     assert "two_cores, one_gpu, paper" in result.output
     assert "arXiv 2007.15651" in result.output
 
@@ -104,6 +105,41 @@ def test_options_of_stylize_need_an_input(options: list[str], capfd: pytest.Capt
     result = CliRunner().invoke(app, ["stylize", *options])
     assert result.exit_code == 2
     assert f"{options[0]}" in (said := capfd.readouterr().err + result.output) and "params.yaml" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--style-image", "a.png"], "takes no style images"),
+        (["--edit", "smiling"], "takes no edits"),
+        (["--direction", "backward"], "takes no direction"),
+        (["--direction", "up"], "none of forward, backward"),
+        (["--elsewhere", "style"], "there are none"),
+        (["--regions", "none.yaml"], "cannot be read"),
+    ],
+)
+def test_directions_that_do_not_fit_are_refused(
+    options: list[str], message: str, tmp_path: Path, tiny_model_folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (40, 40)).save(tmp_path / "in/a.png")
+    Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
+    result = CliRunner().invoke(app, ["stylize", "in", "out", "--model", str(tiny_model_folder), *options])
+    assert result.exit_code == 2
+    assert message in " ".join((capfd.readouterr().err + result.output).split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_export_refuses_what_it_cannot_do(tiny_model_folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for options, message in (
+        (["nowhere", "a.onnx"], "nowhere is no model"),
+        ([str(tiny_model_folder), "a.onnx", "--direction", "backward"], "goes forward alone"),
+        ([str(tiny_model_folder), "a.pt"], "must end in .onnx"),
+    ):
+        result = CliRunner().invoke(app, ["export", *options])
+        assert result.exit_code == 2
+        assert message in " ".join((capfd.readouterr().err + result.output).split())
+    assert not list(Path().glob("a.*"))
 
 
 @pytest.fixture
