@@ -102,7 +102,7 @@ def test_unknown_layers_are_refused() -> None:
     with pytest.raises(ValidationError, match="content_layers of random_filters must be some of block1_conv1"):
         Config(content_layers=("block3_conv4",))
     assert Config(extractor="vgg19", content_layers=("block3_conv4",))
-    with pytest.raises(ValidationError, match="style_layers of vgg19 .* got none"):
+    with pytest.raises(ValidationError, match=r"style_layers of vgg19 .* got none"):
         Config(extractor="vgg19", style_layers=())
 
 
