@@ -82,7 +82,7 @@ class RecipeConfig(BaseModel):
     ema_decay: float = Field(0.999, ge=0.0, lt=1.0, description="of the generator's moving average, a step")
     gradient_clip: float = Field(0.0, ge=0.0, description="largest gradient norm; 0 is off")
     weight_clip: float = Field(
-        0.0, ge=0.0, description="bound of the discriminator's weights, for wasserstein (Arjovsky et al. 2017); 0 is off"
+        0.0, ge=0.0, description="bound of the discriminator's weights, for wasserstein (Arjovsky et al. 2017); 0: off"
     )
 
     @model_validator(mode="after")
