@@ -24,6 +24,9 @@ TINY: dict[str, Any] = {
     "discriminator_layers": 1,
     "projection_width": 8,
     "nce_patches": 16,
+    "most_channels": 8,
+    "texture_width": 8,
+    "patch_px": 16,
 }
 
 
