@@ -1,4 +1,4 @@
-"""``stylereel export``: a model for other programs."""
+"""``stylereel export``, a model for other programs, and ``style-bank``, a model's codes of references."""
 
 from __future__ import annotations
 
@@ -14,10 +14,16 @@ stylereel export models:/stylereel.harbour.all@promoted harbour.onnx
 stylereel export cyclegan photo.onnx --direction backward
 """
 
+_BANK_EXAMPLES = """
+stylereel style-bank models/all paintings banks/monet
+stylereel stylize photos out --style-bank banks/monet --style-image dusk.jpg --style-image sea.jpg:0.3
+"""
+
 
 def register(command: Callable[..., Callable[[Callable[..., object]], object]]) -> None:
-    """Adds the command, by the command line's own decorator."""
+    """Adds the commands, by the command line's own decorator."""
     command("export", _EXAMPLES)(export)
+    command("style-bank", _BANK_EXAMPLES)(style_bank)
 
 
 def export(
@@ -42,3 +48,16 @@ def export(
         f"sides are multiples of {sides['multiple_of']} px, {sides['least']} or more; "
         f"it differs from the model by {made.card['largest_difference_to_torch']:g} at most"
     )
+
+
+def style_bank(
+    model: Annotated[str, typer.Argument(help="A model folder, the name of one in models/, or models:/NAME@ALIAS.")],
+    pictures: Annotated[Path, typer.Argument(metavar="PICTURES", help="A folder of references.")],
+    output: Annotated[Path, typer.Argument(metavar="BANK", help="The folder to write.")],
+) -> None:
+    """Compute a model's codes of a folder of references once, for `stylereel stylize --style-bank`."""
+    from tasks.style_bank import make_style_bank
+    from tasks.versioning import project_root
+
+    bank = make_style_bank(model, project_root() / "models", pictures, output)
+    typer.echo(f"{output}: {len(bank.names)} references")

@@ -29,6 +29,9 @@ Styles = Annotated[
     list[str] | None,
     typer.Option("--style-image", help="A reference, for models that take them; a.png:0.3 has a weight. Repeatable."),
 ]
+Bank = Annotated[
+    Path | None, typer.Option("--style-bank", help="Precomputed references, which --style-image then names.")
+]
 Edit = Annotated[
     str | None, typer.Option(help='For models that edit attributes: "smiling, no glasses", or "smiling=0.5".')
 ]
@@ -86,6 +89,7 @@ def register(
         masks: Masks = None,
         strength: Strength = 1.0,
         style_images: Styles = None,
+        style_bank: Bank = None,
         edit: Edit = None,
         direction: Direction = "forward",
         regions: Regions = None,
@@ -112,7 +116,7 @@ def register(
             return
         if output is None:
             raise UsageError("name an OUTPUT folder too: stylereel stylize INPUT OUTPUT")
-        directed = (style_images, edit, direction, regions, elsewhere)
+        directed = (style_images, style_bank, edit, direction, regions, elsewhere)
         run = (precision, source_space, chunk_frames, device, overwrite)
         asked = request(source, output, model, frames, limit, every, masks, strength, *directed, *run)
         stylize_folder.stylize_folder(asked, checksum=checksum, preview=preview, fps=fps, as_json=as_json)
@@ -133,6 +137,7 @@ def plan(
     masks: Masks = None,
     strength: Strength = 1.0,
     style_images: Styles = None,
+    style_bank: Bank = None,
     edit: Edit = None,
     direction: Direction = "forward",
     regions: Regions = None,
@@ -144,7 +149,7 @@ def plan(
     overwrite: Overwrite = False,
 ) -> None:
     """The first half of stylize: read the whole shot, write the job file, print its path."""
-    directed = (style_images, edit, direction, regions, elsewhere)
+    directed = (style_images, style_bank, edit, direction, regions, elsewhere)
     run = (precision, source_space, chunk_frames, device, overwrite)
     stylize_folder.plan_only(request(source, output, model, frames, limit, every, masks, strength, *directed, *run))
 
@@ -173,6 +178,7 @@ def request(
     masks: Path | None,
     strength: float,
     style_images: list[str] | None,
+    style_bank: Path | None,
     edit: str | None,
     direction: str,
     regions: Path | None,
@@ -210,6 +216,7 @@ def request(
         device=device,
         overwrite=overwrite,
         style_images=tuple(style_images or ()),
+        style_bank=style_bank,
         edit=edit,
         direction=direction,  # type: ignore[arg-type]
         regions=regions,

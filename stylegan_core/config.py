@@ -194,6 +194,7 @@ class StylizeSettings(Settings):
     style_images: tuple[str, ...] = Field(
         (), description='references, for recipes that take them; a weight follows a colon: ["a.png:0.3", "b.png"]'
     )
+    style_bank: Path | None = Field(None, description="precomputed references, which style_images then name")
     edit: str | None = Field(
         None, description="changes of attributes, for recipes that make them: smiling, no glasses; or smiling=0.5"
     )
@@ -263,23 +264,6 @@ def style_image_path(text: str) -> Path:
     except ValueError:
         return Path(text)
     return Path(name) if colon else Path(text)
-
-
-def load_regions(path: Path) -> tuple[RegionSettings, ...]:
-    """Reads a list of regions from a YAML file, as it may stand in ``stylize.regions``.
-
-    Raises:
-        SettingsError: the file is missing, is no YAML list, or an entry is wrong.
-    """
-    try:
-        listed = YAML(typ="safe").load(path)
-    except OSError as error:
-        raise SettingsError(f"the regions {path} cannot be read: {error.strerror or error}") from error
-    except Exception as error:
-        raise SettingsError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(listed, list) or not listed:
-        raise SettingsError(f"{path} must hold a list of regions, each beginning with `- where:` or `- labels:`")
-    return tuple(validated(RegionSettings, entry, f"{path.name}[{index}]") for index, entry in enumerate(listed))
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from stylegan_core.config import Params, load_params
+from stylegan_core.config import Params, load_params, style_image_path
 from stylegan_core.frames.atomic import write_bytes_atomically
+from stylegan_core.inference.vocabulary import OWN as OWN_VOCABULARY
 from tasks.code import code_digest
 from tasks.errors import UsageError
 from tasks.params_file import example_params
@@ -242,12 +243,11 @@ def _with_blocks(text: str, listed: dict[str, list[str]]) -> str:
 def _listed(params: Params, root: Path) -> dict[str, list[str]]:
     """Entries of each marked list."""
     used = {training.settings.recipe for training in params.trainings()} - {params.train().recipe}
-    stylized = [Path(params.stylize.input)] if params.stylize.input else []
     return {
         "inputs": input_paths(params, root),
         # A section that is left out has its defaults; dvc refuses params that are not there.
         "recipes": sorted(f"train.{recipe}" for recipe in used if recipe in params.train_section),
-        "stylize.input": _places(stylized, root),
+        "stylize.input": _places(_named_by_stylize(params, root), root),
     }
 
 
@@ -280,6 +280,22 @@ def _places(paths: Iterable[Path], root: Path) -> list[str]:
         found.add(place)
     outermost = [p for p in found if not any(other in p.parents for other in found)]
     return sorted(p.relative_to(here).as_posix() if p.is_relative_to(here) else p.as_posix() for p in outermost)
+
+
+def _named_by_stylize(params: Params, root: Path) -> Iterator[Path]:
+    """What the stage reads beside what other stages make: its input, references, files of regions, own vocabulary."""
+    asked = params.stylize
+    yield from (asked.input,) if asked.input else ()
+    if asked.style_bank:
+        yield asked.style_bank
+    else:
+        yield from map(style_image_path, asked.style_images)
+    for region in asked.regions:
+        yield from region.files()
+        if region.model and (root / region.model).is_dir() and Path(region.model).parts[0] != "models":
+            yield Path(region.model)
+    if (root / OWN_VOCABULARY).is_file() and any(wish.edit for wish in (asked, *asked.regions)):
+        yield OWN_VOCABULARY
 
 
 def _named_inputs(params: Params) -> Iterator[Path]:

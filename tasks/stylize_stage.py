@@ -211,7 +211,17 @@ def _item(
     models: Path,
 ) -> StageItem:
     asked = params.stylize
-    wishes = Wishes(asked.style_images, asked.edit, asked.direction, asked.regions, asked.elsewhere, root, root, models)
+    wishes = Wishes(
+        asked.style_images,
+        asked.edit,
+        asked.direction,
+        asked.regions,
+        asked.elsewhere,
+        root=root,
+        regions_root=root,
+        models=models,
+        style_bank=asked.style_bank,
+    )
     job = plan_wishes(
         frames,
         wishes,

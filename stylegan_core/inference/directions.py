@@ -5,8 +5,10 @@ Asked for in words and files; planned into ``Directions``, which the skip key co
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from stylegan_core.recipes.model import Model
 
 REFERENCE_PX = 512
-"""References with longer sides are reduced to this, and cut to a square in their middle, which mixes several."""
+"""References with longer sides are reduced to this."""
 _LEAST_PX, _MULTIPLE_PX = 32, 8
 
 
@@ -39,26 +41,35 @@ def plan_directions(
     edit: str | Mapping[str, float] | None = None,
     direction: Literal["forward", "backward"] = "forward",
     root: Path | None = None,
+    style_bank: Path | None = None,
 ) -> Directions:
     """Settles directions in words against what the model heeds.
 
     Args:
         model: from ``load_model``.
-        style_images: paths of pictures, each with its weight after a colon or with weight 1.
+        style_images: paths of pictures, or names in the bank, each with its weight after a colon or with weight 1.
         edit: changes of attributes: a mapping, "smiling=1, glasses=-1", or words of the vocabulary.
         direction: "forward" is content to style.
         root: what relative paths are relative to; default: the working folder.
+        style_bank: folder of precomputed references of this model.
     Raises:
         PlanError: the model does not heed one, a reference cannot be read, or an attribute is unknown.
     """
     heeds, name = model.recipe.directed_by, model.card.recipe
-    asked = {"styles": bool(style_images), "labels": bool(edit), "direction": direction != "forward"}
-    words = {"styles": "style images", "labels": "edits of attributes", "direction": "a direction"}
+    asked = {
+        "styles": bool(style_images) or style_bank is not None,
+        "labels": bool(edit),
+        "direction": direction != "forward",
+    }
+    words = {"styles": "style images", "labels": "edits of attributes", "direction": "direction"}
     for what in (what for what, given in asked.items() if given and what not in heeds):
         known = ", ".join(words[heeded] for heeded in heeds) or "the frames alone"
         raise PlanError(f"{model.folder} is a {name} model, which takes no {words[what]}: it is directed by {known}")
+    here = (root or Path.cwd()).absolute()
     return Directions(
-        styles=_references(style_images, (root or Path.cwd()).absolute()),
+        styles=_references(style_images, here)
+        if style_bank is None
+        else _of_bank(model, style_images, here / style_bank.expanduser()),
         edit=check_edit(edit, attribute_names(model)) if edit else {},
         direction=direction,
     )
@@ -105,18 +116,26 @@ def conditions_of(model: Model, directions: Directions, *, strength: float = 1.0
     Raises:
         PlanError: a reference is not the one that was planned with, or cannot be read.
     """
-    conditions = Conditions(
-        styles=None if not directions.styles else _styles(directions.styles, model.card.working_space).to(device),
-        style_weights=None
-        if not directions.styles
-        else torch.tensor([reference.weight for reference in directions.styles], device=device),
+    recipe = model.recipe.to(device).eval()
+    given = Conditions(
         labels=_labels(directions.edit, attribute_names(model)).to(device) if directions.edit else None,
-        strength=strength if heeds_strength(model.recipe) else 1.0,
+        strength=strength if heeds_strength(recipe) else 1.0,
         direction=directions.direction,
     )
-    model.recipe.to(device).eval()
     with torch.no_grad():
-        return model.recipe.prepare_conditions(conditions)
+        if not directions.styles:
+            return recipe.prepare_conditions(given)
+        weights = torch.tensor([reference.weight for reference in directions.styles], device=device)
+        given = replace(given, style_weights=weights)
+        if directions.styles[0].name is not None:
+            entries = _codes_of_bank(model, directions.styles).to(device)
+            return recipe.prepare_conditions(replace(given, style_codes=entries))
+        pictures = [_read_reference(reference, model.card.working_space) for reference in directions.styles]
+        # A recipe that makes codes sees each reference whole; others get all of them as one tensor.
+        alone = [recipe.prepare_conditions(Conditions(styles=_signed(picture).to(device))) for picture in pictures]
+        if (codes := _codes(alone)) is not None:
+            return replace(given, style_codes=codes)
+        return recipe.prepare_conditions(replace(given, styles=_squares(pictures).to(device)))
 
 
 def _references(texts: Sequence[str], root: Path) -> tuple[StyleReference, ...]:
@@ -155,13 +174,61 @@ def _path_and_weight(text: str, root: Path) -> tuple[Path, float]:
     return root / Path(name).expanduser(), 1.0 if weight is None else weight
 
 
-def _styles(references: Sequence[StyleReference], working_space: str) -> Tensor:
+def _of_bank(model: Model, texts: Sequence[str], folder: Path) -> tuple[StyleReference, ...]:
+    from stylegan_core.inference.style_bank import StyleBankError, load_style_bank
+
+    if not texts:
+        raise PlanError(f"name styles of the bank {folder} with --style-image")
+    given = [split_weight(text, folder) for text in texts]
+    try:
+        bank = load_style_bank(folder, model)
+        bank.conditions(weights := {name: 1.0 if weight is None else weight for name, weight in given})
+    except StyleBankError as error:
+        raise PlanError(str(error)) from error
+    total = math.fsum(weights.values())
+    digest = _digest_of_codes(bank.codes)
+    return tuple(
+        StyleReference(path=folder, sha256=digest, weight=weight / total, name=name)
+        for name, weight in weights.items()
+        if weight > 0
+    )
+
+
+def _codes_of_bank(model: Model, references: Sequence[StyleReference]) -> Tensor:
+    """(K, D) of a bank's entries."""
+    from stylegan_core.inference.style_bank import StyleBankError, load_style_bank
+
+    folder = references[0].path
+    try:
+        bank = load_style_bank(folder, model)
+    except StyleBankError as error:
+        raise PlanError(str(error)) from error
+    names = [reference.name for reference in references]
+    if _digest_of_codes(bank.codes) != references[0].sha256 or not set(names) <= set(bank.names):
+        raise PlanError(f"the style bank {folder} was changed since the job was planned: plan again")
+    return bank.codes[[bank.names.index(name) for name in names if name is not None]]
+
+
+def _digest_of_codes(codes: Tensor) -> str:
+    return hashlib.sha256(codes.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
+
+
+def _codes(prepared: Sequence[Conditions]) -> Tensor | None:
+    """(K, D) codes of references that were prepared one at a time; None if the recipe makes none."""
+    codes = [conditions.style_codes for conditions in prepared if conditions.style_codes is not None]
+    return torch.cat(codes) if len(codes) == len(prepared) else None
+
+
+def _signed(picture: Pixels) -> Tensor:
+    """(1, 3, H, W) in [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(picture)).mul(2.0).sub(1.0).permute(2, 0, 1)[None].contiguous()
+
+
+def _squares(pictures: Sequence[Pixels]) -> Tensor:
     """(K, 3, S, S) in [-1, 1]: the middle of each, at the size that the smallest allows."""
-    pictures = [_read_reference(reference, working_space) for reference in references]
-    side_px = min(REFERENCE_PX, *(min(picture.shape[:2]) for picture in pictures))
+    side_px = min(min(picture.shape[:2]) for picture in pictures)
     side_px = max(_LEAST_PX, side_px // _MULTIPLE_PX * _MULTIPLE_PX)
-    squares = np.stack([cover(picture, side_px, side_px) for picture in pictures])
-    return torch.from_numpy(squares).mul(2.0).sub(1.0).permute(0, 3, 1, 2).contiguous()
+    return torch.cat([_signed(cover(picture, side_px, side_px)) for picture in pictures])
 
 
 def cover(picture: Pixels, height_px: int, width_px: int) -> Pixels:
@@ -181,7 +248,7 @@ def _read_reference(reference: StyleReference, working_space: str) -> Pixels:
     try:
         if sha256_of(reference.path) != reference.sha256:
             raise PlanError(f"the style image {reference.path} was changed since the job was planned: plan again")
-        return to_working(read_picture(reference.path), working_space=working_space)
+        return _reduced(to_working(read_picture(reference.path), working_space=working_space))
     except (OSError, UnreadablePictureError) as error:
         raise PlanError(f"the style image {reference.path} cannot be read: {error}") from error
 
@@ -189,3 +256,12 @@ def _read_reference(reference: StyleReference, working_space: str) -> Pixels:
 def _labels(edit: Mapping[str, float], attributes: Sequence[str]) -> Tensor:
     """(1, L) in [-1, 1]."""
     return torch.tensor([[edit.get(name, 0.0) for name in attributes]], dtype=torch.float32)
+
+
+def _reduced(picture: Pixels) -> Pixels:
+    factor = REFERENCE_PX / max(picture.shape[:2])
+    if factor >= 1:
+        return picture
+    size = (max(1, round(picture.shape[1] * factor)), max(1, round(picture.shape[0] * factor)))
+    smaller: Pixels = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return smaller

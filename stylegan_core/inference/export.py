@@ -174,7 +174,7 @@ def _largest_difference(
     content: bytes, recipe: BaseRecipe, direction: Literal["forward", "backward"], attributes: Sequence[str]
 ) -> float:
     """To torch, at the sizes to prove."""
-    import onnxruntime
+    import onnxruntime  # type: ignore[import-untyped]  # it has none
 
     try:
         session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])

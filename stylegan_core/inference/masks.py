@@ -170,7 +170,11 @@ def normalized(
             total += weight
     if (total > 1).any():
         crowded = np.maximum(total, np.float32(1))
-        weights = [None if weight is None else weight / crowded for weight in weights]
+        shares: list[Pixels | None] = []
+        for weight in weights:
+            share: Pixels | None = None if weight is None else (weight / crowded).astype(np.float32, copy=False)
+            shares.append(share)
+        weights = shares
     rest = np.clip(1 - total, 0, 1)
     rest[rest < _NEGLIGIBLE] = 0
     return tuple(weights), rest if rest.any() else None

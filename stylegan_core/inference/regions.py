@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from stylegan_core.config import RegionSettings
+from ruamel.yaml import YAML
+
+from stylegan_core.config import RegionSettings, SettingsError, validated
 from stylegan_core.frames.sequence import frame_number, list_pictures
 from stylegan_core.inference.directions import plan_directions
 from stylegan_core.inference.find_model import find_model
@@ -16,6 +18,23 @@ from stylegan_core.inference.precision import choose_precision
 from stylegan_core.recipes.model import Model, load_model
 
 _NAMED = 8
+
+
+def load_regions(path: Path) -> tuple[RegionSettings, ...]:
+    """Reads a list of regions from a YAML file, as it may stand in ``stylize.regions``.
+
+    Raises:
+        SettingsError: the file is missing, is no YAML list, or an entry is wrong.
+    """
+    try:
+        listed = YAML(typ="safe").load(path)
+    except OSError as error:
+        raise SettingsError(f"the regions {path} cannot be read: {error.strerror or error}") from error
+    except Exception as error:
+        raise SettingsError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(listed, list) or not listed:
+        raise SettingsError(f"{path} must hold a list of regions, each beginning with `- where:` or `- labels:`")
+    return tuple(validated(RegionSettings, entry, f"{path.name}[{index}]") for index, entry in enumerate(listed))
 
 
 def plan_regions(

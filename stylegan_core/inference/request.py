@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from stylegan_core.config import load_regions
+from stylegan_core.inference.regions import load_regions
 from stylegan_core.inference.wishes import Wishes
 
 
@@ -34,6 +34,7 @@ class Request:
         direction: for models that go both ways.
         regions: a YAML file of parts of the frames that are made otherwise; paths in it are relative to its folder.
         elsewhere: what is outside of all regions.
+        style_bank: folder of precomputed references, whose names ``style_images`` then are.
     """
 
     source: str | Path
@@ -55,6 +56,7 @@ class Request:
     direction: Literal["forward", "backward"] = "forward"
     regions: Path | None = None
     elsewhere: Literal["source", "style"] = "source"
+    style_bank: Path | None = None
 
     def wishes(self) -> Wishes:
         """Its directions and regions.
@@ -71,4 +73,5 @@ class Request:
             self.elsewhere,
             regions_root=file.absolute().parent if file else Path.cwd(),
             models=self.models,
+            style_bank=Path(self.style_bank) if self.style_bank else None,
         )

@@ -32,6 +32,7 @@ class Wishes:
         root: what relative style images are relative to.
         regions_root: what relative paths of the regions are relative to.
         models: folder of the models that regions may name.
+        style_bank: folder of precomputed references, whose names style images then are.
     """
 
     style_images: tuple[str, ...] = ()
@@ -42,6 +43,7 @@ class Wishes:
     root: Path = field(default_factory=Path.cwd)
     regions_root: Path = field(default_factory=Path.cwd)
     models: Path = Path("models")
+    style_bank: Path | None = None
 
     def stand_in_model(self) -> Path | None:
         """A region's model where regions need no other: outside of them all is the source's.
@@ -77,7 +79,12 @@ def plan_wishes(
     """
     device = choose_device(device)
     directions = plan_directions(
-        model, style_images=wishes.style_images, edit=wishes.edit, direction=wishes.direction, root=wishes.root
+        model,
+        style_images=wishes.style_images,
+        edit=wishes.edit,
+        direction=wishes.direction,
+        root=wishes.root,
+        style_bank=wishes.style_bank,
     )
     regions, frames = plan_regions(
         wishes.regions,

@@ -117,6 +117,23 @@ def test_the_input_of_stylize_is_a_dependency(project: Path) -> None:
     assert _stages(project)["stylize"]["deps"][-2:] == ["reports/train", "trailer"]
 
 
+def test_what_directs_stylize_is_a_dependency(project: Path) -> None:
+    text = (project / "params.yaml").read_text()
+    text = text.replace("  style_images: []", '  style_images: ["refs/a.png:0.3", refs/b.png]')
+    text = text.replace("  edit: null", "  edit: smiling")
+    text = re.sub(
+        r"\n  regions: \[\]",
+        "\n  regions: [{where: masks/sky, picture: sky.exr}, {labels: labels, value: 3, model: old/sea}]",
+        text,
+    )
+    (project / "params.yaml").write_text(text)
+    (project / "old/sea").mkdir(parents=True)
+    (project / "vocabulary.yaml").write_text("{}")
+    assert sync(project) == ["dvc.yaml"]
+    named = ["labels", "masks/sky", "old/sea", "refs/a.png", "refs/b.png", "sky.exr", "vocabulary.yaml"]
+    assert _stages(project)["stylize"]["deps"][-8:] == ["reports/train", *named]
+
+
 def test_recipes_of_single_shots_are_parameters(project: Path) -> None:
     assert _stages(project)["train"]["params"][-1] == "train.${train.recipe}"
     text = (project / "params.yaml").read_text()

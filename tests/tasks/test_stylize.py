@@ -161,3 +161,42 @@ def test_strength_zero_gives_the_source_back(request_of, plates, tmp_path):
     for path in plates.iterdir():
         assert np.array_equal(cv2.imread(str(path)), cv2.imread(str(tmp_path / "out" / path.name)))
 
+
+def test_regions_of_a_file(request_of, plates, tiny_model_folder, tmp_path):
+    """Paths in the file are relative to it; no other model is needed where no pixel is the job's."""
+    shots = tmp_path / "shots"
+    (shots / "masks").mkdir(parents=True)
+    for number in range(1, 7):
+        mask = np.zeros((40, 56), np.uint8)
+        mask[:, :20] = 255
+        cv2.imwrite(str(shots / "masks" / f"sky.{number}.png"), mask)
+    (shots / "style").symlink_to(tiny_model_folder)
+    (shots / "regions.yaml").write_text("- where: masks\n  model: style\n")
+    wish = {"regions": shots / "regions.yaml", "model": None, "models": tmp_path / "none"}
+    report = stylize_directory(request_of(**wish), LocalRunner())
+    assert (report.made, [failure.path.name for failure in report.failed]) == (6, ["shot.0007.png"])
+    source, made = (cv2.imread(str(folder / "shot.0003.png")).astype(int) for folder in (plates, tmp_path / "out"))
+    assert np.array_equal(source[:, 20:], made[:, 20:]) and np.abs(source[:, :20] - made[:, :20]).mean() > 1
+    again = stylize_directory(request_of(**wish), LocalRunner())
+    assert (again.made, again.skipped) == (0, 6)
+    (shots / "regions.yaml").write_text("- where: masks\n  model: style\n  missing_mask: nowhere\n")
+    assert stylize_directory(request_of(**wish), LocalRunner()).made == 7
+    with pytest.raises(UsageError, match="train one, or name a model"):
+        stylize_directory(request_of(**wish, elsewhere="style"), LocalRunner())
+    (shots / "regions.yaml").write_text("- where: none\n  model: style\n")
+    with pytest.raises(UsageError, match="region 1, masks: there is no folder"):
+        stylize_directory(request_of(**wish), LocalRunner())
+
+
+def test_a_job_with_regions_is_planned_and_worked_on_apart(request_of, plates, tmp_path):
+    from stylegan_core.inference.job import write_job
+
+    cv2.imwrite(str(tmp_path / "mask.png"), np.full((40, 56), 255, np.uint8))
+    (tmp_path / "regions.yaml").write_text("- where: mask.png\n  strength: 0.5\n  feather_px: 2\n")
+    job, model = open_job(write_job(plan_request(request_of(regions=tmp_path / "regions.yaml"))[0]))
+    assert work_on(job, model, LocalRunner()).made == 7
+    half = {path.name: cv2.imread(str(path)).astype(int) for path in (tmp_path / "out").glob("*.png")}
+    plain = request_of(output=tmp_path / "plain", strength=0.5)
+    stylize_directory(plain, LocalRunner())
+    for name, picture in half.items():
+        assert np.abs(picture - cv2.imread(str(tmp_path / "plain" / name))).max() <= 1

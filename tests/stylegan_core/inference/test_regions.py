@@ -5,9 +5,9 @@ import cv2
 import numpy as np
 import pytest
 
-from stylegan_core.config import RegionSettings, SettingsError, load_regions
+from stylegan_core.config import RegionSettings, SettingsError
 from stylegan_core.inference.job import JobFrame, PlanError
-from stylegan_core.inference.regions import match_files, plan_regions
+from stylegan_core.inference.regions import load_regions, match_files, plan_regions
 
 FRAMES = [JobFrame(input=f"a/shot.{n:04d}.png", output=f"a/shot.{n:04d}.png") for n in (1, 2, 10)]
 
@@ -59,9 +59,9 @@ def test_wrong_regions_are_refused_by_number(folder, tiny_model):
     def plan(**region):
         return plan_regions([RegionSettings(**region)], FRAMES, tiny_model, models=root, root=root)
 
-    with pytest.raises(PlanError, match="region 1: .* has no mask for any of the frames"):
+    with pytest.raises(PlanError, match=r"region 1: .* has no mask for any of the frames"):
         plan(where="m")
-    with pytest.raises(PlanError, match="region 1: .*no style images"):
+    with pytest.raises(PlanError, match=r"region 1: .*no style images"):
         plan(where="m", missing_mask="nowhere", style_images=["m/x.0077.png"])
     with pytest.raises(PlanError, match="region 1: nowhere is no model"):
         plan(where="m", missing_mask="nowhere", model="nowhere")

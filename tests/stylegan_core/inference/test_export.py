@@ -1,0 +1,138 @@
+"""Every recipe, tiny, as ONNX: agreement at free sizes is proved here again, beside the exporter's own proof."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from stylegan_core.inference import export
+from stylegan_core.inference.export import ExportError, export_onnx
+from stylegan_core.inference.job import PlanError
+from stylegan_core.recipes import config_class, list_recipes, recipe_class
+from stylegan_core.recipes.base import Conditions, Kind
+from stylegan_core.recipes.model import load_model, save_model
+
+TINY = {
+    "crop_px": 32, "batch_size": 2, "channels": 4, "blocks": 1, "discriminator_channels": 4,
+    "discriminator_layers": 1, "projection_width": 8, "nce_patches": 16,
+}  # fmt: skip
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
+)
+
+
+@pytest.fixture
+def tiny_of(tmp_path):
+    """A recipe's tiny model with random weights, saved and loaded as any other."""
+
+    def make(name):
+        config = config_class(name)
+        config = config(**{key: value for key, value in TINY.items() if key in config.model_fields})
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            recipe = recipe_class(name)(config)
+        networks = recipe.networks.state_dict()
+        inference = {k: v for k, v in networks.items() if k.split(".")[0] in recipe.inference_networks}
+        save_model(
+            tmp_path / name, recipe=name, config=config, working_space="srgb", sample_type="uint8", steps=1,
+            images_seen=8, chosen="last", last=inference, best=inference, networks=networks,
+        )
+        return load_model(tmp_path / name)
+
+    return make
+
+
+def needs_packages():
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package)
+
+
+def signed(seed, count, height, width):
+    return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_every_recipe_runs_elsewhere_at_any_size(name, tiny_of, tmp_path):
+    needs_packages()
+    import onnxruntime
+
+    model = tiny_of(name)
+    recipe = model.recipe
+    if recipe.kind is not Kind.TRANSLATE:
+        with pytest.raises(PlanError, match="from noise"):
+            export_onnx(model, tmp_path / "model.onnx")
+        return
+    made = export_onnx(model, tmp_path / "model.onnx")
+    card = json.loads(made.card_file.read_text())
+    assert card == made.card and card["model"] == model.card.digest and card["recipe"] == name
+    heeded = {"styles": ("styles", "style_weights", "strength"), "labels": ("labels", "strength"), "direction": ()}
+    expected = {"content", *(given for heeds in recipe.directed_by for given in heeded[heeds])}
+    session = onnxruntime.InferenceSession(str(made.file), providers=["CPUExecutionProvider"])
+    assert set(card["inputs"]) == {given.name for given in session.get_inputs()} == expected
+    side = card["sides_px"]["multiple_of"]
+    for seed, (count, height, width) in enumerate(((1, 2 * side + 32, 64), (2, 96, 32))):
+        feed = {"content": signed(seed, count, height, width)}
+        given = Conditions()
+        if "labels" in expected:
+            labels = torch.linspace(-1, 0.5, count * len(card["attributes"])).reshape(count, -1)
+            feed["labels"], given = labels, replace(given, labels=labels)
+        if "styles" in expected:
+            feed["styles"], feed["style_weights"] = signed(9, 2, 64, 32), torch.tensor([0.3, 0.7])
+            given = replace(given, styles=feed["styles"], style_weights=feed["style_weights"])
+        if "strength" in expected:
+            feed["strength"], given = torch.tensor(0.6), replace(given, strength=0.6)
+        (result,) = session.run(None, {key: value.numpy() for key, value in feed.items()})
+        with torch.no_grad():
+            plain = recipe.translate(feed["content"], given).numpy()
+        assert result.shape == (count, 3, height * recipe.scale, width * recipe.scale)
+        np.testing.assert_allclose(result, plain, atol=1e-4)
+        assert plain.std() > 1e-3
+
+
+def test_a_model_goes_both_ways_one_at_a_time(tiny_of, tmp_path):
+    needs_packages()
+    import onnxruntime
+
+    model = tiny_of("cyclegan")
+    made = export_onnx(model, tmp_path / "back.onnx", direction="backward")
+    assert made.card["direction"] == "backward"
+    content = signed(0, 1, 64, 64)
+    session = onnxruntime.InferenceSession(str(made.file), providers=["CPUExecutionProvider"])
+    (result,) = session.run(None, {"content": content.numpy()})
+    with torch.no_grad():
+        back = model.recipe.translate(content, Conditions(direction="backward")).numpy()
+        forward = model.recipe.translate(content, Conditions()).numpy()
+    np.testing.assert_allclose(result, back, atol=1e-4)
+    assert np.abs(result - forward).max() > 1e-3
+
+
+@pytest.mark.parametrize("wrong", ["content", "size"])
+def test_an_export_that_differs_is_not_kept(tiny_model, tmp_path, monkeypatch, wrong):
+    needs_packages()
+    recipe = tiny_model.recipe
+    plain = type(recipe).translate
+    if wrong == "content":  # torch and its export disagree by a little everywhere
+        monkeypatch.setattr(
+            type(recipe), "translate",
+            lambda self, x, c: plain(self, x, c) + (0.0 if torch.compiler.is_exporting() else 2e-4),
+        )
+    else:
+        monkeypatch.setattr(
+            type(recipe), "translate", lambda self, x, c: plain(self, x, c) * (int(x.shape[2]) / 128)
+        )
+    with pytest.raises(ExportError, match=r"differs from the model|another size|cannot express"):
+        export_onnx(tiny_model, tmp_path / "model.onnx")
+    assert list(tmp_path.glob("model.*")) == []
+
+
+def test_missing_packages_are_named(tiny_model, tmp_path, monkeypatch):
+    found = export.importlib.util.find_spec
+    monkeypatch.setattr(
+        export.importlib.util, "find_spec", lambda name: None if name == "onnxscript" else found(name)
+    )
+    with pytest.raises(ExportError, match="export needs onnxscript: pip install onnx onnxscript onnxruntime"):
+        export_onnx(tiny_model, tmp_path / "model.onnx")
+    assert list(tmp_path.glob("model.*")) == []
