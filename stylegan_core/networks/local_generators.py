@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from stylegan_core.networks.resnet import Norm, Padding, ResidualBlock, activation, apply_in_fp32, convolution
 
-_OVERLAP = 0.25
-"""Of a region's side, how far it reaches into each of its neighbours."""
+_OVERLAP_SHARE = 4
+"""A region reaches so great a part of its side, a quarter, into each of its neighbours."""
 
 
 class LocalGenerator(nn.Module):
@@ -126,7 +126,7 @@ def _spans(length_px: int, regions: int) -> list[tuple[int, int]]:
 
 
 def _overlap_px(length_px: int, regions: int) -> int:
-    return int(length_px * _OVERLAP) // regions
+    return length_px // (_OVERLAP_SHARE * regions)  # whole numbers all the way: an exporter follows them to other sizes
 
 
 def _windows(length_px: int, regions: int, device: torch.device) -> list[Tensor]:

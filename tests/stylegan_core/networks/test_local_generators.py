@@ -87,3 +87,13 @@ def test_is_fp32_under_autocast_and_shows_the_global_features() -> None:
     assert network.stem is network.whole.stem
     padded = picture(32, 32)
     assert [f.shape[1] for f in network.encode(padded)] == list(network.stage_channels)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_an_exported_program_finds_the_regions_of_other_sizes() -> None:
+    network = build(2).eval()
+    height, width = torch.export.Dim("height", min=4, max=64), torch.export.Dim("width", min=4, max=64)
+    shapes = {"content": {2: 8 * height, 3: 8 * width}}
+    program = torch.export.export(network, (picture(64, 48),), dynamic_shapes=shapes).module()
+    other = picture(40, 72)
+    torch.testing.assert_close(program(other), network(other), atol=1e-5, rtol=0)
