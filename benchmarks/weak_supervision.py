@@ -23,12 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from facades import Pictures, nearest_label
 from PIL import Image
 from ruamel.yaml import YAML
-
-Pictures = npt.NDArray[np.float32]
-"""(N, H, W, 3) in [0, 1]."""
 
 SIDE_PX = 96
 SEED = 0
@@ -57,11 +54,6 @@ OF_RECIPE: dict[str, dict[str, Any]] = {
     "cut": {"fast": True, "nce_weight": 1.0, "nce_patches": 64, "projection_width": 64},
     "cyclegan": {"lr_schedule": "constant"},
 }
-PALETTE = [
-    (0, 0, 222), (0, 48, 255), (0, 128, 255), (0, 207, 255), (32, 255, 224), (112, 255, 144),
-    (192, 255, 63), (255, 240, 0), (255, 159, 0), (255, 80, 0), (255, 0, 0), (174, 0, 0),
-]  # fmt: skip
-"""The label maps' colours."""
 
 
 def halves(folder: Path) -> tuple[Pictures, Pictures]:
@@ -80,12 +72,6 @@ def halves(folder: Path) -> tuple[Pictures, Pictures]:
     return np.stack(sides[0]), np.stack(sides[1])
 
 
-def labels(maps: Pictures) -> npt.NDArray[np.int64]:
-    """(N, H, W), the nearest label of every pixel."""
-    colours = np.asarray(PALETTE, np.float32) / np.float32(255.0)
-    return np.argmin(np.stack([((maps - colour) ** 2).sum(axis=-1) for colour in colours]), axis=0)
-
-
 def measured(results: Pictures, truths: Pictures) -> dict[str, float]:
     """Figures against the true label maps."""
     from stylegan_core.metrics.psnr import psnr_db
@@ -93,7 +79,7 @@ def measured(results: Pictures, truths: Pictures) -> dict[str, float]:
     return {
         "l1_unit": float(np.abs(results - truths).mean()),
         "psnr_db": psnr_db(list(results), list(truths)),
-        "label_agreement": float((labels(results) == labels(truths)).mean()),
+        "label_agreement": float((nearest_label(results) == nearest_label(truths)).mean()),
     }
 
 
