@@ -88,12 +88,6 @@ class Config(TranslatorConfig):
                 raise ValueError(f"{setting} of {self.extractor} must be some of {', '.join(known)}; got {given}")
         return self
 
-    @model_validator(mode="after")
-    def _sizes_fit(self) -> Self:
-        layers = self.discriminator_layers if self.adversarial_weight > 0 else 0
-        self.check_crop(halvings=self.downsamplings, discriminator_layers=layers)
-        return self
-
 
 class Recipe(BaseRecipe):
     """A generator that is judged by features that nobody trains, and by a discriminator on crops of the style."""
@@ -102,17 +96,53 @@ class Recipe(BaseRecipe):
     needs: ClassVar[Needs] = Needs(content=True, style=True, paired=False)
     paper: ClassVar[str] = "Johnson et al. 2016, arXiv 1603.08155"
     presets: ClassVar[dict[Preset, dict[str, Any]]] = {
-        "two_cores": {},
-        "one_gpu": {},
-        "paper": {},
+        "two_cores": {
+            "content_statistic": "structure",
+            "content_layers": ("block2_conv2", "block3_conv2"),
+            "style_statistic": "sliced",
+            "style_weight": 8.0,
+            "adversarial_weight": 3.0,
+            "budget_steps": 1_200,
+            "lr_schedule": "cosine",
+            "lr_decay_start_step": 600,
+            "lr_decay_end_step": 1_200,
+            "crop_px": 96,
+            "batch_size": 2,
+            "discriminator_lr": 4e-4,
+            "ema_decay": 0.99,
+            "channels": 16,
+            "blocks": 3,
+            "downsamplings": 1,
+            "output": "residual",
+            "discriminator_channels": 24,
+            "discriminator_layers": 2,
+            "discriminator_norm": "spectral",
+        },
+        "one_gpu": {
+            "content_statistic": "structure",
+            "style_statistic": "sliced",
+            "budget_steps": 10_000,
+            "lr_schedule": "cosine",
+            "lr_decay_start_step": 5_000,
+            "lr_decay_end_step": 10_000,
+            "batch_size": 8,
+            "discriminator_norm": "spectral",
+        },
+        "paper": {
+            "extractor": "vgg19",
+            "content_layers": ("block2_conv2",),
+            "style_layers": ("block1_conv2", "block2_conv2", "block3_conv3", "block4_conv3"),
+            "adversarial_weight": 0.0,
+        },
     }
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self.config = config
-        self.networks["generator"] = config.build_generator(skips=config.skips)
+        generator = config.build_generator(skips=config.skips)
+        self.networks["generator"] = generator
         if config.adversarial_weight > 0:
-            self.networks["discriminator"] = config.build_discriminator()
+            self.networks["discriminator"] = config.build_judge(generator)
         self.adversary = Adversary(config)
 
     def phases(self) -> list[Phase]:
