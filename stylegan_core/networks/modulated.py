@@ -1,8 +1,8 @@
 """Convolutions whose kernels a style vector scales (StyleGAN2).
 
-Karras et al. 2020, Analyzing and Improving the Image Quality of StyleGAN (arXiv 1912.04958). Without the paper's noise
-inputs: a film must not flicker. Scaling the kernel a picture is written as scaling its input and output, which is the
-same sum and lets all pictures of a batch share one convolution.
+Karras et al. 2020, Analyzing and Improving the Image Quality of StyleGAN (arXiv 1912.04958). Scaling the kernel a
+picture is written as scaling its input and output, which is the same sum and lets all pictures of a batch share one
+convolution.
 """
 
 from __future__ import annotations
@@ -71,19 +71,26 @@ class ModulatedBlock(nn.Module):
         out_channels: of the result.
         style_width: of the style vector.
         enlarge: doubles the size between the two convolutions.
+        grain: adds noise after the first, as much as each channel learns to want; none at the start.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, style_width: int, *, enlarge: bool = False) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, style_width: int, *, enlarge: bool = False, grain: bool = False
+    ) -> None:
         super().__init__()
         self.enlarge = enlarge
         self.first = ModulatedConv2d(in_channels, out_channels, style_width)
         self.second = ModulatedConv2d(out_channels, out_channels, style_width)
+        self.grain_strengths = nn.Parameter(torch.zeros(out_channels)) if grain else None
         self.skip = nn.Conv2d(in_channels, out_channels, 1, bias=False) if in_channels != out_channels else None
 
-    def forward(self, features: Tensor, style: Tensor) -> Tensor:
-        """(N, C, H, W) under (N, D) to (N, K, H, W), or to (N, K, 2 H, 2 W)."""
+    def forward(self, features: Tensor, style: Tensor, grain: Tensor | None = None) -> Tensor:
+        """(N, C, H, W) under (N, D) to (N, K, H, W), or to (N, K, 2 H, 2 W); the grain is (1, 1, H, W)."""
         straight = features if self.skip is None else self.skip(features)
-        hidden = _GAIN * F.leaky_relu(self.first(features, style), 0.2)
+        hidden = self.first(features, style)
+        if self.grain_strengths is not None and grain is not None:
+            hidden = hidden + (self.grain_strengths[:, None, None] * grain).to(hidden.dtype)
+        hidden = _GAIN * F.leaky_relu(hidden, 0.2)
         if self.enlarge:  # the smaller side is where convolutions are cheap
             straight, hidden = _doubled(straight), _doubled(hidden)
         hidden = _GAIN * F.leaky_relu(self.second(hidden, style), 0.2)

@@ -6,6 +6,7 @@ Park et al. 2020, Swapping Autoencoder for Deep Image Manipulation (arXiv 2007.0
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -47,10 +48,12 @@ class SwapEncoder(nn.Module):
         """Sides of pictures must be multiples of this."""
         widths = [min(channels * 2**i, most_channels) for i in range(downsamplings + 1)]
         self.stem = nn.Conv2d(3 * unshuffle**2, widths[0], 3, padding=1)
-        self.stages = nn.ModuleList(_Halving(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.stages = nn.ModuleList(_Halving(a, b) for a, b in pairwise(widths))
         self.structure = nn.Sequential(
             nn.Conv2d(widths[-1], widths[-1], 1), nn.LeakyReLU(0.2), nn.Conv2d(widths[-1], structure_channels, 1)
         )
+        for layer in (self.structure[0], self.structure[2]):  # torch's own leaves too little variance to divide by
+            nn.init.kaiming_normal_(layer.weight, a=0.2)  # type: ignore[arg-type]
         pooled = 2 * (3 + sum(widths))
         hidden = min(2 * texture_width, 1024)
         self.texture = nn.Sequential(nn.Linear(pooled, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, texture_width))
@@ -104,4 +107,4 @@ def _normalized(features: Tensor) -> Tensor:
     """Each channel of each picture at zero mean and unit deviation, fp32."""
     values = features.float()
     centred = values - values.mean(dim=(2, 3), keepdim=True)
-    return centred * torch.rsqrt(centred.square().mean(dim=(2, 3), keepdim=True) + 1e-8)
+    return centred * torch.rsqrt(centred.square().mean(dim=(2, 3), keepdim=True) + 1e-6)

@@ -6,15 +6,23 @@ al. 2020 (arXiv 1912.04958).
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylegan_core.networks.modulated import ModulatedBlock, ModulatedConv2d
 
+_GRAIN_SIDE = 64
+"""Of the square of noise that is laid out like tiles."""
+
 
 class SwapGenerator(nn.Module):
     """A structure code (N, S, h, w) under a texture code (N, D) to a picture (N, 3, h * 2**k, w * 2**k) in [-1, 1].
+
+    Without noise the texture of a plain sky could only be a repeating pattern. In training the noise lies elsewhere in
+    every call; in evaluation mode it is fixed to the frame, so that a film does not flicker.
 
     Args:
         channels: of the last layer; they double a halving of the size, up to ``most_channels``.
@@ -25,6 +33,8 @@ class SwapGenerator(nn.Module):
         shuffle: 2 makes cells of 2 x 2 px in the last layer.
         most_channels: of the layers at the size of the structure code.
     """
+
+    grain: Tensor
 
     def __init__(
         self,
@@ -41,9 +51,10 @@ class SwapGenerator(nn.Module):
         self.shuffle = shuffle
         widths = [min(channels * 2**i, most_channels) for i in range(upsamplings, -1, -1)]
         self.stem = nn.Conv2d(structure_channels, widths[0], 1)
-        flat = [ModulatedBlock(widths[0], widths[0], texture_width) for _ in range(blocks)]
-        rising = [ModulatedBlock(a, b, texture_width, enlarge=True) for a, b in zip(widths, widths[1:], strict=False)]
+        flat = [ModulatedBlock(widths[0], widths[0], texture_width, grain=True) for _ in range(blocks)]
+        rising = [ModulatedBlock(a, b, texture_width, enlarge=True, grain=True) for a, b in pairwise(widths)]
         self.blocks = nn.ModuleList([*flat, *rising])
+        self.register_buffer("grain", torch.randn(_GRAIN_SIDE, _GRAIN_SIDE))
         self.last = ModulatedConv2d(widths[-1], 3 * shuffle**2, texture_width, demodulate=False)
         with torch.no_grad():
             self.last.weight.mul_(0.1)  # begins near grey, where tanh has its gradient
@@ -59,9 +70,18 @@ class SwapGenerator(nn.Module):
         """
         hidden = self.stem(structure.contiguous(memory_format=torch.channels_last))
         for block in self.blocks:
-            hidden = block(hidden, texture)
+            hidden = block(hidden, texture, self._grain_for(hidden))
         with torch.autocast(hidden.device.type, enabled=False):
             picture = self.last(hidden.float(), texture.float())
         if self.shuffle > 1:
             picture = F.pixel_shuffle(picture, self.shuffle)
         return torch.tanh(picture)
+
+    def _grain_for(self, features: Tensor) -> Tensor:
+        """(1, 1, h, w) noise of unit variance."""
+        height, width = features.shape[-2:]
+        # Drawn on the CPU: equal on every device, and in the checkpoint.
+        down, right = torch.randint(_GRAIN_SIDE, (2,)).tolist() if self.training else (0, 0)
+        rows = (torch.arange(height, device=features.device) + down) % _GRAIN_SIDE
+        columns = (torch.arange(width, device=features.device) + right) % _GRAIN_SIDE
+        return self.grain.index_select(0, rows).index_select(1, columns)[None, None]

@@ -1,0 +1,159 @@
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from pydantic import ValidationError
+
+from stylegan_core.data.batch import Batch
+from stylegan_core.recipes.base import Conditions
+from stylegan_core.recipes.swap import Config, Recipe
+
+SIZES = {
+    "crop_px": 32,
+    "batch_size": 2,
+    "channels": 4,
+    "blocks": 1,
+    "downsamplings": 2,
+    "texture_width": 8,
+    "structure_channels": 3,
+    "discriminator_channels": 4,
+    "discriminator_layers": 1,
+    "patch_px": 8,
+}
+
+
+def build(**settings: object) -> Recipe:
+    torch.manual_seed(0)
+    return Recipe(Config(**(SIZES | settings)))
+
+
+def crops(seed: int, count: int = 2) -> torch.Tensor:
+    return torch.rand(count, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+@pytest.mark.parametrize("preset", ["two_cores", "one_gpu", "paper"])
+def test_presets_are_settings(preset: str) -> None:
+    Config(**Recipe.presets[preset])
+
+
+def test_a_swap_has_its_own_structure_and_the_references_texture() -> None:
+    recipe = build()
+    content, style = crops(0), crops(1)
+    losses, fakes = recipe.generator_losses(Batch(content, style), 0)
+    encoder, generator = recipe.networks["encoder"], recipe.networks["generator"]
+    structure, texture = encoder(torch.cat([content, style]))
+    content_in_style = generator(structure[:2], texture[2:])
+    style_in_content = generator(structure[2:], texture[:2])
+    torch.testing.assert_close(fakes["swap"], torch.cat([content_in_style, style_in_content]))
+    rebuilt = generator(structure, texture)
+    torch.testing.assert_close(fakes["rebuilt"], rebuilt)
+    torch.testing.assert_close(losses["l1"], (rebuilt - torch.cat([content, style])).abs().mean())
+
+
+def test_one_folder_lends_its_own_textures() -> None:
+    recipe = build(one_folder=True)
+    assert not recipe.needs_with(recipe.config).style
+    content = crops(0, 3)
+    _, fakes = recipe.generator_losses(Batch(content), 0)
+    structure, texture = recipe.networks["encoder"](content)
+    torch.testing.assert_close(fakes["swap"], recipe.networks["generator"](structure, texture[[2, 0, 1]]))
+    torch.testing.assert_close(recipe._pairs(Batch(content))[1], content[[2, 0, 1]])
+    assert all(v.isfinite() for v in recipe.discriminator_losses(Batch(content), fakes, 0).values())
+    with pytest.raises(ValidationError, match="one_folder"):
+        build(one_folder=True, batch_size=1)
+    with pytest.raises(ValueError, match="no style"):
+        build().generator_losses(Batch(content), 0)
+
+
+def test_what_no_term_asks_for_is_not_built() -> None:
+    recipe = build(adversarial_weight=0.0, cooccurrence_weight=0.0)
+    assert set(recipe.networks) == {"encoder", "generator"}
+    assert not recipe.phases()[-1].discriminator
+    losses, _ = recipe.generator_losses(Batch(crops(0), crops(1)), 0)
+    assert set(losses) == {"l1"}
+
+
+def test_strength_goes_from_the_contents_texture_to_the_references() -> None:
+    recipe = build().eval()
+    content, reference = crops(0), crops(1, 1)
+    own = recipe.translate(content, Conditions())
+    structure, texture = recipe.networks["encoder"](content)
+    torch.testing.assert_close(own, recipe.networks["generator"](structure, texture))
+    torch.testing.assert_close(recipe.translate(content, Conditions(styles=reference, strength=0.0)), own)
+    half = recipe.translate(content, Conditions(styles=reference, strength=0.5))
+    middle = 0.5 * (texture + recipe.texture_codes(reference))
+    torch.testing.assert_close(half, recipe.networks["generator"](structure, middle))
+    assert not torch.allclose(half, own, atol=1e-3)
+
+
+def test_references_mix_by_weights_as_pictures_or_codes() -> None:
+    recipe = build().eval()
+    content, references = crops(0), crops(1, 3)
+    weights = torch.tensor([0.5, 0.3, 0.2])
+    pictures = Conditions(styles=references, style_weights=weights)
+    mixed = recipe.translate(content, pictures)
+    codes = recipe.texture_codes(references)
+    expected = replace(pictures, styles=None, style_codes=codes)
+    torch.testing.assert_close(mixed, recipe.translate(content, expected))
+    both = Conditions(styles=references[:1], style_codes=codes[1:], style_weights=weights)
+    torch.testing.assert_close(mixed, recipe.translate(content, both))
+    prepared = recipe.prepare_conditions(pictures)
+    assert prepared.styles is None and prepared.style_codes.shape == (1, 8)
+    torch.testing.assert_close(mixed, recipe.translate(content, prepared))
+    sure = Conditions(styles=references, style_weights=torch.tensor([0.0, 1.0, 0.0]))
+    one = recipe.translate(content, Conditions(styles=references[1:2]))
+    torch.testing.assert_close(recipe.translate(content, sure), one)
+    equal = recipe.translate(content, Conditions(styles=references))
+    torch.testing.assert_close(equal, recipe.translate(content, Conditions(style_codes=codes.mean(0, keepdim=True))))
+
+
+def test_pictures_of_any_size_are_padded_inside() -> None:
+    recipe = build(half_resolution=True).eval()
+    content = F.interpolate(crops(0), (37, 50))
+    assert recipe.translate(content, Conditions(styles=F.interpolate(crops(1), (41, 35)))).shape == content.shape
+
+
+def test_the_style_terms_vanish_where_swap_and_reference_agree() -> None:
+    from stylegan_core.recipes.swap import _style_distance
+
+    torch.manual_seed(0)
+    pictures = crops(0)
+    shuffled = pictures.flip(3)  # other places, same colours; mirrored patches of noise are of the same kind
+    assert _style_distance(pictures, pictures) == 0
+    torch.manual_seed(0)
+    alike = _style_distance(shuffled, pictures)
+    torch.manual_seed(0)
+    brighter = _style_distance(0.5 * shuffled + 0.5, pictures)
+    assert alike < 0.3 * brighter
+
+
+def test_training_rebuilds_and_recolours() -> None:
+    """Two flat-coloured families of pictures with stripes: the swap takes the colour and keeps the stripes."""
+    recipe = build(
+        cooccurrence_weight=0.0, adversarial_weight=0.0, style_weight=1.0, downsamplings=1, channels=8, texture_width=8
+    )
+    adam = torch.optim.Adam(recipe.networks.parameters(), 3e-3)
+    generator = torch.Generator().manual_seed(0)
+
+    def striped(count: int) -> torch.Tensor:
+        colours = torch.rand(count, 3, 1, 1, generator=generator) - 0.5
+        phase = torch.rand(count, 1, 1, 1, generator=generator) * 8
+        stripes = 0.4 * torch.sign(torch.sin((torch.arange(32.0) + phase) * torch.pi / 4))
+        return colours + stripes.expand(-1, -1, 32, -1)
+
+    for _ in range(100):
+        losses, _ = recipe.generator_losses(Batch(striped(4), striped(4)), 0)
+        adam.zero_grad()
+        sum(losses.values()).backward()
+        adam.step()
+    content, reference = striped(8), striped(8)
+    with torch.no_grad():
+        rebuilt = recipe.translate(content, Conditions())
+        swaps = torch.cat(
+            [recipe.translate(a[None], Conditions(styles=b[None])) for a, b in zip(content, reference, strict=True)]
+        )
+    wanted = content - content.mean(dim=(2, 3), keepdim=True) + reference.mean(dim=(2, 3), keepdim=True)
+    assert (rebuilt - content).abs().mean() < 0.5 * 0.4  # a picture of the mean colour misses the stripes by 0.4
+    assert (swaps - wanted).abs().mean() < 0.5 * (content - wanted).abs().mean()
+    assert (swaps - wanted).abs().mean() < 0.5 * (reference - wanted).abs().mean()
