@@ -200,3 +200,48 @@ def test_a_job_with_regions_is_planned_and_worked_on_apart(request_of, plates, t
     stylize_directory(plain, LocalRunner())
     for name, picture in half.items():
         assert np.abs(picture - cv2.imread(str(tmp_path / "plain" / name))).max() <= 1
+
+
+@pytest.fixture
+def editor(tmp_path):
+    """A tiny model of two attributes with random weights."""
+    import torch
+
+    from stylegan_core.recipes.attributes import Config, Recipe
+    from stylegan_core.recipes.model import save_model
+
+    config = Config(channels=4, blocks=1, attributes=("Smiling", "Eyeglasses"), adversarial_weight=1.0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        networks = {k: v + 0.05 * torch.randn_like(v) for k, v in Recipe(config).networks.state_dict().items()}
+    inference = {k: v for k, v in networks.items() if k.split(".")[0] in Recipe.inference_networks}
+    save_model(
+        tmp_path / "editor", recipe="attributes", config=config, working_space="srgb", sample_type="uint8", steps=1,
+        images_seen=8, chosen="last", last=inference, best=inference, networks=networks,
+    )  # fmt: skip
+    return tmp_path / "editor"
+
+
+def test_edits_reach_the_recipe_with_their_strength(request_of, editor, plates, tmp_path):
+    import torch
+
+    from stylegan_core.recipes.base import Conditions
+    from stylegan_core.recipes.model import load_model
+
+    def made(**wish):
+        assert stylize_directory(request_of(model=editor, precision="fp32", **wish), LocalRunner()).made == 7
+        return cv2.cvtColor(cv2.imread(str(tmp_path / "out/shot.0002.png")), cv2.COLOR_BGR2RGB).astype(int)
+
+    source = cv2.cvtColor(cv2.imread(str(plates / "shot.0002.png")), cv2.COLOR_BGR2RGB)
+    content = torch.from_numpy(source).permute(2, 0, 1)[None] / 127.5 - 1
+    recipe = load_model(editor).recipe
+    for edit, labels, strength in (("smiling, no glasses", [1.0, -1.0], 1.0), ("smiling=0.5", [0.5, 0.0], 1.5)):
+        with torch.no_grad():
+            asked = Conditions(labels=torch.tensor([labels]), strength=strength)
+            expected = (recipe.translate(content, asked)[0].permute(1, 2, 0).numpy() + 1) * 127.5
+        result = made(edit=edit, strength=strength)
+        assert np.abs(result - np.clip(expected, 0, 255)).max() <= 1
+        assert np.abs(result - source.astype(int)).mean() > 1
+    assert np.array_equal(made(edit="smiling", strength=0.0), source)
+    with pytest.raises(UsageError, match="Smiling"):
+        made(edit="beard")
