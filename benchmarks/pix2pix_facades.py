@@ -67,7 +67,7 @@ def train(name: str, prepare: Mapping[str, Any], settings: Mapping[str, Any], wo
     from stylegan_core.config import parse_params
     from tasks.train import plan_trainings, train_model
 
-    common = {"seed": SEED, "validate_every_steps": 1_000_000, "sample_every_steps": 1_000_000}
+    common = {"seed": SEED, "validate_every_steps": 1000, "sample_every_steps": 1_000_000}
     section = {"recipe": "pix2pix", "common": common, "pix2pix": dict(settings)}
     params = parse_params({"prepare": dict(prepare), "train": section})
     (job,) = plan_trainings(params, work / "prepared").jobs

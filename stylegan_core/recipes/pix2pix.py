@@ -66,10 +66,10 @@ class Recipe(BaseRecipe):
     paper: ClassVar[str] = "Isola et al. 2017, arXiv 1611.07004"
     presets: ClassVar[dict[Preset, dict[str, Any]]] = {
         "two_cores": {
-            "budget_steps": 6000,
+            "budget_steps": 5000,
             "lr_schedule": "linear",
-            "lr_decay_start_step": 3000,
-            "lr_decay_end_step": 6000,
+            "lr_decay_start_step": 2500,
+            "lr_decay_end_step": 5000,
             "crop_px": 128,
             "generator_lr": 3e-4,
             "discriminator_lr": 3e-4,
