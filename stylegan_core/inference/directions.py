@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 REFERENCE_PX = 512
 """References with longer sides are reduced to this."""
 _LEAST_PX, _MULTIPLE_PX = 32, 8
+_WEIGHT_DIGITS = 9
+"""10 to 3 and 1 to 0.3 are the same mixture, and must not redo each other's frames."""
 
 
 def plan_directions(
@@ -148,7 +150,9 @@ def _references(texts: Sequence[str], root: Path) -> tuple[StyleReference, ...]:
     for path, weight in given:
         try:
             read_picture(path)
-            found.append(StyleReference(path=path, sha256=sha256_of(path), weight=weight / total))
+            found.append(
+                StyleReference(path=path, sha256=sha256_of(path), weight=round(weight / total, _WEIGHT_DIGITS))
+            )
         except UnreadablePictureError as error:
             raise PlanError(f"the style image {path} cannot be read: {error.reason}") from error
         except OSError as error:
@@ -188,7 +192,7 @@ def _of_bank(model: Model, texts: Sequence[str], folder: Path) -> tuple[StyleRef
     total = math.fsum(weights.values())
     digest = _digest_of_codes(bank.codes)
     return tuple(
-        StyleReference(path=folder, sha256=digest, weight=weight / total, name=name)
+        StyleReference(path=folder, sha256=digest, weight=round(weight / total, _WEIGHT_DIGITS), name=name)
         for name, weight in weights.items()
         if weight > 0
     )

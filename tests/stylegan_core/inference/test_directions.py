@@ -100,6 +100,8 @@ def test_the_skip_key_knows_content_and_weight_not_the_place(tinter, references)
     (references / "copy.png").write_bytes((references / "red.png").read_bytes())
     assert digest(style_images=["copy.png", "green.png"]) == one
     assert digest(style_images=["copy.png:2", "green.png"]) != one
+    small, large = (["red.png:0.3", "green.png"], ["red.png:3", "green.png:10"])
+    assert digest(style_images=small) == digest(style_images=large)
     assert digest(style_images=["green.png", "green.png"]) != one
     assert digest(direction="backward") != digest() == FrameSettings().digest()
 
