@@ -80,6 +80,7 @@ COMMENTS: dict[str, str] = {
     "nce_temperature": "of the patch contrast",
     "projection_width": "of the patch contrast's heads",
     "downsamplings": "halvings before the residual blocks",
+    "style_layers": "whose statistics are the style",
 }
 
 _HEAD = """\
