@@ -64,14 +64,17 @@ class Config(TranslatorConfig):
         "features", description="structure compares grey, normalized features: colour and contrast are the style's"
     )
     style_weight: float = Field(10.0, ge=0.0, description="beta: of the distance to the style's statistics")
-    style_layers: tuple[str, ...] = (
-        "block1_conv1",
-        "block2_conv1",
-        "block2_conv2",
-        "block3_conv1",
-        "block3_conv2",
-        "block4_conv1",
-        "block4_conv2",
+    style_layers: tuple[str, ...] = Field(
+        (
+            "block1_conv1",
+            "block2_conv1",
+            "block2_conv2",
+            "block3_conv1",
+            "block3_conv2",
+            "block4_conv1",
+            "block4_conv2",
+        ),
+        description="from fine strokes to large shapes",
     )
     style_statistic: Literal["gram", "sliced"] = Field(
         "gram", description="gram compares products of channels, sliced whole distributions by sorting"

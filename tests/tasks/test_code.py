@@ -32,6 +32,7 @@ _WITHOUT_A_SAY = {
     *("flows.runner", "flows.stage", "tasks.code", "tasks.errors", "tasks.origin", "tasks.params_file"),
     *("tasks.project", "tasks.registry", "tasks.tracking", "tasks.train_watch", "tasks.versioning"),
     *("stylegan_core.frames.atomic", "stylegan_core.frames.cache", "stylegan_core.recipes.base"),
+    "stylegan_core.inference.vocabulary",  # tasks.project asks for its file's name; stylize and evaluate list all of it
 }
 
 
