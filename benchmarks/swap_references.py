@@ -228,9 +228,9 @@ def publishable() -> tuple[list[Floats], list[Floats]]:
     references = [
         recoloured(paint_in_oil(square("flower"), 3), (1.0, 1.0, 1.0), 1.0),
         recoloured(paint_in_oil(square("astronaut"), 6), (1.05, 0.85, 0.6), 0.9),
-        recoloured(square("hubble"), (0.9, 1.0, 1.2), 1.1),
         recoloured(paint_in_oil(square("motorcycle"), 2), (0.75, 1.0, 0.8), 1.2),
-        recoloured(255 - paint_in_oil(square("hubble"), 4), (1.0, 0.97, 0.9), 0.8),
+        recoloured(255 - paint_in_oil(square("flower"), 5), (1.0, 0.97, 0.9), 0.9),
+        recoloured(square("astronaut"), (0.85, 0.8, 1.2), 0.4),
     ]
     return contents, references
 

@@ -85,4 +85,5 @@ def random_patches(
         # All patches of a picture are one tall patch: the picture is read where it lies, not copied for each.
         tall = places.view(pictures_count, count * patch_px, patch_px, 2)
         cut = F.grid_sample(pictures.float(), tall, padding_mode="border", align_corners=False)
-    return cut.unflatten(2, (count, patch_px)).transpose(1, 2)  # (N, 3, count, p, p) to (N, count, 3, p, p)
+    patches = cut.reshape(pictures_count, 3, count, patch_px, patch_px)
+    return patches.transpose(1, 2)

@@ -92,7 +92,8 @@ class _Halving(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         hidden = _GAIN * F.leaky_relu(self.first(features), 0.2)
         hidden = _GAIN * F.leaky_relu(self.second(hidden), 0.2)
-        return (self.skip(F.avg_pool2d(features, 2)) + hidden) / _GAIN
+        straight: Tensor = self.skip(F.avg_pool2d(features, 2))
+        return (straight + hidden) / _GAIN
 
 
 def _moments(features: Tensor) -> Tensor:

@@ -34,6 +34,7 @@ from stylegan_core.recipes.base import (
     ParameterGroup,
     Phase,
     Preset,
+    RecipeConfig,
 )
 
 _DIRECTIONS = 8
@@ -126,14 +127,16 @@ class Recipe(BaseRecipe):
             "blocks": 2,
             "downsamplings": 1,
             "half_resolution": True,
-            "structure_channels": 12,
+            "structure_channels": 16,
             "texture_width": 128,
             "discriminator_channels": 32,
             "discriminator_layers": 2,
             "discriminator_norm": "instance",
             "adversarial": "least_squares",
+            "adversarial_weight": 0.5,
+            "cooccurrence_weight": 0.5,
             "patch_px": 16,
-            "l1_weight": 3.0,
+            "l1_weight": 8.0,
             "reconstruction_share": 0.0,
             "style_weight": 1.0,
         },
@@ -145,13 +148,13 @@ class Recipe(BaseRecipe):
             "discriminator_lr": 1e-3,
             "most_channels": 256,
             "downsamplings": 2,
-            "structure_channels": 12,
+            "structure_channels": 16,
             "texture_width": 512,
             "discriminator_norm": "instance",
             "adversarial": "least_squares",
             "r1_gamma": 0.0,
             "patch_px": 32,
-            "l1_weight": 3.0,
+            "l1_weight": 8.0,
             "style_weight": 1.0,
         },
         "paper": {},
@@ -177,7 +180,7 @@ class Recipe(BaseRecipe):
         self.adversary = Adversary(config)
 
     @classmethod
-    def needs_with(cls, config: AdversarialConfig) -> Needs:
+    def needs_with(cls, config: RecipeConfig) -> Needs:
         """One folder or two."""
         assert isinstance(config, Config)
         return Needs(content=True, style=not config.one_folder)

@@ -68,9 +68,9 @@ def test_a_bank_directs_as_its_pictures_do(model: Model, references: Path, bank:
 
 
 def test_wrong_wishes_are_refused(bank: StyleBank) -> None:
-    with pytest.raises(StyleBankError, match="knows no 'moon'.*sky.png"):
+    with pytest.raises(StyleBankError, match=r"knows no 'moon'.*sky\.png"):
         bank.conditions({"moon": 1.0})
-    with pytest.raises(StyleBankError, match="weight of sky.png is -1"):
+    with pytest.raises(StyleBankError, match=r"weight of sky\.png is -1"):
         bank.conditions({"sky.png": -1.0})
     with pytest.raises(StyleBankError, match="above 0"):
         bank.conditions({"sky.png": 0.0})
