@@ -88,6 +88,8 @@ def main() -> None:
     parser.add_argument("work", type=Path, help="checkpoints, models and pictures; outside the repository")
     parser.add_argument("--steps", type=int, default=2400)
     parser.add_argument("--results", type=Path, help="docs/results.json, to publish the figures")
+    parser.add_argument("--picture", type=Path, help="a grid to publish, such as docs/results/attributes.jpg")
+    parser.add_argument("--faces", type=Path, help="WORK of attributes_smile.py, whose astronaut is its first row")
     arguments = parser.parse_args()
     work = arguments.work.absolute()
     os.environ["STYLEREEL_CACHE_DIR"] = str(work / "cache")
@@ -152,7 +154,9 @@ def main() -> None:
         made = edited(model, np.repeat(sources[index : index + 1], len(wishes), axis=0), np.stack(wishes).tolist())
         rows.append([sources[index], *made])
     grid(rows, work / "grid.png", zoom=2)
-    np.save(work / "grid.npy", np.stack([np.stack(row) for row in rows]))
+    if arguments.picture:
+        faces = [list(np.load(arguments.faces / "astronaut.npy"))] if arguments.faces else []
+        grid([*faces, *rows], arguments.picture, zoom=2)
     if arguments.results:
         publish(figures, "synthetic/", COMMAND, arguments.results)
 

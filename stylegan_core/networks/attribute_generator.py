@@ -20,6 +20,7 @@ Norm = Literal["none", "instance"]
 
 _LEAK = 0.2
 _OUTPUT_GAIN = 0.1
+_CLEAR_COLOUR = 10.0
 
 
 class AttributeGenerator(nn.Module):
@@ -91,7 +92,9 @@ class AttributeGenerator(nn.Module):
             flow = self.flow_px * torch.tanh(_fp32(self.to_flow, deep))
             flow = F.interpolate(flow, size=padded.shape[-2:], mode="bilinear")[..., :height, :width]
             edited = bend(edited, strength * flow)
-        edited = edited + strength * _fp32(self.to_rgb, hidden)[..., :height, :width]
+        colours = _fp32(self.to_rgb, hidden)[..., :height, :width]
+        grey = colours.mean(dim=1, keepdim=True)
+        edited = edited + strength * (grey + _colourfulness(content) * (colours - grey))
         return torch.where(strength > 0, edited, content.float())
 
 
@@ -107,6 +110,12 @@ def bend(pictures: Tensor, flow_px: Tensor) -> Tensor:
     y = torch.arange(height, device=pictures.device, dtype=torch.float32)[:, None] + flow_px[:, 1]
     grid = torch.stack([2 * x / (width - 1) - 1, 2 * y / (height - 1) - 1], dim=-1)  # (N, H, W, 2)
     return F.grid_sample(pictures, grid, mode="bilinear", padding_mode="border", align_corners=True)
+
+
+def _colourfulness(content: Tensor) -> Tensor:
+    """(N, 1, 1, 1) from 0 for a grey picture, which stays grey, to 1 for one with any clear colour in it."""
+    chroma = content.float() - content.float().mean(dim=1, keepdim=True)
+    return (_CLEAR_COLOUR * chroma.abs().amax(dim=(1, 2, 3), keepdim=True)).clamp(max=1.0)
 
 
 def _with(features: Tensor, direction: Tensor) -> Tensor:

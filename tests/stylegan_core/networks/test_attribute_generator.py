@@ -41,6 +41,15 @@ def test_added_colours_grow_with_the_strength_and_depend_on_the_direction() -> N
     assert (network(content, -change) - content - whole).abs().max() > 1e-3
 
 
+def test_a_grey_picture_stays_grey_and_a_coloured_one_need_not() -> None:
+    network, content = generator(), pictures()
+    content[0] = content[0, :1]
+    made = network(content, torch.ones(2, 2)) - content
+    spread = (made - made.mean(dim=1, keepdim=True)).abs().amax(dim=(1, 2, 3))
+    assert spread[0] < 1e-6 < 1e-3 < spread[1]
+    assert made[0].abs().max() > 1e-3
+
+
 def test_bending_agrees_with_scipy() -> None:
     picture = pictures(1, 12, 17)
     flow = torch.randn(1, 2, 12, 17, generator=torch.Generator().manual_seed(1)) * 3
