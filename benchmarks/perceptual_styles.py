@@ -74,14 +74,14 @@ class StyleJudge:
         from stylegan_core.metrics.colour_swd import colour_swd
         from stylegan_core.metrics.swd import patch_swd
 
-        return patch_swd(a, b, projections=24, max_patches=8192), colour_swd(a, b)
+        return patch_swd(a, b, projections=16, max_patches=4096), colour_swd(a, b)
 
 
 def train_style(name: str, style: Floats, data: Path, work: Path, settings: Mapping[str, Any]) -> tuple[Path, float]:
     """Trains one style, or goes on; the model's folder, and seconds."""
     from stylegan_core.config import parse_params
     from tasks.prepare import prepare
-    from tasks.train import mark_finished, plan_trainings, train_model
+    from tasks.train import plan_trainings, train_model
 
     folder = work / name
     (folder / "style").mkdir(parents=True, exist_ok=True)
@@ -96,10 +96,8 @@ def train_style(name: str, style: Floats, data: Path, work: Path, settings: Mapp
     if not (folder / "prepared" / "manifest.csv").is_file():
         prepare(params, folder / "prepared")
     begun_s = time.monotonic()
-    plan = plan_trainings(params, folder / "prepared")
-    (job,) = plan.jobs
+    (job,) = plan_trainings(params, folder / "prepared").jobs
     train_model(job, folder / "prepared", folder / "models", folder / "curves")
-    mark_finished(plan, folder / "models", folder / "curves")
     taken_s = time.monotonic() - begun_s
     note = folder / "seconds.json"
     if note.is_file():  # what was trained already is not trained again
@@ -121,8 +119,14 @@ def held_back(data: Path, prepared: Path, count: int) -> dict[str, Floats]:
 
 def judged(outputs: Mapping[str, Sequence[Floats]], judge: StyleJudge) -> NDArray[np.float32]:
     """(own style, content, styles, 3) distances of what was made for each style."""
-    names = list(judge.styles)
-    return np.array([[judge.distances(picture) for picture in outputs[name]] for name in names])
+    known: dict[int, Floats] = {}  # the untouched contents are the same pictures for every style
+
+    def distances(picture: Floats) -> Floats:
+        if id(picture) not in known:
+            known[id(picture)] = judge.distances(picture)
+        return known[id(picture)]
+
+    return np.array([[distances(picture) for picture in outputs[name]] for name in judge.styles])
 
 
 def figures(distances: NDArray[np.float32]) -> dict[str, float]:
