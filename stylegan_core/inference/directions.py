@@ -21,17 +21,17 @@ from stylegan_core.frames.colour import to_working
 from stylegan_core.frames.picture import UnreadablePictureError, read_picture
 from stylegan_core.frames.records import sha256_of
 from stylegan_core.inference.job import Directions, PlanError, StyleReference
+from stylegan_core.inference.translate import MINIMUM_PX, Pixels, pad_reflected
 from stylegan_core.inference.vocabulary import parse_edit
 from stylegan_core.recipes import config_class
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 
 if TYPE_CHECKING:
-    from stylegan_core.inference.translate import Pixels
     from stylegan_core.recipes.model import Model
 
 REFERENCE_PX = 512
 """References with longer sides are reduced to this."""
-_LEAST_PX, _MULTIPLE_PX = 32, 8
+_MULTIPLE_PX = 8
 _WEIGHT_DIGITS = 9
 """10 to 3 and 1 to 0.3 are the same mixture, and must not redo each other's frames."""
 
@@ -134,7 +134,9 @@ def conditions_of(model: Model, directions: Directions, *, strength: float = 1.0
             return recipe.prepare_conditions(replace(given, style_codes=entries))
         pictures = [_read_reference(reference, model.card.working_space) for reference in directions.styles]
         # A recipe that makes codes sees each reference whole; others get all of them as one tensor.
-        alone = [recipe.prepare_conditions(Conditions(styles=_signed(picture).to(device))) for picture in pictures]
+        alone = [
+            recipe.prepare_conditions(Conditions(styles=reference_signed(picture).to(device))) for picture in pictures
+        ]
         if (codes := _codes(alone)) is not None:
             return replace(given, style_codes=codes)
         return recipe.prepare_conditions(replace(given, styles=_squares(pictures).to(device)))
@@ -142,7 +144,8 @@ def conditions_of(model: Model, directions: Directions, *, strength: float = 1.0
 
 def _references(texts: Sequence[str], root: Path) -> tuple[StyleReference, ...]:
     """With weights that sum to 1; references of weight 0 are left out."""
-    given = [_path_and_weight(text, root) for text in texts]
+    named = [_split_weight(text, root) for text in texts]
+    given = [(root / Path(name).expanduser(), weight) for name, weight in named]
     total = math.fsum(weight for _, weight in given)
     if given and total <= 0:
         raise PlanError("the weights of all style images are 0: one at least must count")
@@ -160,22 +163,18 @@ def _references(texts: Sequence[str], root: Path) -> tuple[StyleReference, ...]:
     return tuple(reference for reference in found if reference.weight > 0)
 
 
-def split_weight(text: str, root: Path) -> tuple[str, float | None]:
-    """``"b.png:0.3"`` into its parts; a file that has a colon in its name keeps it."""
+def _split_weight(text: str, root: Path) -> tuple[str, float]:
+    """``"b.png:0.3"`` into its parts, 1 where there is no weight; a file that has a colon in its name keeps it."""
     name, colon, number = text.rpartition(":")
     if not colon or (root / Path(text).expanduser()).exists():
-        return text, None
+        return text, 1.0
     try:
-        return name, float(number)
+        weight = float(number)
     except ValueError:
-        return text, None
-
-
-def _path_and_weight(text: str, root: Path) -> tuple[Path, float]:
-    name, weight = split_weight(text, root)
-    if weight is not None and not (math.isfinite(weight) and weight >= 0):
-        raise PlanError(f"the weight of {name} is {weight:g}, but weights are 0 or more")
-    return root / Path(name).expanduser(), 1.0 if weight is None else weight
+        return text, 1.0
+    if not (math.isfinite(weight) and weight >= 0):
+        raise PlanError(f"the weight of {name} is {weight:g}, but weights are numbers from 0 on")
+    return name, weight
 
 
 def _of_bank(model: Model, texts: Sequence[str], folder: Path) -> tuple[StyleReference, ...]:
@@ -183,16 +182,18 @@ def _of_bank(model: Model, texts: Sequence[str], folder: Path) -> tuple[StyleRef
 
     if not texts:
         raise PlanError(f"name styles of the bank {folder} with --style-image")
-    given = [split_weight(text, folder) for text in texts]
+    weights: dict[str, float] = {}
+    for name, weight in (_split_weight(text, folder) for text in texts):
+        weights[name] = weights.get(name, 0.0) + weight
     try:
         bank = load_style_bank(folder, model)
-        bank.conditions(weights := {name: 1.0 if weight is None else weight for name, weight in given})
+        bank.conditions(weights)  # refuses what it does not know
     except StyleBankError as error:
         raise PlanError(str(error)) from error
     total = math.fsum(weights.values())
-    digest = _digest_of_codes(bank.codes)
+    digests = dict(zip(bank.names, map(_digest_of_code, bank.codes), strict=True))
     return tuple(
-        StyleReference(path=folder, sha256=digest, weight=round(weight / total, _WEIGHT_DIGITS), name=name)
+        StyleReference(path=folder, sha256=digests[name], weight=round(weight / total, _WEIGHT_DIGITS), name=name)
         for name, weight in weights.items()
         if weight > 0
     )
@@ -207,20 +208,33 @@ def _codes_of_bank(model: Model, references: Sequence[StyleReference]) -> Tensor
         bank = load_style_bank(folder, model)
     except StyleBankError as error:
         raise PlanError(str(error)) from error
-    names = [reference.name for reference in references]
-    if _digest_of_codes(bank.codes) != references[0].sha256 or not set(names) <= set(bank.names):
+    codes = dict(zip(bank.names, bank.codes, strict=True))
+    found = [codes[reference.name] for reference in references if reference.name in codes]
+    if [_digest_of_code(code) for code in found] != [reference.sha256 for reference in references]:
         raise PlanError(f"the style bank {folder} was changed since the job was planned: plan again")
-    return bank.codes[[bank.names.index(name) for name in names if name is not None]]
+    return torch.stack(found)
 
 
-def _digest_of_codes(codes: Tensor) -> str:
-    return hashlib.sha256(codes.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
+def _digest_of_code(code: Tensor) -> str:
+    return hashlib.sha256(code.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
 
 
 def _codes(prepared: Sequence[Conditions]) -> Tensor | None:
     """(K, D) codes of references that were prepared one at a time; None if the recipe makes none."""
     codes = [conditions.style_codes for conditions in prepared if conditions.style_codes is not None]
     return torch.cat(codes) if len(codes) == len(prepared) else None
+
+
+def reference_signed(picture: Pixels) -> Tensor:
+    """(1, 3, H, W) in [-1, 1]: a whole reference at the size that recipes make codes of.
+
+    Args:
+        picture: (H, W, 3) in [0, 1] in the model's working space; longer sides than ``REFERENCE_PX`` are reduced to it,
+            shorter ones than ``MINIMUM_PX`` extended by reflection.
+    """
+    signed = _signed(_reduced(picture))
+    height, width = signed.shape[-2:]
+    return pad_reflected(signed, max(0, MINIMUM_PX - height), max(0, MINIMUM_PX - width))
 
 
 def _signed(picture: Pixels) -> Tensor:
@@ -231,7 +245,7 @@ def _signed(picture: Pixels) -> Tensor:
 def _squares(pictures: Sequence[Pixels]) -> Tensor:
     """(K, 3, S, S) in [-1, 1]: the middle of each, at the size that the smallest allows."""
     side_px = min(min(picture.shape[:2]) for picture in pictures)
-    side_px = max(_LEAST_PX, side_px // _MULTIPLE_PX * _MULTIPLE_PX)
+    side_px = max(MINIMUM_PX, side_px // _MULTIPLE_PX * _MULTIPLE_PX)
     return torch.cat([_signed(cover(picture, side_px, side_px)) for picture in pictures])
 
 

@@ -31,7 +31,7 @@ class StyleReference(_Frozen):
 
     Attributes:
         path: absolute, of the picture or of the bank's folder.
-        sha256: of the picture's bytes, or of the bank's codes.
+        sha256: of the picture's bytes, or of the code in the bank.
         weight: share in the mixture; all of a job sum to 1.
         name: in the bank; None is a picture.
     """

@@ -18,9 +18,7 @@ LARGEST_DIFFERENCE_UNIT = 0.5 / 255
 PROBE_PX = 96
 
 
-def choose_precision(
-    recipe: BaseRecipe, requested: Literal["auto", "fp32", "bf16"], device: str = "cpu"
-) -> Precision:
+def choose_precision(recipe: BaseRecipe, requested: Literal["auto", "fp32", "bf16"], device: str = "cpu") -> Precision:
     """Settles "auto"; other requests are honoured.
 
     The answer depends on the model and the machine alone, not on the pictures or on a clock, so that a rerun

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
-import numpy as np
 import safetensors
 import safetensors.torch
 import torch
@@ -24,7 +22,7 @@ from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.frames.colour import to_working
 from stylegan_core.frames.picture import UnreadablePictureError, read_picture
 from stylegan_core.frames.sequence import list_pictures
-from stylegan_core.inference.directions import REFERENCE_PX
+from stylegan_core.inference.directions import reference_signed
 from stylegan_core.recipes.base import Conditions
 
 if TYPE_CHECKING:
@@ -89,7 +87,7 @@ def build_style_bank(model: Model, folder: Path, *, device: str = "cpu") -> Styl
 
     Args:
         model: of a recipe that makes codes of references; it is moved to ``device``.
-        folder: with at least one picture; those with longer sides than ``REFERENCE_PX`` are reduced to it.
+        folder: with at least one picture; see ``reference_signed`` for their sizes.
         device: torch's name of it.
     Raises:
         StyleBankError: there are no pictures, one cannot be read, or the recipe makes no codes.
@@ -105,9 +103,8 @@ def build_style_bank(model: Model, folder: Path, *, device: str = "cpu") -> Styl
             unit = to_working(read_picture(frame.path), working_space=model.card.working_space)
         except (OSError, UnreadablePictureError) as error:
             raise StyleBankError(f"the reference {frame.path} cannot be read: {error}") from error
-        picture = torch.from_numpy(_reduced(unit)).mul(2.0).sub(1.0).permute(2, 0, 1)[None]
         with torch.inference_mode():
-            code = recipe.prepare_conditions(Conditions(styles=picture.to(device))).style_codes
+            code = recipe.prepare_conditions(Conditions(styles=reference_signed(unit).to(device))).style_codes
         if code is None:
             raise StyleBankError(f"{model.folder} is a {model.card.recipe} model, which makes no codes of references")
         names.append(frame.relative.as_posix())
@@ -159,11 +156,3 @@ def load_style_bank(folder: Path, model: Model) -> StyleBank:
     if codes.ndim != 2 or len(codes) != len(card.names):
         raise StyleBankError(f"{folder} has {len(card.names)} names for codes of shape {tuple(codes.shape)}")
     return StyleBank(card.names, codes, card.model_digest)
-
-
-def _reduced(unit: np.ndarray) -> np.ndarray:
-    factor = REFERENCE_PX / max(unit.shape[:2])
-    if factor >= 1:
-        return np.ascontiguousarray(unit, dtype=np.float32)
-    size = (round(unit.shape[1] * factor), round(unit.shape[0] * factor))
-    return np.ascontiguousarray(cv2.resize(unit, size, interpolation=cv2.INTER_AREA), dtype=np.float32)

@@ -64,7 +64,7 @@ def test_weights_are_normalized_and_nothing_weighs_nothing(tinter, references):
 
 @pytest.mark.parametrize(
     ("images", "message"),
-    [(["none.png"], "none.png cannot be read: No such file"), (["red.png:-1"], "0 or more"),
+    [(["none.png"], "none.png cannot be read: No such file"), (["red.png:-1"], "from 0 on"),
      (["red.png:0"], "one at least"), (["text.png"], "text.png cannot be read")],
 )
 def test_bad_references_are_refused(tinter, references, images, message):
@@ -191,3 +191,42 @@ def test_entries_of_a_style_bank_stand_for_their_pictures(tinter, references):
     save_style_bank(build_style_bank(tinter, references), references / "bank")
     with pytest.raises(PlanError, match="changed since the job was planned"):
         conditions_of(tinter, by_bank)
+
+
+def test_a_bank_counts_by_the_codes_that_are_asked_for(tinter, references):
+    from stylegan_core.inference.style_bank import build_style_bank, save_style_bank
+
+    def digest_of_green():
+        save_style_bank(build_style_bank(tinter, references), references / "bank")
+        planned = plan_directions(tinter, style_images=["green.png"], root=references, style_bank=Path("bank"))
+        return FrameSettings(directions=planned).digest()
+
+    before = digest_of_green()
+    cv2.imwrite(str(references / "blue.png"), np.full((40, 40, 3), (255, 0, 0), np.uint8))
+    assert digest_of_green() == before  # another entry redoes nothing
+    (references / "green.png").rename(references / "later.png")
+    (references / "blue.png").rename(references / "green.png")
+    (references / "red.png").rename(references / "unasked.png")
+    assert digest_of_green() != before  # the name is the same, the style another
+
+
+def test_a_name_of_a_bank_may_come_twice(tinter, references):
+    from stylegan_core.inference.style_bank import build_style_bank, save_style_bank
+
+    save_style_bank(build_style_bank(tinter, references), references / "bank")
+    wish = {"root": references, "style_bank": Path("bank")}
+    planned = plan_directions(tinter, style_images=["red.png", "green.png", "red.png:2"], **wish)
+    assert [(r.name, r.weight) for r in planned.styles] == [("red.png", 0.75), ("green.png", 0.25)]
+    with pytest.raises(PlanError, match="is inf"):
+        plan_directions(tinter, style_images=["red.png:inf"], **wish)
+
+
+@pytest.mark.parametrize("size_px", [(1, 1), (3, 900), (33, 20)])
+def test_small_references_are_extended_to_what_recipes_take(tinter, references, size_px):
+    cv2.imwrite(str(references / "small.png"), np.full((*size_px, 3), (0, 255, 0), np.uint8))
+    tinter.recipe.prepare_conditions = lambda given: replace(given, styles=None, style_codes=given.styles.flatten(1))
+    conditions = conditions_of(tinter, plan_directions(tinter, style_images=["small.png"], root=references))
+    height, width = (max(32, min(512, side)) for side in size_px)
+    assert conditions.style_codes.shape == (1, 3 * height * width)
+    code = conditions.style_codes.reshape(1, 3, height, width)
+    np.testing.assert_allclose(code.mean(dim=(2, 3)), [[-1, 1, -1]], atol=1e-6)
