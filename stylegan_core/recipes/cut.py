@@ -152,7 +152,7 @@ class Recipe(BaseRecipe):
     presets: ClassVar[dict[Preset, dict[str, Any]]] = {
         "two_cores": {
             "fast": True,
-            "nce_weight": 2.0,
+            "nce_weight": 1.0,
             "budget_steps": 2_000,
             "crop_px": 64,
             "batch_size": 4,
