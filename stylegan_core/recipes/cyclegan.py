@@ -62,7 +62,7 @@ class Recipe(BaseRecipe):
     directed_by: ClassVar[tuple[str, ...]] = ("direction",)
     presets: ClassVar[dict[Preset, dict[str, Any]]] = {
         "two_cores": {
-            "cycle_weight": 5.0,
+            "cycle_weight": 1.0,
             "identity_share": 0.0,
             "budget_steps": 2_000,
             "lr_decay_start_step": 1_000,
@@ -79,7 +79,6 @@ class Recipe(BaseRecipe):
             "output": "residual",
             "discriminator_channels": 24,
             "discriminator_layers": 2,
-            "discriminator_norm": "spectral",
         },
         "one_gpu": {
             "budget_steps": 20_000,
