@@ -17,6 +17,8 @@ from typing import Any
 from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.frames.cache import cache_folder
 from stylegan_core.frames.records import RECORDS_FOLDER, read_records, sha256_of
+from stylegan_core.inference.job import STATE_FOLDER, PlanError, read_job
+from stylegan_core.inference.told import tell_asked
 from tasks import registry, tracking
 from tasks.errors import UsageError
 from tasks.origin import origin
@@ -35,6 +37,7 @@ class Trail:
         flow_runs: ids of the flow runs that made or delivered it.
         commits: git commits that it was made from.
         frames: how many frames it concerns, and some of them.
+        jobs: what was asked for where they were made: strength, references, edits and regions, by the job's digest.
         note: what is not certain about it; empty where records say all.
     """
 
@@ -43,6 +46,7 @@ class Trail:
     flow_runs: list[str] = field(default_factory=list)
     commits: list[str] = field(default_factory=list)
     frames: list[dict[str, str]] = field(default_factory=list)
+    jobs: dict[str, dict[str, str]] = field(default_factory=dict)
     note: str = ""
 
 
@@ -130,9 +134,9 @@ def whence(root: Path, asked: str, *, output: Path | None = None) -> Trail:
 
 def _from_frame(root: Path, path: Path, trail: Trail) -> None:
     sha256 = sha256_of(path)
-    for record in _records(path, root):
+    for folder, record in _records(path, root):
         if record["made"][2] == sha256:
-            _take_record(record, trail)
+            _take_record(folder, record, trail)
             return
     try:
         shot = path.resolve().relative_to((root / "out" / "stylized").resolve()).parts[0]
@@ -163,14 +167,19 @@ def _from_id(root: Path, asked: str, output: Path | None, trail: Trail) -> None:
         for record in read_records(folder):
             ids = (record["model"], record["context"].get("flow_run_id", ""), record["context"].get("git_commit", ""))
             if any(i and i.startswith(asked) for i in ids) or record["model"] in trail.models:
-                _take_record(record, trail)
+                _take_record(folder, record, trail)
 
 
-def _take_record(record: dict[str, Any], trail: Trail) -> None:
+def _take_record(folder: Path, record: dict[str, Any], trail: Trail) -> None:
     trail.models.setdefault(record["model"], {})
     trail.frames.append({"frame": record["frame"], "sha256": record["made"][2], "job": record["job"]})
     _note(trail.flow_runs, record["context"].get("flow_run_id", ""))
     _note(trail.commits, record["context"].get("git_commit", ""))
+    if record["job"] not in trail.jobs:
+        try:
+            trail.jobs[record["job"]] = tell_asked(read_job(folder / STATE_FOLDER / f"job-{record['job']}.json"))
+        except (PlanError, OSError):  # it was deleted, or another version wrote it
+            trail.jobs[record["job"]] = {}
 
 
 def _describe_model(root: Path, digest: str, trail: Trail) -> None:
@@ -195,15 +204,15 @@ def _links(root: Path) -> Iterator[dict[str, Any]]:
         yield json.loads(path.read_text(encoding="utf-8"))
 
 
-def _records(frame: Path, root: Path) -> Iterator[dict[str, Any]]:
-    """Records that may know the frame: those of the output folder that it lies in, then those of the stage."""
+def _records(frame: Path, root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Records that may know the frame, each with its folder: the output that it lies in, then those of the stage."""
     for folder in frame.resolve().parents:
         if (folder / RECORDS_FOLDER).is_dir():
-            yield from reversed(read_records(folder))
+            yield from ((folder, record) for record in reversed(read_records(folder)))
         if folder == root:
             break
     for folder in _stage_folders():
-        yield from reversed(read_records(folder))
+        yield from ((folder, record) for record in reversed(read_records(folder)))
 
 
 def _stage_folders() -> list[Path]:

@@ -203,7 +203,7 @@ class _Project:
         return ShotReview(
             name=name,
             frames=tuple(frames),
-            facts=tuple(self._facts(card, training)) if card else (),
+            facts=(*(self._facts(card, training) if card else ()), *self._asked(name)),
             style=PictureFile(styles[0], self.params.prepare.style_space) if styles else None,
             movie=movie if movie.is_file() else None,
             curves=curves if curves.is_file() else None,
@@ -262,6 +262,11 @@ class _Project:
         if card.init_from:
             facts.append(("Continues from", card.init_from))
         return facts
+
+    def _asked(self, name: str) -> list[tuple[str, str]]:
+        """Directions and regions of a folder, as its report tells them."""
+        asked = (self.stylize_report.get(name) or {}).get("asked") or {}
+        return [(what.capitalize(), words) for what, words in asked.items()]
 
     def lineage_entries(self) -> list[tuple[str, str]]:
         """(label, value): the models first, then where they came from."""

@@ -24,6 +24,7 @@ from stylegan_core.inference.resume import frames_to_make
 from stylegan_core.inference.select import check_folders, input_folder, select_frames
 from stylegan_core.inference.stop_signals import stop_on_signals
 from stylegan_core.inference.stylizer import Stylizer, StylizeStopped
+from stylegan_core.inference.told import tell_asked
 from stylegan_core.inference.wishes import plan_wishes
 from stylegan_core.recipes.model import Model, ModelError, load_model
 from tasks.errors import InputsFailedError, StoppedError, UsageError
@@ -100,6 +101,7 @@ class StylizeReport:
             "model": self.job.model_digest,
             "job": self.job.digest,
             "precision": self.job.settings.precision,
+            "asked": tell_asked(self.job),
             "frames": len(self.job.frames),
             "made": self.made,
             "skipped": self.skipped,

@@ -26,6 +26,7 @@ from stylegan_core.frames.sequence import list_frames
 from stylegan_core.inference.job import STATE_FOLDER, Job, JobFrame, PlanError
 from stylegan_core.inference.outcome import Progress
 from stylegan_core.inference.select import select_frames
+from stylegan_core.inference.told import tell_asked
 from stylegan_core.inference.wishes import Wishes, plan_wishes
 from stylegan_core.recipes.model import Model, ModelError, load_model
 from tasks.errors import InputsFailedError, UsageError
@@ -280,6 +281,7 @@ def _facts(item: StageItem, report: StylizeReport, movie: Path | None) -> dict[s
         "training": item.training,
         "recipe": item.model.card.recipe,
         "strength": item.job.settings.strength,
+        "asked": tell_asked(item.job),
         "precision": item.job.settings.precision,
         "frames": len(item.job.frames),
         "failed": [

@@ -55,7 +55,7 @@ class ShotReview:
     Attributes:
         name: of the shot.
         frames: all of them, in order; the page shows at most ``MOST_FRAMES``.
-        facts: (label, value) of its model: recipe, digest, run, steps.
+        facts: (label, value) of its model, recipe, digest, run, steps, and of what was asked of it.
         style: the painting that was taught, for the four-panel picture.
         panel_frame: index of the frame in the four-panel picture; None is the middle one that is no key frame.
         movie: the preview movie.

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+import numpy.typing as npt
 import pytest
 
+from flows.runner import LocalRunner
 from stylegan_core.frames.cache import cache_folder
 from stylegan_core.frames.records import RecordWriter, sha256_of
 from tasks import lineage, registry, tracking
 from tasks.errors import UsageError
 from tasks.lineage import link_run, whence
+from tasks.stylize import Request, stylize_directory
 
 MODEL, RUN, FLOW, LATER_FLOW, COMMIT = "aa11" * 16, "bb22" * 8, "cc33-made", "dd44-delivered", "ee55" * 10
 
@@ -121,3 +126,26 @@ def test_a_frame_that_was_changed_is_not_ours(root: Path, tmp_path: Path) -> Non
 def test_the_unknown_is_an_error(root: Path) -> None:
     with pytest.raises(UsageError, match="nothing is known"):
         whence(root, "0123456789")
+
+
+def test_a_frame_leads_to_what_was_asked_for(
+    root: Path, tmp_path: Path, tiny_model_folder: Path, noise_picture: Callable[[int], npt.NDArray[np.uint8]]
+) -> None:
+    for name in ("plates/a.png", "mask.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / name), noise_picture(1))
+    regions = tmp_path / "regions.yaml"
+    regions.write_text("- where: mask.png\n  strength: 0.5\n  feather_px: 2\n")
+    asked = Request(tmp_path / "plates", tmp_path / "out", model=tiny_model_folder, strength=0.8, regions=regions)
+    report = stylize_directory(asked, LocalRunner(), preview=None)
+    expected = {
+        "strength": "0.8", "region 1": "masks mask.png, strength 0.5, edge 2 px", "elsewhere": "the source"
+    }  # fmt: skip
+    assert report.as_dict()["asked"] == expected
+    (tmp_path / "out").rename(tmp_path / "moved")
+    frame = str(tmp_path / "moved" / "a.png")
+    digest = report.job.digest[:16]
+    assert whence(root, frame).jobs == {digest: expected}
+    assert whence(root, report.job.model_digest[:12], output=tmp_path / "moved").jobs[digest] == expected
+    (tmp_path / "moved" / ".stylereel" / report.job.file.name).unlink()
+    assert whence(root, frame).jobs == {digest: {}}

@@ -124,7 +124,8 @@ def test_figures_are_the_projects_and_the_shots(project, shown):
 
 
 def test_refusals_warnings_failures_and_lineage_are_told(project, shown):
-    report = {"sea": {"training": "all", "failed": [{"path": "s.0009.png", "reason": "damaged"}]}}
+    failed = [{"path": "s.0009.png", "reason": "damaged"}]
+    report = {"sea": {"training": "all", "failed": failed, "asked": {"strength": "0.8", "region 1": "masks sky"}}}
     (project / "out/stylized/report.json").write_text(json.dumps(report))
     lineage = {
         "project": "harbour",
@@ -148,6 +149,7 @@ def test_refusals_warnings_failures_and_lineage_are_told(project, shown):
     facts = dict(data.shots[0].facts)
     assert facts["Validation, best"] == "PSNR 20.50 (used)" and facts["Validation, last"] == "PSNR 19.00"
     assert data.shots[0].kept_step == 100.0
+    assert list(facts.items())[-2:] == [("Strength", "0.8"), ("Region 1", "masks sky")]
 
 
 def test_free_pictures_are_found_by_their_path(project, shown):

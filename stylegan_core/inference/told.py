@@ -1,0 +1,59 @@
+"""What was asked of a job, in words: for reports, the review page and whoever asks where a frame came from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from stylegan_core.inference.job import Directions, Job, Region
+
+
+def tell_asked(job: Job) -> dict[str, str]:
+    """Strength, directions and regions by what they are called; what was not asked for is left out.
+
+    Files are named without their folders, so that the same wish reads the same on every machine.
+    """
+    settings = job.settings
+    told = {"strength": f"{settings.strength:g}"} | _directions(settings.directions)
+    for index, region in enumerate(settings.regions):
+        told[f"region {index + 1}"] = ", ".join(_region(job, index, region))
+    if settings.regions:
+        told["elsewhere"] = "the source" if settings.elsewhere == "source" else "as the model makes it"
+    return told
+
+
+def _directions(directions: Directions) -> dict[str, str]:
+    styles = [(style.name or style.path.name, f"{style.weight:.3g}") for style in directions.styles]
+    told = {
+        "references": styles[0][0] if len(styles) == 1 else ", ".join(f"{name} {weight}" for name, weight in styles),
+        "edit": ", ".join(f"{name} {change:+g}" for name, change in directions.edit.items()),
+        "direction": "" if directions.direction == "forward" else directions.direction,
+    }
+    if any(style.name for style in directions.styles):
+        told["style bank"] = directions.styles[0].path.name
+    return {what: words for what, words in told.items() if words}
+
+
+def _region(job: Job, index: int, region: Region) -> list[str]:
+    files = [frame.regions[index] for frame in job.frames]
+    kind = "masks" if region.value is None else f"label {region.value} of"
+    told = [f"{kind} {_place([file.where for file in files])}"]
+    if region.shows_picture:
+        told.append(f"picture {_place([file.picture for file in files])}")
+    elif region.model_folder is not None:
+        told.append(f"model {region.model_folder.name} {(region.model_digest or '')[:12]}")
+    told += [f"{what} {words}" for what, words in _directions(region.directions).items()]
+    told.append(f"strength {region.strength:g}")
+    if region.feather_px:
+        told.append(f"edge {region.feather_px:g} px")
+    if region.missing_mask != "error":
+        told.append(f"without a mask {region.missing_mask}")
+    return told
+
+
+def _place(files: Sequence[Path | None]) -> str:
+    """The one file that serves all frames, else the folder of the files."""
+    there = sorted({file for file in files if file is not None})
+    if not there:
+        return "missing"
+    return there[0].name if len(there) == 1 else there[0].parent.name
