@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -240,14 +240,8 @@ class Params(Settings):
         if self.prepare.source != "shots":
             return [Training(name="all", shots=(), settings=self.train())]
         if self.train().common.model_per_shot:
-            return [
-                Training(
-                    name=shot.name,
-                    shots=(shot.name,),
-                    settings=TrainSettings.parse(_merged(self.train_section, shot.train)),
-                )
-                for shot in self.shots
-            ]
+            each = [(shot.name, _merged(self.train_section, shot.train)) for shot in self.shots]
+            return [Training(name=name, shots=(name,), settings=TrainSettings.parse(own)) for name, own in each]
         if overriding := [shot.name for shot in self.shots if shot.train]:
             raise SettingsError(
                 f"shot {overriding[0]} overrides train, but one model serves all shots: "
@@ -339,8 +333,13 @@ def _mapping(section: Any, where: str) -> dict[str, Any]:
 def _explain(model: type[BaseModel], where: str, error: Any) -> str:
     path = ".".join([where, *(str(part) for part in error["loc"])])
     if error["type"] == "extra_forbidden":
-        return f"unknown setting {path}; known in {where} are: {', '.join(sorted(model.model_fields))}"
-    return f"{path}: {error['msg']}" + (f" (got {error['input']!r})" if error["loc"] else "")
+        for part in (part for part in error["loc"][:-1] if isinstance(part, str)):
+            inner = model.model_fields[part].annotation
+            model = (get_args(inner) or (inner,))[0]  # of a list, what it holds
+        return f"unknown setting {path}; known there are: {', '.join(sorted(model.model_fields))}"
+    # The message of a check of ours, without pydantic's "Value error, " before it.
+    said = error["ctx"]["error"] if error["type"] == "value_error" else error["msg"]
+    return f"{path}: {said}" + (f" (got {error['input']!r})" if error["loc"] else "")
 
 
 def _merged(base: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:

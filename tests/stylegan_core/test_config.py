@@ -55,6 +55,19 @@ def test_a_shots_override_that_is_no_mapping_is_named() -> None:
         parse_params({"prepare": {"source": "shots"}, "shots": [shot]})
 
 
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"prepare": {"sample": {"length": 9}}}, r"prepare\.sample\.length; known there are: frames, height_px, "),
+        ({"stylize": {"regions": [{"mask": "m"}]}}, r"stylize\.regions\.0\.mask; known there are: direction, edit, "),
+        ({"evaluate": {"each": 2}}, r"evaluate\.each; known there are: baselines, every, "),
+    ],
+)
+def test_an_unknown_setting_is_told_beside_its_known_neighbours(document: Any, message: str) -> None:
+    with pytest.raises(SettingsError, match=f"unknown setting {message}"):
+        parse_params(document)
+
+
 def test_settings_that_do_not_go_together_are_named() -> None:
-    with pytest.raises(SettingsError, match=r"train\.keyframe: .*lr_decay_end_step"):
+    with pytest.raises(SettingsError, match=r"^train\.keyframe: lr_decay_end_step"):
         parse_params({"train": {"recipe": "keyframe", "keyframe": {"lr_decay_start_step": 9000}}})
