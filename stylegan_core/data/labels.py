@@ -76,8 +76,8 @@ def _rows(path: Path, rows: Iterator[list[str]]) -> Iterator[tuple[str, dict[str
         cells = [cell.strip() for cell in row]
         if len(cells) != len(header):
             raise SourceError(f"{path}, line {line}: {len(cells)} cells, but the header has {len(header)}")
-        if wrong := next((cell for cell in cells[1:] if cell not in VALUES), None):
-            raise SourceError(f"{path}, line {line}: {wrong!r} is no label: write 1, and 0 or -1")
+        if wrong := [cell for cell in cells[1:] if cell not in VALUES]:
+            raise SourceError(f"{path}, line {line}: {wrong[0]!r} is no label: write 1, and 0 or -1")
         key = PurePosixPath(cells[0].replace("\\", "/")).as_posix()
         if key in seen:
             raise SourceError(f"{path}, line {line}: {key} has two rows")

@@ -31,6 +31,7 @@ def test_zeros_ones_and_minus_ones_are_read(tmp_path):
         ("picture;smiling\na;1\n", "line 1: expected.*between commas"),
         ("picture,smiling,smiling\na,1,1\n", "line 1: .*each named once"),
         ("picture,smiling\na,1\nb,yes\n", "line 3: 'yes' is no label: write 1, and 0 or -1"),
+        ("picture,smiling\na,\n", "line 2: '' is no label"),
         ("picture,smiling\na,1,0\n", "line 2: 3 cells, but the header has 2"),
         ("picture,smiling\na,1\n./a,0\n", "line 3: a has two rows"),
     ],
