@@ -192,6 +192,9 @@ def sync(root: Path) -> list[str]:
 
     Returns:
         The files that changed, relative to ``root``.
+
+    Raises:
+        UsageError: a training is to start from a model that DVC removes before.
     """
     if not (root / "dvc.yaml").is_file():
         return []
@@ -200,7 +203,9 @@ def sync(root: Path) -> list[str]:
     stages = STAGES if f"{CODE_FOLDER}/" in text else ()
     wanted = {f"{CODE_FOLDER}/{stage}.txt": f"{code_digest(stage)}\n".encode() for stage in stages}
     if any(_block(name).search(text) for name in _BLOCKS):
-        wanted["dvc.yaml"] = _with_blocks(text, _listed(load_params(root / "params.yaml"), root)).encode()
+        params = load_params(root / "params.yaml")
+        _refuse_emptied_models(params, root)
+        wanted["dvc.yaml"] = _with_blocks(text, _listed(params, root)).encode()
     changed = [
         name for name, data in wanted.items() if not (root / name).is_file() or (root / name).read_bytes() != data
     ]
@@ -238,6 +243,26 @@ def _with_blocks(text: str, listed: dict[str, list[str]]) -> str:
             lines = "".join(f'{found[1]}- "{entry}"\n' for entry in entries)
             text = f"{text[: found.start()]}{found[1]}{found[2]}{lines}{found[3]}{text[found.end() :]}"
     return text
+
+
+def _refuse_emptied_models(params: Params, root: Path) -> None:
+    """DVC empties models/ before the stage train runs: to find out there would cost the user what it holds."""
+    for named in filter(None, (training.settings.common.init_from for training in params.trainings())):
+        folder = Path(os.path.normpath(root.absolute() / Path(named).expanduser()))
+        if folder.is_relative_to(root.absolute() / "models"):
+            raise UsageError(
+                f"train.common.init_from is {named}, and DVC empties models/ before it trains: name the model by its "
+                f"digest{_digest_in_words(folder)}"
+            )
+
+
+def _digest_in_words(model: Path) -> str:
+    from stylegan_core.recipes.model import ModelError, read_card
+
+    try:
+        return f", {read_card(model).digest[:12]}"
+    except ModelError:
+        return ", which `stylereel whence` knows"
 
 
 def _listed(params: Params, root: Path) -> dict[str, list[str]]:

@@ -7,9 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 from ruamel.yaml import YAML
 
 from stylegan_core.config import load_params, parse_params
+from stylegan_core.recipes import config_class
+from stylegan_core.recipes.model import save_model
 from tasks.errors import UsageError
 from tasks.params_file import render_params
 from tasks.project import (
@@ -141,6 +144,31 @@ def test_recipes_of_single_shots_are_parameters(project: Path) -> None:
     (project / "params.yaml").write_text(text.replace("shots:\n", f"shots:\n{shot}", 1))
     assert sync(project) == ["dvc.yaml"]
     assert _stages(project)["train"]["params"][-2:] == ["train.${train.recipe}", "train.cut"]
+
+
+def test_a_start_from_a_model_that_dvc_removes_is_refused_before(project: Path) -> None:
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace("init_from: null", "init_from: ./models/my_shot", 1))
+    with pytest.raises(UsageError, match="name the model by its digest, which"):
+        sync(project)
+    card = save_model(
+        project / "models/my_shot",
+        recipe="cut",
+        config=config_class("cut")(),
+        working_space="srgb",
+        sample_type="uint8",
+        steps=1,
+        images_seen=1,
+        chosen="last",
+        last={"generator.w": torch.zeros(1)},
+        best={"generator.w": torch.zeros(1)},
+        networks={},
+        validation={},
+    )
+    with pytest.raises(UsageError, match=f"its digest, {card.digest[:12]}"):
+        sync(project)
+    (project / "params.yaml").write_text(text.replace("init_from: null", f"init_from: {card.digest[:12]}", 1))
+    sync(project)
 
 
 def test_what_sync_writes_is_told_from_edits(project: Path) -> None:
