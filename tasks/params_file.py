@@ -14,11 +14,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from stylegan_core.config import (
     CommonSettings,
     EvaluateSettings,
     PrepareSettings,
+    SettingsError,
     StylizeSettings,
     parse_params,
 )
@@ -209,16 +211,24 @@ def renew(text: str) -> str:
 
     Recipes that it does not know get their preset for two cores.
     """
-    document = YAML(typ="safe").load(text)
+    document = _document(text)
     return _rendered(text, document.get("train") or {}, dict(_values(document)))
 
 
 def with_preset(text: str, recipe: str, preset: Preset) -> str:
-    """The text of a params.yaml that trains ``recipe`` with a preset, and is otherwise as ``renew`` has it."""
-    document = YAML(typ="safe").load(text)
+    """The text of a params.yaml that trains ``recipe`` with a preset, and is otherwise as ``renew`` has it.
+
+    Raises:
+        SettingsError: the text is no YAML of settings, or holds unknown ones, which would be lost.
+    """
+    document = _document(text)
     kept = {path: v for path, v in _values(document) if not path.startswith(f"train.{recipe}.")}
     values = kept | preset_values(recipe, preset) | {"train.recipe": recipe}
-    return _rendered(text, {**(document.get("train") or {}), recipe: {}}, values)
+    rendered = _rendered(text, {**(document.get("train") or {}), recipe: {}}, values)
+    known = {path for path, _ in _values(_document(rendered))}
+    if strangers := [path for path in kept if path not in known]:
+        raise SettingsError(f"unknown setting {strangers[0]} in params.yaml: correct or remove it, or it would be lost")
+    return rendered
 
 
 def write_params(path: Path, text: str) -> None:
@@ -227,7 +237,7 @@ def write_params(path: Path, text: str) -> None:
     Raises:
         SettingsError: the settings do not fit together; the file is as it was.
     """
-    parse_params(YAML(typ="safe").load(text))
+    parse_params(_document(text))
     write_bytes_atomically(path, text.encode())
 
 
@@ -237,6 +247,16 @@ def _rendered(text: str, train: Mapping[str, Any], values: dict[str, Any]) -> st
         if recipe not in train:
             values |= preset_values(recipe)
     return render_params(values, shots=shots[0].rstrip("\n") + "\n" if shots else _SHOTS_NONE)
+
+
+def _document(text: str) -> dict[str, Any]:
+    try:
+        document = YAML(typ="safe").load(text) or {}
+    except YAMLError as error:
+        raise SettingsError(f"params.yaml is not valid YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise SettingsError("params.yaml must hold sections such as `prepare:` and `train:`")
+    return document
 
 
 def _values(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -147,3 +147,23 @@ def test_settings_that_do_not_fit_are_not_written(tmp_path: Path) -> None:
     with pytest.raises(SettingsError):
         write_params(place, render_params({"train.keyframe.crop_px": 17, "train.keyframe.downsamplings": 4}))
     assert place.read_text() == "as it was"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train: [\n", "not valid YAML"),
+        ("- train\n", "must hold sections"),
+        ("train:\n  swap: {chanels: 3}\n", r"unknown setting train\.swap\.chanels"),
+        ("stilize:\n  strength: 1\n", "unknown setting stilize"),
+    ],
+)
+def test_a_preset_is_not_put_into_what_it_would_spoil(text: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        with_preset(text, "cut", "two_cores")
+
+
+def test_a_preset_makes_a_whole_file_of_an_empty_one_and_mends_its_own_section() -> None:
+    whole = with_preset("", "cut", "two_cores")
+    assert whole == with_preset("train:\n  cut: {chanels: 3}\n", "cut", "two_cores")
+    assert parse_params(_parse(whole)).train().recipe == "cut"
