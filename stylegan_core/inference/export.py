@@ -7,7 +7,7 @@ import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from json import dumps
+from json import dumps, loads
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,8 +30,11 @@ _MULTIPLES_PX = (8, 16, 32)
 """Sides are free multiples of the first of these that the model can be expressed for."""
 _LARGEST_PX = 1 << 15
 _TRACED = ((128, 96), 2, 2)
-_PROVED = (((64, 160), 1, 3), ((192, 96), 3, 1))
-"""Height and width, how many pictures, how many references: apart from what is traced, in all of them."""
+_PROVED_ODD, _PROVED_EVEN = ((64, 160), 1, 3), ((192, 96), 3, 1)
+"""Height and width, how many pictures, how many references: apart from what is traced, in all of them.
+
+The sides of the first are raised to odd multiples: a network that pads to a larger multiple hides that at even ones.
+"""
 _RANGES = {
     "content": "[-1, 1], the pictures in the working space",
     "labels": "[-1, 1], the wanted change of each attribute: 1 adds it, -1 removes it, 0 keeps it",
@@ -41,6 +44,7 @@ _RANGES = {
 }
 
 Feed = dict[str, Tensor]
+_Case = tuple[tuple[int, int], int, int]
 
 
 class ExportError(RuntimeError):
@@ -76,6 +80,9 @@ def export_onnx(model: Model, output: Path, *, direction: Literal["forward", "ba
     recipe, name = model.recipe, model.card.recipe
     if output.suffix != ".onnx":
         raise PlanError(f"{output} must end in .onnx")
+    card_file = output.with_suffix(".json")
+    if card_file.exists() and not _is_card(card_file):
+        raise PlanError(f"{card_file} is there and describes no export; it would be replaced: choose another name")
     if recipe.kind is not Kind.TRANSLATE:
         raise PlanError(f"{model.folder} holds a {name} model, which makes pictures from noise alone")
     if direction != "forward" and "direction" not in recipe.directed_by:
@@ -84,18 +91,14 @@ def export_onnx(model: Model, output: Path, *, direction: Literal["forward", "ba
         raise ExportError(f"export needs {', '.join(missing)}: pip install {' '.join(_PACKAGES)}")
     recipe.to("cpu").eval()
     attributes = attribute_names(model) if "labels" in recipe.directed_by else ()
-    content, multiple_px = _expressed(recipe, direction, attributes)
-    difference = _largest_difference(content, recipe, direction, attributes)
-    if not difference <= TOLERANCE_SIGNED:
-        raise ExportError(
-            f"the export of {model.folder} differs from the model by {difference:.2g}, "
-            f"more than {TOLERANCE_SIGNED:g}: it is not kept"
-        )
+    content, multiple_px, difference = _expressed_and_proved(model, direction, attributes)
     card = _card(model, attributes, direction, multiple_px, difference)
-    card_file = output.with_suffix(".json")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes_atomically(output, content)
-    write_bytes_atomically(card_file, (dumps(card, indent=2, ensure_ascii=False) + "\n").encode())
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes_atomically(output, content)
+        write_bytes_atomically(card_file, (dumps(card, indent=2, ensure_ascii=False) + "\n").encode())
+    except OSError as error:
+        raise ExportError(f"{output} cannot be written: {error.strerror or error}") from error
     return Exported(output, card_file, card)
 
 
@@ -124,34 +127,52 @@ class _Graph(nn.Module):
         return self.recipe.translate(content, self.recipe.prepare_conditions(conditions))
 
 
-def _expressed(
-    recipe: BaseRecipe, direction: Literal["forward", "backward"], attributes: Sequence[str]
-) -> tuple[bytes, int]:
-    """The ONNX file, and what its sides are multiples of."""
-    feed = _feed(recipe, attributes, *_TRACED)
-    problem: Exception | None = None
+def _expressed_and_proved(
+    model: Model, direction: Literal["forward", "backward"], attributes: Sequence[str]
+) -> tuple[bytes, int, float]:
+    """The ONNX file, what its sides are multiples of, and its largest difference to torch."""
+    problem: ExportError | None = None
     for multiple_px in _MULTIPLES_PX:
         try:
-            with warnings.catch_warnings(), _quiet("torch.onnx"), torch.no_grad():
-                warnings.simplefilter("ignore")
-                program = torch.onnx.export(
-                    _Graph(recipe, direction),
-                    kwargs=feed,
-                    dynamo=True,
-                    # Its optimizer takes + 1e-8 for + 0, which some norms need; runtimes optimize by themselves.
-                    optimize=False,
-                    input_names=list(feed),
-                    output_names=["translated"],
-                    dynamic_shapes={name: _free(name, multiple_px) for name in feed},
-                    verbose=False,
-                )
-            assert program is not None  # as dynamo gives it
-            content: bytes = program.model_proto.SerializeToString()
-            return content, multiple_px
-        except Exception as error:
+            content = _expressed(model.recipe, direction, attributes, multiple_px)
+            difference = _largest_difference(content, model.recipe, direction, attributes, multiple_px)
+            if difference <= TOLERANCE_SIGNED:
+                return content, multiple_px, difference
+            raise ExportError(
+                f"the export of {model.folder} differs from the model by {difference:.2g}, "
+                f"more than {TOLERANCE_SIGNED:g}: it is not kept"
+            )
+        except ExportError as error:
             problem = problem or error
-    reason = str(problem).strip().splitlines()
-    raise ExportError(f"torch cannot express this model in ONNX: {reason[0] if reason else problem}") from problem
+    assert problem is not None
+    raise problem
+
+
+def _expressed(
+    recipe: BaseRecipe, direction: Literal["forward", "backward"], attributes: Sequence[str], multiple_px: int
+) -> bytes:
+    """The ONNX file."""
+    feed = _feed(recipe, attributes, *_at_odd(_TRACED, multiple_px))
+    try:
+        with warnings.catch_warnings(), _quiet("torch.onnx"), torch.no_grad():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                _Graph(recipe, direction),
+                kwargs=feed,
+                dynamo=True,
+                # Its optimizer takes + 1e-8 for + 0, which some norms need; runtimes optimize by themselves.
+                optimize=False,
+                input_names=list(feed),
+                output_names=["translated"],
+                dynamic_shapes={name: _free(name, multiple_px) for name in feed},
+                verbose=False,
+            )
+        assert program is not None  # as dynamo gives it
+        content: bytes = program.model_proto.SerializeToString()
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ExportError(f"torch cannot express this model in ONNX: {reason}") from error
+    return content
 
 
 def _free(name: str, multiple_px: int) -> dict[int, Any] | None:
@@ -171,7 +192,11 @@ def _free(name: str, multiple_px: int) -> dict[int, Any] | None:
 
 
 def _largest_difference(
-    content: bytes, recipe: BaseRecipe, direction: Literal["forward", "backward"], attributes: Sequence[str]
+    content: bytes,
+    recipe: BaseRecipe,
+    direction: Literal["forward", "backward"],
+    attributes: Sequence[str],
+    multiple_px: int,
 ) -> float:
     """To torch, at the sizes to prove."""
     import onnxruntime  # type: ignore[import-untyped]  # it has none
@@ -179,7 +204,7 @@ def _largest_difference(
     try:
         session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
         largest = 0.0
-        for case in _PROVED:
+        for case in (_at_odd(_PROVED_ODD, multiple_px), _PROVED_EVEN):
             feed = _feed(recipe, attributes, *case)
             (made,) = session.run(None, {name: value.numpy() for name, value in feed.items()})
             with torch.no_grad():
@@ -193,6 +218,11 @@ def _largest_difference(
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ExportError(f"the export does not run at another size: {reason}") from error
+
+
+def _at_odd(case: _Case, multiple_px: int) -> _Case:
+    (height, width), pictures, references = case
+    return ((height // multiple_px | 1) * multiple_px, (width // multiple_px | 1) * multiple_px), pictures, references
 
 
 def _feed(
@@ -253,6 +283,14 @@ def _card(
         },
         "largest_difference_to_torch": float(f"{difference:.2g}"),
     }
+
+
+def _is_card(file: Path) -> bool:
+    """Whether an export wrote ``file``."""
+    try:
+        return "largest_difference_to_torch" in loads(file.read_bytes())
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 class _quiet:  # noqa: N801  (reads as a function)

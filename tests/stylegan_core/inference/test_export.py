@@ -73,14 +73,15 @@ def test_every_recipe_runs_elsewhere_at_any_size(name, tiny_of, tmp_path):
     session = onnxruntime.InferenceSession(str(made.file), providers=["CPUExecutionProvider"])
     assert set(card["inputs"]) == {given.name for given in session.get_inputs()} == expected
     side = card["sides_px"]["multiple_of"]
-    for seed, (count, height, width) in enumerate(((1, 2 * side + 32, 64), (2, 96, 32))):
+    odd = (64 // side | 1) * side  # what a network pads to a larger multiple
+    for seed, (count, height, width) in enumerate(((1, odd, 64), (2, 96, 32), (1, 32, odd))):
         feed = {"content": signed(seed, count, height, width)}
         given = Conditions()
         if "labels" in expected:
             labels = torch.linspace(-1, 0.5, count * len(card["attributes"])).reshape(count, -1)
             feed["labels"], given = labels, replace(given, labels=labels)
         if "styles" in expected:
-            feed["styles"], feed["style_weights"] = signed(9, 2, 64, 32), torch.tensor([0.3, 0.7])
+            feed["styles"], feed["style_weights"] = signed(9, 2, odd, 32), torch.tensor([0.3, 0.7])
             given = replace(given, styles=feed["styles"], style_weights=feed["style_weights"])
         if "strength" in expected:
             feed["strength"], given = torch.tensor(0.6), replace(given, strength=0.6)
@@ -136,3 +137,22 @@ def test_missing_packages_are_named(tiny_model, tmp_path, monkeypatch):
     with pytest.raises(ExportError, match="export needs onnxscript: pip install onnx onnxscript onnxruntime"):
         export_onnx(tiny_model, tmp_path / "model.onnx")
     assert list(tmp_path.glob("model.*")) == []
+
+
+def test_a_file_that_is_no_card_is_not_replaced(tiny_model, tmp_path):
+    """An export into the model's own folder, as model.onnx, would take its card."""
+    before = (tiny_model.folder / "model.json").read_bytes()
+    with pytest.raises(PlanError, match=r"model\.json is there and describes no export"):
+        export_onnx(tiny_model, tiny_model.folder / "model.onnx")
+    assert (tiny_model.folder / "model.json").read_bytes() == before
+    assert not (tiny_model.folder / "model.onnx").exists()
+
+
+def test_an_export_may_be_made_again_and_a_bad_place_is_named(tiny_model, tmp_path):
+    needs_packages()
+    first = export_onnx(tiny_model, tmp_path / "a.onnx")
+    assert export_onnx(tiny_model, tmp_path / "a.onnx").card == first.card
+    (tmp_path / "folder.onnx").mkdir()
+    with pytest.raises(ExportError, match=r"folder\.onnx cannot be written"):
+        export_onnx(tiny_model, tmp_path / "folder.onnx")
+    assert list(tmp_path.glob("folder.json")) == []
