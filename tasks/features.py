@@ -24,7 +24,8 @@ def write_feature_picture(
     Returns:
         Channels, height and width of the layer.
     Raises:
-        UsageError: an unknown extractor, layer, arrangement or suffix, or VGG19's weights are not there.
+        UsageError: an unknown extractor, layer, arrangement or suffix, no picture of its own to write, or VGG19's
+            weights are not there.
         UnreadablePictureError: the picture is damaged.
     """
     import cv2
@@ -46,6 +47,10 @@ def write_feature_picture(
         raise UsageError(f"--layer {layer} is none of {', '.join(LAYERS[extractor])}")  # type: ignore[index]
     if output.suffix.lower() not in SUFFIX_FORMATS:
         raise UsageError(f"{output.name} must end in one of {', '.join(SUFFIX_FORMATS)}")
+    if output.exists() and output.samefile(picture):
+        raise UsageError(f"{output} is the picture itself: choose another output")
+    if picture.is_dir():
+        raise UsageError(f"{picture} is a folder; features takes one picture")
     source = read_picture(picture)
     try:
         found = load_extractor(extractor, weights, torch.device("cpu"))

@@ -93,7 +93,9 @@ def _read(path: Path) -> Mapping[str, Tensor]:
             return safetensors.torch.load_file(path)
         found: Any = torch.load(path, map_location="cpu", weights_only=True)  # runs no code from the file
     except Exception as error:  # torch and safetensors have a dozen kinds for a damaged file
-        raise WeightsError(f"{path} is no state dict that can be read safely: {error}") from error
+        # Only what went wrong: torch goes on to advise an unsafe way to read the file.
+        reason = (str(error).split(". ")[0].strip().splitlines() or [type(error).__name__])[0]
+        raise WeightsError(f"{path} is no state dict that can be read safely: {reason}") from error
     if not isinstance(found, Mapping):
         raise WeightsError(f"{path} holds {type(found).__name__}, not a state dict")
     return found

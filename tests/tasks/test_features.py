@@ -57,3 +57,28 @@ def test_other_files_are_no_output(photo: Path, capfd: pytest.CaptureFixture[str
     result = CliRunner().invoke(app, ["features", str(photo), str(photo.with_name("out.txt"))])
     assert result.exit_code == 2
     assert "out.txt must end in one of" in " ".join((capfd.readouterr().err + result.output).split())
+
+
+def refused(capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
+    result = CliRunner().invoke(app, ["features", *arguments])
+    assert result.exit_code == 2
+    return " ".join((capfd.readouterr().err + result.output).split())
+
+
+def test_the_picture_itself_is_not_overwritten(photo: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    before = photo.read_bytes()
+    assert "is the picture itself" in refused(capfd, str(photo), str(photo))
+    assert photo.read_bytes() == before
+
+
+def test_a_folder_is_no_picture(photo: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert "features takes one picture" in refused(capfd, str(photo.parent), str(photo.with_name("out.png")))
+
+
+def test_weights_that_are_no_weights_bring_no_unsafe_advice(photo: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    weights = photo.with_name("vgg.pth")
+    weights.write_bytes(b"x")
+    vgg = ("--extractor", "vgg19", "--weights", str(weights))
+    said = refused(capfd, str(photo), str(photo.with_name("out.png")), *vgg)
+    assert "vgg.pth is no state dict that can be read safely" in said
+    assert "weights_only" not in said
