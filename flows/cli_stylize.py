@@ -194,6 +194,7 @@ def request(
     Raises:
         UsageError: an option is none of those that it may be.
     """
+    from stylegan_core.inference.vocabulary import OWN
     from tasks.stylize import Request
     from tasks.versioning import project_root
 
@@ -205,6 +206,7 @@ def request(
         output=output,
         model=model,
         models=project_root() / "models",
+        vocabulary=project_root() / OWN,
         frames=frames,
         every=every,
         limit=limit,

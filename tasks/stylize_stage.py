@@ -27,6 +27,7 @@ from stylegan_core.inference.job import STATE_FOLDER, Job, JobFrame, PlanError
 from stylegan_core.inference.outcome import Progress
 from stylegan_core.inference.select import select_frames
 from stylegan_core.inference.told import tell_asked
+from stylegan_core.inference.vocabulary import OWN as OWN_VOCABULARY
 from stylegan_core.inference.wishes import Wishes, plan_wishes
 from stylegan_core.recipes.model import Model, ModelError, load_model
 from tasks.errors import InputsFailedError, UsageError
@@ -222,6 +223,7 @@ def _item(
         regions_root=root,
         models=models,
         style_bank=asked.style_bank,
+        vocabulary=root / OWN_VOCABULARY,
     )
     job = plan_wishes(
         frames,

@@ -22,7 +22,7 @@ from stylegan_core.frames.picture import UnreadablePictureError, read_picture
 from stylegan_core.frames.records import sha256_of
 from stylegan_core.inference.job import Directions, PlanError, StyleReference
 from stylegan_core.inference.translate import MINIMUM_PX, Pixels, pad_reflected
-from stylegan_core.inference.vocabulary import parse_edit
+from stylegan_core.inference.vocabulary import OWN, load_vocabulary, parse_edit
 from stylegan_core.recipes import config_class
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 
@@ -44,6 +44,7 @@ def plan_directions(
     direction: Literal["forward", "backward"] = "forward",
     root: Path | None = None,
     style_bank: Path | None = None,
+    vocabulary: Path = OWN,
 ) -> Directions:
     """Settles directions in words against what the model heeds.
 
@@ -54,6 +55,7 @@ def plan_directions(
         direction: "forward" is content to style.
         root: what relative paths are relative to; default: the working folder.
         style_bank: folder of precomputed references of this model.
+        vocabulary: the user's own words for edits, if there is such a file.
     Raises:
         PlanError: the model does not heed one, a reference cannot be read, or an attribute is unknown.
     """
@@ -72,7 +74,7 @@ def plan_directions(
         styles=_references(style_images, here)
         if style_bank is None
         else _of_bank(model, style_images, here / style_bank.expanduser()),
-        edit=check_edit(edit, attribute_names(model)) if edit else {},
+        edit=check_edit(edit, attribute_names(model), vocabulary) if edit else {},
         direction=direction,
     )
 
@@ -83,7 +85,7 @@ def attribute_names(model: Model) -> tuple[str, ...]:
     return type(model.recipe).needs_with(config).labels
 
 
-def check_edit(edit: str | Mapping[str, float], attributes: Sequence[str]) -> dict[str, float]:
+def check_edit(edit: str | Mapping[str, float], attributes: Sequence[str], vocabulary: Path = OWN) -> dict[str, float]:
     """The wanted change of each attribute that is named, in [-1, 1], sorted by name.
 
     Raises:
@@ -91,7 +93,7 @@ def check_edit(edit: str | Mapping[str, float], attributes: Sequence[str]) -> di
     """
     if isinstance(edit, str):
         try:
-            edit = parse_edit(edit, attributes)
+            edit = parse_edit(edit, attributes, load_vocabulary(vocabulary))
         except ValueError as error:
             raise PlanError(str(error)) from error
     for name, change in edit.items():

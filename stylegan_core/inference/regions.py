@@ -15,6 +15,7 @@ from stylegan_core.inference.find_model import find_model
 from stylegan_core.inference.job import JobFrame, PlanError, Region, RegionFiles
 from stylegan_core.inference.plan import check_translates
 from stylegan_core.inference.precision import choose_precision
+from stylegan_core.inference.vocabulary import OWN
 from stylegan_core.recipes.model import Model, load_model
 
 _NAMED = 8
@@ -47,6 +48,7 @@ def plan_regions(
     strength: float = 1.0,
     precision: Literal["auto", "fp32", "bf16"] = "auto",
     device: str = "cpu",
+    vocabulary: Path = OWN,
 ) -> tuple[tuple[Region, ...], list[JobFrame]]:
     """Settles regions, and which files of theirs belong to which frame.
 
@@ -59,6 +61,7 @@ def plan_regions(
         strength: of regions that name none.
         precision: of their models.
         device: where they will run.
+        vocabulary: the user's own words for edits, if there is such a file.
     Returns:
         The regions, and the frames with their files.
     Raises:
@@ -81,7 +84,7 @@ def plan_regions(
             pictures = match_files(frames, here / region.picture.expanduser(), f"{name}, pictures")
         files.append([RegionFiles(where=w, picture=p) for w, p in zip(masks, pictures, strict=True)])
         try:
-            regions.append(_region(region, model, models, here, strength, precision, device))
+            regions.append(_region(region, model, models, here, strength, precision, device, vocabulary))
         except PlanError as error:
             raise PlanError(f"{name}: {error}") from error
     together = [
@@ -139,6 +142,7 @@ def _region(
     strength: float,
     precision: Literal["auto", "fp32", "bf16"],
     device: str,
+    vocabulary: Path,
 ) -> Region:
     common = {
         "value": asked.value,
@@ -161,6 +165,11 @@ def _region(
         model_digest=own.card.digest if asked.model is not None else None,
         precision=choose_precision(own.recipe, precision, device),
         directions=plan_directions(
-            own, style_images=asked.style_images, edit=asked.edit, direction=asked.direction, root=root
+            own,
+            style_images=asked.style_images,
+            edit=asked.edit,
+            direction=asked.direction,
+            root=root,
+            vocabulary=vocabulary,
         ),
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from stylegan_core.inference.regions import load_regions
+from stylegan_core.inference.vocabulary import OWN
 from stylegan_core.inference.wishes import Wishes
 
 
@@ -35,6 +36,7 @@ class Request:
         regions: a YAML file of parts of the frames that are made otherwise; paths in it are relative to its folder.
         elsewhere: what is outside of all regions.
         style_bank: folder of precomputed references, whose names ``style_images`` then are.
+        vocabulary: the user's own words for edits, if there is such a file.
     """
 
     source: str | Path
@@ -57,6 +59,7 @@ class Request:
     regions: Path | None = None
     elsewhere: Literal["source", "style"] = "source"
     style_bank: Path | None = None
+    vocabulary: Path = OWN
 
     def wishes(self) -> Wishes:
         """Its directions and regions.
@@ -74,4 +77,5 @@ class Request:
             regions_root=file.absolute().parent if file else Path.cwd(),
             models=self.models,
             style_bank=Path(self.style_bank) if self.style_bank else None,
+            vocabulary=self.vocabulary,
         )

@@ -14,6 +14,7 @@ from stylegan_core.inference.job import Job, JobFrame
 from stylegan_core.inference.plan import plan_job
 from stylegan_core.inference.precision import choose_device
 from stylegan_core.inference.regions import plan_regions
+from stylegan_core.inference.vocabulary import OWN
 
 if TYPE_CHECKING:
     from stylegan_core.recipes.model import Model
@@ -33,6 +34,7 @@ class Wishes:
         regions_root: what relative paths of the regions are relative to.
         models: folder of the models that regions may name.
         style_bank: folder of precomputed references, whose names style images then are.
+        vocabulary: the user's own words for edits, if there is such a file.
     """
 
     style_images: tuple[str, ...] = ()
@@ -44,6 +46,7 @@ class Wishes:
     regions_root: Path = field(default_factory=Path.cwd)
     models: Path = Path("models")
     style_bank: Path | None = None
+    vocabulary: Path = OWN
 
     def stand_in_model(self) -> Path | None:
         """A region's model where regions need no other: outside of them all is the source's.
@@ -85,6 +88,7 @@ def plan_wishes(
         direction=wishes.direction,
         root=wishes.root,
         style_bank=wishes.style_bank,
+        vocabulary=wishes.vocabulary,
     )
     regions, frames = plan_regions(
         wishes.regions,
@@ -95,6 +99,7 @@ def plan_wishes(
         strength=strength,
         precision=precision,
         device=device,
+        vocabulary=wishes.vocabulary,
     )
     return plan_job(
         frames,

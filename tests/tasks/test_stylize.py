@@ -245,3 +245,24 @@ def test_edits_reach_the_recipe_with_their_strength(request_of, editor, plates, 
     assert np.array_equal(made(edit="smiling", strength=0.0), source)
     with pytest.raises(UsageError, match="Smiling"):
         made(edit="beard")
+
+
+def test_the_projects_words_count_in_its_subfolders_too(editor, plates, tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from flows.cli import app
+    from stylegan_core.inference.job import read_job
+
+    (tmp_path / "params.yaml").write_text("")
+    (tmp_path / "vocabulary.yaml").write_text("attributes:\n  smiling:\n    words: [beaming]\n")
+    cv2.imwrite(str(tmp_path / "mask.png"), np.full((40, 56), 255, np.uint8))
+    (tmp_path / "regions.yaml").write_text("- where: mask.png\n  edit: not beaming\n")
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+    wishes = ["--edit", "beaming", "--regions", "../regions.yaml", "--elsewhere", "style"]
+    result = CliRunner().invoke(app, ["plan", str(plates), str(tmp_path / "out"), "--model", str(editor), *wishes])
+    assert result.exit_code == 0, result.output
+    (file,) = (tmp_path / "out/.stylereel").glob("job-*.json")
+    settings = read_job(file).settings
+    assert settings.directions.edit == {"Smiling": 1.0}
+    assert settings.regions[0].directions.edit == {"Smiling": -1.0}
