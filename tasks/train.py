@@ -160,7 +160,7 @@ def train_model(
         known_fraction=needs.known_fraction,
         zoom_min=needs.zoom_min,
     )
-    held_out = validation_set(store, manifest, paired=needs.paired, shots=training.shots)
+    held_out = validation_set(store, manifest, paired=needs.paired, shots=training.shots, labels=needs.labels)
     validator = Validator(held_out) if held_out.areas else None
     if validator is None:
         _log.warning("nothing is held out of %s: no validation, the last weights are the best", training.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from stylegan_core.data.crops import pair_rows, signed, stored_rows
-from stylegan_core.data.manifest import Box, parse_box
+from stylegan_core.data.manifest import Box, parse_box, parse_labels
 from stylegan_core.data.store import Samples, SampleStore
 
 _log = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ class ValidationArea:
         style: the same pixels painted, or None where there is no pair.
         mask_unit: (1, 1, H, W) in [0, 1], which part is painted; None is all of it.
         box: the area itself, in pixels of ``content``; figures are taken on it alone.
+        wish: (1, L) in [-1, 1], the change of attributes that it is validated with, or None where there are none.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ValidationArea:
     style: Tensor | None
     mask_unit: Tensor | None
     box: Box
+    wish: Tensor | None = None
 
     def inside(self, picture: Tensor) -> Tensor:
         """The part of a (N, C, H, W) picture of ``content``'s size that lies in the box."""
@@ -63,6 +65,7 @@ def validation_set(
     *,
     paired: bool,
     shots: Sequence[str] = (),
+    labels: Sequence[str] = (),
     context_px: int = 64,
     side_px: int = 256,
     limit: int = 16,
@@ -76,6 +79,7 @@ def validation_set(
             on them too where every style picture has its pair; else on pictures of that split, or, where so few
             pictures are there that none is in it, of the split "train", which is logged.
         shots: only these shots; empty is every one.
+        labels: attributes that the recipe edits: one of them is changed in each area, by turns.
         context_px: pixels around a held-out box that the network sees beside it, where the picture has them.
         side_px: side of the centre crop of a picture of a collection; smaller pictures are taken whole.
         limit: pictures of a collection at the most, evenly spread.
@@ -88,11 +92,11 @@ def validation_set(
         whole = _spread(pair_rows(held), limit)
         areas += [_area(store, before, after, _centre(before, side_px), 0) for before, after in whole]
         if paired or areas:
-            return ValidationSet(tuple(areas))
+            return ValidationSet(_wishing([before for before, _ in (*boxed, *whole)], areas, labels))
     contents = _spread(_of_domain("content", held, trained), limit)
     references = _spread(_of_domain("style", held, trained), limit) if styles else []
     return ValidationSet(
-        tuple(_area(store, row, None, _centre(row, side_px), 0) for row in contents),
+        _wishing(contents, [_area(store, row, None, _centre(row, side_px), 0) for row in contents], labels),
         tuple(_tensor(store.sample(int(row["sample"])), _centre(row, side_px)) for row in references),
     )
 
@@ -113,6 +117,20 @@ def _area(
         mask_unit=_tensor(store.sample(int(after["mask_sample"])), cut).add(1.0).mul(0.5) if after and masked else None,
         box=Box(box.x - left, box.y - top, box.width, box.height),
     )
+
+
+def _wishing(
+    rows: Sequence[dict[str, Any]], areas: Sequence[ValidationArea], labels: Sequence[str]
+) -> tuple[ValidationArea, ...]:
+    """The areas with a wish each: an attribute that its picture has is taken away, one that it lacks is given."""
+    if not labels:
+        return tuple(areas)
+    wishing = []
+    for index, (row, area) in enumerate(zip(rows, areas, strict=True)):
+        wish, which = torch.zeros(1, len(labels)), index % len(labels)
+        wish[0, which] = -1.0 if parse_labels(row["labels"]).get(labels[which], False) else 1.0
+        wishing.append(replace(area, wish=wish))
+    return tuple(wishing)
 
 
 def _tensor(picture: Samples, box: Box) -> Tensor:

@@ -44,7 +44,7 @@ class Validator:
         self._held_out, self._rows = held_out, rows
 
     def measure(self, recipe: BaseRecipe) -> dict[str, float]:
-        """Figures of a recipe in evaluation mode.
+        """Figures of a recipe in evaluation mode, directed as its users direct it: by references, by wishes.
 
         Returns:
             With paintings: psnr_db, swd and detail_ratio against them. Without: ssim to the content, and swd to the
@@ -54,7 +54,7 @@ class Validator:
             the contents), and ``collapsed``, 1 where it is so small that the modes have collapsed, which is logged.
         """
         areas = self._held_out.areas
-        results = [_unit(area.inside(translate(recipe, area))) for area in areas]
+        results = [_unit(area.inside(self._translated(recipe, index))) for index, area in enumerate(areas)]
         figures: dict[str, float] = {}
         if all(area.style is not None for area in areas):
             against = [_unit(area.inside(area.style)) for area in areas if area.style is not None]
@@ -79,18 +79,30 @@ class Validator:
         """Content, result and painting (or a held-out style crop) of some areas, one area a row, (H, W, 3)."""
         rows = []
         for index, area in enumerate(self._held_out.areas[: self._rows]):
-            style = area.style
-            if style is None and self._held_out.references:
-                style = self._held_out.references[index % len(self._held_out.references)]
-            shown = [area.content, translate(recipe, area), *([style] if style is not None else [])]
+            style = self._style(index)
+            shown = [area.content, self._translated(recipe, index), *([style] if style is not None else [])]
             rows.append([_unit(picture) for picture in shown])
         return _grid(rows)
 
+    def _translated(self, recipe: BaseRecipe, index: int) -> Tensor:
+        """Of an area, with a reference where the recipe takes one: its own painting, a style crop or another area."""
+        areas, reference = self._held_out.areas, None
+        if "styles" in recipe.directed_by:
+            style = self._style(index)
+            reference = areas[(index + 1) % len(areas)].content if style is None else style
+        return translate(recipe, areas[index], reference)
 
-def translate(recipe: BaseRecipe, area: ValidationArea) -> Tensor:
+    def _style(self, index: int) -> Tensor | None:
+        """What is shown beside an area: its painting, or a held-out style crop."""
+        references, style = self._held_out.references, self._held_out.areas[index].style
+        return references[index % len(references)] if style is None and references else style
+
+
+def translate(recipe: BaseRecipe, area: ValidationArea, reference: Tensor | None = None) -> Tensor:
     """(1, 3, H * scale, W * scale) in about [-1, 1], on the recipe's device: the area and its context, translated.
 
-    Sides are padded by reflection to what a network with three halvings needs, and cut again.
+    The area's wish is followed, and ``reference``, (1, 3, h, w) in [-1, 1], is the style where it is given. Sides are
+    padded by reflection to what a network with three halvings needs, and cut again.
     """
     device = next(recipe.parameters()).device
     height, width = area.content.shape[-2:]
@@ -98,7 +110,12 @@ def translate(recipe: BaseRecipe, area: ValidationArea) -> Tensor:
     mode = "reflect" if padding[1] < width and padding[3] < height else "replicate"
     content = functional.pad(area.content.to(device), padding, mode=mode)
     mask = None if area.mask_unit is None else functional.pad(area.mask_unit.to(device), padding, mode=mode)
-    result = recipe.translate(content, Conditions(mask_unit=mask)).float()
+    conditions = Conditions(
+        mask_unit=mask,
+        styles=None if reference is None else reference.to(device),
+        labels=None if area.wish is None else area.wish.to(device),
+    )
+    result = recipe.translate(content, conditions).float()
     return result[..., : height * recipe.scale, : width * recipe.scale]
 
 

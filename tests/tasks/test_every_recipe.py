@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from torch import Tensor
 
 from flows.runner import LocalRunner
 from stylegan_core.config import Params, parse_params
@@ -15,6 +16,7 @@ from stylegan_core.data.crops import CropSampler
 from stylegan_core.data.manifest import as_manifest, write_manifest
 from stylegan_core.data.store import StoreWriter
 from stylegan_core.recipes import config_class, list_recipes, recipe_class
+from stylegan_core.recipes.base import BaseRecipe, Conditions
 from stylegan_core.recipes.model import load_model
 from tasks.stylize import Request, stylize_directory
 from tasks.train import plan_trainings, train_model
@@ -129,3 +131,19 @@ def test_it_stylizes_a_directory(name: str, place: Path) -> None:
     for source in (place / "plates").iterdir():
         before, after = cv2.imread(str(source)), cv2.imread(str(place / "out" / source.name))
         assert after.shape == (before.shape[0] * scale, before.shape[1] * scale, 3)
+
+
+@each
+def test_it_is_validated_as_it_is_directed(name: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe, seen = recipe_class(name), list[Conditions]()
+    translate = recipe.translate
+
+    def noting(self: BaseRecipe, content: Tensor, conditions: Conditions) -> Tensor:
+        seen.append(conditions)
+        return translate(self, content, conditions)
+
+    monkeypatch.setattr(recipe, "translate", noting)
+    train(name, place)
+    assert seen, "nothing was validated"
+    assert all((given.styles is not None) is ("styles" in recipe.directed_by) for given in seen)
+    assert all((given.labels is not None) is ("labels" in recipe.directed_by) for given in seen)

@@ -106,3 +106,18 @@ def test_one_folder_has_areas_and_no_references_and_says_nothing_of_a_style(buil
     held = validation_set(store, manifest, paired=False)
     assert [area.name for area in held.areas] == ["00.png"] and held.references == ()
     assert "style" not in caplog.text
+
+
+def test_each_area_wishes_for_what_its_picture_lacks_and_against_what_it_has(build):
+    labels = ("dark=1 round=0", "dark=0 round=1", "dark=0", "")
+    rows = [{"domain": "content", "split": "validation", "labels": text} for text in labels]
+    store, manifest = build(rows)
+    held = validation_set(store, manifest, paired=False, labels=("dark", "round"))
+    assert [area.wish.tolist() for area in held.areas] == [[[-1.0, 0.0]], [[0.0, -1.0]], [[1.0, 0.0]], [[0.0, 1.0]]]
+    assert validation_set(store, manifest, paired=False).areas[0].wish is None
+
+
+def test_held_out_pairs_have_wishes_too(build):
+    pair = [{"domain": d, "split": "validation", "pair": "a", "labels": "dark=1"} for d in ("content", "style")]
+    (area,) = validation_set(*build(pair), paired=True, labels=("dark",)).areas
+    assert area.wish.tolist() == [[-1.0]]

@@ -13,6 +13,7 @@ class Negative(torch.nn.Module):
     """A "recipe" that inverts, asks for sides that are multiples of 8, and adds an offset."""
 
     scale = 1
+    directed_by = ()
 
     def __init__(self, offset=0.0):
         super().__init__()
@@ -117,3 +118,39 @@ def test_one_folder_is_measured_against_its_content_alone():
         grid = Validator(held_out).grid(Negative())
     assert sorted(figures) == ["score", "ssim"] and figures["score"] == 1.0 - figures["ssim"]
     assert grid.shape == (64 + 8, 2 * 64 + 12, 3)
+
+
+class Painter(Negative):
+    """A "recipe" that paints the colours of its reference, or of its wish, and without both nothing."""
+
+    directed_by = ("styles", "labels")
+
+    def translate(self, content, conditions):
+        tint = 0.0 if conditions.styles is None else conditions.styles.mean((0, 2, 3)).view(1, 3, 1, 1)
+        return content + tint + (0.0 if conditions.labels is None else conditions.labels.view(1, 3, 1, 1))
+
+
+def directed(areas, references=()):
+    grid = Validator(ValidationSet(tuple(areas), tuple(references)), rows=9).grid(Painter())
+    return [grid[4 + 49 * row + 20, 4 + 74 + 20].tolist() for row in range(len(areas))]
+
+
+def flat(*colour):
+    return torch.tensor(colour).view(1, 3, 1, 1).expand(1, 3, 45, 70).clone()
+
+
+def test_a_recipe_that_takes_references_is_validated_with_them():
+    black, red, green = flat(-1.0, -1.0, -1.0), flat(1.0, 0.0, 0.0), flat(0.0, 1.0, 0.0)
+    grey = ValidationArea("a", flat(0.0, 0.0, 0.0), None, None, Box(0, 0, 70, 45))
+    assert directed([grey] * 3, [red, green]) == [[255, 128, 128], [128, 255, 128], [255, 128, 128]]
+    painted = ValidationArea("a", grey.content, red, None, grey.box)
+    assert directed([painted, painted], [green]) == [[255, 128, 128]] * 2, "its own painting comes first"
+    other = ValidationArea("b", black, None, None, grey.box)
+    assert directed([grey, other]) == [[0, 0, 0], [0, 0, 0]], "one folder lends its own pictures"
+
+
+def test_the_wish_of_an_area_is_followed():
+    wishes = [torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[0.0, -1.0, 0.0]])]
+    grey = flat(0.0, 0.0, 0.0)
+    areas = [ValidationArea("a", grey, None, None, Box(0, 0, 70, 45), wish) for wish in wishes]
+    assert directed(areas) == [[255, 128, 128], [128, 0, 128]]
