@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stylegan_core.config import Params, Training
-from stylegan_core.data.manifest import read_manifest
+from stylegan_core.data.manifest import ManifestError, read_manifest
 from stylegan_core.data.store import SampleStore
 from stylegan_core.frames.atomic import write_bytes_atomically
 from tasks.errors import StoppedError, UsageError
@@ -127,10 +127,10 @@ def train_model(
     Returns:
         The model's card; None in all but the first process of a distributed run.
     Raises:
-        UsageError: the model that ``init_from`` names does not fit the settings, or is damaged.
+        UsageError: the model that ``init_from`` names does not fit the settings, or is damaged; or the recipe can learn
+            nothing from the prepared data, as they are set.
         StoppedError: interrupted; a checkpoint is saved.
         NotFiniteError: a loss is not finite.
-        ManifestError: the prepared data have nothing that the recipe can learn from.
     """
     from stylegan_core.data.crops import CropSampler
     from stylegan_core.data.validation import validation_set
@@ -145,21 +145,27 @@ def train_model(
     config, common = training.settings.config, training.settings.common
     manifest, store = read_manifest(prepared / "manifest.csv"), SampleStore.open(prepared / "store")
     needs = recipe_class(training.settings.recipe).needs_with(config)
-    sampler = CropSampler(
-        store,
-        manifest,
-        content=needs.content,
-        style=needs.style,
-        paired=needs.paired,
-        unpainted=needs.unpainted,
-        crop_px=config.crop_px,
-        batch_size=config.batch_size,
-        seed=common.seed,
-        shots=training.shots,
-        labels=needs.labels,
-        known_fraction=needs.known_fraction,
-        zoom_min=needs.zoom_min,
-    )
+    try:
+        sampler = CropSampler(
+            store,
+            manifest,
+            content=needs.content,
+            style=needs.style,
+            paired=needs.paired,
+            unpainted=needs.unpainted,
+            crop_px=config.crop_px,
+            batch_size=config.batch_size,
+            seed=common.seed,
+            shots=training.shots,
+            labels=needs.labels,
+            known_fraction=needs.known_fraction,
+            zoom_min=needs.zoom_min,
+        )
+    except ManifestError as error:
+        raise UsageError(
+            f"{training.name}: {error} (`stylereel recipes` says what {training.settings.recipe} needs, docs/data.md "
+            "how prepare reads it)"
+        ) from error
     held_out = validation_set(store, manifest, paired=needs.paired, shots=training.shots, labels=needs.labels)
     validator = Validator(held_out) if held_out.areas else None
     if validator is None:

@@ -18,6 +18,7 @@ from stylegan_core.data.store import StoreWriter
 from stylegan_core.recipes import config_class, list_recipes, recipe_class
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 from stylegan_core.recipes.model import load_model
+from tasks.errors import UsageError
 from tasks.stylize import Request, stylize_directory
 from tasks.train import plan_trainings, train_model
 
@@ -147,3 +148,22 @@ def test_it_is_validated_as_it_is_directed(name: str, place: Path, monkeypatch: 
     assert seen, "nothing was validated"
     assert all((given.styles is not None) is ("styles" in recipe.directed_by) for given in seen)
     assert all((given.labels is not None) is ("labels" in recipe.directed_by) for given in seen)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("attributes", {}, "no training picture has the label 'smiling'.*says what attributes needs"),
+        ("keyframe", {"crop_px": 64}, "smaller than the training crops"),
+    ],
+)
+def test_data_that_a_recipe_cannot_learn_from_are_a_wrong_setting(
+    name: str, change: dict[str, Any], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STYLEREEL_CACHE_DIR", str(tmp_path / "cache"))
+    write_prepared(tmp_path / "prepared", labels=())
+    section = params_of(name).train_section
+    params = parse_params({"train": {**section, name: {**section[name], **change}}})
+    (job,) = plan_trainings(params, tmp_path / "prepared").jobs
+    with pytest.raises(UsageError, match=message):
+        train_model(job, tmp_path / "prepared", tmp_path / "models", tmp_path / "reports")
