@@ -128,7 +128,7 @@ def main() -> None:
 
     wish = 1.0 - 2.0 * had  # the opposite of what a face has
     made = edited(model, sources, wish[:, None].tolist())
-    met = edited(model, sources, -wish[:, None].tolist())
+    met = edited(model, sources, (-wish)[:, None].tolist())
     direction = mean_difference(known, known_smiles)
 
     def added(amount: float) -> Pictures:
