@@ -52,24 +52,22 @@ def gram_distance(made: Tensor, style: Tensor) -> Tensor:
 
 
 def sliced_feature_distance(made: Tensor, style: Tensor, directions: Tensor) -> Tensor:
-    """Mean squared Wasserstein-2 distance of two sets of feature vectors along each direction.
+    """Mean squared Wasserstein-2 distance of each result's feature vectors from those of the style, along directions.
 
     Args:
-        made: (N, C, h, w), one layer; the places of all pictures are one set.
-        style: the same shape.
+        made: (N, C, P), one layer at P places of each result.
+        style: (C, P), at as many places of all crops of the style.
         directions: (K, C), unit vectors.
     Returns:
         A scalar.
     """
-    kernels = directions[:, :, None, None]
     device_type = made.device.type
     if torch.is_autocast_enabled(device_type):  # bf16 would quantize what is about to be sorted
         with torch.autocast(device_type, enabled=False):
-            projected = [F.conv2d(side.float(), kernels) for side in (made, style)]
+            ours, theirs = directions @ made.float(), directions @ style.float()
     else:
-        projected = [F.conv2d(side.float(), kernels) for side in (made, style)]
-    ours, theirs = (p.transpose(0, 1).flatten(1).sort(dim=1).values for p in projected)  # (K, N * h * w)
-    return (ours - theirs).square().mean()
+        ours, theirs = directions @ made.float(), directions @ style.float()
+    return (ours.sort(dim=2).values - theirs.sort(dim=1).values).square().mean()  # (N, K, P) and (K, P)
 
 
 def unit_directions(channels: int, count: int, device: torch.device) -> Tensor:

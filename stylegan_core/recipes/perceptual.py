@@ -222,19 +222,17 @@ class Recipe(BaseRecipe):
             return torch.stack([gram_distance(made[layer], asked[layer]) for layer in layers]).mean()
         distances = []
         for layer in layers:
-            channels, count = made[layer].shape[1], made[layer][:, 0].numel()
-            directions = unit_directions(channels, _SLICES, fake.device)
-            ours, theirs = (
-                _places(features, torch.randperm(count)[:_PLACES]) for features in (made[layer], asked[layer])
-            )
-            distances.append(sliced_feature_distance(ours, theirs, directions))
+            ours = made[layer].flatten(2)  # (N, C, h * w)
+            theirs = asked[layer].transpose(0, 1).flatten(1)  # (C, M * h * w)
+            count = min(_PLACES, ours.shape[2])
+            directions = unit_directions(ours.shape[1], _SLICES, fake.device)
+            distances.append(sliced_feature_distance(_some(ours, count), _some(theirs, count), directions))
         return torch.stack(distances).mean()
 
 
-def _places(features: Tensor, chosen: Tensor) -> Tensor:
-    """(1, C, 1, P) feature vectors at some places of all pictures."""
-    flat = features.transpose(0, 1).flatten(1)  # (C, N * h * w)
-    return flat[:, chosen.to(flat.device)][None, :, None]
+def _some(features: Tensor, count: int) -> Tensor:
+    """``count`` of the places along the last axis, drawn by torch's global generator."""
+    return features[..., torch.randperm(features.shape[-1])[:count].to(features.device)]
 
 
 def _grey(pictures: Tensor) -> Tensor:
