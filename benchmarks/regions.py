@@ -104,7 +104,7 @@ def stylized(work: Path, names: tuple[str, str], frames: Sequence[Floats], masks
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path, help="of perceptual_styles.py --styles drawn")
-    parser.add_argument("--pair", nargs=2, default=("mosaic", "waves"), help="two of the drawn styles")
+    parser.add_argument("--pair", nargs=2, default=("mosaic", "dabs"), help="two of the drawn styles")
     parser.add_argument("--results", type=Path, help="record the figures there, such as docs/results.json")
     parser.add_argument("--picture", type=Path, help="write the grid there too")
     arguments = parser.parse_args()

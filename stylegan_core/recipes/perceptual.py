@@ -32,8 +32,6 @@ from stylegan_core.recipes.base import (
     Kind,
     Losses,
     Needs,
-    ParameterGroup,
-    Phase,
     Preset,
 )
 from stylegan_core.recipes.translator import TranslatorConfig
@@ -103,12 +101,12 @@ class Recipe(BaseRecipe):
             "content_statistic": "structure",
             "content_layers": ("block2_conv2", "block3_conv2"),
             "style_statistic": "sliced",
-            "style_weight": 8.0,
+            "style_weight": 20.0,
             "adversarial_weight": 3.0,
-            "budget_steps": 1_200,
+            "budget_steps": 1_400,
             "lr_schedule": "cosine",
-            "lr_decay_start_step": 600,
-            "lr_decay_end_step": 1_200,
+            "lr_decay_start_step": 700,
+            "lr_decay_end_step": 1_400,
             "crop_px": 96,
             "batch_size": 2,
             "discriminator_lr": 4e-4,
@@ -116,7 +114,7 @@ class Recipe(BaseRecipe):
             "channels": 16,
             "blocks": 3,
             "downsamplings": 1,
-            "output": "residual",
+            "skips": True,
             "discriminator_channels": 24,
             "discriminator_layers": 2,
             "discriminator_norm": "spectral",
@@ -139,24 +137,15 @@ class Recipe(BaseRecipe):
         },
     }
 
+    config: Config
+
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        self.config = config
         generator = config.build_generator(skips=config.skips)
         self.networks["generator"] = generator
         if config.adversarial_weight > 0:
             self.networks["discriminator"] = config.build_judge(generator)
         self.adversary = Adversary(config)
-
-    def phases(self) -> list[Phase]:
-        """One phase; without an adversarial term it has no discriminator."""
-        c = self.config
-        betas = (c.beta1, c.beta2)
-        generator = (ParameterGroup(("generator",), c.generator_lr, betas),)
-        if "discriminator" not in self.networks:
-            return [Phase("features", None, generator)]
-        discriminator = (ParameterGroup(("discriminator",), c.discriminator_lr, betas),)
-        return [Phase("gan", None, generator, discriminator, c.discriminator_steps)]
 
     def generator_losses(self, batch: Batch, step: int) -> tuple[Losses, Fakes]:
         """Content and style distances on features, total variation, and the adversarial term.
