@@ -29,8 +29,6 @@ from stylegan_core.recipes.base import (
     Kind,
     Losses,
     Needs,
-    ParameterGroup,
-    Phase,
     Preset,
 )
 
@@ -38,7 +36,10 @@ from stylegan_core.recipes.base import (
 class Config(AdversarialConfig):
     """Settings of ``attributes``; the defaults are StarGAN's and AttGAN's for CelebA, for a GPU and hours."""
 
-    attributes: tuple[str, ...] = Field(("smiling",), description="columns of prepare.labels to learn, in this order")
+    attributes: tuple[str, ...] = Field(
+        ("smiling",),
+        description="columns of prepare.labels to learn; crops are mirrored, so none that tells left from right",
+    )
     budget_steps: int = Field(200_000, ge=1, description="generator steps; raising it continues a finished run")
     crop_px: int = Field(
         128, ge=16, description="side of the training crops: the whole picture where faces are aligned"
@@ -131,9 +132,10 @@ class Recipe(BaseRecipe):
         "paper": {},
     }
 
+    config: Config
+
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        self.config = config
         count = len(config.attributes)
         self.networks["generator"] = AttributeGenerator(
             count,
@@ -150,20 +152,6 @@ class Recipe(BaseRecipe):
     def needs_with(cls, config: Config) -> Needs:  # type: ignore[override]
         """Pictures, and their labels in the order of ``config.attributes``."""
         return Needs(content=True, style=False, labels=config.attributes)
-
-    def phases(self) -> list[Phase]:
-        """One phase."""
-        c = self.config
-        betas = (c.beta1, c.beta2)
-        return [
-            Phase(
-                "gan",
-                None,
-                (ParameterGroup(("generator",), c.generator_lr, betas),),
-                (ParameterGroup(("discriminator",), c.discriminator_lr, betas),),
-                c.discriminator_steps,
-            )
-        ]
 
     def generator_losses(self, batch: Batch, step: int) -> tuple[Losses, Fakes]:
         """Edits by drawn wishes: real to the judges, showing what was wished, and otherwise the source.
