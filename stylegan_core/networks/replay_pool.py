@@ -41,7 +41,8 @@ class ReplayPool(nn.Module):
             return fakes
         given = []
         slots, coins = torch.randint(capacity, (len(fakes),)), torch.rand(len(fakes))  # on the CPU, for exact resume
-        for fake, drawn, coin in zip(torch.split(fakes, 1), slots.to(fakes.device), coins.to(fakes.device), strict=True):
+        draws = zip(torch.split(fakes, 1), slots.to(fakes.device), coins.to(fakes.device), strict=True)
+        for fake, drawn, coin in draws:
             # All in tensors: to ask a GPU how full the pool is would stop it in every step.
             fills = self.filled < capacity
             slot = torch.where(fills, self.filled, drawn).view(1)

@@ -174,8 +174,8 @@ class Conditions:
 class BaseRecipe(nn.Module):
     """One paper: its networks, losses and phases. Only the trainer calls backward, step, detach and EMA.
 
-    A subclass fills ``self.networks`` in ``__init__`` and is built as ``Recipe(config)``, with torch's global
-    generator seeded by the caller.
+    A subclass says ``config: Config``, fills ``self.networks`` in ``__init__`` and is built as ``Recipe(config)``, with
+    torch's global generator seeded by the caller.
     """
 
     kind: ClassVar[Kind]
@@ -192,10 +192,12 @@ class BaseRecipe(nn.Module):
     directed_by: ClassVar[tuple[str, ...]] = ()
     """Fields of ``Conditions``, beside the mask, that ``translate`` heeds: "styles", "labels", "direction"."""
 
+    config: RecipeConfig
     networks: nn.ModuleDict
 
     def __init__(self, config: RecipeConfig) -> None:
         super().__init__()
+        self.config = config
         self.networks = nn.ModuleDict()
 
     @classmethod
@@ -204,8 +206,20 @@ class BaseRecipe(nn.Module):
         return cls.needs
 
     def phases(self) -> list[Phase]:
-        """The phases in order; the last one has ``end_step`` None."""
-        raise NotImplementedError
+        """The phases in order; the last one has ``end_step`` None.
+
+        By default one: networks named ``discriminator`` or ``..._discriminator`` judge, all others generate.
+        """
+        c = self.config
+        betas = (c.beta1, c.beta2)
+        judges = tuple(name for name in self.networks if name.endswith("discriminator"))
+        makers = tuple(name for name in self.networks if name not in judges)
+        generator = (ParameterGroup(makers, c.generator_lr, betas),)
+        if not judges:
+            return [Phase("without a discriminator", None, generator)]
+        return [
+            Phase("gan", None, generator, (ParameterGroup(judges, c.discriminator_lr, betas),), c.discriminator_steps)
+        ]
 
     def generator_losses(self, batch: Batch, step: int) -> tuple[Losses, Fakes]:
         """Weighted generator terms, and the fakes for the discriminator step; the trainer detaches them."""

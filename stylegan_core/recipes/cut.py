@@ -31,8 +31,6 @@ from stylegan_core.recipes.base import (
     Kind,
     Losses,
     Needs,
-    ParameterGroup,
-    Phase,
     Preset,
     RecipeConfig,
 )
@@ -174,9 +172,10 @@ class Recipe(BaseRecipe):
         "paper": {},
     }
 
+    config: Config
+
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        self.config = config
         generator = config.build_generator()  # no skips: content must pass through the encoder, which is compared
         self.networks["generator"] = generator
         channels: tuple[int, ...] = generator.stage_channels  # type: ignore[assignment]
@@ -191,20 +190,6 @@ class Recipe(BaseRecipe):
         """Known pairs and zoomed crops as far as the settings ask for them."""
         assert isinstance(config, Config)
         return replace(config.supervised(cls.needs), zoom_min=config.zoom())
-
-    def phases(self) -> list[Phase]:
-        """One phase: the heads are trained with the generator."""
-        c = self.config
-        betas = (c.beta1, c.beta2)
-        return [
-            Phase(
-                "gan",
-                None,
-                (ParameterGroup(("generator", "heads"), c.generator_lr, betas),),
-                (ParameterGroup(("discriminator",), c.discriminator_lr, betas),),
-                c.discriminator_steps,
-            )
-        ]
 
     def generator_losses(self, batch: Batch, step: int) -> tuple[Losses, Fakes]:
         """Adversarial term, PatchNCE between content and result, identity on style, and known pairs if there are any.

@@ -23,8 +23,6 @@ from stylegan_core.recipes.base import (
     Kind,
     Losses,
     Needs,
-    ParameterGroup,
-    Phase,
     Preset,
     RecipeConfig,
 )
@@ -89,9 +87,10 @@ class Recipe(BaseRecipe):
         "paper": {},
     }
 
+    config: Config
+
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        self.config = config
         forward, backward = config.build_generator(), config.build_generator()
         self.networks["forward_generator"], self.networks["backward_generator"] = forward, backward
         self.networks["style_discriminator"] = config.build_judge(forward)
@@ -105,20 +104,6 @@ class Recipe(BaseRecipe):
         """Known pairs as far as the settings ask for them."""
         assert isinstance(config, Config)
         return config.supervised(cls.needs)
-
-    def phases(self) -> list[Phase]:
-        """One phase."""
-        c = self.config
-        betas = (c.beta1, c.beta2)
-        return [
-            Phase(
-                "gan",
-                None,
-                (ParameterGroup(self.inference_networks, c.generator_lr, betas),),
-                (ParameterGroup(("style_discriminator", "content_discriminator"), c.discriminator_lr, betas),),
-                c.discriminator_steps,
-            )
-        ]
 
     def generator_losses(self, batch: Batch, step: int) -> tuple[Losses, Fakes]:
         """Adversarial, cycle and identity terms of both directions, and known pairs if there are any.

@@ -28,7 +28,6 @@ from stylegan_core.recipes.base import (
     Kind,
     Losses,
     Needs,
-    ParameterGroup,
     Phase,
     Preset,
 )
@@ -135,9 +134,10 @@ class Recipe(BaseRecipe):
         },
     }
 
+    config: Config
+
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        self.config = config
         # The generator comes first, so that it starts alike with and without a discriminator.
         self.networks["generator"] = ResnetGenerator(
             config.channels,
@@ -163,14 +163,9 @@ class Recipe(BaseRecipe):
 
     def phases(self) -> list[Phase]:
         """An L1 warm-up if there is one, then the GAN."""
-        c = self.config
-        betas = (c.beta1, c.beta2)
-        generator = (ParameterGroup(("generator",), c.generator_lr, betas),)
-        judges = tuple(name for name in self.networks if name != "generator")
-        discriminator = (ParameterGroup(judges, c.discriminator_lr, betas),) if judges else ()
-        main = Phase("gan" if judges else "l1", None, generator, discriminator, c.discriminator_steps)
-        if judges and c.warmup_steps:
-            return [Phase("warm-up", c.warmup_steps, generator), main]
+        (main,) = super().phases()
+        if main.discriminator and self.config.warmup_steps:
+            return [Phase("warm-up", self.config.warmup_steps, main.generator), main]
         return [main]
 
     def generator_losses(self, batch: Batch, step: int) -> tuple[Losses, Fakes]:

@@ -26,8 +26,6 @@ from stylegan_core.recipes.base import (
     Kind,
     Losses,
     Needs,
-    ParameterGroup,
-    Phase,
     Preset,
     RecipeConfig,
 )
@@ -92,9 +90,10 @@ class Recipe(BaseRecipe):
         "paper": {},
     }
 
+    config: Config
+
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        self.config = config
         # The generator comes first, so that it starts alike with and without a discriminator.
         self.networks["generator"] = config.build_generator(skips=True)
         if config.adversarial_weight > 0:
@@ -106,16 +105,6 @@ class Recipe(BaseRecipe):
         """Zoomed crops as far as the settings ask for them."""
         assert isinstance(config, Config)
         return replace(cls.needs, zoom_min=config.zoom_min)
-
-    def phases(self) -> list[Phase]:
-        """One phase, without a discriminator where the adversarial term has no weight."""
-        c = self.config
-        betas = (c.beta1, c.beta2)
-        generator = (ParameterGroup(("generator",), c.generator_lr, betas),)
-        if "discriminator" not in self.networks:
-            return [Phase("l1", None, generator)]
-        discriminator = (ParameterGroup(("discriminator",), c.discriminator_lr, betas),)
-        return [Phase("gan", None, generator, discriminator, c.discriminator_steps)]
 
     def generator_losses(self, batch: Batch, step: int) -> tuple[Losses, Fakes]:
         """L1 against the truth where the mask is, the adversarial term, and feature matching.

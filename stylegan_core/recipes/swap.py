@@ -31,8 +31,6 @@ from stylegan_core.recipes.base import (
     Kind,
     Losses,
     Needs,
-    ParameterGroup,
-    Phase,
     Preset,
     RecipeConfig,
 )
@@ -160,9 +158,10 @@ class Recipe(BaseRecipe):
         "paper": {},
     }
 
+    config: Config
+
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        self.config = config
         cell = 2 if config.half_resolution else 1
         codes = (config.channels, config.structure_channels, config.texture_width)
         self.networks["encoder"] = SwapEncoder(
@@ -174,7 +173,7 @@ class Recipe(BaseRecipe):
         if config.adversarial_weight > 0:
             self.networks["discriminator"] = config.build_discriminator()
         if config.cooccurrence_weight > 0:
-            self.networks["cooccurrence"] = CooccurrenceDiscriminator(
+            self.networks["cooccurrence_discriminator"] = CooccurrenceDiscriminator(
                 config.discriminator_channels, config.patch_px, config.discriminator_norm
             )
         self.adversary = Adversary(config)
@@ -184,15 +183,6 @@ class Recipe(BaseRecipe):
         """One folder or two."""
         assert isinstance(config, Config)
         return Needs(content=True, style=not config.one_folder)
-
-    def phases(self) -> list[Phase]:
-        """One phase: the encoder is trained with the generator."""
-        c = self.config
-        betas = (c.beta1, c.beta2)
-        generator = (ParameterGroup(("encoder", "generator"), c.generator_lr, betas),)
-        judges = tuple(name for name in self.networks if name not in self.inference_networks)
-        discriminator = (ParameterGroup(judges, c.discriminator_lr, betas),) if judges else ()
-        return [Phase("gan" if judges else "autoencoder", None, generator, discriminator, c.discriminator_steps)]
 
     def generator_losses(self, batch: Batch, step: int) -> tuple[Losses, Fakes]:
         """L1 of reconstructions, the adversarial term of both, and the terms that draw swaps to their references.
@@ -215,7 +205,7 @@ class Recipe(BaseRecipe):
                 term = self.adversary.generator_term(judge, rebuilt)
                 losses["adversarial_rebuilt"] = c.reconstruction_share * term
         if c.cooccurrence_weight > 0:
-            logits = self.networks["cooccurrence"](self._patches(swap), self._patches(references))
+            logits = self.networks["cooccurrence_discriminator"](self._patches(swap), self._patches(references))
             losses["cooccurrence"] = c.cooccurrence_weight * generator_loss(c.adversarial, logits)
         if c.style_weight > 0:
             losses["style"] = c.style_weight * _style_distance(swap, references)
@@ -237,7 +227,7 @@ class Recipe(BaseRecipe):
             fake = torch.cat([fakes["swap"], fakes["rebuilt"]]) if c.reconstruction_share > 0 else fakes["swap"]
             losses |= self.adversary.discriminator_terms(self.networks["discriminator"], pictures, fake, step)
         if c.cooccurrence_weight > 0:
-            judge = self.networks["cooccurrence"]
+            judge = self.networks["cooccurrence_discriminator"]
             real, fake = self._patches(references), self._patches(fakes["swap"])
             beside = self._patches(references)
             losses["cooccurrence"] = discriminator_loss(c.adversarial, judge(real, beside), judge(fake, beside))

@@ -21,20 +21,9 @@ from stylegan_core.recipes.model import load_model
 from tasks.errors import UsageError
 from tasks.stylize import Request, stylize_directory
 from tasks.train import plan_trainings, train_model
+from tests.tiny import tiny_sizes
 
-SMALL: dict[str, Any] = {
-    "crop_px": 32,
-    "batch_size": 2,
-    "channels": 4,
-    "blocks": 1,
-    "discriminator_channels": 4,
-    "discriminator_layers": 1,
-    "projection_width": 8,
-    "nce_patches": 16,
-    "budget_steps": 5,
-    "r1_gamma": 0.1,
-    "r1_every_steps": 2,
-}
+BUDGET = {"budget_steps": 5, "r1_gamma": 0.1, "r1_every_steps": 2}
 COMMON = {"accelerator": "cpu", "precision": "fp32", "validate_every_steps": 4, "checkpoint_every_s": 1e-9}
 
 each = pytest.mark.parametrize("name", list_recipes())
@@ -45,7 +34,7 @@ class KilledError(Exception):
 
 
 def params_of(name: str) -> Params:
-    config = {key: value for key, value in SMALL.items() if key in config_class(name).model_fields}
+    config = tiny_sizes(config_class(name)) | BUDGET
     return parse_params({"train": {"recipe": name, "common": COMMON, name: config}})
 
 

@@ -13,11 +13,7 @@ from stylegan_core.inference.job import PlanError
 from stylegan_core.recipes import config_class, list_recipes, recipe_class
 from stylegan_core.recipes.base import Conditions, Kind
 from stylegan_core.recipes.model import load_model, save_model
-
-TINY = {
-    "crop_px": 32, "batch_size": 2, "channels": 4, "blocks": 1, "discriminator_channels": 4,
-    "discriminator_layers": 1, "projection_width": 8, "nce_patches": 16,
-}  # fmt: skip
+from tests.tiny import tiny_sizes
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
@@ -30,7 +26,7 @@ def tiny_of(tmp_path):
 
     def make(name):
         config = config_class(name)
-        config = config(**{key: value for key, value in TINY.items() if key in config.model_fields})
+        config = config(**tiny_sizes(config))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             recipe = recipe_class(name)(config)

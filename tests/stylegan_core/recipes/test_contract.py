@@ -13,27 +13,13 @@ from torch import Tensor
 from stylegan_core.data.batch import Batch
 from stylegan_core.recipes import config_class, list_recipes, recipe_class
 from stylegan_core.recipes.base import BaseRecipe, Conditions, Kind, Losses, Phase
-
-# Where a recipe has such a setting it is made small; a new recipe that names its sizes alike needs nothing here.
-TINY: dict[str, Any] = {
-    "crop_px": 32,
-    "batch_size": 2,
-    "channels": 4,
-    "blocks": 1,
-    "discriminator_channels": 4,
-    "discriminator_layers": 1,
-    "projection_width": 8,
-    "nce_patches": 16,
-    "most_channels": 8,
-    "texture_width": 8,
-    "patch_px": 16,
-}
+from tests.tiny import tiny_sizes
 
 
 def tiny(name: str, every_term: bool = False) -> BaseRecipe:
     """The recipe with its default terms, or with every term switched on that is off by default."""
     config = config_class(name)
-    values = {k: v for k, v in TINY.items() if k in config.model_fields}
+    values = tiny_sizes(config)
     if every_term:
         fields = config.model_fields.items()
         values |= {k: 0.5 for k, f in fields if k.endswith("_weight") and f.default in (0.0, None)}
@@ -242,29 +228,3 @@ def test_the_receptive_field_is_true(name: str) -> None:
         (gradient,) = torch.autograd.grad(recipe.translate(content, Conditions())[..., at, at].sum(), content)
         touched = gradient[0].abs().sum(0).nonzero() - at
         assert touched.abs().max() <= radius
-
-
-@each
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
-def test_onnx_export_agrees_with_torch(name: str) -> None:
-    runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-    pytest.importorskip("onnxscript", reason="onnxscript is not installed")
-    recipe = tiny(name).eval()
-    if recipe.kind is not Kind.TRANSLATE:
-        pytest.skip("makes pictures from latents")
-
-    class Translator(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.recipe = recipe
-
-        def forward(self, content: Tensor) -> Tensor:
-            return self.recipe.translate(content, Conditions())
-
-    content = torch.rand(1, 3, 32, 40, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    program = torch.onnx.export(Translator(), (content,), dynamo=True, input_names=["content"], verbose=False)
-    session = runtime.InferenceSession(program.model_proto.SerializeToString(), providers=["CPUExecutionProvider"])
-    (exported,) = session.run(None, {"content": content.numpy()})
-    with torch.no_grad():
-        expected = recipe.translate(content, Conditions())
-    torch.testing.assert_close(torch.from_numpy(exported), expected, atol=1e-4, rtol=1e-4)

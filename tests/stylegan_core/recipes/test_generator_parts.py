@@ -11,7 +11,8 @@ from stylegan_core.networks.shared_stem import SharedStem
 from stylegan_core.recipes import config_class, list_recipes, recipe_class
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 from stylegan_core.recipes.translator import TranslatorConfig
-from tests.stylegan_core.recipes.test_contract import TINY, batch_for, networks_with_gradients, train_step
+from tests.stylegan_core.recipes.test_contract import batch_for, networks_with_gradients, train_step
+from tests.tiny import tiny_sizes
 
 ON_A_TRANSLATOR = [name for name in list_recipes() if issubclass(config_class(name), TranslatorConfig)]
 
@@ -31,7 +32,7 @@ RESNET_ALONE = {"cut"}
 
 def build(name: str, part: str) -> BaseRecipe:
     config = config_class(name)
-    values = {key: value for key, value in TINY.items() if key in config.model_fields}
+    values = tiny_sizes(config)
     values |= PARTS[part]
     if name in RESNET_ALONE:
         values.pop("generator", None)

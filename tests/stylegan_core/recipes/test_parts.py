@@ -14,7 +14,8 @@ import torch
 from stylegan_core.recipes import config_class, list_recipes, recipe_class
 from stylegan_core.recipes.adversary import AdversarialConfig, Adversary
 from stylegan_core.recipes.base import BaseRecipe
-from tests.stylegan_core.recipes.test_contract import TINY, batch_for, networks_with_gradients, train_step
+from tests.stylegan_core.recipes.test_contract import batch_for, networks_with_gradients, train_step
+from tests.tiny import tiny_sizes
 
 WITH_A_DISCRIMINATOR = [name for name in list_recipes() if issubclass(config_class(name), AdversarialConfig)]
 
@@ -46,7 +47,7 @@ PARTS: dict[str, dict[str, Any]] = {
 
 def build(name: str, part: str) -> BaseRecipe:
     config = config_class(name)
-    values = {key: value for key, value in TINY.items() if key in config.model_fields}
+    values = tiny_sizes(config)
     torch.manual_seed(0)
     return recipe_class(name)(config(**(values | PARTS[part]))).train()
 
