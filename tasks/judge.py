@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from stylegan_core.motion.camera import CameraMotion, load_motion
 from tasks.errors import UsageError
 
 if TYPE_CHECKING:
+    from stylegan_core.recipes.base import Conditions
     from stylegan_core.recipes.model import Model
 
 PART_PICTURES = 8
@@ -121,7 +123,9 @@ def open_judges(params: Params, prepared: Path, models: Path, *, root: Path | No
             max_pictures=params.evaluate.max_pictures,
         )
         translate = _translator(model)
-        judges += [open_judge(params, training.name, model, translate, subject) for subject in subjects]
+        for subject in subjects:
+            directed = functools.partial(translate, _asked(model, subject))
+            judges.append(open_judge(params, training.name, model, directed, subject))
     if not judges:
         raise UsageError(f"evaluate: {prepared} lists no pictures to judge the models on")
     return judges
@@ -193,7 +197,22 @@ def display_of(model: Model) -> Callable[[Floats], Floats]:
     return lambda unit: np.clip(linear_to_srgb(unit) if linear else unit, 0.0, 1.0)
 
 
-def _translator(model: Model) -> Callable[[Floats], Floats]:
+def _asked(model: Model, subject: Subject) -> Conditions:
+    """What a directed recipe is asked for: the style of one of the style's pictures, and its first attribute.
+
+    Without it, a model of any reference would be judged on rebuilding its input, and an editor on copying it.
+    """
+    from stylegan_core.inference.directions import attribute_names, conditions_of, plan_directions
+    from stylegan_core.inference.precision import choose_device
+
+    directed_by = model.recipe.directed_by
+    references = subject.styles[len(subject.styles) // 2 :][:1] if "styles" in directed_by else ()
+    edit = {attribute_names(model)[0]: 1.0} if "labels" in directed_by else None
+    directions = plan_directions(model, style_images=[str(path.absolute()) for path in references], edit=edit)
+    return conditions_of(model, directions, device=choose_device())
+
+
+def _translator(model: Model) -> Callable[[Conditions, Floats], Floats]:
     from stylegan_core.inference.precision import choose_device, choose_precision
     from stylegan_core.inference.translate import translate_unit
 
@@ -201,9 +220,9 @@ def _translator(model: Model) -> Callable[[Floats], Floats]:
     precision = choose_precision(model.recipe, "auto", device)
     lock = threading.Lock()  # one picture has the whole device; other threads measure meanwhile
 
-    def translate(content: Floats) -> Floats:
+    def translate(conditions: Conditions, content: Floats) -> Floats:
         with lock:
-            return translate_unit(model, content, precision=precision, device=device)
+            return translate_unit(model, content, precision=precision, device=device, conditions=conditions)
 
     return translate
 

@@ -19,6 +19,8 @@ from stylegan_core.recipes import config_class, list_recipes, recipe_class
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 from stylegan_core.recipes.model import load_model
 from tasks.errors import UsageError
+from tasks.evaluate import evaluate
+from tasks.judge import open_judges
 from tasks.stylize import Request, stylize_directory
 from tasks.train import plan_trainings, train_model
 from tests.tiny import tiny_sizes
@@ -44,8 +46,10 @@ def write_prepared(folder: Path, labels: tuple[str, ...]) -> None:
     with StoreWriter(folder / "store", "srgb", "uint8") as writer:
         for number in range(5):
             rng = np.random.default_rng(number)
-            before = rng.random((48, 48, 3), np.float32)
+            before = rng.random((64, 64, 3), np.float32)
             for domain, pixels in (("content", before), ("style", 1 - before)):
+                (folder.parent / domain).mkdir(exist_ok=True)
+                cv2.imwrite(str(folder.parent / domain / f"{number}.png"), np.rint(pixels[..., ::-1] * 255))
                 rows.append(
                     {
                         "path": f"{domain}/{number}.png",
@@ -53,8 +57,8 @@ def write_prepared(folder: Path, labels: tuple[str, ...]) -> None:
                         "pair": f"{number}",
                         "split": "validation" if number == 4 else "train",
                         "labels": " ".join(f"{label}={number % 2}" for label in labels),
-                        "width_px": 48,
-                        "height_px": 48,
+                        "width_px": 64,
+                        "height_px": 64,
                         "sample": writer.add(pixels),
                     }
                 )
@@ -156,3 +160,16 @@ def test_data_that_a_recipe_cannot_learn_from_are_a_wrong_setting(
     (job,) = plan_trainings(params, tmp_path / "prepared").jobs
     with pytest.raises(UsageError, match=message):
         train_model(job, tmp_path / "prepared", tmp_path / "models", tmp_path / "reports")
+
+
+@each
+def test_it_is_judged_as_its_users_direct_it(name: str, place: Path) -> None:
+    train(name, place)
+    params = params_of(name)
+    figures = evaluate(params, place / "prepared", place / "models", place / "reports", root=place)
+    assert np.isfinite(figures["truth/psnr_db"]) and np.isfinite(figures["content/psnr_db"])
+    (judge,) = open_judges(params, place / "prepared", place / "models", root=place)
+    asked = judge.translate.args[0]  # type: ignore[attr-defined]  # a partial of its conditions
+    directed_by = judge.model.recipe.directed_by
+    assert ("styles" in directed_by) == (asked.styles is not None or asked.style_codes is not None)
+    assert ("labels" in directed_by) == (asked.labels is not None and bool(asked.labels.abs().sum() > 0))
