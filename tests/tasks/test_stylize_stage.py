@@ -109,16 +109,35 @@ def test_a_plate_that_prepare_refused_is_named_again(project):
 
 def test_a_folder_of_the_settings_goes_through_the_one_model(project, tiny_model_folder):
     shutil.copytree(tiny_model_folder, "models/all")
-    params = parse_params({"prepare": {"source": "folders", "content": "pier/plates", "style": "quay/plates",
-                                       "min_side_px": 16, "test_fraction": 0.4}, "stylize": {"input": "quay/plates"}})
+    params = parse_params(
+        {
+            "prepare": {
+                "source": "folders",
+                "content": "pier/plates",
+                "style": "quay/plates",
+                "min_side_px": 16,
+                "test_fraction": 0.4,
+            },
+            "stylize": {"input": "quay/plates"},
+        }
+    )
     run(params)
     assert [name for name in outputs() if name.endswith(".png")] == [f"plates/quay.{n:04d}.png" for n in range(1, 6)]
 
 
 def test_test_pictures_of_a_collection(project, tiny_model_folder):
     shutil.copytree(tiny_model_folder, "models/all")
-    params = parse_params({"prepare": {"source": "folders", "content": "pier/plates", "style": "quay/plates",
-                                       "min_side_px": 16, "test_fraction": 0.4}})
+    params = parse_params(
+        {
+            "prepare": {
+                "source": "folders",
+                "content": "pier/plates",
+                "style": "quay/plates",
+                "min_side_px": 16,
+                "test_fraction": 0.4,
+            }
+        }
+    )
     prepare(params, Path("data/prepared"))
     run(params)
     made = [name for name in outputs() if name.endswith(".png")]
