@@ -6,7 +6,7 @@
 Takes two of the models that perceptual_styles.py trained, and stylizes photographs of the scikit-image and
 scikit-learn wheels by the ordinary `stylize`, with a region a style: a mask with a curved edge, softened, and its
 inverse. Squares of 64 px that lie wholly inside one region, away from the soft edge, are judged by the style distance
-of perceptual_styles.py. Baselines: the untouched frame, and both models' results exchanged (regions the wrong way).
+of perceptual_styles.py. Baselines: the untouched frame, and Reinhard's colour transfer in each region.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from PIL import Image
 
 FEATHER_PX = 6.0
 AWAY_PX = 18  # three deviations of the soft edge
-SQUARE_PX, STEP_PX = 64, 16
+SQUARE_PX, STEP_PX = 64, 32
 FRAME_PX = (384, 256)
 
 
@@ -109,6 +109,8 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, help="write the grid there too")
     arguments = parser.parse_args()
     os.environ["STYLEREEL_CACHE_DIR"] = str(arguments.work.absolute() / "cache")
+    from stylegan_core.metrics.baselines import colour_statistics, reinhard
+
     work = arguments.work.absolute() / "drawn"
     left, right = arguments.pair
     judge = StyleJudge({name: draw(name).astype(np.float32) / 255 for name in (left, right)})
@@ -117,15 +119,12 @@ def main() -> None:
     masks = (mask, ~mask)
     out = stylized(work, (left, right), frames, masks)
     made = [read_unit(out / f"photo.{index + 1:04d}.png") for index in range(len(frames))]
+    first, second = (colour_statistics([style]) for style in judge.styles.values())
+    recoloured = [np.where(mask[..., None], reinhard(frame, first), reinhard(frame, second)) for frame in frames]
     record = {}
-    for kind, shown, regions in (
-        ("", made, masks),
-        ("_unstylized", frames, masks),
-        ("_exchanged", made, masks[::-1]),
-    ):
-        record[f"regions/nearest_own{kind}"], record[f"regions/nearest_own_worse_region{kind}"] = share_of_own(
-            shown, regions, judge
-        )
+    for kind, shown in (("", made), ("_reinhard", recoloured), ("_unstylized", frames)):
+        overall, worse = share_of_own(shown, masks, judge)
+        record |= {f"regions/nearest_own{kind}": overall, f"regions/nearest_own_worse_region{kind}": worse}
     squares = len(frames) * sum(len(squares_inside(region)) for region in masks)
     print(squares, "squares;", json.dumps({k: round(v, 3) for k, v in record.items()}))
     table = [frames, made]

@@ -121,7 +121,11 @@ class Recipe(BaseRecipe):
         },
         "one_gpu": {
             "content_statistic": "structure",
+            "content_layers": ("block2_conv2", "block3_conv2"),
             "style_statistic": "sliced",
+            "style_weight": 20.0,
+            "adversarial_weight": 3.0,
+            "skips": True,
             "budget_steps": 10_000,
             "lr_schedule": "cosine",
             "lr_decay_start_step": 5_000,
