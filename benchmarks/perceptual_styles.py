@@ -34,6 +34,7 @@ Floats = NDArray[np.float32]
 
 STYLE_SIDE_PX = 320
 CONTENT_SIDE_PX = 256
+PUBLISHED_BYTES = 240_000
 SHOWN = ("china", "flower", "chelsea", "coffee")
 
 
@@ -148,7 +149,7 @@ def confusion(distances: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 def grid(rows: Sequence[Sequence[Floats]], path: Path, gap_px: int = 4) -> None:
-    """Pictures of one row have one height; written as JPEG or PNG."""
+    """Pictures of one row have one height."""
     lines = []
     for row in rows:
         cells = [np.pad(picture, ((0, gap_px), (0, gap_px), (0, 0)), constant_values=1) for picture in row]
@@ -156,8 +157,18 @@ def grid(rows: Sequence[Sequence[Floats]], path: Path, gap_px: int = 4) -> None:
     width = max(line.shape[1] for line in lines)
     lines = [np.pad(line, ((0, 0), (0, width - line.shape[1]), (0, 0)), constant_values=1) for line in lines]
     sheet = np.rint(np.clip(np.concatenate(lines), 0, 1) * 255).astype(np.uint8)
+    Image.fromarray(sheet).save(path)
+
+
+def publish_picture(sheet: Path, path: Path) -> None:
+    """Writes a grid as a JPEG that is small enough to be committed."""
+    with Image.open(sheet) as opened:
+        small = opened.resize((opened.width * 4 // 5, opened.height * 4 // 5), Image.Resampling.LANCZOS)
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(sheet).save(path, quality=88)
+    for quality in (88, 80, 72, 64, 56):
+        small.save(path, quality=quality)
+        if path.stat().st_size < PUBLISHED_BYTES:
+            return
 
 
 def sample_photographs(width_px: int = 256, height_px: int = 176) -> list[Floats]:
@@ -210,7 +221,7 @@ def main() -> None:
     judge = StyleJudge(styles)
     statistics = {name: colour_statistics([style]) for name, style in styles.items()}
     outputs = {
-        "": {n: [np.clip(translate_unit(m, c), 0, 1) for c in contents.values()] for n, m in models.items()},
+        "perceptual": {n: [np.clip(translate_unit(m, c), 0, 1) for c in contents.values()] for n, m in models.items()},
         "reinhard": {n: [reinhard(c, statistics[n]) for c in contents.values()] for n in styles},
         "unstylized": {n: list(contents.values()) for n in styles},
     }
@@ -219,9 +230,9 @@ def main() -> None:
         distances = judged(made, judge)
         found = figures(distances)
         found["content_ssim"] = float(np.mean([ssim(made[n], list(contents.values())) for n in styles]))
-        print(kind or "perceptual", json.dumps({k: round(v, 3) for k, v in found.items()}))
+        print(kind, json.dumps({k: round(v, 3) for k, v in found.items()}))
         print(confusion(distances))
-        record |= {f"{name}_{kind}" if kind else name: value for name, value in found.items()}
+        record |= {f"{kind}/{name}": value for name, value in found.items()}
     shown = sample_photographs()
     rows = [shown] + [[np.clip(translate_unit(models[name], photo), 0, 1) for photo in shown] for name in styles]
     side_px = shown[0].shape[0]
@@ -230,7 +241,7 @@ def main() -> None:
     table = [[corner, *row] for corner, row in zip(first, rows, strict=True)]
     grid(table, work / "grid.png")
     if arguments.picture:
-        grid(table, arguments.picture)
+        publish_picture(work / "grid.png", arguments.picture)
     if arguments.results:
         from stylegan_core.report.results import Result, record_results
 

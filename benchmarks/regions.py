@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from drawn_styles import draw
 from numpy.typing import NDArray
-from perceptual_styles import Floats, StyleJudge, grid, read_unit, sample_photographs
+from perceptual_styles import Floats, StyleJudge, grid, publish_picture, read_unit, sample_photographs
 from PIL import Image
 
 FEATHER_PX = 6.0
@@ -122,15 +122,15 @@ def main() -> None:
     first, second = (colour_statistics([style]) for style in judge.styles.values())
     recoloured = [np.where(mask[..., None], reinhard(frame, first), reinhard(frame, second)) for frame in frames]
     record = {}
-    for kind, shown in (("", made), ("_reinhard", recoloured), ("_unstylized", frames)):
+    for kind, shown in (("perceptual", made), ("reinhard", recoloured), ("unstylized", frames)):
         overall, worse = share_of_own(shown, masks, judge)
-        record |= {f"regions/nearest_own{kind}": overall, f"regions/nearest_own_worse_region{kind}": worse}
+        record |= {f"regions/{kind}/nearest_own": overall, f"regions/{kind}/nearest_own_worse_region": worse}
     squares = len(frames) * sum(len(squares_inside(region)) for region in masks)
     print(squares, "squares;", json.dumps({k: round(v, 3) for k, v in record.items()}))
     table = [frames, made]
     grid(table, arguments.work / "regions.png")
     if arguments.picture:
-        grid(table, arguments.picture)
+        publish_picture(arguments.work / "regions.png", arguments.picture)
     if arguments.results:
         from stylegan_core.report.results import Result, record_results
 
