@@ -147,7 +147,7 @@ def test_it_is_validated_as_it_is_directed(name: str, place: Path, monkeypatch: 
     ("name", "change", "message"),
     [
         ("attributes", {}, "no training picture has the label 'smiling'.*says what attributes needs"),
-        ("keyframe", {"crop_px": 64}, "smaller than the training crops"),
+        ("keyframe", {"crop_px": 96}, "smaller than the training crops"),
     ],
 )
 def test_data_that_a_recipe_cannot_learn_from_are_a_wrong_setting(
