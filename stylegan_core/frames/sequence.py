@@ -9,12 +9,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import fileseq
-
 from stylegan_core.frames.declared import SUFFIX_FORMATS
+from stylegan_core.frames.pattern import Pattern, is_pattern, parse_pattern
+from stylegan_core.frames.ranges import parse_frame_range, write_frame_range
 
 PICTURE_SUFFIXES = tuple(SUFFIX_FORMATS)
-_MAX_FRAMES = 10_000_000
+# A minus is a sign after a dot, an underscore or a slash, or at the start; between words it is a hyphen.
+_NUMBER = re.compile(r"(?:(?:(?<=[._/])|^)-)?\d+", re.ASCII)
+_NUMBERS = re.compile(f"({_NUMBER.pattern})", re.ASCII)
 _NAMED = 8  # names in an error message
 
 
@@ -65,8 +67,7 @@ def list_frames(pattern_or_folder: str | Path, frames: str | None = None) -> lis
     """The frames of a sequence pattern, of a folder, or one picture, in order of their numbers.
 
     Args:
-        pattern_or_folder: "shot.####.png" or "shot.%04d.png" or "shot.@.png" (``#`` alone is 4 digits, a run of n is
-            n digits, ``%d`` and ``@`` any number), "shot.1-100#.png" with its range, a folder, or a picture.
+        pattern_or_folder: a pattern as ``parse_pattern`` takes it, a folder, or a picture.
         frames: a range like "1001-1100x2,1200": only these; each must be there.
     Raises:
         FileNotFoundError: the folder, or a frame that ``frames`` asks for, is missing.
@@ -80,27 +81,10 @@ def list_frames(pattern_or_folder: str | Path, frames: str | None = None) -> lis
     elif path.is_file():
         found = [Frame(path, Path(path.name), frame_number(path))]
     else:
-        found = _match_pattern(str(pattern_or_folder))
+        if not is_pattern(pattern_or_folder):
+            raise FileNotFoundError(f"there is no file or folder {pattern_or_folder}")
+        found = _complete(parse_pattern(pattern_or_folder))
     return found if frames is None else _select(found, frames, str(pattern_or_folder))
-
-
-def parse_frame_range(text: str) -> list[int]:
-    """Frame numbers of a range: "1001-1100x2,1200" is 1001, 1003, ... 1099, 1200, each once, in the order written.
-
-    Raises:
-        ValueError: not a range; says what one looks like.
-    """
-    example = "write it like 1001-1100, 1001-1100x2 or 1,5,10-20"
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(-?\d+)\s*(?:-\s*(-?\d+)\s*(?:[xX]\s*(\d+))?)?\s*", part)
-        if match is None or match[3] == "0":
-            raise ValueError(f"{text!r} is no frame range: {example}")
-        if match[2] is not None and abs(int(match[2]) - int(match[1])) > _MAX_FRAMES:
-            raise ValueError(f"{text!r} asks for more than {_MAX_FRAMES} frames: {example}")
-    try:
-        return [int(number) for number in fileseq.FrameSet(re.sub(r"\s", "", text).replace("X", "x"))]
-    except fileseq.ParseException as error:
-        raise ValueError(f"{text!r} is no frame range: {example}") from error
 
 
 def match_by_number(left: Sequence[Frame], right: Sequence[Frame]) -> list[tuple[Frame, Frame]]:
@@ -135,16 +119,17 @@ def match_by_name(left: Sequence[Frame], right: Sequence[Frame]) -> list[tuple[F
 
 
 def frame_number(path: Path) -> int | None:
-    """The last run of digits in the stem: "shot010.v2.0007.png" is 7; None without digits."""
-    runs = re.findall(r"\d+", path.stem)
+    """The last run of digits in the stem: "shot010.v2.0007.png" is 7, "shot.-0005.exr" -5; None without digits."""
+    runs = _NUMBER.findall(path.stem)
     return int(runs[-1]) if runs else None
 
 
 def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
-    """A sort key in which numbers count as numbers: "a2" before "a10"."""
-    parts = re.split(r"(\d+)", text)
+    """A sort key in which numbers count as numbers: "a2" before "a10", "a.-2" before "a.1"."""
+    parts = _NUMBERS.split(text)  # every other one is a number
+    keys = ((1, int(part), "") if at % 2 else (0, 0, part) for at, part in enumerate(parts))
     # The text itself breaks ties such as "01" and "1", so that the order never depends on the file system.
-    return (*((1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts), (0, 0, text))
+    return (*keys, (0, 0, text))
 
 
 def _check_folder(folder: Path) -> None:
@@ -154,55 +139,41 @@ def _check_folder(folder: Path) -> None:
         raise NotADirectoryError(f"{folder} is a file, not a folder")
 
 
-def _match_pattern(pattern: str) -> list[Frame]:
-    try:
-        sequence = fileseq.FileSequence(pattern, pad_style=fileseq.PAD_STYLE_HASH1, allow_subframes=False)
-    except fileseq.FileSeqException as error:
-        raise ValueError(f"{pattern!r} is no sequence pattern: write it like shot.####.png") from error
-    padding = sequence.padding()
-    if not padding:
-        raise FileNotFoundError(f"there is no file or folder {pattern}")
-    digits = 0 if padding in ("@", "%d") else sequence.zfill()
-    # A lone "#" is 4 digits, as in Nuke and fileseq's own default.
-    digits = 4 if padding == "#" else digits
-    folder = Path(sequence.dirname() or ".")
-    _check_folder(folder)
-    head, tail = sequence.basename(), sequence.extension()
-    wanted = set(sequence.frameSet()) if sequence.frameSet() else None
+def match_pattern(pattern: Pattern) -> list[Frame]:
+    """The files of a sequence, in order of their numbers; those of its range that are missing are left out.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: no file matches, or a number is there twice.
+    """
+    _check_folder(pattern.folder)
+    wanted = None if pattern.numbers is None else set(pattern.numbers)
     found: dict[int, Frame] = {}
-    for path in folder.iterdir():
-        name = path.name
-        if not (name.startswith(head) and name.endswith(tail) and len(name) > len(head) + len(tail)):
-            continue
-        text = name[len(head) : len(name) - len(tail)]
-        # Numbers that have outgrown the padding still belong: 9999 is followed by 10000.
-        if not re.fullmatch(r"-?\d+", text) or (digits and len(text) != digits and not _outgrown(text, digits)):
-            continue
-        number = int(text)
-        if wanted is not None and number not in wanted:
+    for path in pattern.folder.iterdir():
+        number = pattern.number(path.name)
+        if number is None or (wanted is not None and number not in wanted):
             continue
         if number in found:
-            raise ValueError(f"frame {number} is there twice: {found[number].path.name} and {name}")
-        found[number] = Frame(path, Path(name), number)
-    if wanted is not None and len(found) < len(wanted):
-        missing = sorted(wanted - set(found))
-        raise FileNotFoundError(f"{pattern}: no file for frame {_some([str(number) for number in missing])}")
-    if not found:
+            raise ValueError(f"frame {number} is there twice: {found[number].path.name} and {path.name}")
+        found[number] = Frame(path, Path(path.name), number)
+    if not found and wanted is None:
         raise ValueError(f"no file matches {pattern}")
     return [found[number] for number in sorted(found)]
 
 
-def _outgrown(text: str, digits: int) -> bool:
-    return len(text) > digits and not text.lstrip("-").startswith("0")
+def _complete(pattern: Pattern) -> list[Frame]:
+    found = match_pattern(pattern)
+    if missing := sorted(set(pattern.numbers or ()) - {frame.number for frame in found}):
+        raise FileNotFoundError(f"{pattern}: no file for frame {write_frame_range(missing)}")
+    return found
 
 
 def _select(found: Sequence[Frame], frames: str, where: str) -> list[Frame]:
     numbers = parse_frame_range(frames)
     by_number = _by_number(found)
-    missing = [str(number) for number in numbers if number not in by_number]
-    if missing:
+    if missing := [number for number in numbers if number not in by_number]:
         held = f"{min(by_number)} to {max(by_number)}" if by_number else "none"
-        raise FileNotFoundError(f"{where} has no frame {_some(missing)}; frames there: {held}")
+        raise FileNotFoundError(f"{where} has no frame {write_frame_range(missing)}; frames there: {held}")
     return [by_number[number] for number in numbers]
 
 
