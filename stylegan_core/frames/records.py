@@ -3,6 +3,7 @@
 A line is the first 16 digits of the SHA-256 of the JSON text, a space, the JSON text. A torn last line, or a line that
 a bad disk changed, fails its checksum and counts as never written, so the frame is made again. The order that makes
 a record true: fsync the file, rename it, fsync its folder (``atomic.write_atomically`` does all three), then append.
+Many writers, on several machines too, work side by side: each has a file of its own, and ``RecordTail`` reads them all.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import platform
 import re
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -40,15 +42,14 @@ class RecordWriter:
         self._file: int | None = None
         self._torn = False
 
-    def append(self, record: dict[str, Any]) -> None:
-        """Writes a record so that it survives a power cut.
+    def append(self, *records: dict[str, Any]) -> None:
+        """Writes records so that they survive a power cut: one write and one fsync for all.
 
         Raises:
-            OSError: a full disk, say; the record counts as never written.
-            ValueError: not JSON, a NaN for example.
+            OSError: a full disk, say; the records count as never written, though some may be found later.
+            ValueError: not JSON, a NaN for example; none is written.
         """
-        text = json.dumps(record, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
-        line = f"{_checksum(text)} {text}\n".encode()
+        line = b"".join(_line(record) for record in records)
         with self._lock:
             if self._file is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,6 +80,39 @@ class RecordWriter:
         self.close()
 
 
+class RecordTail:
+    """Reads what writers have appended since it was asked last; a line without its end waits for the next time."""
+
+    def __init__(self, folder: Path) -> None:
+        """Begins with the first record of every writer.
+
+        Args:
+            folder: the output folder.
+        """
+        self._folder = folder / RECORDS_FOLDER
+        self._read_bytes: dict[str, int] = {}
+
+    def new(self) -> list[dict[str, Any]]:
+        """Valid records that are new, ordered as ``read_records`` orders them."""
+        paths = sorted(self._folder.glob("records-*.jsonl"), key=lambda path: (path.stat().st_mtime_ns, path))
+        return [record for path in paths for record in self._new_of(path)]
+
+    def _new_of(self, path: Path) -> list[dict[str, Any]]:
+        at = self._read_bytes.get(path.name, 0)
+        if path.stat().st_size <= at:
+            return []
+        with path.open("rb") as file:
+            file.seek(at)
+            whole, end, rest = file.read().rpartition(b"\n")
+        records = [record for line in whole.split(b"\n") if (record := _parse(line)) is not None]
+        at += len(whole) + len(end)
+        if (last := _parse(rest)) is not None:  # only its line end is torn off
+            records.append(last)
+            at += len(rest)
+        self._read_bytes[path.name] = at
+        return records
+
+
 def read_records(folder: Path) -> list[dict[str, Any]]:
     """All valid records of all writers in ``folder/.stylereel/``; none if there are none.
 
@@ -86,14 +120,16 @@ def read_records(folder: Path) -> list[dict[str, Any]]:
         In order within a writer, and writers in order of their files' times, so that a later record of a frame
         comes after an earlier one. Torn and damaged lines are left out.
     """
-    files = sorted((folder / RECORDS_FOLDER).glob("records-*.jsonl"), key=lambda path: (path.stat().st_mtime_ns, path))
-    records = []
-    for path in files:
-        for line in path.read_bytes().split(b"\n"):
-            record = _parse(line)
-            if record is not None:
-                records.append(record)
-    return records
+    return RecordTail(folder).new()
+
+
+def newest_by_frame(records: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The newest record of every frame, by its name below the output folder.
+
+    Args:
+        records: older ones first, as ``read_records`` gives them.
+    """
+    return {name: record for record in records if isinstance(name := record.get("frame"), str)}
 
 
 def sha256_of(path: Path) -> str:
@@ -103,6 +139,11 @@ def sha256_of(path: Path) -> str:
         while block := file.read(_READ_BYTES):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _line(record: dict[str, Any]) -> bytes:
+    text = json.dumps(record, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+    return f"{_checksum(text)} {text}\n".encode()
 
 
 def _checksum(text: str) -> str:

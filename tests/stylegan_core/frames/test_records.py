@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from stylegan_core.frames import records
-from stylegan_core.frames.records import RecordWriter, read_records, sha256_of
+from stylegan_core.frames.records import RecordTail, RecordWriter, newest_by_frame, read_records, sha256_of
 
 
 def test_what_is_appended_is_read(tmp_path: Path) -> None:
@@ -101,3 +101,40 @@ def test_sha256(tmp_path: Path) -> None:
     content = bytes(range(256)) * 9000
     (tmp_path / "a").write_bytes(content)
     assert sha256_of(tmp_path / "a") == hashlib.sha256(content).hexdigest()
+
+
+def test_a_tail_gives_each_record_once_and_waits_for_the_end_of_a_line(tmp_path: Path) -> None:
+    tail = RecordTail(tmp_path)
+    assert tail.new() == []
+    with RecordWriter(tmp_path) as writer, RecordWriter(tmp_path) as other:
+        writer.append({"frame": "a"}, {"frame": "b"})
+        other.append({"frame": "c"})
+        assert sorted(record["frame"] for record in tail.new()) == ["a", "b", "c"]
+        assert tail.new() == []
+        writer.append({"frame": "d"})
+        content = writer.path.read_bytes()
+        writer.path.write_bytes(content[:-5])  # it is still being written
+        assert tail.new() == []
+        writer.path.write_bytes(content[:-1])
+        assert tail.new() == [{"frame": "d"}]
+        writer.path.write_bytes(content)
+        assert tail.new() == []
+        other.append({"frame": "e"})
+        assert tail.new() == [{"frame": "e"}]
+
+
+def test_records_of_a_group_cost_one_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with RecordWriter(tmp_path) as writer:
+        writer.append({"frame": 0})
+        synced = []
+        monkeypatch.setattr(records.os, "fsync", lambda handle: synced.append(writer.path.stat().st_size))
+        writer.append(*({"frame": number} for number in range(1, 50)))
+    assert synced == [writer.path.stat().st_size]
+    assert [record["frame"] for record in read_records(tmp_path)] == list(range(50))
+
+
+def test_the_newest_record_of_a_frame_counts() -> None:
+    assert newest_by_frame([{"frame": "a", "n": 1}, {"frame": "b"}, {"other": 1}, {"frame": "a", "n": 2}]) == {
+        "a": {"frame": "a", "n": 2},
+        "b": {"frame": "b"},
+    }
