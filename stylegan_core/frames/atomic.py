@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+_thread = threading.local()
 
 
 def fsync_folder(folder: Path) -> None:
@@ -14,6 +18,23 @@ def fsync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextmanager
+def folder_syncs_left() -> Iterator[set[Path]]:
+    """Leaves the fsync of folders after this thread's ``write_atomically`` to the caller, who syncs many files' at once.
+
+    Not an argument: it would have to pass through the writers of all formats, which it does not concern.
+
+    Yields:
+        Folders that are still to be synced, filled as files are written.
+    """
+    before: set[Path] | None = getattr(_thread, "left", None)
+    _thread.left = left = set[Path]()
+    try:
+        yield left
+    finally:
+        _thread.left = before
 
 
 def write_atomically(path: Path, write: Callable[[Path], None], temporary_folder: Path | None = None) -> None:
@@ -42,7 +63,11 @@ def write_atomically(path: Path, write: Callable[[Path], None], temporary_folder
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    fsync_folder(path.parent)
+    left: set[Path] | None = getattr(_thread, "left", None)
+    if left is None:
+        fsync_folder(path.parent)
+    else:
+        left.add(path.parent)
 
 
 def write_bytes_atomically(path: Path, content: bytes) -> None:

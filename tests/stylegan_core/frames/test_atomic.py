@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
-from stylegan_core.frames.atomic import write_atomically, write_bytes_atomically
+from stylegan_core.frames import atomic
+from stylegan_core.frames.atomic import folder_syncs_left, write_atomically, write_bytes_atomically
 from stylegan_core.frames.cache import cache_folder
 
 
@@ -31,3 +33,19 @@ def test_the_cache_lies_where_the_environment_says(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("STYLEREEL_CACHE_DIR", str(tmp_path / "cache"))
     assert cache_folder("train", "key") == tmp_path / "cache" / "train" / "key"
     assert (tmp_path / "cache" / "train" / "key").is_dir()
+
+
+def test_folders_are_synced_at_once_or_left_to_the_caller_of_this_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(atomic, "fsync_folder", synced.append)
+    with folder_syncs_left() as left:
+        for name in ("a/1", "a/2", "b/3"):
+            write_bytes_atomically(tmp_path / name, b"x")
+        other = threading.Thread(target=write_bytes_atomically, args=(tmp_path / "c/4", b"x"))
+        other.start()
+        other.join()
+        assert left == {tmp_path / "a", tmp_path / "b"} and synced == [tmp_path / "c"]
+    write_bytes_atomically(tmp_path / "a/5", b"x")
+    assert synced == [tmp_path / "c", tmp_path / "a"]

@@ -1,0 +1,68 @@
+"""Frames are recorded in groups, after the sync of their folders, and one bad record costs no other."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from stylegan_core.frames.records import RecordWriter, read_records
+from stylegan_core.inference import commit
+from stylegan_core.inference.commit import Committer
+
+
+def test_frames_that_wait_share_a_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go, events = threading.Event(), threading.Event(), []
+
+    def sync(folder: Path) -> None:
+        events.append(("sync", folder.name))
+        begun.set()
+        assert go.wait(10)
+
+    plain = RecordWriter.append
+
+    def append(writer: RecordWriter, *records: dict[str, object]) -> None:
+        events.append(("record", *(record["frame"] for record in records)))
+        plain(writer, *records)
+
+    monkeypatch.setattr(commit, "fsync_folder", sync)
+    monkeypatch.setattr(RecordWriter, "append", append)
+    with RecordWriter(tmp_path) as writer:
+        committer = Committer(writer)
+        futures = [committer.commit([tmp_path / "a"], {"frame": 0})]
+        assert begun.wait(10)  # the first is at the disk: the others wait for each other
+        futures += [committer.commit([tmp_path / "b"], {"frame": number}) for number in range(1, 9)]
+        assert not any(future.done() for future in futures)
+        go.set()
+        committer.close()
+        assert all(future.result(0) is None for future in futures)
+    assert events == [("sync", "a"), ("record", 0), ("sync", "b"), ("record", *range(1, 9))]
+    assert [record["frame"] for record in read_records(tmp_path)] == list(range(9))
+
+
+def test_a_bad_record_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go = threading.Event(), threading.Event()
+    monkeypatch.setattr(commit, "fsync_folder", lambda folder: (begun.set(), go.wait(10)))
+    with RecordWriter(tmp_path) as writer:
+        committer = Committer(writer)
+        first = committer.commit([tmp_path], {"frame": 0})
+        assert begun.wait(10)
+        good, bad = committer.commit([tmp_path], {"frame": 1}), committer.commit([tmp_path], {"frame": float("nan")})
+        go.set()
+        committer.close()
+        assert first.result(0) is None and good.result(0) is None
+        assert isinstance(bad.exception(0), ValueError)
+    assert sorted(record["frame"] for record in read_records(tmp_path)) == [0, 1]
+
+
+def test_a_full_disk_is_told_to_every_frame_that_it_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(writer: RecordWriter, *records: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(RecordWriter, "append", full)
+    with RecordWriter(tmp_path) as writer:
+        committer = Committer(writer)
+        futures = [committer.commit([tmp_path], {"frame": number}) for number in range(3)]
+        committer.close()
+        assert all(isinstance(future.exception(0), OSError) for future in futures)
