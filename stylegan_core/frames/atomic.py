@@ -22,7 +22,7 @@ def fsync_folder(folder: Path) -> None:
 
 @contextmanager
 def folder_syncs_left() -> Iterator[set[Path]]:
-    """Leaves the fsync of folders after this thread's ``write_atomically`` to the caller, who syncs many files' at once.
+    """Leaves the fsync of folders after this thread's ``write_atomically`` to the caller, who syncs for many files.
 
     Not an argument: it would have to pass through the writers of all formats, which it does not concern.
 
