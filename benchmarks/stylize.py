@@ -84,7 +84,7 @@ def main() -> None:
         source, output = folder / "in", folder / "out"
         make_frames(source, width_px, height_px, options.frames, options.suffix)
         given = options.model or default_model(folder / "model")
-        asked = Request(source, output, model=given, precision=options.precision, device=options.device)
+        asked = Request.of(source, output, model=given, precision=options.precision, device=options.device)
         job, model = plan_request(asked)
         fp32 = load_model(given, device=job.device)
 

@@ -40,9 +40,9 @@ def stylize_command(runner: Runner, source: Path, output: Path, **options: Any) 
         runner: calls the tasks.
         source: a folder of pictures.
         output: another folder.
-        options: further fields of ``tasks.stylize.Request``.
+        options: further fields of ``Request`` and of its manner.
     """
-    report = stylize_directory(Request(source, output, **options), runner)
+    report = stylize_directory(Request.of(source, output, **options), runner)
     report.raise_if_failed()
     return report.as_dict()
 

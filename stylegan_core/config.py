@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 from ruamel.yaml import YAML
 
 from stylegan_core.data.choices import LABELLED, Filter, Half, Layout
 from stylegan_core.recipes import config_class, list_recipes
 from stylegan_core.recipes.base import RecipeConfig
-
-_Model = TypeVar("_Model", bound=BaseModel)
-
-
-class SettingsError(ValueError):
-    """A setting is unknown, missing or out of range; the message names it and says what is allowed."""
-
-
-class Settings(BaseModel):
-    """Base of all sections: frozen, unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from stylegan_core.settings import Settings, SettingsError, mapping, validated
+from stylegan_core.stylize_settings import StylizeSettings
 
 
 class SampleSettings(Settings):
@@ -103,7 +93,7 @@ class ShotSettings(Settings):
     truth: Path | None = Field(None, description="further painted frames, for evaluation alone")
     motion: Path | None = Field(None, description="JSON of the true camera motion, where it is known")
     frames: str | None = Field(None, description="a range such as 1001-1100x2; default: all")
-    pairs: list[PairFolders] = []
+    pairs: list[PairFolders] = Field(default_factory=list)
     train: dict[str, Any] = Field({}, description="overrides of the section train, for this shot")
 
 
@@ -135,7 +125,7 @@ class TrainSettings(Settings):
     def parse(cls, section: dict[str, Any]) -> TrainSettings:
         """Reads ``{"recipe": name, "common": {...}, name: {...}, <other recipes>: ...}``."""
         known = list_recipes()
-        parts = {name: _mapping(section.get(name), f"train.{name}") for name in ("common", *known)}
+        parts = {name: mapping(section.get(name), f"train.{name}") for name in ("common", *known)}
         recipe = section.get("recipe")
         if not isinstance(recipe, str) or recipe not in known:
             raise SettingsError(f"train.recipe is {recipe!r}; the recipes are: {', '.join(known)}")
@@ -154,58 +144,6 @@ class EvaluateSettings(Settings):
     baselines: bool = True
     temporal: bool = True
     max_pictures: int = Field(64, ge=1, description="test pictures of a collection at the most")
-
-
-class RegionSettings(Settings):
-    """One entry of ``stylize.regions``: where, and what is made there."""
-
-    where: Path | None = Field(None, description="a mask or a folder of them: white is inside")
-    labels: Path | None = Field(None, description="a label map or a folder of them, instead of masks")
-    value: int | tuple[int, int, int] | None = Field(None, description="that the label maps have there")
-    model: str | None = Field(None, description="a model folder or the name of one; default: the job's")
-    style_images: tuple[str, ...] = ()
-    edit: str | None = None
-    direction: Literal["forward", "backward"] = "forward"
-    picture: Path | None = Field(None, description="a picture, or a folder of them, that replaces it instead")
-    strength: float | None = Field(None, ge=0.0, le=2.0, description="default: the job's")
-    feather_px: float = Field(0.0, ge=0.0, le=500.0, description="standard deviation of its soft edge")
-    missing_mask: Literal["error", "everywhere", "nowhere"] = "error"
-
-    @model_validator(mode="after")
-    def _parts_fit(self) -> RegionSettings:
-        if (self.where is None) == (self.labels is None):
-            raise ValueError("a region needs either where (masks) or labels (label maps)")
-        if (self.labels is None) != (self.value is None):
-            raise ValueError("labels and value belong together: the value of the label maps that is the region")
-        if self.picture and (self.model or self.style_images or self.edit or self.direction != "forward"):
-            raise ValueError("a region shows a picture or what a model makes, not both")
-        return self
-
-    def files(self) -> list[Path]:
-        """What it reads beside models, weights of style images taken off."""
-        named = [path for path in (self.where, self.labels, self.picture) if path is not None]
-        return named + [style_image_path(text) for text in self.style_images]
-
-
-class StylizeSettings(Settings):
-    """Section ``stylize``."""
-
-    input: Path | None = Field(None, description="a directory; default: every shot, or the test pictures")
-    style_images: tuple[str, ...] = Field(
-        (), description='references, for recipes that take them; a weight follows a colon: ["a.png:0.3", "b.png"]'
-    )
-    style_bank: Path | None = Field(None, description="precomputed references, which style_images then name")
-    edit: str | None = Field(
-        None, description="changes of attributes, for recipes that make them: smiling, no glasses; or smiling=0.5"
-    )
-    direction: Literal["forward", "backward"] = Field("forward", description="for recipes that go both ways")
-    regions: tuple[RegionSettings, ...] = Field((), description="parts of the frames that are made otherwise")
-    elsewhere: Literal["source", "style"] = Field("source", description="what is outside of all regions")
-    strength: float = Field(1.0, ge=0.0, le=2.0)
-    chunk_frames: int = Field(64, ge=1)
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    preview_fps: float = Field(24.0, gt=0)
-    max_bad_fraction: float = Field(0.05, ge=0.0, le=1.0)
 
 
 class Training(Settings):
@@ -250,16 +188,6 @@ class Params(Settings):
         return [Training(name="all", shots=tuple(s.name for s in self.shots), settings=self.train())]
 
 
-def style_image_path(text: str) -> Path:
-    """The file that an entry of ``style_images`` names, without its weight."""
-    name, colon, weight = text.rpartition(":")
-    try:
-        float(weight)
-    except ValueError:
-        return Path(text)
-    return Path(name) if colon else Path(text)
-
-
 def load_params(path: Path = Path("params.yaml")) -> Params:
     """Reads and checks params.yaml.
 
@@ -272,7 +200,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         document = YAML(typ="safe").load(path)
     except Exception as error:
         raise SettingsError(f"{path} is not valid YAML: {error}") from error
-    return parse_params(_mapping(document, str(path)))
+    return parse_params(mapping(document, str(path)))
 
 
 def parse_params(document: dict[str, Any]) -> Params:
@@ -282,7 +210,7 @@ def parse_params(document: dict[str, Any]) -> Params:
         SettingsError: a setting is wrong.
     """
     sections = ("prepare", "shots", "train", "evaluate", "stylize")
-    document = _mapping(document, "params.yaml")
+    document = mapping(document, "params.yaml")
     strangers = sorted(set(document) - set(sections))
     if strangers:
         raise SettingsError(f"unknown section {strangers[0]!r} in params.yaml; the sections are: {', '.join(sections)}")
@@ -299,47 +227,12 @@ def parse_params(document: dict[str, Any]) -> Params:
     params = Params(
         prepare=prepare,
         shots=tuple(shots),
-        train_section=_mapping(document.get("train"), "train") or {"recipe": "keyframe"},
+        train_section=mapping(document.get("train"), "train") or {"recipe": "keyframe"},
         evaluate=validated(EvaluateSettings, document.get("evaluate"), "evaluate"),
         stylize=validated(StylizeSettings, document.get("stylize"), "stylize"),
     )
     params.trainings()  # an override that cannot be read is reported now, not after an hour of preparation
     return params
-
-
-def validated(model: type[_Model], section: Any, where: str) -> _Model:
-    """``section`` as ``model``; errors name the setting by its full path and the known keys.
-
-    Raises:
-        SettingsError: ``section`` is no mapping, or a setting is wrong.
-    """
-    try:
-        return model.model_validate(_mapping(section, where))
-    except ValidationError as error:
-        raise SettingsError("\n".join(_explain(model, where, e) for e in error.errors())) from None
-
-
-def _mapping(section: Any, where: str) -> dict[str, Any]:
-    """``section``, which YAML may give as anything; nothing written is an empty one."""
-    if section is None:
-        return {}
-    if not isinstance(section, dict):
-        raise SettingsError(f"{where} must hold settings, `name: value` a line (got {section!r})")
-    if strangers := [key for key in section if not isinstance(key, str)]:
-        raise SettingsError(f"unknown setting {where}.{strangers[0]}: names of settings are text")
-    return section
-
-
-def _explain(model: type[BaseModel], where: str, error: Any) -> str:
-    path = ".".join([where, *(str(part) for part in error["loc"])])
-    if error["type"] == "extra_forbidden":
-        for part in (part for part in error["loc"][:-1] if isinstance(part, str)):
-            inner = model.model_fields[part].annotation
-            model = (get_args(inner) or (inner,))[0]  # of a list, what it holds
-        return f"unknown setting {path}; known there are: {', '.join(sorted(model.model_fields))}"
-    # The message of a check of ours, without pydantic's "Value error, " before it.
-    said = error["ctx"]["error"] if error["type"] == "value_error" else error["msg"]
-    return f"{path}: {said}" + (f" (got {error['input']!r})" if error["loc"] else "")
 
 
 def _merged(base: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:

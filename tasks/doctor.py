@@ -157,7 +157,8 @@ def _disk(folder: Path, name: str) -> Finding:
 def _project(root: Path) -> list[Finding]:
     if not (root / "params.yaml").is_file():
         return [Finding("project", "note", "none here: `stylereel init FOLDER` makes one")]
-    from stylegan_core.config import SettingsError, load_params
+    from stylegan_core.config import load_params
+    from stylegan_core.settings import SettingsError
 
     try:
         params = load_params(root / "params.yaml")

@@ -20,13 +20,13 @@ from stylegan_core.config import (
     CommonSettings,
     EvaluateSettings,
     PrepareSettings,
-    SettingsError,
-    StylizeSettings,
     parse_params,
 )
 from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.recipes import config_class, list_recipes, recipe_class
 from stylegan_core.recipes.base import Preset
+from stylegan_core.settings import SettingsError
+from stylegan_core.stylize_settings import StylizeSettings
 
 PRESETS: tuple[Preset, ...] = get_args(Preset)
 """The first is what a params.yaml has until another is asked for."""
@@ -58,11 +58,6 @@ COMMENTS: dict[str, str] = {
     "train.common.model_per_shot": "false: one model learns all shots",
     "evaluate.baselines": "compare with Gaussian, median, bilateral and Reinhard filters, tuned on the key frames",
     "evaluate.temporal": "measure flicker on consecutive frames",
-    "stylize.strength": "how much of the change is applied; 0 gives the source back exactly",
-    "stylize.chunk_frames": "frames of one task",
-    "stylize.precision": "auto is bf16 where the hardware does it fast, else fp32",
-    "stylize.preview_fps": "frames a second of the preview movie",
-    "stylize.max_bad_fraction": "the stage fails when more of its frames fail; all are listed",
     # Fields of every recipe, where the recipe says nothing of its own.
     "batch_size": "crops of a step",
     "generator_lr": "Adam's learning rate",

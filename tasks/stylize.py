@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
-from stylegan_core.config import SettingsError
 from stylegan_core.frames.cache import cache_folder
 from stylegan_core.inference.find_model import find_model
 from stylegan_core.inference.job import Job, PlanError, read_job, write_job
@@ -21,12 +20,13 @@ from stylegan_core.inference.plan import refuse_foreign_outputs
 from stylegan_core.inference.preview import is_sequence, write_job_preview
 from stylegan_core.inference.request import Request
 from stylegan_core.inference.resume import frames_to_make
-from stylegan_core.inference.select import check_folders, input_folder, select_frames
+from stylegan_core.inference.select import select
 from stylegan_core.inference.stop_signals import stop_on_signals
 from stylegan_core.inference.stylizer import Stylizer, StylizeStopped
 from stylegan_core.inference.told import tell_asked
 from stylegan_core.inference.wishes import plan_wishes
 from stylegan_core.recipes.model import Model, ModelError, load_model
+from stylegan_core.settings import SettingsError
 from tasks.errors import InputsFailedError, StoppedError, UsageError
 from tasks.origin import origin
 
@@ -146,22 +146,25 @@ def plan_request(request: Request) -> tuple[Job, Model]:
         UsageError: the call is wrong.
     """
     with _usage_errors():
-        folder = input_folder(request.source)
-        check_folders(folder, request.output)
-        frames = select_frames(
-            request.source, frames=request.frames, every=request.every, limit=request.limit, masks=request.masks
+        selection = select(
+            request.source,
+            request.output,
+            frames=request.frames,
+            every=request.every,
+            limit=request.limit,
+            masks=request.masks,
+            missing=request.missing,
         )
         wishes = request.wishes()
         folder_of_model = wishes.stand_in_model() if request.model is None else None
         model = load_model(folder_of_model or locate_model(request.model, request.models))
         job = plan_wishes(
-            frames,
+            selection.frames,
             wishes,
-            input_folder=folder,
-            output_folder=request.output,
+            input_folder=selection.input_folder,
+            output_folder=selection.output_folder,
             model=model,
-            strength=request.strength,
-            precision=request.precision,
+            manner=request.manner,
             source_space=request.source_space,
             chunk_frames=request.chunk_frames,
             device=request.device,

@@ -231,8 +231,7 @@ def _item(
         input_folder=folder,
         output_folder=folder,
         model=model,
-        strength=asked.strength,
-        precision=asked.precision,
+        manner=asked.manner(),
         source_space=params.prepare.content_space,
         chunk_frames=asked.chunk_frames,
     )

@@ -6,7 +6,8 @@ contradict. What no format can tell (a flipped bit inside a valid JPEG or WebP s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,10 @@ class Picture:
         icc_profile: the embedded profile's bytes.
         spec: metadata for ``write_picture``, opaque; None for a picture that came from no file.
         warnings: what a user should hear about the file.
+        other_views: (H, W, C) each, the same picture through the other eyes of a stereo file.
+        colour_tags: what the file says of its colours beside a profile, raw.
+        layers: names of what passes through beside the pixels.
+        bits: of a sample in the file, where fewer than its type holds; None is all.
     """
 
     pixels: Pixels
@@ -54,6 +59,10 @@ class Picture:
     icc_profile: bytes | None = None
     spec: Metadata | None = None
     warnings: tuple[str, ...] = ()
+    other_views: tuple[Pixels, ...] = ()
+    colour_tags: Mapping[str, object] = field(default_factory=dict)
+    layers: tuple[str, ...] = ()
+    bits: int | None = None
 
     @property
     def colour_channels(self) -> int:

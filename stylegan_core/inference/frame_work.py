@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from stylegan_core.frames.colour import carry_over, to_working
-from stylegan_core.frames.picture import Picture, UnreadablePictureError, read_picture, write_picture
-from stylegan_core.inference.job import JobFrame
+from stylegan_core.frames.picture import Picture, UnreadablePictureError, write_picture
+from stylegan_core.inference.job import FrameSettings, JobFrame
 from stylegan_core.inference.masks import RegionReader, RegionWeights, read_mask, refuse_changed
 from stylegan_core.inference.resume import FileState
+from stylegan_core.inference.sources import Sources
 from stylegan_core.inference.translate import Pixels
 
 _NO_MOUNT = ("ESTALE", "ENOTCONN", "ENODEV", "EMFILE", "ENFILE")
@@ -34,6 +36,8 @@ class Decoded:
         source: the input file as it was read.
         mask: the mask file as it was read, or None.
         regions: of a job that has them.
+        other_views: the frame through the other eyes of a stereo file.
+        beside: files that the frame was made with beside its source and mask, as ``JobFrame.beside_paths`` lists them.
     """
 
     frame: JobFrame
@@ -43,6 +47,8 @@ class Decoded:
     source: FileState
     mask: FileState | None
     regions: RegionWeights | None = None
+    other_views: tuple[Decoded, ...] = ()
+    beside: tuple[FileState | None, ...] = ()
 
     @property
     def height_px(self) -> int:
@@ -57,10 +63,9 @@ class Decoded:
 
 def decode_frame(
     frame: JobFrame,
-    source: Path,
+    sources: Sources,
+    settings: FrameSettings,
     *,
-    source_space: str,
-    working_space: str,
     max_megapixels: float = 200.0,
     regions: RegionReader | None = None,
 ) -> Decoded:
@@ -68,18 +73,16 @@ def decode_frame(
 
     Args:
         frame: of the job.
-        source: its input.
-        source_space: encoding of the input, or "auto".
-        working_space: the model's.
-        max_megapixels: larger declared sizes are refused before they are decoded.
+        sources: of the job.
+        settings: of the job.
+        max_megapixels: masks that declare more are refused before they are decoded.
         regions: reads those of a job that has them.
 
     Raises:
         UnreadablePictureError: a file is damaged, changed while it was read, or a mask does not fit.
         OSError: a file cannot be read.
     """
-    state = FileState.of(source)
-    picture = read_picture(source, max_megapixels=max_megapixels)
+    picture, state = sources.read(frame)
     mask_unit, mask_state = None, None
     if frame.mask is not None:
         mask_path = Path(frame.mask)
@@ -87,47 +90,59 @@ def decode_frame(
         mask_unit = read_mask(mask_path, picture.height_px, picture.width_px, max_megapixels=max_megapixels)
         refuse_changed(mask_path, mask_state)
     weights = regions.read(frame, picture.height_px, picture.width_px) if regions is not None else None
-    before_unit = to_working(picture, source_space=source_space, working_space=working_space)
+    files = weights.files if weights is not None else ()
+    views = [replace(picture, pixels=pixels, other_views=()) for pixels in (picture.pixels, *picture.other_views)]
+    first, *others = [
+        Decoded(frame, view, _to_working(view, settings), mask_unit, state, mask_state, weights, beside=files)
+        for view in views
+    ]
+    return replace(first, picture=picture, other_views=tuple(others))
+
+
+def _to_working(view: Picture, settings: FrameSettings) -> Pixels:
+    before_unit = to_working(view, source_space=settings.source_space, working_space=settings.working_space)
     if not np.isfinite(before_unit).all():
         raise UnreadablePictureError("it holds pixels that are infinite or not a number")
-    refuse_changed(source, state)
-    return Decoded(frame, picture, before_unit, mask_unit, state, mask_state, weights)
+    return before_unit
 
 
 def encode_frame(
     decoded: Decoded,
-    after_unit: Pixels,
+    after_unit: Sequence[Pixels],
     output: Path,
+    settings: FrameSettings,
     *,
     strength: float,
-    source_space: str,
-    working_space: str,
     temporary_folder: Path | None = None,
 ) -> None:
     """Carries the network's change over to the source and writes the result, whole or not at all.
 
     Args:
         decoded: the frame.
-        after_unit: (H, W, 3) float32, the network's answer in the working space.
+        after_unit: (H, W, 3) float32 of each view, the network's answers in the working space.
         output: where; its suffix is the format.
+        settings: of the job.
         strength: how much of the change.
-        source_space: as it was decoded.
-        working_space: as it was decoded.
         temporary_folder: on the file system of ``output``.
 
     Raises:
         OSError: the file cannot be written.
     """
-    result = carry_over(
-        decoded.picture,
-        decoded.before_unit,
-        after_unit,
-        strength=strength,
-        mask_unit=decoded.mask_unit,
-        source_space=source_space,
-        working_space=working_space,
-    )
-    write_picture(output, result, temporary_folder=temporary_folder)
+    first, *others = [
+        carry_over(
+            view.picture,
+            view.before_unit,
+            after,
+            strength=strength,
+            mask_unit=view.mask_unit,
+            source_space=settings.source_space,
+            working_space=settings.working_space,
+        )
+        for view, after in zip((decoded, *decoded.other_views), after_unit, strict=True)
+    ]
+    if others:
+        first = replace(first, other_views=tuple(other.pixels for other in others))
+    write_picture(output, first, temporary_folder=temporary_folder)
 
 
 def reading_stops(error: BaseException) -> bool:

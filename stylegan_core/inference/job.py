@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,9 @@ from stylegan_core.frames.atomic import write_bytes_atomically
 
 STATE_FOLDER = ".stylereel"
 """Folder in an output folder for job files, records, temporaries and the lock; never part of a DVC output."""
+
+Precision = Literal["fp32", "bf16", "fp16"]
+BackEnd = Literal["torch", "compiled", "openvino", "onnxruntime"]
 
 _PLACES = frozenset({"path", "model_folder"})
 """Where directions lie; their digests decide the pixels."""
@@ -74,12 +78,18 @@ class Region(_Frozen):
     value: int | tuple[int, int, int] | None = None
     model_folder: Path | None = None
     model_digest: str | None = None
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
     directions: Directions = Directions()
     strength: float = Field(1.0, ge=0.0, le=2.0)
     shows_picture: bool = False
     feather_px: float = Field(0.0, ge=0.0)
     missing_mask: Literal["error", "everywhere", "nowhere"] = "error"
+
+
+_LATER_SETTINGS = (
+    *("directions", "regions", "elsewhere", "output_space", "ocio", "tiles", "statistics"),
+    *("blend_frames", "blend_weight", "keep_source_colour"),
+)
 
 
 class FrameSettings(_Frozen):
@@ -89,8 +99,15 @@ class FrameSettings(_Frozen):
         strength: how much of the network's change is applied; 0 gives the source back exactly.
         precision: of the convolutions.
         back_end: what runs the network.
-        source_space: encoding of the sources; "auto" goes by their ICC profile and sample type.
+        source_space: encoding of the sources; "auto" goes by what each file says, else by its sample type.
+        output_space: encoding of the outputs; "source" is that of each source.
         working_space: the model's.
+        ocio: digest of the OpenColorIO configuration, where a space needs one.
+        tiles: whether a network that has no exact tiles may be tiled.
+        statistics: digest of the frozen statistics of its norm layers, None where each picture has its own.
+        blend_frames: neighbours to each side that a frame is steadied with.
+        blend_weight: how much of them.
+        keep_source_colour: whether only lightness changes.
         revision: raised when the same settings begin to give other pixels.
         directions: of the job's model.
         regions: parts of the frames that are made otherwise.
@@ -98,10 +115,17 @@ class FrameSettings(_Frozen):
     """
 
     strength: float = Field(1.0, ge=0.0, le=2.0)
-    precision: Literal["fp32", "bf16"] = "fp32"
-    back_end: Literal["torch"] = "torch"
+    precision: Precision = "fp32"
+    back_end: BackEnd = "torch"
     source_space: str = "auto"
+    output_space: str = "source"
     working_space: str = "srgb"
+    ocio: str | None = None
+    tiles: Literal["exact", "approximate"] = "exact"
+    statistics: str | None = None
+    blend_frames: int = Field(0, ge=0)
+    blend_weight: float = Field(0.0, ge=0.0, le=1.0)
+    keep_source_colour: bool = False
     revision: int = 1
     directions: Directions = Directions()
     regions: tuple[Region, ...] = ()
@@ -113,8 +137,8 @@ class FrameSettings(_Frozen):
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_asked(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A job that asks for no directions has the digest that it had before there were any."""
-        return _without_defaults(self, dump(self), ("directions", "regions", "elsewhere"))
+        """A job that does not ask for a thing has the digest that it had before there was such a thing."""
+        return _without_defaults(self, dump(self), _LATER_SETTINGS)
 
 
 class RegionFiles(_Frozen):
@@ -129,29 +153,59 @@ class RegionFiles(_Frozen):
     picture: Path | None = None
 
 
+class Neighbour(_Frozen):
+    """A frame beside another, of the same shot.
+
+    Attributes:
+        offset: how many frames later; earlier ones are negative.
+        input: as ``JobFrame.input``.
+        index: as ``JobFrame.index``.
+    """
+
+    offset: int
+    input: str
+    index: int | None = None
+
+
 class JobFrame(_Frozen):
     """One frame to make.
 
     Attributes:
-        input: path below the job's input folder (or absolute), with forward slashes.
+        input: path below the job's input folder (or absolute), with forward slashes; the movie of a movie's frame.
         output: path below its output folder.
         mask: absolute path of a mask, or None.
         regions: files of each region of the job, in their order.
+        index: of a movie's frame, from 0; None is a picture file.
+        missing: how a frame that is not there is made of ``input``, its neighbour; None is there.
+        strength: of this frame; None is the job's.
+        style_weights: of this frame's references, in the order of the job's; None are the job's.
+        shot: counts the cuts before it.
+        window: frames that it is steadied with.
     """
 
     input: str
     output: str
     mask: str | None = None
     regions: tuple[RegionFiles, ...] = ()
+    index: int | None = None
+    missing: Literal["hold", "black"] | None = None
+    strength: float | None = None
+    style_weights: tuple[float, ...] | None = None
+    shot: int = 0
+    window: tuple[Neighbour, ...] = ()
 
     @property
-    def region_paths(self) -> tuple[Path | None, ...]:
-        """All files of all regions, two a region, in order."""
+    def beside_paths(self) -> tuple[Path | None, ...]:
+        """Files that it is made with beside its input and mask: two a region, in order."""
         return tuple(path for files in self.regions for path in (files.where, files.picture))
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_asked(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without_defaults(self, dump(self), ("regions",))
+        return _without_defaults(self, dump(self), ("regions", *_OWN_SETTINGS, "shot"))
+
+
+_OWN_SETTINGS = ("index", "missing", "strength", "style_weights", "window")
+"""What decides a frame's pixels beside its files and the job's settings."""
 
 
 class Job(_Frozen):
@@ -186,6 +240,16 @@ class Job(_Frozen):
     def chunks(self) -> list[tuple[JobFrame, ...]]:
         """The frames in runs of ``chunk_frames``."""
         return [self.frames[at : at + self.chunk_frames] for at in range(0, len(self.frames), self.chunk_frames)]
+
+    def settings_digest(self) -> Callable[[JobFrame], str]:
+        """Gives SHA-256 of what decides a frame's pixels beside its files and the model."""
+        common = self.settings.digest()
+
+        def of(frame: JobFrame) -> str:
+            own = frame.model_dump(mode="json", include=set(_OWN_SETTINGS))
+            return common if not own else _digest({"settings": common, **own})
+
+        return of
 
     def input_path(self, frame: JobFrame) -> Path:
         """Where ``frame`` is read."""

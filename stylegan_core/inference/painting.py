@@ -8,8 +8,8 @@ import numpy as np
 
 from stylegan_core.inference.directions import conditions_of, heeds_strength
 from stylegan_core.inference.frame_work import Decoded
-from stylegan_core.inference.job import Directions, Job, PlanError
-from stylegan_core.inference.translate import Pixels, Precision, translate_batch_unit
+from stylegan_core.inference.job import Directions, Job, JobFrame, PlanError, Precision
+from stylegan_core.inference.translate import Pixels, translate_batch_unit
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 from stylegan_core.recipes.model import Model, load_model
 
@@ -50,11 +50,7 @@ class Painter:
 
 
 class Painting:
-    """What a job makes of its frames; its calls come from one thread.
-
-    Attributes:
-        carried: how much of the answer's change is carried over to the source.
-    """
+    """What a job makes of its frames; its calls come from one thread."""
 
     def __init__(self, job: Job, model: Model) -> None:
         """Loads the models of the regions and prepares all references.
@@ -76,7 +72,7 @@ class Painting:
         if not settings.regions or settings.elsewhere == "style":
             painter = self._painter(model, settings.directions, settings.strength, settings.precision)
             self._rest = (painter, carried_strength(model.recipe, settings.strength))
-        self.carried = 1.0 if settings.regions or self._rest is None else self._rest[1]
+        self._carried = 1.0 if settings.regions or self._rest is None else self._rest[1]
         self._by_regions = bool(settings.regions)
         self._regions: list[tuple[int, float]] = []  # painter and how much of its change, of each region
         for region in settings.regions:
@@ -91,6 +87,10 @@ class Painting:
                 chosen = self._models.setdefault(chosen.card.digest, chosen)
             painter = self._painter(chosen, region.directions, region.strength, region.precision)
             self._regions.append((painter, carried_strength(chosen.recipe, region.strength)))
+
+    def carried(self, frame: JobFrame) -> float:
+        """How much of the answer's change is carried over to a frame's source."""
+        return self._carried
 
     def paint(self, batch: Sequence[Decoded]) -> Sequence[Pixels]:
         """The answers to frames of one size, (H, W, 3) float32 in the working space, not clipped."""

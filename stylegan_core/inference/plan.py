@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -11,9 +11,19 @@ from stylegan_core.frames.records import read_records
 from stylegan_core.inference.job import Directions, FrameSettings, Job, JobFrame, PlanError, Region, read_job
 from stylegan_core.inference.precision import choose_device, choose_precision
 from stylegan_core.recipes.base import Kind
+from stylegan_core.stylize_settings import MannerSettings
 
 if TYPE_CHECKING:
     from stylegan_core.recipes.model import Model
+
+Step = Callable[[Job, "Model", MannerSettings], Job]
+STEPS: tuple[Step, ...] = ()
+"""What settles the rest of a job, in order: each takes the job so far and gives it back with its own fields filled.
+
+Raises:
+    PlanError: what is asked cannot be done.
+"""
+DEFAULT_MANNER = MannerSettings()
 
 
 def plan_job(
@@ -22,8 +32,7 @@ def plan_job(
     input_folder: Path,
     output_folder: Path,
     model: Model,
-    strength: float = 1.0,
-    precision: Literal["auto", "fp32", "bf16"] = "auto",
+    manner: MannerSettings = DEFAULT_MANNER,
     source_space: str = "auto",
     chunk_frames: int = 64,
     device: str = "auto",
@@ -38,8 +47,7 @@ def plan_job(
         input_folder: what the frames' inputs are relative to.
         output_folder: what their outputs are relative to.
         model: from ``load_model``; its working space becomes the job's.
-        strength: in [0, 2].
-        precision: "auto" is settled here, see ``choose_precision``.
+        manner: what is asked of all frames; what it leaves to the planner is settled here.
         source_space: "auto" or one of ``WORKING_SPACES``.
         chunk_frames: frames of one task run.
         device: "auto" or torch's name of one.
@@ -53,14 +61,12 @@ def plan_job(
     card = model.card
     if source_space not in ("auto", *WORKING_SPACES):
         raise PlanError(f"source space {source_space!r} is none of auto, {', '.join(WORKING_SPACES)}")
-    if not 0.0 <= strength <= 2.0:
-        raise PlanError(f"strength is {strength}, but goes from 0 (the source) to 2")
     if chunk_frames < 1:
         raise PlanError(f"a chunk has at least one frame, not {chunk_frames}")
     if elsewhere != "source" and not regions:
         raise PlanError("elsewhere says what is outside of regions, and there are none")
     device = choose_device(device)
-    return Job(
+    job = Job(
         input_folder=input_folder.absolute(),
         output_folder=output_folder.absolute(),
         model_folder=model.folder.absolute(),
@@ -68,8 +74,8 @@ def plan_job(
         device=device,
         chunk_frames=chunk_frames,
         settings=FrameSettings(
-            strength=strength,
-            precision=choose_precision(model.recipe, precision, device),
+            strength=manner.strength,
+            precision=choose_precision(model.recipe, manner.precision, device),
             source_space=source_space,
             working_space=card.working_space,
             directions=directions or Directions(),
@@ -78,6 +84,9 @@ def plan_job(
         ),
         frames=tuple(frames),
     )
+    for step in STEPS:
+        job = step(job, model, manner)
+    return job
 
 
 def check_translates(model: Model) -> None:

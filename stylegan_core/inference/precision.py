@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 import torch
 
-from stylegan_core.inference.translate import Pixels, Precision, translate_batch_unit
+from stylegan_core.inference.job import Precision
+from stylegan_core.inference.translate import Pixels, translate_batch_unit
 from stylegan_core.recipes.base import BaseRecipe
 
 logger = logging.getLogger(__name__)
@@ -18,7 +19,7 @@ LARGEST_DIFFERENCE_UNIT = 0.5 / 255
 PROBE_PX = 96
 
 
-def choose_precision(recipe: BaseRecipe, requested: Literal["auto", "fp32", "bf16"], device: str = "cpu") -> Precision:
+def choose_precision(recipe: BaseRecipe, requested: Precision | Literal["auto"], device: str = "cpu") -> Precision:
     """Settles "auto"; other requests are honoured.
 
     The answer depends on the model and the machine alone, not on the pictures or on a clock, so that a rerun

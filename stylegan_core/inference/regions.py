@@ -8,15 +8,16 @@ from typing import Literal
 
 from ruamel.yaml import YAML
 
-from stylegan_core.config import RegionSettings, SettingsError, validated
 from stylegan_core.frames.sequence import frame_number, list_pictures
 from stylegan_core.inference.directions import plan_directions
 from stylegan_core.inference.find_model import find_model
-from stylegan_core.inference.job import JobFrame, PlanError, Region, RegionFiles
+from stylegan_core.inference.job import JobFrame, PlanError, Precision, Region, RegionFiles
 from stylegan_core.inference.plan import check_translates
 from stylegan_core.inference.precision import choose_precision
 from stylegan_core.inference.vocabulary import OWN
 from stylegan_core.recipes.model import Model, load_model
+from stylegan_core.settings import SettingsError, validated
+from stylegan_core.stylize_settings import RegionSettings
 
 _NAMED = 8
 
@@ -46,7 +47,7 @@ def plan_regions(
     models: Path,
     root: Path | None = None,
     strength: float = 1.0,
-    precision: Literal["auto", "fp32", "bf16"] = "auto",
+    precision: Precision | Literal["auto"] = "auto",
     device: str = "cpu",
     vocabulary: Path = OWN,
 ) -> tuple[tuple[Region, ...], list[JobFrame]]:
@@ -140,7 +141,7 @@ def _region(
     models: Path,
     root: Path,
     strength: float,
-    precision: Literal["auto", "fp32", "bf16"],
+    precision: Precision | Literal["auto"],
     device: str,
     vocabulary: Path,
 ) -> Region:

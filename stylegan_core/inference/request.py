@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from stylegan_core.inference.plan import DEFAULT_MANNER
 from stylegan_core.inference.regions import load_regions
 from stylegan_core.inference.vocabulary import OWN
 from stylegan_core.inference.wishes import Wishes
+from stylegan_core.settings import validated
+from stylegan_core.stylize_settings import MannerSettings
 
 
 @dataclass(frozen=True)
@@ -16,16 +19,16 @@ class Request:
     """What a person asks for.
 
     Attributes:
-        source: a folder, or a pattern such as shot.####.png.
-        output: a folder outside of it.
+        source: a folder, a pattern such as shot.####.png, or a movie.
+        output: a folder outside of it, a pattern, or a movie.
         model: a model folder, the name of one in ``models``, a models:/ URI, or None: the last trained.
         models: the project's folder of models.
         frames: a range of frame numbers such as "1-100x2".
         every: of these the first of every so many.
         limit: of these the first so many.
         masks: a folder of masks, matched by frame number.
-        strength: 0 is the source, 1 the network's answer.
-        precision: of the network.
+        missing: what becomes of frames that a numbered sequence lacks.
+        manner: how frames are stylized.
         source_space: "auto", "srgb" or "linear_rec709".
         chunk_frames: frames of one task run.
         device: "auto" or torch's name of one.
@@ -40,15 +43,15 @@ class Request:
     """
 
     source: str | Path
-    output: Path
+    output: str | Path
     model: str | Path | None = None
     models: Path = Path("models")
     frames: str | None = None
     every: int = 1
     limit: int | None = None
     masks: Path | None = None
-    strength: float = 1.0
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    missing: Literal["error", "skip", "hold", "black"] = "error"
+    manner: MannerSettings = DEFAULT_MANNER
     source_space: str = "auto"
     chunk_frames: int = 64
     device: str = "auto"
@@ -60,6 +63,16 @@ class Request:
     elsewhere: Literal["source", "style"] = "source"
     style_bank: Path | None = None
     vocabulary: Path = OWN
+
+    @classmethod
+    def of(cls, source: str | Path, output: str | Path, **options: Any) -> Request:
+        """A request from plain options, those of ``manner`` among them by their own names.
+
+        Raises:
+            SettingsError: one of ``manner`` is out of range.
+        """
+        how = {name: options.pop(name) for name in MannerSettings.model_fields if name in options}
+        return cls(source, output, manner=validated(MannerSettings, how, "stylize"), **options)
 
     def wishes(self) -> Wishes:
         """Its directions and regions.

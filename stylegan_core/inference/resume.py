@@ -87,7 +87,7 @@ def frame_record(
         settings: digest of the per-frame settings.
         job: digest of the job.
         context: ids of what this belongs to, a commit or a flow run; not part of the skip key.
-        regions: files of the frame's regions, as ``JobFrame.region_paths`` lists them.
+        regions: files of the frame's regions, as ``JobFrame.beside_paths`` lists them.
     """
     record: Record = {
         "frame": output,
@@ -180,7 +180,7 @@ def frames_to_make(job: Job, *, checksum: bool = False) -> list[str]:
         job: from ``plan_job``.
         checksum: whether to hash files whose size and time are as recorded.
     """
-    done, settings = DoneFrames(read_records(job.output_folder)), job.settings.digest()
+    done, settings_digest = DoneFrames(read_records(job.output_folder)), job.settings_digest()
     return [
         frame.output
         for frame in job.frames
@@ -190,9 +190,9 @@ def frames_to_make(job: Job, *, checksum: bool = False) -> list[str]:
             source=job.input_path(frame),
             mask=Path(frame.mask) if frame.mask else None,
             model=job.model_digest,
-            settings=settings,
+            settings=settings_digest(frame),
             checksum=checksum,
-            regions=frame.region_paths,
+            regions=frame.beside_paths,
         )
         is None
     ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from stylegan_core.frames.sequence import (
     Frame,
@@ -16,6 +18,55 @@ from stylegan_core.frames.sequence import (
 from stylegan_core.inference.job import JobFrame, PlanError
 
 _NAMED = 8
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a call means.
+
+    Attributes:
+        input_folder: what the inputs of the frames are relative to.
+        output_folder: what their outputs are relative to.
+        frames: to make, in order.
+        notes: what a person should hear of the sequence: gaps, names that change.
+        movie: of the outputs, which is put together when all frames are made; None makes none.
+    """
+
+    input_folder: Path
+    output_folder: Path
+    frames: tuple[JobFrame, ...]
+    notes: tuple[str, ...] = ()
+    movie: Path | None = None
+
+
+def select(
+    source: str | Path,
+    output: str | Path,
+    *,
+    frames: str | None = None,
+    every: int = 1,
+    limit: int | None = None,
+    masks: Path | None = None,
+    missing: Literal["error", "skip", "hold", "black"] = "error",
+) -> Selection:
+    """Which frames a call is about, and where they go.
+
+    Args:
+        source: a folder (with its tree), a sequence pattern or a movie.
+        output: a folder outside of it, a pattern or a movie.
+        frames: a range of frame numbers such as "1-100x2".
+        every: of what ``frames`` leaves, the first of every so many.
+        limit: of what ``every`` leaves, the first so many.
+        masks: a folder of masks, see ``select_frames``.
+        missing: what becomes of frames that a numbered sequence lacks.
+
+    Raises:
+        PlanError: nothing is selected, or a range, a folder or a mask is wrong.
+    """
+    folder = input_folder(source)
+    check_folders(folder, Path(output))
+    chosen = select_frames(source, frames=frames, every=every, limit=limit, masks=masks)
+    return Selection(folder, Path(output), tuple(chosen))
 
 
 def check_folders(source: Path, output: Path) -> None:

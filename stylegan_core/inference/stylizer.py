@@ -29,6 +29,7 @@ from stylegan_core.inference.masks import RegionReader
 from stylegan_core.inference.outcome import ChunkReport, ChunkWork, Failure, Progress, in_words
 from stylegan_core.inference.painting import Painting, bytes_per_pixel
 from stylegan_core.inference.resume import DoneFrames, FileState, Record, frame_record
+from stylegan_core.inference.sources import Sources
 from stylegan_core.inference.translate import Pixels
 from stylegan_core.recipes.model import Model
 
@@ -86,7 +87,8 @@ class Stylizer:
         )
         self._bytes_per_pixel = bytes_per_pixel(job)
         self._context, self._progress = context or {}, progress
-        self._settings_digest, self._job_digest = job.settings.digest(), job.digest[:16]
+        self._settings_digest, self._job_digest = job.settings_digest(), job.digest[:16]
+        self._sources = Sources(job)
         self._chunks = job.chunks()
         self._done = DoneFrames(read_records(job.output_folder))
         self._temporaries = job.state_folder / TEMPORARY_FOLDER
@@ -209,18 +211,17 @@ class Stylizer:
                 source=source,
                 mask=Path(frame.mask) if frame.mask else None,
                 model=job.model_digest,
-                settings=self._settings_digest,
+                settings=self._settings_digest(frame),
                 checksum=self._checksum,
-                regions=frame.region_paths,
+                regions=frame.beside_paths,
             )
             if kept is not None:
                 self._finish_skipped(frame, kept, work)
                 return None
             decoded = decode_frame(
                 frame,
-                source,
-                source_space=job.settings.source_space,
-                working_space=job.settings.working_space,
+                self._sources,
+                job.settings,
                 max_megapixels=job.max_megapixels,
                 regions=self._regions,
             )
@@ -228,32 +229,36 @@ class Stylizer:
             self._finish_failed(frame, error, work)
             return None
         with self._lock:
-            self._largest_px = max(self._largest_px, decoded.height_px * decoded.width_px)
+            views = 1 + len(decoded.other_views)
+            self._largest_px = max(self._largest_px, decoded.height_px * decoded.width_px * views)
         return decoded
 
-    def _translate(self, batch: list[Decoded], work: ChunkWork) -> list[Pixels | None]:
+    def _translate(self, batch: list[Decoded], work: ChunkWork) -> list[list[Pixels] | None]:
         return self._translator.submit(self._translate_now, batch, work).result()
 
-    def _translate_now(self, batch: list[Decoded], work: ChunkWork) -> list[Pixels | None]:
+    def _translate_now(self, batch: list[Decoded], work: ChunkWork) -> list[list[Pixels] | None]:
+        """The answers to all views of each frame."""
         if self._stop_reason is not None:
             return [None] * len(batch)
         try:
-            after = self._painting.paint(batch)
+            after = [[painted] for painted in self._painting.paint(batch)]
+            for decoded, views in zip(batch, after, strict=True):
+                views += [painted for view in decoded.other_views for painted in self._painting.paint([view])]
         except Exception as error:
             if len(batch) > 1:  # one frame must not cost the others
                 return [self._translate_now([decoded], work)[0] for decoded in batch]
             self._finish_failed(batch[0].frame, error, work)
             return [None]
-        results: list[Pixels | None] = []
-        for decoded, picture in zip(batch, after, strict=True):
-            if np.isfinite(picture).all():
-                results.append(picture)
+        results: list[list[Pixels] | None] = []
+        for decoded, views in zip(batch, after, strict=True):
+            if all(np.isfinite(picture).all() for picture in views):
+                results.append(views)
             else:
                 results.append(None)
                 self._finish_failed(decoded.frame, ValueError("the model's answer is not finite"), work)
         return results
 
-    def _encode(self, decoded: Decoded, after_unit: Pixels, work: ChunkWork) -> None:
+    def _encode(self, decoded: Decoded, after_unit: list[Pixels], work: ChunkWork) -> None:
         if self._stop_reason is not None:
             return
         frame, output, written = decoded.frame, self._job.output_path(decoded.frame), False
@@ -262,9 +267,8 @@ class Stylizer:
                 decoded,
                 after_unit,
                 output,
-                strength=self._painting.carried,
-                source_space=self._job.settings.source_space,
-                working_space=self._job.settings.working_space,
+                self._job.settings,
+                strength=self._painting.carried(frame),
                 temporary_folder=self._temporaries,
             )
             written = True
@@ -274,10 +278,10 @@ class Stylizer:
                 source=decoded.source,
                 mask=decoded.mask,
                 model=self._job.model_digest,
-                settings=self._settings_digest,
+                settings=self._settings_digest(frame),
                 job=self._job_digest,
                 context=self._context,
-                regions=decoded.regions.files if decoded.regions is not None else (),
+                regions=decoded.beside,
             )
             self._records.append(record)
         except Exception as error:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from stylegan_core.inference.job import Precision
 from stylegan_core.inference.tiling import translate_tiles
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 
 if TYPE_CHECKING:
     from stylegan_core.recipes.model import Model
 
-Precision = Literal["fp32", "bf16"]
 Pixels = npt.NDArray[np.float32]
 
 MULTIPLE_PX = 8
@@ -26,6 +26,7 @@ MINIMUM_PX = 32
 LARGEST_WHOLE_PX = 1 << 22
 """Larger pictures are translated in tiles: 2048 x 2048 takes a 64-channel network 4 GB."""
 TILE_PX = 1024
+_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def translate_unit(
@@ -124,7 +125,8 @@ def translate_signed(
     def whole(picture: Tensor) -> Tensor:
         return recipe.translate(picture, given)
 
-    with torch.inference_mode(), torch.autocast(content.device.type, torch.bfloat16, enabled=precision == "bf16"):
+    low = _AUTOCAST.get(precision)
+    with torch.inference_mode(), torch.autocast(content.device.type, low, enabled=low is not None):
         radius_px = recipe.receptive_field_px() if height * width > LARGEST_WHOLE_PX else None
         if radius_px is None:
             result = whole(padded)

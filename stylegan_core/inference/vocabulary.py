@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import Field
 from ruamel.yaml import YAML
 
-from stylegan_core.config import Settings, validated
+from stylegan_core.settings import Settings, validated
 
 SHIPPED = Path(__file__).with_name("vocabulary.yaml")
 OWN = Path("vocabulary.yaml")

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from stylegan_core.config import RegionSettings
 from stylegan_core.inference.directions import plan_directions
 from stylegan_core.inference.find_model import find_model
 from stylegan_core.inference.job import Job, JobFrame
-from stylegan_core.inference.plan import plan_job
+from stylegan_core.inference.plan import DEFAULT_MANNER, plan_job
 from stylegan_core.inference.precision import choose_device
 from stylegan_core.inference.regions import plan_regions
 from stylegan_core.inference.vocabulary import OWN
+from stylegan_core.stylize_settings import MannerSettings, RegionSettings
 
 if TYPE_CHECKING:
     from stylegan_core.recipes.model import Model
@@ -68,8 +68,7 @@ def plan_wishes(
     input_folder: Path,
     output_folder: Path,
     model: Model,
-    strength: float = 1.0,
-    precision: Literal["auto", "fp32", "bf16"] = "auto",
+    manner: MannerSettings = DEFAULT_MANNER,
     source_space: str = "auto",
     chunk_frames: int = 64,
     device: str = "auto",
@@ -96,8 +95,8 @@ def plan_wishes(
         model,
         models=wishes.models,
         root=wishes.regions_root,
-        strength=strength,
-        precision=precision,
+        strength=manner.strength,
+        precision=manner.precision,
         device=device,
         vocabulary=wishes.vocabulary,
     )
@@ -106,8 +105,7 @@ def plan_wishes(
         input_folder=input_folder,
         output_folder=output_folder,
         model=model,
-        strength=strength,
-        precision=precision,
+        manner=manner,
         source_space=source_space,
         chunk_frames=chunk_frames,
         device=device,

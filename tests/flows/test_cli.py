@@ -113,7 +113,7 @@ def test_options_of_stylize_need_an_input(options: list[str], capfd: pytest.Capt
         (["--style-image", "a.png"], "takes no style images"),
         (["--edit", "smiling"], "takes no edits"),
         (["--direction", "backward"], "takes no direction"),
-        (["--direction", "up"], "none of forward, backward"),
+        (["--direction", "up"], "not one of 'forward'"),
         (["--elsewhere", "style"], "there are none"),
         (["--regions", "none.yaml"], "cannot be read"),
     ],

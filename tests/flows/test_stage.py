@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows.stage import LAST_EXIT, exit_code, exit_with_code, stage_error, stage_main
-from stylegan_core.config import SettingsError
+from stylegan_core.settings import SettingsError
 from tasks.errors import InputsFailedError, StoppedError, UsageError
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from stylegan_core.config import SettingsError, load_params, parse_params
+from stylegan_core.config import load_params, parse_params
+from stylegan_core.settings import SettingsError
 
 
 @pytest.mark.parametrize(

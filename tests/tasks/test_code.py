@@ -32,6 +32,8 @@ _WITHOUT_A_SAY = {
     *("flows.runner", "flows.stage", "tasks.code", "tasks.errors", "tasks.origin", "tasks.params_file"),
     *("tasks.project", "tasks.registry", "tasks.tracking", "tasks.train_watch", "tasks.versioning"),
     *("stylegan_core.frames.atomic", "stylegan_core.frames.cache", "stylegan_core.recipes.base"),
+    # What they hold is in params.yaml, whose sections are dependencies.
+    *("stylegan_core.settings", "stylegan_core.stylize_settings"),
     # tasks.project asks for a file's name and a model's digest; the stages that use more of them list their folders.
     *("stylegan_core.inference.vocabulary", "stylegan_core.recipes.model"),
 }

@@ -136,7 +136,7 @@ def test_a_frame_leads_to_what_was_asked_for(
         cv2.imwrite(str(tmp_path / name), noise_picture(1))
     regions = tmp_path / "regions.yaml"
     regions.write_text("- where: mask.png\n  strength: 0.5\n  feather_px: 2\n")
-    asked = Request(tmp_path / "plates", tmp_path / "out", model=tiny_model_folder, strength=0.8, regions=regions)
+    asked = Request.of(tmp_path / "plates", tmp_path / "out", model=tiny_model_folder, strength=0.8, regions=regions)
     report = stylize_directory(asked, LocalRunner(), preview=None)
     expected = {
         "strength": "0.8", "region 1": "masks mask.png, strength 0.5, edge 2 px", "elsewhere": "the source"

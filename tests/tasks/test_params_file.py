@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from stylegan_core.config import Params, SettingsError, TrainSettings, load_params, parse_params
+from stylegan_core.config import Params, TrainSettings, load_params, parse_params
 from stylegan_core.recipes import config_class, list_recipes
+from stylegan_core.settings import SettingsError
 from tasks.params_file import (
     PRESETS,
     SHOTS_EXAMPLE,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stylegan_core.config import SettingsError
+from stylegan_core.settings import SettingsError
 from tasks.errors import InputsFailedError, UsageError
 from tests.tasks.prepared import pixels, read, run, save
 

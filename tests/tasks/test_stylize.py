@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from flows.runner import LocalRunner
+from stylegan_core.settings import SettingsError
 from tasks.errors import InputsFailedError, StoppedError, UsageError
 from tasks.stylize import Request, frames_to_make, open_job, plan_request, stylize_directory, work_on
 
@@ -27,7 +28,7 @@ def plates(tmp_path, noise_picture):
 def request_of(plates, tiny_model_folder, tmp_path):
     def make(**options):
         defaults = {"source": plates, "output": tmp_path / "out", "model": tiny_model_folder, "chunk_frames": 3}
-        return Request(**{**defaults, **options})
+        return Request.of(**{**defaults, **options})
 
     return make
 
@@ -88,7 +89,6 @@ def test_failed_inputs_are_named_at_the_end_and_all_others_done(request_of, plat
         {"model": "missing"},
         {"frames": "100-120"},
         {"frames": "x"},
-        {"strength": 5.0},
         {"source_space": "aces"},
         {"limit": 0},
         {"masks": Path("missing")},
@@ -98,6 +98,11 @@ def test_wrong_calls_do_nothing(request_of, tmp_path, options):
     with pytest.raises(UsageError):
         stylize_directory(request_of(**options), LocalRunner())
     assert not (tmp_path / "out").exists()
+
+
+def test_a_manner_out_of_range_is_named(request_of):
+    with pytest.raises(SettingsError, match="stylize.strength"):
+        request_of(strength=5.0)
 
 
 def test_an_output_that_touches_the_input_is_refused(request_of, plates):

@@ -16,14 +16,16 @@ from stylegan_core.inference.job import (
 )
 from stylegan_core.inference.plan import plan_job
 from stylegan_core.recipes.base import Kind
+from stylegan_core.stylize_settings import MannerSettings
 
 FRAMES = [JobFrame(input=f"f.{n}.png", output=f"f.{n}.png") for n in range(10)]
 
 
 def plan(model, tmp_path, frames=FRAMES, **settings):
+    own = {name: settings.pop(name) for name in MannerSettings.model_fields if name in settings}
     return plan_job(
         frames, input_folder=tmp_path / "in", output_folder=tmp_path / "out", model=model,
-        **{"precision": "fp32", "device": "cpu", **settings},
+        manner=MannerSettings(**{"precision": "fp32", **own}), **{"device": "cpu", **settings},
     )
 
 
@@ -64,7 +66,7 @@ def test_a_changed_job_file_is_refused(tiny_model, tmp_path):
 
 @pytest.mark.parametrize(
     ("setting", "message"),
-    [({"strength": 3.0}, "strength"), ({"source_space": "aces"}, "aces"), ({"chunk_frames": 0}, "chunk")],
+    [({"source_space": "aces"}, "aces"), ({"chunk_frames": 0}, "chunk")],
 )
 def test_settings_out_of_range_are_named(tiny_model, tmp_path, setting, message):
     with pytest.raises(PlanError, match=message):

@@ -5,9 +5,10 @@ import cv2
 import numpy as np
 import pytest
 
-from stylegan_core.config import RegionSettings, SettingsError
 from stylegan_core.inference.job import JobFrame, PlanError
 from stylegan_core.inference.regions import load_regions, match_files, plan_regions
+from stylegan_core.settings import SettingsError
+from stylegan_core.stylize_settings import RegionSettings
 
 FRAMES = [JobFrame(input=f"a/shot.{n:04d}.png", output=f"a/shot.{n:04d}.png") for n in (1, 2, 10)]
 
@@ -46,10 +47,10 @@ def test_regions_are_settled_with_their_files(folder, tiny_model):
         (0.5, 2.0, "nowhere", None, False), (0.7, 0.0, "error", (1, 2, 3), False), (0.7, 0.0, "error", None, True)
     ]
     assert regions[0].model_digest is None and regions[1].model_digest == tiny_model.card.digest
-    assert frames[0].region_paths == (
+    assert frames[0].beside_paths == (
         root / "sky/s.0001.png", None, None, None, root / "sky/s.0001.png", root / "backdrop.png"
     )
-    assert frames[2].region_paths[0] is None and frames[2].region_paths[2] == root / "labels/l.0010.png"
+    assert frames[2].beside_paths[0] is None and frames[2].beside_paths[2] == root / "labels/l.0010.png"
     assert plan_regions([], FRAMES, tiny_model, models=Path("none")) == ((), FRAMES)
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from stylegan_core.config import SettingsError
 from stylegan_core.inference.vocabulary import EditError, Vocabulary, load_vocabulary, parse_edit, plain
+from stylegan_core.settings import SettingsError
 
 CELEBA = ("Smiling", "Eyeglasses", "No_Beard", "Young", "Male", "Blond_Hair")
 

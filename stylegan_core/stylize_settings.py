@@ -1,0 +1,90 @@
+"""The section ``stylize`` of params.yaml, whose manner is the same on the command line.
+
+Each field of ``MannerSettings`` is ``stylize.<name>`` there and ``--<name>`` of ``stylereel stylize`` and ``plan``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from stylegan_core.settings import Settings
+
+
+class MannerSettings(Settings):
+    """How frames are stylized, whichever they are: what a person may ask of any job."""
+
+    strength: float = Field(
+        1.0, ge=0.0, le=2.0, description="how much of the change is applied; 0 gives the source back exactly"
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto", description="auto is bf16 where the hardware does it fast, else fp32"
+    )
+
+
+class RegionSettings(Settings):
+    """One entry of ``stylize.regions``: where, and what is made there."""
+
+    where: Path | None = Field(None, description="a mask or a folder of them: white is inside")
+    labels: Path | None = Field(None, description="a label map or a folder of them, instead of masks")
+    value: int | tuple[int, int, int] | None = Field(None, description="that the label maps have there")
+    model: str | None = Field(None, description="a model folder or the name of one; default: the job's")
+    style_images: tuple[str, ...] = ()
+    edit: str | None = None
+    direction: Literal["forward", "backward"] = "forward"
+    picture: Path | None = Field(None, description="a picture, or a folder of them, that replaces it instead")
+    strength: float | None = Field(None, ge=0.0, le=2.0, description="default: the job's")
+    feather_px: float = Field(0.0, ge=0.0, le=500.0, description="standard deviation of its soft edge")
+    missing_mask: Literal["error", "everywhere", "nowhere"] = "error"
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> RegionSettings:
+        if (self.where is None) == (self.labels is None):
+            raise ValueError("a region needs either where (masks) or labels (label maps)")
+        if (self.labels is None) != (self.value is None):
+            raise ValueError("labels and value belong together: the value of the label maps that is the region")
+        if self.picture and (self.model or self.style_images or self.edit or self.direction != "forward"):
+            raise ValueError("a region shows a picture or what a model makes, not both")
+        return self
+
+    def files(self) -> list[Path]:
+        """What it reads beside models, weights of style images taken off."""
+        named = [path for path in (self.where, self.labels, self.picture) if path is not None]
+        return named + [style_image_path(text) for text in self.style_images]
+
+
+class StylizeSettings(MannerSettings):
+    """Section ``stylize``."""
+
+    input: Path | None = Field(None, description="a directory; default: every shot, or the test pictures")
+    style_images: tuple[str, ...] = Field(
+        (), description='references, for recipes that take them; a weight follows a colon: ["a.png:0.3", "b.png"]'
+    )
+    style_bank: Path | None = Field(None, description="precomputed references, which style_images then name")
+    edit: str | None = Field(
+        None, description="changes of attributes, for recipes that make them: smiling, no glasses; or smiling=0.5"
+    )
+    direction: Literal["forward", "backward"] = Field("forward", description="for recipes that go both ways")
+    regions: tuple[RegionSettings, ...] = Field((), description="parts of the frames that are made otherwise")
+    elsewhere: Literal["source", "style"] = Field("source", description="what is outside of all regions")
+    chunk_frames: int = Field(64, ge=1, description="frames of one task")
+    preview_fps: float = Field(24.0, gt=0, description="frames a second of the preview movie")
+    max_bad_fraction: float = Field(
+        0.05, ge=0.0, le=1.0, description="the stage fails when more of its frames fail; all are listed"
+    )
+
+    def manner(self) -> MannerSettings:
+        """What of it holds for any job."""
+        return MannerSettings(**{name: getattr(self, name) for name in MannerSettings.model_fields})
+
+
+def style_image_path(text: str) -> Path:
+    """The file that an entry of ``style_images`` names, without its weight."""
+    name, colon, weight = text.rpartition(":")
+    try:
+        float(weight)
+    except ValueError:
+        return Path(text)
+    return Path(name) if colon else Path(text)
