@@ -1,35 +1,66 @@
 """Colour in and out of a model's working space, and carrying what a network changed over to the source exactly.
 
-The one place where ranges and colour spaces of pictures are converted. "srgb" is sRGB's encoding (IEC 61966-2-1) of
-[0, 1]; "linear_rec709" is scene-linear light of the same primaries, which may exceed 1.
+The one place where ranges and colour spaces of pictures are converted. "srgb" is sRGB's encoding (IEC 61966-2-1);
+"linear_rec709" is scene-linear light of the same primaries, which may exceed 1; other names are spaces and views of an
+OpenColorIO config. A model knows [0, 1] of its working space. All functions work on each pixel alone.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stylegan_core.frames.icc import from_linear, is_srgb, profile_problem, to_linear
+from stylegan_core.frames.carry import carried_change
+from stylegan_core.frames.icc import from_linear, to_linear
+from stylegan_core.frames.ocio import VIEW, load_config
 from stylegan_core.frames.picture import Picture
+from stylegan_core.frames.primaries import is_by_primaries, to_rec709
+from stylegan_core.frames.samples import Pixels, Unit, add_change, from_unit, make_finite, to_unit
+from stylegan_core.frames.source_space import OWN_SPACES, source_space_of
 
-WORKING_SPACES = ("srgb", "linear_rec709")
-SOURCE_SPACES = ("auto", *WORKING_SPACES)
+WORKING_SPACES = OWN_SPACES
 REC709_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
-Pixels = NDArray[Any]
-Unit = NDArray[np.float32]
+
+@dataclass(frozen=True)
+class OutputForm:
+    """How a result is stored that is not stored as its source is.
+
+    Attributes:
+        space: as a source space.
+        sample_type: numpy's name of the type.
+        alpha_associated: whether colours are multiplied by alpha.
+    """
+
+    space: str
+    sample_type: str
+    alpha_associated: bool = False
 
 
-def describe_source_space(picture: Picture, source_space: str = "auto") -> str:
-    """What a picture's colours are taken for, to be said aloud: "icc", "srgb" or "linear_rec709".
+def describe_source_space(picture: Picture, source_space: str = "auto", path: Path | None = None) -> str:
+    """What a picture's colours are taken for, to be said aloud.
 
     Raises:
         ValueError: an unknown ``source_space``.
     """
-    return _resolve(source_space, picture.pixels.dtype, picture.icc_profile, picture.colour_channels)
+    return source_space_of(picture, source_space, path=path).name
+
+
+def working_space_name(name: str, ocio: str | None = None) -> str:
+    """The full name of a working space: one of ``OWN_SPACES``, a space of the config, or "view:DISPLAY/VIEW".
+
+    Raises:
+        ColourError: there is no such space, or it has no way back.
+    """
+    if name in OWN_SPACES:
+        return name
+    config = load_config(ocio)
+    full = config.find(name)
+    config.round_trip_error("linear_rec709", full)
+    return full
 
 
 def to_working(
@@ -38,6 +69,7 @@ def to_working(
     *,
     source_space: str = "auto",
     working_space: str = "srgb",
+    ocio: str | None = None,
 ) -> Unit:
     """Converts a picture to a model's working space.
 
@@ -45,36 +77,21 @@ def to_working(
         picture_or_pixels: a picture, which brings its own profile, or (H, W, 1 to 4) uint8, uint16 or unit-range
             floats with straight alpha last if there are 2 or 4 channels.
         icc_profile: of pixels, not of a picture.
-        source_space: "auto": the ICC profile if it is usable, else sRGB for integers and linear Rec.709 for floats;
-            or one of WORKING_SPACES, against whatever the file says.
-        working_space: one of WORKING_SPACES.
+        source_space: see ``source_space_of``.
+        working_space: see ``working_space_name``.
+        ocio: the config that knows them, see ``load_config``.
     Returns:
-        (H, W, 3) float32; grey is replicated, alpha dropped. "srgb" is clipped to [0, 1], the range that a model
-        knows: ``carry_over`` brings back what lay outside.
+        (H, W, 3) float32 in [0, 1], the range that a model knows; grey is replicated, alpha dropped. What is not
+        finite is 0, or 1 where it is positive infinity. ``carry_over`` brings back what lay outside.
     Raises:
         ValueError: an unknown space.
     """
-    _check_working_space(working_space)
-    if isinstance(picture_or_pixels, Picture):
-        picture, icc_profile = picture_or_pixels, picture_or_pixels.icc_profile
-    else:
-        picture = Picture(picture_or_pixels, has_alpha=picture_or_pixels.shape[2] in (2, 4))
-    pixels = picture.pixels
-    colour_channels = picture.colour_channels
-    space = _resolve(source_space, pixels.dtype, icc_profile, colour_channels)
-    unit = _to_unit(pixels[..., :colour_channels])
-    if picture.alpha_associated:
-        alpha = _to_unit(pixels[..., -1:])
-        unit /= np.where(alpha > 0, alpha, np.float32(1))
-    if space == "icc" and icc_profile is not None and not is_srgb(icc_profile):
-        unit, space = to_linear(unit, icc_profile), "linear_rec709"
-    elif space == "icc":
-        space = "srgb"
+    picture = _as_picture(picture_or_pixels, icc_profile)
+    space = source_space_of(picture, source_space, ocio=ocio).name
+    unit = _convert(_straight(picture), space, working_space, picture.icc_profile, ocio)
     if unit.shape[2] == 1:
         unit = np.repeat(unit, 3, axis=2)
-    if space != working_space:
-        unit = srgb_to_linear(unit) if working_space == "linear_rec709" else linear_to_srgb(unit)
-    return np.clip(unit, 0, 1) if working_space == "srgb" else unit
+    return np.clip(make_finite(unit), 0, 1, out=unit)
 
 
 def from_working(
@@ -84,27 +101,25 @@ def from_working(
     source_space: str = "auto",
     working_space: str = "srgb",
     sample_type: str = "uint8",
+    ocio: str | None = None,
 ) -> Unit:
     """Converts from a model's working space to a source's own encoding.
 
     Args:
         rgb_unit: (H, W, 3) float32 in ``working_space``.
         icc_profile: the source's.
-        source_space: as in ``to_working``.
-        working_space: one of WORKING_SPACES.
+        source_space: see ``source_space_of``.
+        working_space: as in ``to_working``.
         sample_type: the source's, which decides "auto" where there is no profile.
+        ocio: as in ``to_working``.
     Returns:
         (H, W, 3) float32, unit range, not clipped; three equal channels for a grey profile.
     Raises:
         ValueError: an unknown space.
     """
-    _check_working_space(working_space)
-    space = _resolve(source_space, np.dtype(sample_type), icc_profile, 1)
-    profile = icc_profile if space == "icc" and icc_profile is not None and not is_srgb(icc_profile) else None
-    encoding = "linear_rec709" if profile is not None else "srgb" if space == "icc" else space
-    if encoding != working_space:
-        rgb_unit = srgb_to_linear(rgb_unit) if working_space == "srgb" else linear_to_srgb(rgb_unit)
-    return rgb_unit if profile is None else from_linear(rgb_unit, profile)
+    like = Picture(np.zeros((1, 1, 1), sample_type), icc_profile=icc_profile)
+    space = source_space_of(like, source_space, ocio=ocio).name
+    return _convert(rgb_unit.copy(), working_space, space, icc_profile, ocio)
 
 
 def carry_over(
@@ -116,22 +131,26 @@ def carry_over(
     mask_unit: NDArray[np.float32] | None = None,
     source_space: str = "auto",
     working_space: str = "srgb",
+    ocio: str | None = None,
+    output: OutputForm | None = None,
 ) -> Picture:
-    """Source + strength * mask * (D(after) - D(before)), D being ``from_working``.
+    """Source + strength * mask * change, the change as ``carried_change`` finds it in the source's own encoding.
 
-    What the network leaves alone, strength 0 and mask 0 keep every bit, colours outside the working space included.
-    Grey stays grey (by the Rec.709 luma of the change), alpha stays as it is.
+    What the network leaves alone, strength 0 and mask 0 keep every bit, colours outside the working space included; so
+    do samples that are not finite. Grey stays grey (by the Rec.709 luma of the change), alpha stays as it is.
 
     Args:
         picture: the source.
         before_unit: (H, W, 3) float32, what ``to_working`` gave.
-        after_unit: (H, W, 3) float32, what the network made of it.
+        after_unit: (H, W, 3) float32, what the network made of it; only its [0, 1] counts.
         strength: 0 keeps the source, 1 is the network's picture.
         mask_unit: (H, W) or (H, W, 1) in [0, 1], how much of the change each pixel gets; None is all.
         source_space: as in ``to_working``.
         working_space: as in ``to_working``.
+        ocio: as in ``to_working``.
+        output: how to store the result; None is as the source is stored, where alone bits are kept.
     Returns:
-        The picture with new pixels, rounded to the source's type.
+        The picture with new pixels, rounded once to the source's type, or to the output's.
     Raises:
         ValueError: sizes that differ, or a network output that is not finite.
     """
@@ -143,28 +162,24 @@ def carry_over(
         raise ValueError("the network's output is not finite (NaN or infinite)")
     if mask_unit is not None and mask_unit.shape not in ((height, width), (height, width, 1)):
         raise ValueError(f"the mask has shape {mask_unit.shape}, the picture needs {(height, width)}")
-    if strength == 0:
+    if strength == 0 and output is None:
         return picture
-    pixels, colour_channels = picture.pixels, picture.colour_channels
-    usable = picture.icc_profile
-    if usable is not None and profile_problem(usable, colour_channels) is not None:
-        usable = None
-    spaces = {
-        "source_space": source_space,
-        "working_space": working_space,
-        "sample_type": pixels.dtype.name,
-    }
-    change = from_working(after_unit, usable, **spaces) - from_working(before_unit, usable, **spaces)
-    # Conversions of equal colours are equal, so what the network left alone changes by exactly 0.
-    if colour_channels == 1:
-        change = (change @ REC709_LUMA)[..., None]
-    change *= np.float32(strength)
+    space = source_space_of(picture, source_space, ocio=ocio).name
+    change = _change(picture, before_unit, after_unit, space, working_space, ocio)
+    if strength > 1 and picture.pixels.dtype.kind == "f" and not _is_logarithmic(space, ocio):
+        darkest = np.minimum(change, -np.maximum(_straight(picture), 0))  # never further into negative light
+        change = np.maximum(change * np.float32(strength), darkest)
+    else:
+        change *= np.float32(strength)
     if mask_unit is not None:
         change *= mask_unit.reshape(height, width, 1).astype(np.float32)
+    colours = picture.pixels[..., : picture.colour_channels]
+    if output is not None:
+        return _stored_as(output, picture, change, space, ocio)
     if picture.alpha_associated:
-        change *= _to_unit(pixels[..., -1:])
-    result = pixels.copy()
-    result[..., :colour_channels] = _add(pixels[..., :colour_channels], change)
+        change *= make_finite(to_unit(picture.pixels[..., -1:]))
+    result = picture.pixels.copy()
+    result[..., : picture.colour_channels] = add_change(colours, change, picture.bits)
     return replace(picture, pixels=result)
 
 
@@ -182,33 +197,101 @@ def linear_to_srgb(linear: Unit) -> Unit:
     return np.copysign(encoded, linear).astype(np.float32)
 
 
-def _resolve(source_space: str, sample_type: np.dtype[Any], icc_profile: bytes | None, colour_channels: int) -> str:
-    if source_space not in SOURCE_SPACES:
-        raise ValueError(f"unknown source space {source_space!r}; known: {', '.join(SOURCE_SPACES)}")
-    if source_space != "auto":
-        return source_space
-    if icc_profile is not None and profile_problem(icc_profile, colour_channels) is None:
-        return "icc"
-    return "srgb" if sample_type.kind == "u" else "linear_rec709"
+def to_light(unit: Unit, working_space: str, ocio: str | None = None) -> Unit:
+    """(H, W, C) of a working space as numbers proportional to light, for averaging; a view's as sRGB decodes them."""
+    if working_space == "srgb" or working_space.startswith(VIEW):
+        return srgb_to_linear(unit)
+    if working_space == "linear_rec709" or unit.shape[2] != 3:
+        return unit
+    return _convert(unit.copy(), working_space, "linear_rec709", None, ocio)
 
 
-def _check_working_space(working_space: str) -> None:
-    if working_space not in WORKING_SPACES:
-        raise ValueError(f"unknown working space {working_space!r}; known: {', '.join(WORKING_SPACES)}")
+def from_light(light: Unit, working_space: str, ocio: str | None = None) -> Unit:
+    """The way back of ``to_light``."""
+    if working_space == "srgb" or working_space.startswith(VIEW):
+        return linear_to_srgb(light)
+    if working_space == "linear_rec709" or light.shape[2] != 3:
+        return light
+    return _convert(light.copy(), "linear_rec709", working_space, None, ocio)
 
 
-def _to_unit(pixels: Pixels) -> Unit:
-    unit = pixels.astype(np.float32)
-    if pixels.dtype.kind == "u":
-        unit /= np.iinfo(pixels.dtype).max
-    return unit
+def _change(
+    picture: Picture, before_unit: Unit, after_unit: Unit, space: str, working_space: str, ocio: str | None
+) -> Unit:
+    """(H, W, 1 or 3) what is to be added to the straight source, in its own encoding."""
+    profile = picture.icc_profile
+    if space == working_space:
+        before, after = before_unit, np.clip(after_unit, 0, 1)
+    else:
+        before = _convert(before_unit.copy(), working_space, space, profile, ocio)
+        after = _convert(np.clip(after_unit, 0, 1), working_space, space, profile, ocio)
+    # Conversions of equal colours are equal, so what the network left alone changes by exactly 0.
+    if space == working_space and picture.pixels.dtype.kind == "u":
+        change: Unit = after - before
+    else:
+        source = np.broadcast_to(_straight(picture), before.shape)
+        change = carried_change(source, before, after, logarithmic=_is_logarithmic(space, ocio))
+        make_finite(change)
+    return change if picture.colour_channels == 3 else (change @ REC709_LUMA)[..., None]
 
 
-def _add(pixels: Pixels, change: Unit) -> Pixels:
-    """Adds a unit-range change in float32 and rounds to the pixels' type; a change of 0 keeps every bit."""
-    if pixels.dtype.kind != "u":
-        moved: Pixels = (pixels.astype(np.float32) + change).astype(pixels.dtype)
-        return moved
-    most = np.iinfo(pixels.dtype).max
-    exact: Unit = pixels.astype(np.float32) + change * np.float32(most)
-    return np.clip(np.rint(exact), 0, most).astype(pixels.dtype)
+def _stored_as(output: OutputForm, picture: Picture, change: Unit, space: str, ocio: str | None) -> Picture:
+    """The changed picture in another encoding or sample type."""
+    straight = _straight(picture) + change
+    colours = _convert(straight, space, output.space, picture.icc_profile, ocio)
+    kind = np.dtype(output.sample_type)
+    if picture.has_alpha:
+        alpha = to_unit(picture.pixels[..., -1:])
+        if output.alpha_associated:
+            colours *= alpha
+        colours = np.concatenate([colours, alpha], axis=2)
+    profile = picture.icc_profile if output.space == space else None
+    associated = picture.has_alpha and output.alpha_associated
+    return replace(
+        picture,
+        pixels=from_unit(colours, kind),
+        icc_profile=profile,
+        alpha_associated=associated,
+        bits=None,
+    )
+
+
+def _straight(picture: Picture) -> Unit:
+    """(H, W, 1 or 3) new float32 colours, not multiplied by alpha, finite."""
+    unit = to_unit(picture.pixels[..., : picture.colour_channels])
+    if picture.alpha_associated:
+        alpha = to_unit(picture.pixels[..., -1:])
+        unit /= np.where(alpha > 0, alpha, np.float32(1))
+    return unit if picture.pixels.dtype.kind == "u" else make_finite(unit)
+
+
+def _as_picture(picture_or_pixels: Picture | Pixels, icc_profile: bytes | None) -> Picture:
+    if isinstance(picture_or_pixels, Picture):
+        return picture_or_pixels
+    return Picture(picture_or_pixels, has_alpha=picture_or_pixels.shape[2] in (2, 4), icc_profile=icc_profile)
+
+
+def _convert(unit: Unit, source: str, target: str, profile: bytes | None, ocio: str | None) -> Unit:
+    """From one space to another, "icc" being the profile's; may change ``unit``. Grey may stay grey."""
+    if source == target:
+        return unit
+    if source == "icc" and profile is not None:
+        return _convert(to_linear(unit, profile), "linear_rec709", target, profile, ocio)
+    if target == "icc" and profile is not None:
+        return from_linear(_convert(unit, source, "linear_rec709", profile, ocio), profile)
+    if source in OWN_SPACES and target in OWN_SPACES:
+        return srgb_to_linear(unit) if target == "linear_rec709" else linear_to_srgb(unit)
+    if unit.shape[2] == 1:
+        unit = np.repeat(unit, 3, axis=2)
+    for here, there, sign in ((source, target, 1), (target, source, -1)):
+        if is_by_primaries(here):
+            matrix = np.linalg.matrix_power(to_rec709(here), sign).T.astype(np.float32)
+            if sign > 0:
+                return _convert(unit @ matrix, "linear_rec709", there, profile, ocio)
+            return _convert(unit, there, "linear_rec709", profile, ocio) @ matrix
+    return load_config(ocio).convert(unit, source, target)
+
+
+def _is_logarithmic(space: str, ocio: str | None) -> bool:
+    own = space in (*OWN_SPACES, "icc") or is_by_primaries(space)
+    return not own and load_config(ocio).is_logarithmic(space)

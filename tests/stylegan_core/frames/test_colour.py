@@ -68,10 +68,12 @@ def test_what_untagged_pictures_are_taken_for() -> None:
     assert describe_source_space(replace(floats, icc_profile=b"damaged")) == "linear_rec709"
     assert describe_source_space(replace(integers, icc_profile=ADOBE), "linear_rec709") == "linear_rec709"
     assert np.allclose(to_working(floats), 0.735357, atol=1e-5)  # the sRGB code of half the light
-    with pytest.raises(ValueError, match="source space"):
+    with pytest.raises(ValueError, match=r"no colour space 'rec2020'; did you mean Linear Rec\.2020"):
         describe_source_space(floats, "rec2020")
-    with pytest.raises(ValueError, match="working space"):
-        to_working(floats, working_space="icc")
+    with pytest.raises(ValueError, match="no usable ICC profile"):
+        describe_source_space(floats, "icc")
+    with pytest.raises(ValueError, match="no colour space 'ACEScgg'"):
+        to_working(floats, working_space="ACEScgg")
 
 
 def test_a_profile_against_a_closed_form() -> None:
@@ -81,7 +83,7 @@ def test_a_profile_against_a_closed_form() -> None:
     # Adobe's four published digits of chromaticity limit the agreement.
     assert np.abs(to_working(pixels, ADOBE) - expected).max() < 2e-3
     light = to_working(pixels, ADOBE, working_space="linear_rec709")
-    assert np.abs(light - linear).max() < 1e-3 and light.min() < 0  # outside Rec.709, and kept
+    assert np.abs(light - np.clip(linear, 0, 1)).max() < 1e-3
 
 
 def test_a_profile_against_pillow() -> None:
@@ -187,7 +189,8 @@ def test_highlights_above_the_working_space_survive() -> None:
     before = to_working(picture)
     assert before.max() == 1
     result = carry_over(picture, before, before * np.float32(0.5))
-    assert result.pixels[0, 0, 0] > 39 and result.pixels[0, 0, 2] < 0.2
+    light = srgb_to_linear(np.array([0.5, 0.5, before[0, 0, 2] / 2], np.float32))
+    assert np.allclose(result.pixels[0, 0], light * [40, 2, 1], rtol=0.02)
 
 
 def test_grey_changes_by_the_luma_of_the_change() -> None:
