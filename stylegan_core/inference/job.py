@@ -175,6 +175,7 @@ class JobFrame(_Frozen):
         output: path below its output folder.
         mask: absolute path of a mask, or None.
         regions: files of each region of the job, in their order.
+        number: of the frame in its sequence; None has none. A held frame has that of the frame that it repeats.
         index: of a movie's frame, from 0; None is a picture file.
         missing: how a frame that is not there is made of ``input``, its neighbour; None is there.
         strength: of this frame; None is the job's.
@@ -187,6 +188,7 @@ class JobFrame(_Frozen):
     output: str
     mask: str | None = None
     regions: tuple[RegionFiles, ...] = ()
+    number: int | None = None
     index: int | None = None
     missing: Literal["hold", "black"] | None = None
     strength: float | None = None
@@ -201,7 +203,7 @@ class JobFrame(_Frozen):
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_asked(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without_defaults(self, dump(self), ("regions", *_OWN_SETTINGS, "shot"))
+        return _without_defaults(self, dump(self), ("regions", "number", *_OWN_SETTINGS, "shot"))
 
 
 _OWN_SETTINGS = ("index", "missing", "strength", "style_weights", "window")
