@@ -15,7 +15,7 @@ import os
 import platform
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -123,7 +123,7 @@ def read_records(folder: Path) -> list[dict[str, Any]]:
     return RecordTail(folder).new()
 
 
-def newest_by_frame(records: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def newest_by_frame(records: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """The newest record of every frame, by its name below the output folder.
 
     Args:

@@ -7,13 +7,30 @@ frames come faster than the disk syncs, they wait for each other; a lone frame w
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stylegan_core.frames.atomic import fsync_folder
 from stylegan_core.frames.records import RecordWriter
 from stylegan_core.inference.resume import Record
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    folders: frozenset[Path]
+    record: Record
+    finished: Callable[[Exception | None], None]
+    done: Future[None] = field(default_factory=Future)
+
+    def settle(self, error: Exception | None) -> None:
+        try:
+            self.finished(error)
+        except BaseException as failure:  # as any pool does
+            self.done.set_exception(failure)
+        else:
+            self.done.set_result(None)
 
 
 class Committer:
@@ -27,24 +44,27 @@ class Committer:
         """
         self._records = records
         self._lock = threading.Lock()
-        self._waiting: list[tuple[frozenset[Path], Record, Future[None]]] = []
+        self._waiting: list[_Waiting] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
 
-    def commit(self, folders: Iterable[Path], record: Record) -> Future[None]:
+    def commit(
+        self, folders: Iterable[Path], record: Record, finished: Callable[[Exception | None], None]
+    ) -> Future[None]:
         """Records a frame that lies under its name, its bytes synced.
 
         Args:
             folders: in which names are new and not synced.
             record: from ``frame_record``.
+            finished: called when the frame survives a power cut, or with the reason why it is not recorded.
 
         Returns:
-            Done when the frame survives a power cut; with OSError or ValueError if it is not recorded.
+            Done after ``finished``, with what it raised.
         """
-        done: Future[None] = Future()
+        entry = _Waiting(frozenset(folders), record, finished)
         with self._lock:
-            self._waiting.append((frozenset(folders), record, done))
+            self._waiting.append(entry)
         self._thread.submit(self._commit_waiting)
-        return done
+        return entry.done
 
     def close(self) -> None:
         """Ends when all that wait are recorded."""
@@ -58,18 +78,18 @@ class Committer:
         try:
             self._commit(group)
         except Exception:  # one record must not cost the others
-            for one in group:
+            for entry in group:
                 try:
-                    self._commit([one])
+                    self._commit([entry])
                 except Exception as error:
-                    one[2].set_exception(error)
+                    entry.settle(error)
                 else:
-                    one[2].set_result(None)
+                    entry.settle(None)
             return
-        for _, _, done in group:
-            done.set_result(None)
+        for entry in group:
+            entry.settle(None)
 
-    def _commit(self, group: list[tuple[frozenset[Path], Record, Future[None]]]) -> None:
-        for folder in frozenset[Path]().union(*(folders for folders, _, _ in group)):
+    def _commit(self, group: list[_Waiting]) -> None:
+        for folder in frozenset[Path]().union(*(entry.folders for entry in group)):
             fsync_folder(folder)
-        self._records.append(*(record for _, record, _ in group))
+        self._records.append(*(entry.record for entry in group))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stylegan_core.frames.records import read_records, sha256_of
+from stylegan_core.frames.records import newest_by_frame, read_records, sha256_of
 from stylegan_core.inference.job import Job
 
 Record = dict[str, Any]
@@ -110,9 +110,11 @@ class DoneFrames:
     def __init__(self, records: Iterable[Record]) -> None:
         """Takes the records of all writers, older ones first, as ``read_records`` gives them."""
         self._newest: dict[str, Record] = {}
-        for record in records:
-            if isinstance(name := record.get("frame"), str):
-                self._newest[name] = record
+        self.add(records)
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Takes newer records."""
+        self._newest |= newest_by_frame(records)
 
     def record(self, output: str) -> Record | None:
         """The newest record of a frame, true or not."""

@@ -1,7 +1,7 @@
 """Runs a job's chunks: decode, inference and encode overlapped by bounded threads; skips, records, carries on.
 
     decode pool -> one inference thread -> encode pool
-    check record, read, hash    network            carry over, write, fsync, rename, record
+    check record, read, hash    network            carry over, write, fsync, rename; then a thread that records
 
 A frame that fails is named with its reason, has no output, and costs no other frame. What would fail every frame, a
 full disk say, stops the job instead; a rerun finishes it.
@@ -16,27 +16,25 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 
-from stylegan_core.frames.records import RecordWriter, read_records
+from stylegan_core.frames.atomic import folder_syncs_left
 from stylegan_core.inference.frame_work import Decoded, decode_frame, encode_frame, reading_stops, writing_stops
 from stylegan_core.inference.job import Job, JobFrame
+from stylegan_core.inference.ledger import Ledger
 from stylegan_core.inference.masks import RegionReader
 from stylegan_core.inference.outcome import ChunkReport, ChunkWork, Failure, Progress, in_words
+from stylegan_core.inference.output_lock import TEMPORARY_FOLDER
 from stylegan_core.inference.painting import Painting, bytes_per_pixel
-from stylegan_core.inference.resume import DoneFrames, FileState, Record, frame_record
 from stylegan_core.inference.sources import Sources
 from stylegan_core.inference.translate import Pixels
 from stylegan_core.recipes.model import Model
 
 logger = logging.getLogger(__name__)
 
-TEMPORARY_FOLDER = "temporary"
-"""Below the state folder: what a kill leaves unfinished, emptied by the next run."""
 BATCH_PIXELS = 1 << 18
 """Frames of one size are translated together up to this many pixels: larger ones fill the processor alone."""
 MEMORY_BYTES = 2 << 30
@@ -63,6 +61,7 @@ class Stylizer:
         checksum: bool = False,
         context: dict[str, str] | None = None,
         progress: Callable[[Progress], None] | None = None,
+        device: str | None = None,
     ) -> None:
         """Prepares; nothing runs yet.
 
@@ -72,6 +71,7 @@ class Stylizer:
             checksum: hash the files of finished frames again instead of trusting sizes and times.
             context: ids for the records (commit, flow run, MLflow run).
             progress: called after each frame, from any thread, one call at a time.
+            device: this worker's; default: the job's.
 
         Raises:
             ValueError: the model is not the job's.
@@ -80,19 +80,18 @@ class Stylizer:
         """
         if model.card.digest != job.model_digest:
             raise ValueError(f"{model.folder} is not the model that the job was planned for")
-        self._job, self._checksum, self._painting = job, checksum, Painting(job, model)
+        self._job = job
+        self._painting = Painting(job.model_copy(update={"device": device or job.device}), model)
         settings = job.settings
         self._regions = (
             RegionReader(settings.regions, settings.working_space, job.max_megapixels) if settings.regions else None
         )
         self._bytes_per_pixel = bytes_per_pixel(job)
-        self._context, self._progress = context or {}, progress
-        self._settings_digest, self._job_digest = job.settings_digest(), job.digest[:16]
+        self._progress = progress
         self._sources = Sources(job)
         self._chunks = job.chunks()
-        self._done = DoneFrames(read_records(job.output_folder))
+        self._ledger = Ledger(job, checksum=checksum, context=context)
         self._temporaries = job.state_folder / TEMPORARY_FOLDER
-        self._records = RecordWriter(job.output_folder)
         self._decoders = ThreadPoolExecutor(THREADS, thread_name_prefix="decode")
         self._translator = ThreadPoolExecutor(1, thread_name_prefix="translate")
         self._encoders = ThreadPoolExecutor(THREADS, thread_name_prefix="encode")
@@ -106,8 +105,6 @@ class Stylizer:
 
     def __enter__(self) -> Self:
         self._temporaries.mkdir(parents=True, exist_ok=True)
-        for left in self._temporaries.iterdir():
-            left.unlink()
         return self
 
     def __exit__(
@@ -119,7 +116,12 @@ class Stylizer:
             self._idle.wait_for(lambda: self._active_chunks == 0)
         for pool in (self._decoders, self._translator, self._encoders):
             pool.shutdown(wait=True, cancel_futures=True)
-        self._records.close()
+        self._ledger.close()
+
+    @property
+    def job(self) -> Job:
+        """What it works on."""
+        return self._job
 
     @property
     def stop_reason(self) -> str | None:
@@ -129,6 +131,10 @@ class Stylizer:
     def stop(self, reason: str) -> None:
         """Asks all chunks to end after the frames that are being written."""
         self._stop_reason = self._stop_reason or reason
+
+    def read_new_records(self) -> None:
+        """Learns what other workers have finished since, so that this one skips it."""
+        self._ledger.read_new()
 
     def chunk(self, index: int) -> ChunkReport:
         """Makes the frames of one chunk.
@@ -142,7 +148,8 @@ class Stylizer:
         frames = deque(self._chunks[index])
         work = ChunkWork()
         decoding: deque[Future[Decoded | None]] = deque()
-        encoding: deque[Future[None]] = deque()
+        encoding: deque[Future[Future[None] | None]] = deque()
+        recording: list[Future[None]] = []
         with self._lock:
             if self._stop_reason is not None:
                 raise StylizeStopped(self._stop_reason)
@@ -150,7 +157,7 @@ class Stylizer:
         try:
             while (frames or decoding) and self._stop_reason is None:
                 while encoding and encoding[0].done():
-                    encoding.popleft().result()
+                    recording += _recorded(encoding.popleft().result())
                 while frames and len(decoding) + len(encoding) < self._window():
                     decoding.append(self._decoders.submit(self._decode, frames.popleft(), work))
                 if not decoding:  # the window is full of frames that are being written
@@ -165,11 +172,16 @@ class Stylizer:
         finally:
             wait(decoding)
             wait(encoding)
+            for written in encoding:
+                recording += _recorded(written.result() if written.exception() is None else None)
+            wait(recording)
             with self._idle:
                 self._active_chunks -= 1
                 self._idle.notify_all()
         for written in encoding:
             written.result()
+        for recorded in recording:
+            recorded.result()
         if self._stop_reason is not None:
             raise StylizeStopped(self._stop_reason)
         return work.report()
@@ -203,20 +215,12 @@ class Stylizer:
         """None if there is nothing to translate: done before, failed, or stopped."""
         if self._stop_reason is not None:
             return None
-        job, source, output = self._job, self._job.input_path(frame), self._job.output_path(frame)
+        job = self._job
         try:
-            kept = self._done.check(
-                frame.output,
-                made=output,
-                source=source,
-                mask=Path(frame.mask) if frame.mask else None,
-                model=job.model_digest,
-                settings=self._settings_digest(frame),
-                checksum=self._checksum,
-                regions=frame.beside_paths,
-            )
-            if kept is not None:
-                self._finish_skipped(frame, kept, work)
+            if self._ledger.done(frame):
+                with self._lock:
+                    work.skipped += 1
+                    self._count("skipped")
                 return None
             decoded = decode_frame(
                 frame,
@@ -258,54 +262,49 @@ class Stylizer:
                 self._finish_failed(decoded.frame, ValueError("the model's answer is not finite"), work)
         return results
 
-    def _encode(self, decoded: Decoded, after_unit: list[Pixels], work: ChunkWork) -> None:
+    def _encode(self, decoded: Decoded, after_unit: list[Pixels], work: ChunkWork) -> Future[None] | None:
+        """Writes a frame and hands it over to be recorded; None if it failed or the job stops."""
         if self._stop_reason is not None:
-            return
-        frame, output, written = decoded.frame, self._job.output_path(decoded.frame), False
-        try:
-            encode_frame(
-                decoded,
-                after_unit,
-                output,
-                self._job.settings,
-                strength=self._painting.carried(frame),
-                temporary_folder=self._temporaries,
-            )
-            written = True
-            record = frame_record(
-                frame.output,
-                made=FileState.of(output),
-                source=decoded.source,
-                mask=decoded.mask,
-                model=self._job.model_digest,
-                settings=self._settings_digest(frame),
-                job=self._job_digest,
-                context=self._context,
-                regions=decoded.beside,
-            )
-            self._records.append(record)
-        except Exception as error:
-            if isinstance(error, OSError) and writing_stops(error):
-                logger.debug("%s", error, exc_info=error)
-                self.stop(f"{self._job.output_folder} cannot be written: {os.strerror(error.errno or 0)}")
-            else:
-                self._finish_failed(frame, error, work, written=written)
-            return
+            return None
+        frame, written = decoded.frame, False
         warnings = [Failure(self._job.input_path(frame), text) for text in decoded.picture.warnings]
+
+        def finished(error: Exception | None) -> None:
+            self._finish_written(frame, warnings, error, work)
+
+        try:
+            with folder_syncs_left() as folders:
+                encode_frame(
+                    decoded,
+                    after_unit,
+                    self._job.output_path(frame),
+                    self._job.settings,
+                    strength=self._painting.carried(frame),
+                    temporary_folder=self._temporaries,
+                )
+            written = True
+            return self._ledger.add(decoded, folders, finished)
+        except Exception as error:
+            self._finish_unwritten(frame, error, work, written=written)
+            return None
+
+    def _finish_written(
+        self, frame: JobFrame, warnings: list[Failure], error: Exception | None, work: ChunkWork
+    ) -> None:
+        if error is not None:
+            self._finish_unwritten(frame, error, work, written=True)
+            return
         with self._lock:
             work.made.append(frame.output)
             work.warnings += warnings
             self._count("made")
 
-    def _finish_skipped(self, frame: JobFrame, kept: Record, work: ChunkWork) -> None:
-        if kept is not self._done.record(frame.output):
-            try:  # its times have changed: spare the next run the hashing
-                self._records.append(kept)
-            except OSError as error:
-                logger.debug("%s is not recorded with its new times: %s", frame.output, error)
-        with self._lock:
-            work.skipped += 1
-            self._count("skipped")
+    def _finish_unwritten(self, frame: JobFrame, error: Exception, work: ChunkWork, *, written: bool) -> None:
+        if isinstance(error, OSError) and writing_stops(error):
+            logger.debug("%s", error, exc_info=error)
+            self.stop(f"{self._job.output_folder} cannot be written: {os.strerror(error.errno or 0)}")
+        else:
+            self._finish_failed(frame, error, work, written=written)
 
     def _finish_failed(self, frame: JobFrame, error: Exception, work: ChunkWork, *, written: bool = False) -> None:
         source = self._job.input_path(frame)
@@ -315,7 +314,7 @@ class Stylizer:
         reason = in_words(error)
         logger.debug("%s failed", source, exc_info=error)
         try:  # what an older input of this name gave would pass for this one's; a file that we did not make stays
-            if written or self._done.record(frame.output) is not None:
+            if written or self._ledger.knows(frame):
                 self._job.output_path(frame).unlink(missing_ok=True)
         except OSError as problem:
             self.stop(f"{self._job.output_folder} cannot be changed: {problem}")
@@ -332,3 +331,7 @@ class Stylizer:
             self._progress(
                 Progress(len(self._job.frames), sum(counts.values()), counts["skipped"], counts["failed"], rate)
             )
+
+
+def _recorded(future: Future[None] | None) -> list[Future[None]]:
+    return [] if future is None else [future]

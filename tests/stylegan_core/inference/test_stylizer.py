@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from stylegan_core.frames.records import read_records
+from stylegan_core.frames.records import RecordWriter, read_records
 from stylegan_core.inference import frame_work, painting, stylizer
 from stylegan_core.inference.job import FrameSettings, Job, JobFrame
 from stylegan_core.inference.stylizer import Stylizer, StylizeStopped
@@ -154,10 +154,10 @@ def test_a_failed_input_costs_no_file_that_we_did_not_make(shot, tiny_model):
 
 
 def test_a_frame_that_cannot_be_recorded_leaves_no_file(shot, tiny_model, monkeypatch):
-    def refuse(writer, record):
+    def refuse(writer, *records):
         raise ValueError("no record")
 
-    monkeypatch.setattr(stylizer.RecordWriter, "append", refuse)
+    monkeypatch.setattr(RecordWriter, "append", refuse)
     assert sum(len(report.failed) for report in run(shot, tiny_model)) == 10
     assert list(shot.output_folder.rglob("*.png")) == []
 
@@ -210,14 +210,6 @@ def test_a_stop_ends_soon_and_leaves_whole_files(shot, tiny_model):
     assert there == recorded and 2 <= len(recorded) < 10
 
 
-def test_temporaries_of_a_killed_run_go(shot, tiny_model):
-    left = shot.state_folder / stylizer.TEMPORARY_FOLDER / ".f.123.tmp.png"
-    left.parent.mkdir(parents=True)
-    left.write_bytes(b"half")
-    run(shot, tiny_model)
-    assert not left.exists()
-
-
 def test_progress_counts_every_frame_once_and_records_carry_the_context(shot, tiny_model):
     shot.input_path(shot.frames[0]).write_bytes(b"")
     seen, lock = [], threading.Lock()
@@ -267,7 +259,7 @@ def test_another_model_than_the_jobs_is_refused(shot, tiny_model):
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="tells a handle's file by /proc")
 def test_a_record_follows_sync_rename_and_sync_of_the_folder(shot, tiny_model, monkeypatch):
     events, lock = [], threading.Lock()
-    sync, replace, append = os.fsync, os.replace, stylizer.RecordWriter.append
+    sync, replace, append = os.fsync, os.replace, RecordWriter.append
 
     def note(*event):
         with lock:
@@ -282,13 +274,14 @@ def test_a_record_follows_sync_rename_and_sync_of_the_folder(shot, tiny_model, m
         replace(source, target, **kwargs)
         note("rename", str(source), str(target))
 
-    def noted_append(writer, record):
-        note("record", str(shot.output_folder / record["frame"]))
-        append(writer, record)
+    def noted_append(writer, *records):
+        for record in records:
+            note("record", str(shot.output_folder / record["frame"]))
+        append(writer, *records)
 
     monkeypatch.setattr(os, "fsync", noted_sync)
     monkeypatch.setattr(os, "replace", noted_replace)
-    monkeypatch.setattr(stylizer.RecordWriter, "append", noted_append)
+    monkeypatch.setattr(RecordWriter, "append", noted_append)
     run(shot, tiny_model)
     for frame in shot.frames:
         path = shot.output_path(frame)
