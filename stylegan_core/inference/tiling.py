@@ -2,50 +2,229 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
-GRID_PX = 32
-"""Tiles and halos are multiples of this, so that a network's downsamplings fall on the same pixels as in the whole."""
+from stylegan_core.inference.receptive_field import ReceptiveField, bytes_per_pixel, receptive_field
+from stylegan_core.recipes.base import BaseRecipe, Conditions
+
+logger = logging.getLogger(__name__)
+
+MOST_WHOLE_PX = 1 << 22
+"""Larger pictures are translated in tiles: 2048 x 2048 takes a 64-channel network 5 GB."""
+TILE_BYTES = 768 << 20
+"""Working memory of a tile on a CPU: with an 8K frame before and after, and its rows at work, less than 2 GB."""
+
+Translate = Callable[[Tensor], Tensor]
+
+_LEAST_INSIDE_PX = 64
+"""Of a tile: smaller ones would be nearly all halo."""
+
+
+APPROXIMATE = ReceptiveField(radius_px=128, grid_px=32)
+"""What tiles of a network that depends on the whole picture respect all the same."""
+APPROXIMATE_AREA_PX = 1 << 20
+"""Of such a tile, the same on every machine: its size shows in the pixels."""
+
+
+class OutOfMemoryError(RuntimeError):
+    """A picture does not fit into memory, not even in the smallest tiles."""
+
+
+class Span(NamedTuple):
+    """A tile's extent along one side: what it gives, and what is read for it.
+
+    Attributes:
+        begin: first pixel that it gives.
+        end: one after the last.
+        first: first pixel that is read, a multiple of the grid.
+        last: one after the last.
+    """
+
+    begin: int
+    end: int
+    first: int
+    last: int
+
+
+def spans(side_px: int, most_px: int, window: ReceptiveField) -> list[Span]:
+    """Tiles along a side, nearly all of one size so that nothing is compiled or tuned for a second one.
+
+    Args:
+        side_px: of the picture.
+        most_px: that are read at once; raised to the least that gives anything beside the halos.
+        window: the network's.
+    """
+    halo_px, grid_px = window.halo_px, window.grid_px
+    most_px = max(most_px, least_px(window))
+    if side_px <= most_px:
+        return [Span(0, side_px, 0, side_px)]
+    inside_px = (most_px - 2 * halo_px) // grid_px * grid_px
+    count = max(2, -(-(side_px - 2 * halo_px) // inside_px))
+    step_px = -(-(side_px - 2 * halo_px) // (count * grid_px)) * grid_px
+    count = max(2, -(-(side_px - 2 * halo_px) // step_px))
+    size_px, found = step_px + 2 * halo_px, []
+    for index in range(count - 1):
+        first = index * step_px
+        found.append(Span(first + halo_px if index else 0, first + halo_px + step_px, first, first + size_px))
+    first = min((count - 1) * step_px, max(0, side_px - size_px) // grid_px * grid_px)
+    found.append(Span((count - 1) * step_px + halo_px, side_px, first, side_px))
+    return found
+
+
+def least_px(window: ReceptiveField) -> int:
+    """The smallest side that a tile is read with."""
+    return 2 * window.halo_px + -(-max(_LEAST_INSIDE_PX, window.grid_px) // window.grid_px) * window.grid_px
 
 
 def translate_tiles(
-    translate: Callable[[Tensor], Tensor], content: Tensor, *, tile_px: int, halo_px: int, scale: int = 1
+    translate: Translate, content: Tensor, window: ReceptiveField, *, most_area_px: int, scale: int = 1
 ) -> Tensor:
     """Translates tile by tile.
 
     Args:
         translate: (N, 3, h, w) to (N, 3, h * scale, w * scale).
         content: (N, 3, H, W).
-        tile_px: side of a tile without its halo, rounded up to the grid.
-        halo_px: radius of the window that an output pixel depends on.
+        window: of ``translate``.
+        most_area_px: that are read at once, of all pictures of the batch together.
         scale: output side over input side.
 
     Returns:
         (N, 3, H * scale, W * scale), equal to the whole picture's but for rounding in the last bits.
     """
-    tile_px, halo_px = _on_grid(tile_px), _on_grid(halo_px)
     height, width = content.shape[-2:]
+    most_px = math.isqrt(max(1, most_area_px // len(content)))
+    columns = spans(width, max(most_px, most_area_px // (len(content) * height)), window)
+    widest = max(column.last - column.first for column in columns)
+    rows = spans(height, max(most_px, most_area_px // (len(content) * widest)), window)
     result: Tensor | None = None
-    for top, bottom, first_row, last_row in _bands(height, tile_px, halo_px):
-        for left, right, first_column, last_column in _bands(width, tile_px, halo_px):
-            made = translate(content[..., first_row:last_row, first_column:last_column])
+    for row in rows:
+        for column in columns:
+            made = translate(content[..., row.first : row.last, column.first : column.last])
             if result is None:
                 result = made.new_empty((*made.shape[:2], height * scale, width * scale))
-            rows = slice((top - first_row) * scale, (bottom - first_row) * scale)
-            columns = slice((left - first_column) * scale, (right - first_column) * scale)
-            result[..., top * scale : bottom * scale, left * scale : right * scale] = made[..., rows, columns]
+            result[..., row.begin * scale : row.end * scale, column.begin * scale : column.end * scale] = made[
+                ...,
+                (row.begin - row.first) * scale : (row.end - row.first) * scale,
+                (column.begin - column.first) * scale : (column.end - column.first) * scale,
+            ]
     assert result is not None
     return result
 
 
-def _bands(side_px: int, tile_px: int, halo_px: int) -> Iterator[tuple[int, int, int, int]]:
-    """Begin and end of each tile, and of what is read for it."""
-    for begin in range(0, side_px, tile_px):
-        end = min(side_px, begin + tile_px)
-        yield begin, end, max(0, begin - halo_px), min(side_px, end + halo_px)
+@dataclass
+class Tiling:
+    """How one network's pictures are tiled; remembers what memory has taught it.
+
+    Attributes:
+        approximate: tile networks that depend on the whole picture, too; seams may show.
+        most_whole_px: larger pictures are tiled.
+        tile_bytes: working memory of a tile; None is ``TILE_BYTES``, or half of what a GPU has free.
+    """
+
+    approximate: bool = False
+    most_whole_px: int = MOST_WHOLE_PX
+    tile_bytes: int | None = None
+    _tilers: dict[ReceptiveField, Tiler] = field(default_factory=dict, init=False)
+
+    def translate(self, recipe: BaseRecipe, conditions: Conditions, run: Translate, content: Tensor) -> Tensor:
+        """One batch, whole or in tiles.
+
+        Args:
+            recipe: what ``run`` runs, for its receptive field.
+            conditions: what it is directed by, labels of one row.
+            run: (N, 3, h, w) to (N, 3, h * scale, w * scale).
+            content: (N, 3, H, W), sides that any network takes.
+
+        Raises:
+            OutOfMemoryError: the picture fits neither whole nor in the smallest tiles.
+        """
+        window = self._window(recipe, conditions, content)
+        if window is None or content.shape[-2] * content.shape[-1] <= self.most_whole_px:
+            try:
+                return run(content)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+            if len(content) > 1:
+                singles = [content[at : at + 1] for at in range(len(content))]
+                return torch.cat([self.translate(recipe, conditions, run, each) for each in singles])
+            self.most_whole_px = min(self.most_whole_px, content.shape[-2] * content.shape[-1] - 1)
+            window = self._window(recipe, conditions, content)
+            if window is None:
+                raise OutOfMemoryError(
+                    "not enough memory for a picture of this size, and this network depends on the whole of it: "
+                    "--tiles approximate divides it all the same"
+                )
+        if window not in self._tilers:
+            most_bytes = self.tile_bytes or _affordable_bytes(content.device)
+            self._tilers[window] = Tiler(window, most_bytes // bytes_per_pixel(recipe, conditions))
+        return self._tilers[window].translate(run, content, scale=recipe.scale)
+
+    def _window(self, recipe: BaseRecipe, conditions: Conditions, content: Tensor) -> ReceptiveField | None:
+        if content.shape[-2] * content.shape[-1] <= self.most_whole_px:
+            return None
+        return receptive_field(recipe, conditions) or (APPROXIMATE if self.approximate else None)
 
 
-def _on_grid(length_px: int) -> int:
-    return max(GRID_PX, -(-length_px // GRID_PX) * GRID_PX)
+class Tiler:
+    """Tiles as large as memory allows; when it does not, smaller ones from there on. The pixels stay the same."""
+
+    def __init__(self, window: ReceptiveField, most_area_px: int) -> None:
+        """Begins with the largest tiles.
+
+        Args:
+            window: of what will be translated; tiles of ``APPROXIMATE`` are never made smaller, which would show.
+            most_area_px: that are read at once.
+        """
+        self.window = window
+        self.most_area_px = APPROXIMATE_AREA_PX if window == APPROXIMATE else max(most_area_px, least_px(window) ** 2)
+
+    def translate(self, translate: Translate, content: Tensor, *, scale: int = 1) -> Tensor:
+        """As ``translate_tiles``.
+
+        Raises:
+            OutOfMemoryError: the smallest tiles do not fit either.
+        """
+        while True:
+            try:
+                return translate_tiles(translate, content, self.window, most_area_px=self.most_area_px, scale=scale)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+            self._shrink(content)  # here, where the error no longer holds what it was raised over
+
+    def _shrink(self, content: Tensor) -> None:
+        height, width = content.shape[-2:]
+        least_area_px = min(least_px(self.window), height) * min(least_px(self.window), width) * len(content)
+        tried_px = min(self.most_area_px, height * width * len(content))
+        if tried_px <= least_area_px or self.window is APPROXIMATE:
+            raise OutOfMemoryError(
+                f"not enough memory for a tile of {least_px(self.window)} px, the least that this network needs"
+            )
+        self.most_area_px = max(tried_px // 2, least_area_px)
+        if content.device.type == "cuda":
+            torch.cuda.empty_cache()
+        logger.info("out of memory: on with tiles of %d px", math.isqrt(self.most_area_px))
+
+
+def _affordable_bytes(device: torch.device) -> int:
+    if device.type != "cuda":
+        return TILE_BYTES
+    return int(torch.cuda.mem_get_info(device)[0]) // 2
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether ``error`` says that an allocation failed, on a CPU or a GPU."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(
+        sign in text for sign in ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
+    )

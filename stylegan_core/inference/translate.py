@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from stylegan_core.inference.job import Precision
-from stylegan_core.inference.tiling import translate_tiles
+from stylegan_core.inference.tiling import Tiling
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ MULTIPLE_PX = 8
 """Sides are padded to a multiple of this: three halvings, more than any recipe's generator has."""
 MINIMUM_PX = 32
 """Smaller sides are padded to this, so that reflection padding inside a network has pixels to reflect."""
-LARGEST_WHOLE_PX = 1 << 22
-"""Larger pictures are translated in tiles: 2048 x 2048 takes a 64-channel network 4 GB."""
-TILE_PX = 1024
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -74,6 +71,7 @@ def translate_batch_unit(
     precision: Precision = "fp32",
     device: str = "cpu",
     conditions: Conditions | None = None,
+    tiling: Tiling | None = None,
 ) -> Pixels:
     """Pictures of one size through ``recipe``.
 
@@ -83,6 +81,7 @@ def translate_batch_unit(
         precision: "bf16" runs what torch autocasts in bfloat16.
         device: where to run.
         conditions: on ``device``, labels of one row; None is none.
+        tiling: what earlier pictures taught of memory; None begins anew.
     Returns:
         (N, H * scale, W * scale, 3) float32, not clipped.
     Raises:
@@ -92,47 +91,63 @@ def translate_batch_unit(
         raise ValueError(f"pictures have the shape (N, H, W, 3), not {batch_unit.shape}")
     # Convolutions of few channels spend much of their time on copies between layouts: one layout throughout.
     recipe.to(device).to(memory_format=torch.channels_last).eval()
-    signed = torch.from_numpy(np.ascontiguousarray(batch_unit, dtype=np.float32)).to(device)
-    signed = signed.mul(2.0).sub(1.0).permute(0, 3, 1, 2)  # (N, 3, H, W) in [-1, 1], channels last in memory
-    translated = translate_signed(recipe, signed, precision=precision, conditions=conditions)
+    signed = signed_from_unit(batch_unit, device)
+    translated = translate_signed(recipe, signed, precision=precision, conditions=conditions, tiling=tiling)
     unit = translated.add(1.0).mul(0.5).permute(0, 2, 3, 1)  # (N, H * scale, W * scale, 3)
     return np.ascontiguousarray(unit.cpu().numpy())
 
 
+def signed_from_unit(batch_unit: Pixels, device: torch.device | str) -> Tensor:
+    """(N, H, W, 3) in [0, 1] to (N, 3, H, W) in [-1, 1] on ``device``, channels last in memory."""
+    signed = torch.from_numpy(np.ascontiguousarray(batch_unit, dtype=np.float32)).to(device)
+    return signed.mul(2.0).sub_(1.0).permute(0, 3, 1, 2)
+
+
 def translate_signed(
-    recipe: BaseRecipe, content: Tensor, *, precision: Precision = "fp32", conditions: Conditions | None = None
+    recipe: BaseRecipe,
+    content: Tensor,
+    *,
+    precision: Precision = "fp32",
+    conditions: Conditions | None = None,
+    tiling: Tiling | None = None,
 ) -> Tensor:
     """Tensor in, tensor out; pads by reflection to a size that any generator takes and crops again.
 
-    Large pictures go through in tiles where the recipe's window is known, so that memory does not grow with them.
+    Large pictures go through in tiles where that gives the same pixels, so that memory does not grow with them.
 
     Args:
         recipe: on the device of ``content``, in evaluation mode.
         content: (N, 3, H, W) in [-1, 1], any size.
         precision: see ``translate_unit``.
         conditions: the same for every picture; a mask is the caller's matter.
+        tiling: as in ``translate_batch_unit``.
     Returns:
         (N, 3, H * scale, W * scale) float32.
+    Raises:
+        OutOfMemoryError: the picture fits neither whole nor in the smallest tiles.
     """
     height, width = content.shape[-2:]
-    padded = pad_reflected(content, padded_side(height) - height, padded_side(width) - width)
-    padded = padded.contiguous(memory_format=torch.channels_last)
+    padded, given, low = pad_to_network(content), conditions or Conditions(), _AUTOCAST.get(precision)
 
-    given = conditions or Conditions()
-    if given.labels is not None:
-        given = replace(given, labels=given.labels.expand(len(content), -1))
+    def run(pictures: Tensor) -> Tensor:
+        with torch.autocast(content.device.type, low, enabled=low is not None):
+            return recipe.translate(pictures, for_each(given, len(pictures)))
 
-    def whole(picture: Tensor) -> Tensor:
-        return recipe.translate(picture, given)
-
-    low = _AUTOCAST.get(precision)
-    with torch.inference_mode(), torch.autocast(content.device.type, low, enabled=low is not None):
-        radius_px = recipe.receptive_field_px() if height * width > LARGEST_WHOLE_PX else None
-        if radius_px is None:
-            result = whole(padded)
-        else:
-            result = translate_tiles(whole, padded, tile_px=TILE_PX, halo_px=radius_px, scale=recipe.scale)
+    with torch.inference_mode():
+        result = (tiling or Tiling()).translate(recipe, given, run, padded)
     return result[..., : height * recipe.scale, : width * recipe.scale].float()
+
+
+def for_each(conditions: Conditions, count: int) -> Conditions:
+    """``conditions`` whose labels have a row for each of ``count`` pictures."""
+    return conditions if conditions.labels is None else replace(conditions, labels=conditions.labels.expand(count, -1))
+
+
+def pad_to_network(content: Tensor) -> Tensor:
+    """(N, 3, H, W) extended by reflection to sides that any generator takes, channels last in memory."""
+    height, width = content.shape[-2:]
+    padded = pad_reflected(content, padded_side(height) - height, padded_side(width) - width)
+    return padded.contiguous(memory_format=torch.channels_last)
 
 
 def padded_side(side_px: int) -> int:

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from stylegan_core.inference import translate
+from stylegan_core.inference.receptive_field import bytes_per_pixel
+from stylegan_core.inference.tiling import Tiling
 from stylegan_core.inference.translate import pad_reflected, translate_batch_unit, translate_unit
 from stylegan_core.recipes.base import BaseRecipe, Kind, Needs, RecipeConfig
 
@@ -98,8 +99,7 @@ def test_a_large_picture_in_tiles_is_the_whole_one(tiny_model, monkeypatch):
         return plain(self, content, conditions)
 
     monkeypatch.setattr(type(tiny_model.recipe), "translate", watched)
-    monkeypatch.setattr(translate, "LARGEST_WHOLE_PX", 100)
-    monkeypatch.setattr(translate, "TILE_PX", 64)
-    tiled = translate_unit(tiny_model, given)
-    assert len(calls) == 3 * 4
+    used = Tiling(most_whole_px=100, tile_bytes=120 * 120 * bytes_per_pixel(tiny_model.recipe))
+    tiled = translate_batch_unit(tiny_model.recipe, given[None], tiling=used)[0]
+    assert calls.count((96, 120)) == 2 * 2
     np.testing.assert_allclose(tiled, whole, atol=2e-6)
