@@ -8,7 +8,7 @@ from typing import Any
 
 from stylegan_core.recipes.base import BaseRecipe, RecipeConfig
 
-_NOT_RECIPES = {"adversary", "base", "model", "translator", "weak_supervision"}
+_NOT_RECIPES = {"adversary", "base", "model", "steadiness", "translator", "weak_supervision"}
 
 
 def list_recipes() -> list[str]:

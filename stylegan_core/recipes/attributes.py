@@ -21,7 +21,7 @@ from stylegan_core.networks.attribute_discriminator import AttributeDiscriminato
 from stylegan_core.networks.attribute_generator import AttributeGenerator, Norm
 from stylegan_core.networks.blend import blend_by_mask
 from stylegan_core.networks.patch_discriminator import DiscriminatorNorm
-from stylegan_core.recipes.adversary import AdversarialConfig, Adversary
+from stylegan_core.recipes.adversary import Adversary
 from stylegan_core.recipes.base import (
     BaseRecipe,
     Conditions,
@@ -31,9 +31,10 @@ from stylegan_core.recipes.base import (
     Needs,
     Preset,
 )
+from stylegan_core.recipes.steadiness import SteadinessConfig
 
 
-class Config(AdversarialConfig):
+class Config(SteadinessConfig):
     """Settings of ``attributes``; the defaults are StarGAN's and AttGAN's for CelebA, for a GPU and hours."""
 
     attributes: tuple[str, ...] = Field(
@@ -177,6 +178,8 @@ class Recipe(BaseRecipe):
         if c.cycle_weight > 0:
             undone = self.networks["generator"](edited, labels - wanted)
             losses["cycle"] = c.cycle_weight * masked_l1(undone, content)
+        generator = self.networks["generator"]
+        losses |= c.steadiness(lambda pictures: generator(pictures, wish), content, step, edited)
         return losses, {"edited": edited}
 
     def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:

@@ -215,6 +215,7 @@ class Recipe(BaseRecipe):
         if identity_weight > 0:
             losses["identity"] = identity_weight * masked_l1(same, style)
         losses = c.mixed_objective(losses, known_distance(batch, self.networks["generator"]))
+        losses |= c.steadiness(self.networks["generator"], batch.content, step, fake)
         return losses, {"translated": fake}
 
     def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:

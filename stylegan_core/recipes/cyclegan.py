@@ -133,6 +133,8 @@ class Recipe(BaseRecipe):
         if identity is not None:
             losses["identity"] = c.cycle_weight * c.identity_share * identity
         losses = c.mixed_objective(losses, known_distance(batch, forward, backward))
+        losses |= c.steadiness(forward, content, step, fake_style)
+        losses |= {f"{n}_backward": v for n, v in c.steadiness(backward, style, step, fake_content).items()}
         return losses, {"style": fake_style, "content": fake_content}
 
     def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:

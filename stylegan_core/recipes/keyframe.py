@@ -20,7 +20,7 @@ from stylegan_core.networks.blend import blend_by_mask
 from stylegan_core.networks.discriminators import Judgement
 from stylegan_core.networks.patch_discriminator import DiscriminatorNorm
 from stylegan_core.networks.resnet import Norm, Output, Padding, ResnetGenerator
-from stylegan_core.recipes.adversary import AdversarialConfig, Adversary
+from stylegan_core.recipes.adversary import Adversary
 from stylegan_core.recipes.base import (
     BaseRecipe,
     Conditions,
@@ -31,9 +31,10 @@ from stylegan_core.recipes.base import (
     Phase,
     Preset,
 )
+from stylegan_core.recipes.steadiness import SteadinessConfig
 
 
-class Config(AdversarialConfig):
+class Config(SteadinessConfig):
     """Settings of ``keyframe``."""
 
     budget_steps: int = Field(4000, ge=1, description="generator steps; raise lr_decay_end_step with it")
@@ -186,6 +187,7 @@ class Recipe(BaseRecipe):
         shown = blend_by_mask(painted, style, batch.mask_unit)
         if c.texture_weight > 0:
             losses["texture"] = c.texture_weight * _texture_distance(shown, style)
+        losses |= self._steadiness(batch, made, step)
         if not adversarial:
             return losses, {}
         fakes: Fakes = {"painted": shown}
@@ -233,6 +235,14 @@ class Recipe(BaseRecipe):
         """Radius of the generator's window; None with norm layers."""
         radius: int | None = self.networks["generator"].receptive_field_px()  # type: ignore[operator]
         return radius
+
+    def _steadiness(self, batch: Batch, made: Tensor, step: int) -> Losses:
+        """Consistency on what nobody painted, where there is any: the frames that are to be steady."""
+        generator = self.networks["generator"]
+        if batch.unpainted is None:
+            return self.config.steadiness(generator, batch.content, step, made)
+        known = made[len(batch.content) :] if len(made) > len(batch.content) else None
+        return self.config.steadiness(generator, batch.unpainted, step, known)
 
     def _judge_unpainted(self, content: Tensor, painting: Tensor) -> Judgement:
         if self.config.unpainted_judge == "conditional":

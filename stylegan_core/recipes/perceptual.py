@@ -168,6 +168,7 @@ class Recipe(BaseRecipe):
             losses["style"] = c.style_weight * self._style_distance(fake, style)
         if c.total_variation_weight > 0:
             losses["total_variation"] = c.total_variation_weight * total_variation(fake)
+        losses |= c.steadiness(self.networks["generator"], batch.content, step, fake)
         if "discriminator" not in self.networks:
             return losses, {}
         losses["adversarial"] = self.adversary.generator_term(self.networks["discriminator"], fake)

@@ -116,6 +116,7 @@ class Recipe(BaseRecipe):
         truth = _truth(batch)
         made = self.networks["generator"](batch.content)
         losses: Losses = {"l1": c.l1_weight * masked_l1(made, truth, batch.mask_unit)}
+        losses |= c.steadiness(self.networks["generator"], batch.content, step, made)
         if "discriminator" not in self.networks:
             return losses, {}
         # Where nothing is known both sides show the same pixels, so there is nothing to tell apart.

@@ -23,7 +23,7 @@ from stylegan_core.networks.cooccurrence import CooccurrenceDiscriminator, rando
 from stylegan_core.networks.patch_discriminator import DiscriminatorNorm
 from stylegan_core.networks.swap_encoder import SwapEncoder
 from stylegan_core.networks.swap_generator import SwapGenerator
-from stylegan_core.recipes.adversary import AdversarialConfig, Adversary
+from stylegan_core.recipes.adversary import Adversary
 from stylegan_core.recipes.base import (
     BaseRecipe,
     Conditions,
@@ -34,6 +34,7 @@ from stylegan_core.recipes.base import (
     Preset,
     RecipeConfig,
 )
+from stylegan_core.recipes.steadiness import SteadinessConfig
 
 _DIRECTIONS = 8
 """Of the sliced distance, drawn anew in every step."""
@@ -41,7 +42,7 @@ _SURFACE_WEIGHT = 3.0
 """Of patches without their mean colour over colours, whose distances are about so much larger."""
 
 
-class Config(AdversarialConfig):
+class Config(SteadinessConfig):
     """Settings of ``swap``; the defaults are the paper's, for several GPUs and days."""
 
     budget_steps: int = Field(1_500_000, ge=1, description="generator steps; raising it continues a finished run")
@@ -212,6 +213,13 @@ class Recipe(BaseRecipe):
         if c.structure_weight > 0:
             again, _ = self.networks["encoder"](swap)
             losses["structure"] = c.structure_weight * F.l1_loss(again, structure.detach())
+
+        def restyled(changed: Tensor) -> Tensor:
+            layout, _ = self.networks["encoder"](changed)
+            result: Tensor = self.networks["generator"](layout, swapped)
+            return result
+
+        losses |= c.steadiness(restyled, pictures, step, swap)
         return losses, {"swap": swap, "rebuilt": rebuilt}
 
     def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:

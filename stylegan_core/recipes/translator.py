@@ -11,14 +11,14 @@ from stylegan_core.networks.local_generators import LocalGenerators
 from stylegan_core.networks.resnet import Norm, Output, Padding, ResnetGenerator
 from stylegan_core.networks.shared_stem import SharedStem, stem_channels
 from stylegan_core.networks.unet import UnetGenerator
-from stylegan_core.recipes.adversary import AdversarialConfig
+from stylegan_core.recipes.steadiness import SteadinessConfig
 
 _MOST_LEVELS = 8
 _LOCAL_SHARE = 4
 """A local generator's layers are so much narrower than the global one's."""
 
 
-class TranslatorConfig(AdversarialConfig):
+class TranslatorConfig(SteadinessConfig):
     """Settings of a recipe with a picture-to-picture generator and a discriminator."""
 
     generator: Literal["resnet", "unet"] = Field("resnet", description="unet has skips from every size to the decoder")

@@ -24,7 +24,8 @@ def tiny(name: str, every_term: bool = False) -> BaseRecipe:
     if every_term:
         fields = config.model_fields.items()
         values |= {k: 0.5 for k, f in fields if k.endswith("_weight") and f.default in (0.0, None)}
-        values |= {"r1_gamma": 0.01, "r1_every_steps": 1}
+        due = {"r1_gamma": 0.01, "r1_every_steps": 1, "consistency_every_steps": 1}
+        values |= {name: value for name, value in due.items() if name in config.model_fields}
     torch.manual_seed(0)
     return recipe_class(name)(config(**values))
 
@@ -125,6 +126,22 @@ def test_losses_are_finite_and_reach_the_right_networks_only(name: str, every_te
     sum(judged.values()).backward()
     assert networks_with_gradients(recipe) == discriminator
     assert all(p.grad is None for n in generator for p in recipe.networks[n].parameters())
+
+
+@each
+def test_every_translation_can_be_asked_to_be_steady(name: str) -> None:
+    recipe = tiny(name, every_term=True)
+    if recipe.kind is not Kind.TRANSLATE:
+        pytest.skip("makes pictures from latents")
+    assert not [k for k in tiny(name).generator_losses(batch_for(recipe), 0)[0] if "consistency" in k]
+    losses, _ = recipe.generator_losses(batch_for(recipe), 0)
+    asked = {f"{kind}_consistency" for kind in ("noise", "shift", "warp")}
+    assert asked <= set(losses)
+    translating = {n for n in recipe.inference_networks if "backward" not in n}
+    for term in asked:
+        recipe.zero_grad(set_to_none=True)
+        losses[term].backward(retain_graph=True)
+        assert losses[term] > 0 and networks_with_gradients(recipe) == translating
 
 
 @each

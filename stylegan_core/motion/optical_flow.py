@@ -1,0 +1,127 @@
+"""Estimated motion between frames: dense inverse search, and where a warp by it may be trusted.
+
+Kroeger et al. 2016, Fast Optical Flow using Dense Inverse Search (arXiv 1603.03590); the test for occlusions is that of
+Ruder et al. 2016, Artistic Style Transfer for Videos (arXiv 1604.08610), after Sundaram et al. 2010.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stylegan_core.motion.warp import Floats, Mask
+
+Grey = NDArray[np.uint8]
+
+Preset = Literal["fast", "medium"]
+
+LEAST_PX = 32
+"""Smaller frames have no flow: the search starts from halved copies of at least a patch."""
+
+_LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Where each pixel of a frame lies in another.
+
+    Attributes:
+        offset_px: (H, W, 2): what to add to x and y.
+        visible: (H, W): the other frame shows the same point.
+    """
+
+    offset_px: Floats
+    visible: Mask
+
+
+def grey_proxy(picture: Floats) -> Grey:
+    """What the flow is estimated on: (H, W) uint8 luma of an (H, W, 3) picture in unit range, display-encoded."""
+    grey: Grey = np.rint((np.clip(picture, 0.0, 1.0) @ _LUMA) * 255.0).astype(np.uint8)
+    return grey
+
+
+def estimate_flow(frame: Grey, other: Grey, preset: Preset = "medium") -> Flow:
+    """Motion from ``frame`` to ``other``, tested by the motion back.
+
+    Args:
+        frame: (H, W) uint8, see ``grey_proxy``.
+        other: of the same shape.
+        preset: of the search, effort for quality.
+    Raises:
+        ValueError: the shapes differ, or a side is shorter than ``LEAST_PX``.
+    """
+    if frame.shape != other.shape or min(frame.shape) < LEAST_PX:
+        raise ValueError(
+            f"flow needs two frames of one size, {LEAST_PX} px a side at least: got {frame.shape[1]} x "
+            f"{frame.shape[0]} and {other.shape[1]} x {other.shape[0]} px"
+        )
+    there, back = search_motion(frame, other, preset), search_motion(other, frame, preset)
+    return Flow(there, consistent(there, back))
+
+
+def search_motion(frame: Grey, other: Grey, preset: Preset = "medium") -> Floats:
+    """(H, W, 2) motion from ``frame`` to ``other``, px, right or wrong; the same whatever the number of threads."""
+    import cv2
+
+    efforts = {"fast": cv2.DISOPTICAL_FLOW_PRESET_FAST, "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM}
+    # An instance keeps buffers of its last call, so that threads must not share one.
+    found: Floats = cv2.DISOpticalFlow.create(efforts[preset]).calc(frame, other, None)
+    return found
+
+
+def consistent(there: Floats, back: Floats) -> Mask:
+    """Where a flow can be trusted, by the rule of Ruder et al.: it leads back, and is no border between motions.
+
+    Args:
+        there: (H, W, 2), px, from a frame to another.
+        back: (H, W, 2), px, from that one to the frame.
+    Returns:
+        (H, W) of the frame.
+    """
+    returned = warp_by_flow(back, there)
+    apart = _squares(there + returned)
+    arrives = apart <= 0.01 * (_squares(there) + _squares(returned)) + 0.5
+    slopes = sum(_squares(_forward_difference(there, axis)) for axis in (0, 1))
+    still = slopes <= 0.01 * _squares(there) + 0.002
+    mask: Mask = arrives & still & _lands_inside(there)
+    return mask
+
+
+def warp_by_flow(picture: Floats, offset_px: Floats) -> Floats:
+    """Looks at ``picture`` through a flow: result(x) = picture(x + offset(x)), by Lanczos' kernel of 8 px.
+
+    Linear interpolation would blur what it moves; a blurred neighbour passes for a change.
+
+    Args:
+        picture: (H, W) or (H, W, C) float32.
+        offset_px: (h, w, 2), px.
+    Returns:
+        (h, w) or (h, w, C); outside of the picture it is mirrored.
+    """
+    import cv2
+
+    height, width = offset_px.shape[:2]
+    x = offset_px[..., 0] + np.arange(width, dtype=np.float32)
+    y = offset_px[..., 1] + np.arange(height, dtype=np.float32)[:, None]
+    seen = cv2.remap(picture, x, y, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT_101)
+    return np.asarray(seen, dtype=np.float32)
+
+
+def _squares(vectors: Floats) -> Floats:
+    squared: Floats = np.square(vectors).sum(axis=-1)
+    return squared
+
+
+def _forward_difference(flow: Floats, axis: int) -> Floats:
+    return np.diff(flow, axis=axis, append=np.take(flow, [-1], axis=axis))
+
+
+def _lands_inside(offset_px: Floats) -> Mask:
+    height, width = offset_px.shape[:2]
+    x = offset_px[..., 0] + np.arange(width, dtype=np.float32)
+    y = offset_px[..., 1] + np.arange(height, dtype=np.float32)[:, None]
+    inside: Mask = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
+    return inside

@@ -1,0 +1,64 @@
+"""Steadiness in training: consistency losses as settings that every translation recipe shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from stylegan_core.losses.consistency import Change, draw_noise, draw_shift, draw_warp, inconsistency
+from stylegan_core.recipes.adversary import AdversarialConfig
+from stylegan_core.recipes.base import Losses
+
+
+class SteadinessConfig(AdversarialConfig):
+    """Settings of a recipe whose translations can be asked to be steady."""
+
+    noise_consistency_weight: float = Field(
+        0.0, ge=0.0, description="of the change of a result when its input gets noise; steadies film"
+    )
+    shift_consistency_weight: float = Field(
+        0.0, ge=0.0, description="of the difference between shifting before and after translating, by whole pixels"
+    )
+    warp_consistency_weight: float = Field(
+        0.0, ge=0.0, description="of the difference between bending and brightening before and after translating"
+    )
+    noise_unit: float = Field(
+        0.03, gt=0.0, le=0.5, description="largest standard deviation of that noise, of the range from black to white"
+    )
+    consistency_every_steps: int = Field(
+        4, ge=1, description="lazy: each consistency term, times this, every so many steps"
+    )
+
+    def steadiness(
+        self, translate: Callable[[Tensor], Tensor], content: Tensor, step: int, made: Tensor | None = None
+    ) -> Losses:
+        """The weighted consistency terms that are due in this step; nothing is drawn where all weights are 0.
+
+        The terms take turns, so that a step has as few of them as can be.
+
+        Args:
+            translate: (N, 3, H, W) in [-1, 1] to the same, with gradients.
+            content: (N, 3, H, W) in [-1, 1].
+            step: of the training.
+            made: what ``translate`` makes of ``content``; None: it is asked.
+        """
+        terms: list[tuple[str, float, Callable[[Tensor], Change]]] = [
+            ("noise", self.noise_consistency_weight, lambda pictures: draw_noise(pictures, self.noise_unit)),
+            ("shift", self.shift_consistency_weight, draw_shift),
+            ("warp", self.warp_consistency_weight, draw_warp),
+        ]
+        losses: Losses = {}
+        every = self.consistency_every_steps
+        for turn, (name, weight, draw) in enumerate(terms):
+            if weight == 0 or (step - turn) % every != 0:
+                continue
+            if made is None:
+                with torch.no_grad():
+                    made = translate(content)
+            change = draw(content)
+            changed = translate(change.of_input(content))
+            losses[f"{name}_consistency"] = weight * every * inconsistency(changed, made, change)
+        return losses
