@@ -34,12 +34,23 @@ _SELECTION: tuple[_Option, ...] = (
     (
         "missing",
         Annotated[
-            Literal["error", "skip", "hold", "black"],
-            typer.Option(help="Frames that a sequence lacks: an error, left out, the one before held, or black."),
+            Literal["error", "skip", "hold", "black"] | None,
+            typer.Option(
+                help="Frames that a sequence lacks: an error (where a pattern or --frames asks for them), left out "
+                "(in a folder), the one before held, or black."
+            ),
+        ],
+        None,
+    ),
+    ("masks", Annotated[Path | None, typer.Option(help="Masks by frame number: white is stylized.")], None),
+    (
+        "missing_mask",
+        Annotated[
+            Literal["error", "everywhere", "nowhere"],
+            typer.Option("--missing-mask", help="Where a frame without a mask is stylized."),
         ],
         "error",
     ),
-    ("masks", Annotated[Path | None, typer.Option(help="Masks by frame number: white is stylized.")], None),
     (
         "style_images",
         Annotated[

@@ -8,18 +8,16 @@ from typing import Literal
 
 from ruamel.yaml import YAML
 
-from stylegan_core.frames.sequence import frame_number, list_pictures
 from stylegan_core.inference.directions import plan_directions
 from stylegan_core.inference.find_model import find_model
 from stylegan_core.inference.job import JobFrame, PlanError, Precision, Region, RegionFiles
+from stylegan_core.inference.match_files import match_files
 from stylegan_core.inference.plan import check_translates
 from stylegan_core.inference.precision import choose_precision
 from stylegan_core.inference.vocabulary import OWN
 from stylegan_core.recipes.model import Model, load_model
 from stylegan_core.settings import SettingsError, validated
 from stylegan_core.stylize_settings import RegionSettings
-
-_NAMED = 8
 
 
 def load_regions(path: Path) -> tuple[RegionSettings, ...]:
@@ -93,46 +91,6 @@ def plan_regions(
         for frame, own in zip(frames, zip(*files, strict=True), strict=True)
     ]
     return tuple(regions), together
-
-
-def match_files(frames: Sequence[JobFrame], place: Path, what: str) -> list[Path | None]:
-    """The file that belongs to each frame: of its name, else of its frame number; None where there is none.
-
-    Args:
-        frames: of the job.
-        place: a folder, or one file for all frames.
-        what: the files are, for messages.
-    Raises:
-        PlanError: there is no such place, it holds no pictures, or a number is there twice.
-    """
-    if place.is_file():
-        return [place] * len(frames)
-    try:
-        found = list_pictures(place)
-    except (ValueError, FileNotFoundError, NotADirectoryError) as error:
-        raise PlanError(f"{what}: {error}") from error
-    by_name: dict[str, Path] = {}
-    by_number: dict[int, list[Path]] = {}
-    for file in found:
-        path = file.path.absolute()
-        key = file.relative.with_suffix("").as_posix()
-        if key in by_name:
-            raise PlanError(f"{what}: {by_name[key].name} and {path.name} have the same name")
-        by_name[key] = path
-        if file.number is not None:
-            by_number.setdefault(file.number, []).append(path)
-    return [_match(Path(frame.input), by_name, by_number, what) for frame in frames]
-
-
-def _match(frame: Path, by_name: dict[str, Path], by_number: dict[int, list[Path]], what: str) -> Path | None:
-    if (named := by_name.get(frame.with_suffix("").as_posix())) is not None:
-        return named
-    number = frame_number(frame)
-    numbered = by_number.get(number, []) if number is not None else []
-    if len(numbered) > 1:
-        listed = ", ".join(path.name for path in numbered[:_NAMED])
-        raise PlanError(f"{what}: frame {number} is there {len(numbered)} times: {listed}")
-    return numbered[0] if numbered else None
 
 
 def _region(

@@ -26,8 +26,9 @@ class Request:
         frames: a range of frame numbers such as "1-100x2".
         every: of these the first of every so many.
         limit: of these the first so many.
-        masks: a folder of masks, matched by frame number.
-        missing: what becomes of frames that a numbered sequence lacks.
+        masks: a folder, a pattern or one file of masks, by name or frame number.
+        missing: what becomes of frames that a numbered sequence lacks, see ``select``.
+        missing_mask: what a frame without a mask means.
         manner: how frames are stylized.
         source_space: "auto", "srgb" or "linear_rec709".
         chunk_frames: frames of one task run.
@@ -50,7 +51,8 @@ class Request:
     every: int = 1
     limit: int | None = None
     masks: Path | None = None
-    missing: Literal["error", "skip", "hold", "black"] = "error"
+    missing: Literal["error", "skip", "hold", "black"] | None = None
+    missing_mask: Literal["error", "everywhere", "nowhere"] = "error"
     manner: MannerSettings = DEFAULT_MANNER
     source_space: str = "auto"
     chunk_frames: int = 64

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from stylegan_core.frames.sequence import (
-    Frame,
-    list_frames,
-    list_pictures,
-    match_by_name,
-    match_by_number,
-    parse_frame_range,
-)
+from stylegan_core.frames.pattern import Pattern, is_pattern, parse_pattern
+from stylegan_core.frames.ranges import parse_frame_range, write_frame_range
+from stylegan_core.frames.sequence import PICTURE_SUFFIXES, frame_number, list_pictures, match_pattern, natural_key
 from stylegan_core.inference.job import JobFrame, PlanError
+from stylegan_core.inference.match_files import match_files, some
+from stylegan_core.inference.missing import Numbered, Rule, sequences, tell_gaps, tell_missing
+from stylegan_core.inference.output_names import OutputNames
 
-_NAMED = 8
+MissingMask = Literal["error", "everywhere", "nowhere"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,15 @@ class Selection:
     movie: Path | None = None
 
 
+@dataclass(frozen=True)
+class _Slot:
+    """A place in the output: a picture that is there, or a number of a sequence, which may be missing."""
+
+    own: str
+    number: int | None
+    sequence: Numbered | None = None
+
+
 def select(
     source: str | Path,
     output: str | Path,
@@ -47,26 +55,64 @@ def select(
     every: int = 1,
     limit: int | None = None,
     masks: Path | None = None,
-    missing: Literal["error", "skip", "hold", "black"] = "error",
+    missing: Rule | None = None,
+    missing_mask: MissingMask = "error",
 ) -> Selection:
     """Which frames a call is about, and where they go.
 
     Args:
-        source: a folder (with its tree), a sequence pattern or a movie.
-        output: a folder outside of it, a pattern or a movie.
+        source: a folder (with its tree), a sequence pattern, a picture or a movie.
+        output: a folder outside of it, a pattern, a picture or a movie.
         frames: a range of frame numbers such as "1-100x2".
         every: of what ``frames`` leaves, the first of every so many.
         limit: of what ``every`` leaves, the first so many.
-        masks: a folder of masks, see ``select_frames``.
-        missing: what becomes of frames that a numbered sequence lacks.
+        masks: a folder, a pattern or one file of masks, by name or frame number.
+        missing: what becomes of frames that a numbered sequence lacks; None is "error" where numbers are asked for, by
+            a pattern or by ``frames``, and "skip" in a folder.
+        missing_mask: what a frame without a mask means.
 
     Raises:
         PlanError: nothing is selected, or a range, a folder or a mask is wrong.
     """
+    names = OutputNames.of(output)
     folder = input_folder(source)
-    check_folders(folder, Path(output))
-    chosen = select_frames(source, frames=frames, every=every, limit=limit, masks=masks)
-    return Selection(folder, Path(output), tuple(chosen))
+    check_folders(folder, names.folder)
+    chosen, notes = _choose(source, frames, every, limit, missing, names)
+    if masks is not None:
+        chosen = with_masks(chosen, masks, missing_mask)
+    return Selection(folder, names.folder, tuple(chosen), tuple(notes))
+
+
+def select_frames(source: str | Path) -> list[JobFrame]:
+    """All frames of a folder or a pattern, in natural order, with the names that they keep.
+
+    Raises:
+        PlanError: there are none.
+    """
+    chosen, _ = _choose(source, None, 1, None, None, OutputNames(Path()))
+    return chosen
+
+
+def with_masks(frames: Sequence[JobFrame], masks: Path, missing_mask: MissingMask) -> list[JobFrame]:
+    """Frames with their masks.
+
+    Args:
+        frames: that are selected.
+        masks: a folder, a pattern or one file.
+        missing_mask: what a frame without one means: a wrong call, that all of it is stylized, or nothing.
+
+    Raises:
+        PlanError: there is no such place, or a frame has no mask and needs one.
+    """
+    found = match_files(frames, masks, "--masks")
+    bare = [frame.output for frame, mask in zip(frames, found, strict=True) if mask is None]
+    if bare and missing_mask == "error":
+        raise PlanError(f"{masks} has no mask for {some(bare)}; --missing-mask everywhere or nowhere goes on")
+    without = {"strength": 0.0} if missing_mask == "nowhere" else {}
+    return [
+        frame.model_copy(update={"mask": str(mask)} if mask is not None else without)
+        for frame, mask in zip(frames, found, strict=True)
+    ]
 
 
 def check_folders(source: Path, output: Path) -> None:
@@ -82,12 +128,12 @@ def check_folders(source: Path, output: Path) -> None:
     if not source.exists():
         raise PlanError(f"there is no folder {source}")
     if not source.is_dir():
-        raise PlanError(f"{source} is a file; stylize takes a folder or a pattern such as shot.####.png")
+        raise PlanError(f"{source} is no picture that stylize reads, and no folder or pattern such as shot.####.exr")
     if output.exists() and not output.is_dir():
         raise PlanError(f"the output {output} is a file, not a folder")
     real_source, real_output = source.resolve(), output.resolve()
     if real_source == real_output:
-        raise PlanError(f"input and output are the same folder, {real_source}: choose another output")
+        raise PlanError(f"input and output are in the same folder, {real_source}: choose another output")
     if real_source in real_output.parents:
         raise PlanError(f"the output {output} lies inside the input {source}: choose a folder outside of it")
     if real_output in real_source.parents:
@@ -95,80 +141,106 @@ def check_folders(source: Path, output: Path) -> None:
 
 
 def input_folder(source: str | Path) -> Path:
-    """The folder of a directory or of a sequence pattern."""
-    path = Path(source)
-    return path.parent if not path.exists() and _is_pattern(path) else path
-
-
-def select_frames(
-    source: str | Path,
-    *,
-    frames: str | None = None,
-    every: int = 1,
-    limit: int | None = None,
-    masks: Path | None = None,
-) -> list[JobFrame]:
-    """The frames to make, in natural order, with the names that they keep.
-
-    Args:
-        source: a folder (with its tree) or a sequence pattern.
-        frames: a range of frame numbers such as "1-100x2"; each must be there.
-        every: of what ``frames`` leaves, the first of every so many.
-        limit: of what ``every`` leaves, the first so many.
-        masks: a folder of masks, matched by frame number, or by name where a picture has no number; every
-            selected frame needs one.
+    """The folder of a directory, of a sequence pattern or of a picture.
 
     Raises:
-        PlanError: nothing is selected, or a range, a folder or a mask is wrong.
+        PlanError: a pattern that no sequence can have.
     """
+    path = Path(source)
+    if path.is_file() and path.suffix.lower() in PICTURE_SUFFIXES:
+        return path.parent
+    return _pattern(source).folder if not path.exists() and is_pattern(source) else path
+
+
+def _pattern(source: str | Path) -> Pattern:
+    try:
+        return parse_pattern(source)
+    except ValueError as error:
+        raise PlanError(str(error)) from error
+
+
+def _choose(
+    source: str | Path, frames: str | None, every: int, limit: int | None, missing: Rule | None, names: OutputNames
+) -> tuple[list[JobFrame], list[str]]:
+    """The frames to make, and what a person should hear of them."""
     if every < 1:
         raise PlanError(f"--every is {every}, but takes the first of every 1, 2, ... frames")
     if limit is not None and limit < 1:
         raise PlanError(f"--limit is {limit}, but at least one frame is needed")
+    path = Path(source)
     try:
-        path = Path(source)
-        found = list_frames(source) if not path.exists() and _is_pattern(path) else list_pictures(path)
-        chosen = (_numbered(found, frames, source) if frames else found)[::every][:limit]
-        masked = _masks(found, chosen, masks) if masks else {}
+        asked = parse_frame_range(frames) if frames else None
+        if path.is_file():
+            slots, rule = [_Slot(path.name, frame_number(path))], None
+        elif not path.exists() and is_pattern(source):
+            slots, rule = _of_pattern(_pattern(source), asked), missing or "error"
+        else:
+            slots, rule = _of_folder(path, asked, missing)
     except PlanError:
         raise
     except (ValueError, FileNotFoundError, NotADirectoryError) as error:
         raise PlanError(str(error)) from error
-    return [
-        JobFrame(input=name, output=name, mask=str(masked[name]) if name in masked else None)
-        for name in (frame.relative.as_posix() for frame in chosen)
+    slots = sorted(slots, key=lambda slot: natural_key(slot.own))[::every][:limit]
+    notes = _tell(slots, rule)
+    if rule is None and not frames and every == 1 and limit is None:
+        notes = tell_gaps([slot.own for slot in slots])
+    chosen = [
+        slot.sequence.job_frame(slot.number, rule or "skip", names.name(slot.own, slot.number))
+        if slot.sequence is not None and slot.number is not None
+        else JobFrame(input=slot.own, output=names.name(slot.own, slot.number), number=slot.number)
+        for slot in slots
+        if rule in ("hold", "black") or slot.sequence is None or slot.number in slot.sequence.frames
     ]
+    if not chosen:
+        raise PlanError(f"{source}: all frames that are asked for are missing")
+    twice = [name for name, count in Counter(frame.output for frame in chosen).items() if count > 1]
+    if twice:
+        raise PlanError(f"{len(chosen)} frames would go to {some(twice)}: name a folder, or a pattern for one sequence")
+    return chosen, notes
 
 
-def _is_pattern(path: Path) -> bool:
-    return any(sign in path.name for sign in "#@%")
+def _of_pattern(pattern: Pattern, asked: Sequence[int] | None) -> list[_Slot]:
+    found = match_pattern(pattern if asked is None else replace(pattern, numbers=None))
+    there = {frame.number: frame for frame in found if frame.number is not None}
+    sequence = Numbered(replace(pattern, folder=Path(), numbers=None), there)
+    wanted = asked if asked is not None else pattern.numbers
+    _refuse_none(str(pattern), [sequence], wanted)
+    return [_Slot(sequence.name(number), number, sequence) for number in sequence.wanted(wanted)]
 
 
-def _numbered(found: Sequence[Frame], frames: str, source: str | Path) -> list[Frame]:
-    """In every folder of the tree the frames of the range; a number that no folder has is an error."""
-    wanted = parse_frame_range(frames)
-    there = {frame.number for frame in found}
-    if missing := [str(number) for number in wanted if number not in there]:
-        numbers = sorted(number for number in there if number is not None)
-        held = f"its numbers are {numbers[0]} to {numbers[-1]}" if numbers else "its names hold no frame numbers"
-        raise PlanError(f"{source} has no frame {_some(missing)}: {held}")
-    return [frame for frame in found if frame.number in set(wanted)]
+def _of_folder(folder: Path, asked: Sequence[int] | None, missing: Rule | None) -> tuple[list[_Slot], Rule | None]:
+    found = list_pictures(folder)
+    if asked is None and missing in (None, "skip"):
+        return [_Slot(frame.relative.as_posix(), frame.number) for frame in found], None
+    shots = sequences(found)
+    _refuse_none(str(folder), shots, asked)
+    shots = [shot for shot in shots if asked is None or not shot.frames.keys().isdisjoint(asked)]
+    rule = missing or "error"
+    if asked is not None and missing is None and len(shots) > 1:  # each has a part of the range
+        if lacking := set(asked).difference(*(shot.frames for shot in shots)):
+            raise PlanError(f"{folder} has no frame {write_frame_range(lacking)} in any of its {len(shots)} sequences")
+        rule = "skip"
+    slots = [_Slot(shot.name(number), number, shot) for shot in shots for number in shot.wanted(asked)]
+    named = {slot.own for slot in slots}
+    alone = [] if asked is not None else [f for f in found if f.number is None and f.relative.as_posix() not in named]
+    return [*slots, *(_Slot(frame.relative.as_posix(), None) for frame in alone)], rule
 
 
-def _masks(found: Sequence[Frame], chosen: Sequence[Frame], folder: Path) -> dict[str, Path]:
-    masks = list_pictures(folder)
-    if all(frame.number is not None for frame in (*found, *masks)):
-        pairs = match_by_number(found, masks)
-    else:
-        names = {mask.relative.with_suffix("") for mask in masks}
-        # Masks may cover more than the selection and the selection less than the folder.
-        pairs = match_by_name([frame for frame in found if frame.relative.with_suffix("") in names], masks)
-    matched = {frame.relative.as_posix(): mask.path.absolute() for frame, mask in pairs}
-    if bare := [name for frame in chosen if (name := frame.relative.as_posix()) not in matched]:
-        raise PlanError(f"{folder} has no mask for {_some(bare)}")
-    return matched
+def _refuse_none(place: str, shots: Sequence[Numbered], asked: Sequence[int] | None) -> None:
+    there = {number for shot in shots for number in shot.frames}
+    if not there:
+        raise PlanError(f"{place} has no frame with a number in its name")
+    if asked is not None and there.isdisjoint(asked):
+        raise PlanError(
+            f"{place} has no frame {write_frame_range(asked)}: its numbers are {min(there)} to {max(there)}"
+        )
 
 
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+def _tell(slots: Sequence[_Slot], rule: Rule | None) -> list[str]:
+    """Gaps of each sequence among what is wanted of it."""
+    wanted: dict[int, tuple[Numbered, list[int]]] = {}
+    for slot in slots:
+        if slot.sequence is not None and slot.number is not None:
+            wanted.setdefault(id(slot.sequence), (slot.sequence, []))[1].append(slot.number)
+    told = (tell_missing(sequence, numbers, rule or "skip") for sequence, numbers in wanted.values())
+    return [note for note in told if note is not None]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from stylegan_core.inference.job import JobFrame, PlanError
-from stylegan_core.inference.regions import load_regions, match_files, plan_regions
+from stylegan_core.inference.match_files import match_files
+from stylegan_core.inference.regions import load_regions, plan_regions
 from stylegan_core.settings import SettingsError
 from stylegan_core.stylize_settings import RegionSettings
 
@@ -44,11 +45,18 @@ def test_regions_are_settled_with_their_files(folder, tiny_model):
     ]
     regions, frames = plan_regions(asked, FRAMES, tiny_model, models=Path("none"), root=root, strength=0.7)
     assert [(r.strength, r.feather_px, r.missing_mask, r.value, r.shows_picture) for r in regions] == [
-        (0.5, 2.0, "nowhere", None, False), (0.7, 0.0, "error", (1, 2, 3), False), (0.7, 0.0, "error", None, True)
+        (0.5, 2.0, "nowhere", None, False),
+        (0.7, 0.0, "error", (1, 2, 3), False),
+        (0.7, 0.0, "error", None, True),
     ]
     assert regions[0].model_digest is None and regions[1].model_digest == tiny_model.card.digest
     assert frames[0].beside_paths == (
-        root / "sky/s.0001.png", None, None, None, root / "sky/s.0001.png", root / "backdrop.png"
+        root / "sky/s.0001.png",
+        None,
+        None,
+        None,
+        root / "sky/s.0001.png",
+        root / "backdrop.png",
     )
     assert frames[2].beside_paths[0] is None and frames[2].beside_paths[2] == root / "labels/l.0010.png"
     assert plan_regions([], FRAMES, tiny_model, models=Path("none")) == ((), FRAMES)
@@ -70,7 +78,10 @@ def test_wrong_regions_are_refused_by_number(folder, tiny_model):
     with pytest.raises(PlanError, match="share a working space"):
         plan_regions(
             [RegionSettings(where="m", missing_mask="nowhere", model=str(tiny_model.folder))],
-            FRAMES, other, models=root, root=root,
+            FRAMES,
+            other,
+            models=root,
+            root=root,
         )
 
 
