@@ -78,6 +78,21 @@ def spans(side_px: int, most_px: int, window: ReceptiveField) -> list[Span]:
     return found
 
 
+def squarest(height: int, width: int, most_area_px: int, window: ReceptiveField) -> tuple[list[Span], list[Span]]:
+    """Rows and columns of tiles that read so many pixels at most and waste little on halos.
+
+    Args:
+        height: of the picture.
+        width: of the picture.
+        most_area_px: of a tile, with its halo.
+        window: the network's.
+    """
+    most_px = math.isqrt(max(1, most_area_px))
+    columns = spans(width, max(most_px, most_area_px // height), window)
+    widest = max(column.last - column.first for column in columns)
+    return spans(height, max(most_px, most_area_px // widest), window), columns
+
+
 def least_px(window: ReceptiveField) -> int:
     """The smallest side that a tile is read with."""
     return 2 * window.halo_px + -(-max(_LEAST_INSIDE_PX, window.grid_px) // window.grid_px) * window.grid_px
@@ -99,10 +114,7 @@ def translate_tiles(
         (N, 3, H * scale, W * scale), equal to the whole picture's but for rounding in the last bits.
     """
     height, width = content.shape[-2:]
-    most_px = math.isqrt(max(1, most_area_px // len(content)))
-    columns = spans(width, max(most_px, most_area_px // (len(content) * height)), window)
-    widest = max(column.last - column.first for column in columns)
-    rows = spans(height, max(most_px, most_area_px // (len(content) * widest)), window)
+    rows, columns = squarest(height, width, most_area_px // len(content), window)
     result: Tensor | None = None
     for row in rows:
         for column in columns:
