@@ -5,23 +5,32 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from tasks.origin import FLOW_RUN_VARIABLE
+
+if TYPE_CHECKING:
+    from flows.dask_runner import DaskSettings
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 class Runner(Protocol):
-    """How a flow calls its tasks. Nothing is cached or persisted here: DVC and the records own that."""
+    """How a flow calls its tasks. Nothing is cached or persisted here: DVC and the records own that.
+
+    Attributes:
+        distributed: whether ``map`` calls in other processes, of a function that these can import.
+    """
+
+    distributed: bool
 
     def run(self, name: str, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Result:
         """Calls ``function`` as the task ``name``, in this thread."""
         ...
 
     def map(self, name: str, function: Callable[[Item], Result], items: Iterable[Item], /) -> list[Result]:
-        """Calls ``function`` for each item on a pool of threads; results in the order of ``items``.
+        """Calls ``function`` for each item, on a pool of threads or of processes; results in the order of ``items``.
 
         The first exception is raised after the calls that already run have ended; the others are not started.
         """
@@ -34,6 +43,8 @@ class LocalRunner:
     Args:
         workers: threads of ``map``; default: one a core, at most 8.
     """
+
+    distributed = False
 
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers or default_workers()
@@ -72,10 +83,12 @@ class PrefectRunner:
 
     Args:
         retries: by task name, for work that may be repeated.
+        distributed: whether the flow's task runner has its workers in other processes.
     """
 
-    def __init__(self, retries: Mapping[str, int] | None = None) -> None:
+    def __init__(self, retries: Mapping[str, int] | None = None, *, distributed: bool = False) -> None:
         self._retries = dict(retries or {})
+        self.distributed = distributed
 
     def run(self, name: str, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Result:
         """See ``Runner.run``."""
@@ -108,21 +121,37 @@ class PrefectRunner:
         return decorate(function)
 
 
-def run_stage(name: str, body: Callable[[Runner], Result]) -> Result:
+def run_stage(name: str, body: Callable[[Runner], Result], *, dask: DaskSettings | None = None) -> Result:
     """Runs a stage: as a Prefect flow run called ``name`` where ``PREFECT_API_URL`` is set, else plainly.
 
     Args:
         name: of the stage, which is also the flow's.
         body: calls its tasks through the runner that it is given.
+        dask: a cluster for what ``map`` calls; None: threads of this process.
+
+    Raises:
+        UsageError: there is no such cluster.
     """
+    if dask is None:
+        return _run_stage(name, body, None)
+    from flows.dask_runner import dask_client
+
+    with dask_client(dask) as client:
+        return _run_stage(name, body, client)
+
+
+def _run_stage(name: str, body: Callable[[Runner], Result], dask_client: Any) -> Result:
     if not os.environ.get("PREFECT_API_URL"):
         # Even ``flow.fn()`` would start a temporary server, 16 s, as soon as it met a task.
-        return body(LocalRunner())
+        if dask_client is None:
+            return body(LocalRunner())
+        from flows.dask_runner import DaskRunner
+
+        return body(DaskRunner(dask_client))
     from prefect import flow, tags
-    from prefect.task_runners import ThreadPoolTaskRunner
 
     def stage() -> Result:
-        return body(PrefectRunner())
+        return body(PrefectRunner(distributed=dask_client is not None))
 
     stage.__name__ = stage.__qualname__ = name
     parent = os.environ.get(FLOW_RUN_VARIABLE)
@@ -131,8 +160,18 @@ def run_stage(name: str, body: Callable[[Runner], Result]) -> Result:
             name=name,
             persist_result=False,
             validate_parameters=False,
-            task_runner=ThreadPoolTaskRunner(max_workers=default_workers()),  # type: ignore[arg-type]
+            task_runner=_task_runner(dask_client),
         )(stage)()
+
+
+def _task_runner(dask_client: Any) -> Any:
+    if dask_client is None:
+        from prefect.task_runners import ThreadPoolTaskRunner
+
+        return ThreadPoolTaskRunner(max_workers=default_workers())
+    from prefect_dask import DaskTaskRunner
+
+    return DaskTaskRunner(address=dask_client.scheduler.address)
 
 
 def default_workers() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,18 +21,18 @@ from stylegan_core.inference.preview import is_sequence, write_job_preview
 from stylegan_core.inference.request import Request
 from stylegan_core.inference.resume import frames_to_make
 from stylegan_core.inference.select import select
-from stylegan_core.inference.stop_signals import stop_on_signals
 from stylegan_core.inference.stylizer import Stylizer, StylizeStopped
 from stylegan_core.inference.told import tell_asked
 from stylegan_core.inference.wishes import plan_wishes
 from stylegan_core.recipes.model import Model, ModelError, load_model
 from stylegan_core.settings import SettingsError
 from tasks.errors import InputsFailedError, StoppedError, UsageError
+from tasks.job_chunks import run_here, run_on_cluster
 from tasks.origin import origin
 
 log = logging.getLogger(__name__)
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_STOPS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE)
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
@@ -42,12 +42,14 @@ ProgressCallback = Callable[[Progress], None]
 class Runner(Protocol):
     """How tasks are called, see ``flows.runner``."""
 
+    distributed: bool
+
     def run(self, name: str, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Result:
         """Calls ``function`` as the task ``name``."""
         ...
 
     def map(self, name: str, function: Callable[[Item], Result], items: Iterable[Item], /) -> list[Result]:
-        """Calls ``function`` for each item, in threads."""
+        """Calls ``function`` for each item, in threads or in other processes."""
         ...
 
 
@@ -154,6 +156,7 @@ def plan_request(request: Request) -> tuple[Job, Model]:
             limit=request.limit,
             masks=request.masks,
             missing=request.missing,
+            missing_mask=request.missing_mask,
         )
         wishes = request.wishes()
         folder_of_model = wishes.stand_in_model() if request.model is None else None
@@ -206,7 +209,9 @@ def work_on(
     preview: Path | Literal["auto"] | None = "auto",
     preview_fps: float = 24.0,
     progress: ProgressCallback | None = None,
-    lock_wait_s: float = 0.0,
+    lock_wait_s: float | None = 0.0,
+    shared: bool = False,
+    chunks: Sequence[int] | None = None,
 ) -> StylizeReport:
     """Makes the frames of a job that are not done; see ``stylize_directory``.
 
@@ -218,26 +223,34 @@ def work_on(
         preview: path of a movie, "auto" or None.
         preview_fps: its frames a second.
         progress: called after every frame.
-        lock_wait_s: how long to wait for another run on the same output folder.
+        lock_wait_s: how long to wait for others on the same output folder, or at a chunk; None: as long as it takes
+            for a chunk, and not at all for another job.
+        shared: whether other processes may work on the same job meanwhile, as a distributed runner's always do.
+        chunks: only these; then no preview is made.
 
     Raises:
         UsageError: another run holds the output folder, or it cannot be written.
-        StoppedError: see ``stylize_directory``.
+        StoppedError: see ``stylize_directory``; or other processes are still at chunks that were asked for.
     """
     began_s = time.monotonic()
-    with _held_output(job, lock_wait_s):
+    shared = shared or runner.distributed
+    with _held_output(job, lock_wait_s or 0.0, shared=shared):
         try:
             write_job(job)
-            with _usage_errors():
-                stylizer = Stylizer(job, model, checksum=checksum, context=origin(), progress=progress)
-            with stylizer, stop_on_signals(stylizer):
-                reports = runner.map("stylize", stylizer.chunk, range(len(job.chunks())))
+            asked = range(len(job.chunks())) if chunks is None else chunks
+            if runner.distributed:
+                reports = run_on_cluster(job, runner, asked, checksum=checksum, progress=progress)
+            else:
+                with _usage_errors():
+                    stylizer = Stylizer(job, model, checksum=checksum, context=origin(), progress=progress)
+                reports = run_here(stylizer, runner, asked, shared=shared, wait_s=lock_wait_s)
         except StylizeStopped as stop:
             raise StoppedError(f"{stop}; {_left(job)}") from stop
         except OSError as error:
-            if error.errno in _FULL:
+            if error.errno in _STOPS:
                 raise StoppedError(f"{error}; {_left(job)}") from error
             raise
+        preview = None if chunks is not None else preview
         movie = job.state_folder / "preview.mp4" if preview == "auto" and is_sequence(job) else preview
         if isinstance(movie, Path) and (any(r.made for r in reports) or not movie.is_file()):
             shown = runner.run("preview", write_job_preview, job, movie, fps=preview_fps)
@@ -259,15 +272,14 @@ def work_on(
 
 
 @contextmanager
-def _held_output(job: Job, wait_s: float) -> Iterator[None]:
+def _held_output(job: Job, wait_s: float, *, shared: bool) -> Iterator[None]:
     with ExitStack() as held:
         try:
-            held.enter_context(hold_output(job.state_folder, wait_s=wait_s))
-        except OutputBusyError:
-            message = f"another stylize run works on {job.output_folder}: wait for it, or choose another"
-            raise UsageError(message) from None
+            held.enter_context(hold_output(job.state_folder, job=job.digest if shared else None, wait_s=wait_s))
+        except OutputBusyError as busy:
+            raise UsageError(f"{busy}: wait for it, or choose another folder") from None
         except OSError as error:
-            if error.errno in _FULL:
+            if error.errno in _STOPS:
                 raise StoppedError(str(error)) from error
             raise UsageError(f"{job.output_folder} cannot be written: {error}") from error
         yield

@@ -63,6 +63,8 @@ class RecordWriter:
             if self._torn:
                 raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes were written", str(self.path))
             os.fsync(self._file)
+            if not _lies_at(self._file, self.path):
+                raise OSError(errno.ESTALE, "it was unmounted or removed", str(self.path.parent.parent))
 
     def close(self) -> None:
         """Closes the file; a later ``append`` is an error of the operating system."""
@@ -139,6 +141,14 @@ def sha256_of(path: Path) -> str:
         while block := file.read(_READ_BYTES):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _lies_at(file: int, path: Path) -> bool:
+    """Whether a reader would find the open file: not if its file system was unmounted or its folder removed."""
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except OSError:
+        return False
 
 
 def _line(record: dict[str, Any]) -> bytes:

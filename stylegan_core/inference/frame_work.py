@@ -153,3 +153,12 @@ def reading_stops(error: BaseException) -> bool:
 def writing_stops(error: BaseException) -> bool:
     """Whether the next frame could not be written either: a full disk, a folder without permission, ..."""
     return isinstance(error, OSError) and error.errno in _WRITING_STOPS
+
+
+def folder_identity(folder: Path) -> tuple[int, int] | None:
+    """Tells a folder from the one that shows in its place when its file system is unmounted; None if there is none."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

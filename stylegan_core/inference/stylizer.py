@@ -9,8 +9,8 @@ full disk say, stops the job instead; a rerun finishes it.
 
 from __future__ import annotations
 
+import errno
 import logging
-import os
 import threading
 import time
 from collections import deque
@@ -22,7 +22,14 @@ from typing import Self
 import numpy as np
 
 from stylegan_core.frames.atomic import folder_syncs_left
-from stylegan_core.inference.frame_work import Decoded, decode_frame, encode_frame, reading_stops, writing_stops
+from stylegan_core.inference.frame_work import (
+    Decoded,
+    decode_frame,
+    encode_frame,
+    folder_identity,
+    reading_stops,
+    writing_stops,
+)
 from stylegan_core.inference.job import Job, JobFrame
 from stylegan_core.inference.ledger import Ledger
 from stylegan_core.inference.masks import RegionReader
@@ -91,6 +98,7 @@ class Stylizer:
         self._sources = Sources(job)
         self._chunks = job.chunks()
         self._ledger = Ledger(job, checksum=checksum, context=context)
+        self._input_folder = folder_identity(job.input_folder)
         self._temporaries = job.state_folder / TEMPORARY_FOLDER
         self._decoders = ThreadPoolExecutor(THREADS, thread_name_prefix="decode")
         self._translator = ThreadPoolExecutor(1, thread_name_prefix="translate")
@@ -273,6 +281,8 @@ class Stylizer:
             self._finish_written(frame, warnings, error, work)
 
         try:
+            if not self._temporaries.is_dir():  # written on, frames would land below the mount point
+                raise OSError(errno.ESTALE, "it was unmounted or removed", str(self._job.output_folder))
             with folder_syncs_left() as folders:
                 encode_frame(
                     decoded,
@@ -302,14 +312,15 @@ class Stylizer:
     def _finish_unwritten(self, frame: JobFrame, error: Exception, work: ChunkWork, *, written: bool) -> None:
         if isinstance(error, OSError) and writing_stops(error):
             logger.debug("%s", error, exc_info=error)
-            self.stop(f"{self._job.output_folder} cannot be written: {os.strerror(error.errno or 0)}")
+            self.stop(f"{self._job.output_folder} cannot be written: {error.strerror}")
         else:
             self._finish_failed(frame, error, work, written=written)
 
     def _finish_failed(self, frame: JobFrame, error: Exception, work: ChunkWork, *, written: bool = False) -> None:
         source = self._job.input_path(frame)
-        if isinstance(error, OSError) and (reading_stops(error) or not self._job.input_folder.is_dir()):
-            self.stop(f"{error.strerror or error}: {error.filename or source}")
+        gone = isinstance(error, OSError) and folder_identity(self._job.input_folder) != self._input_folder
+        if gone or reading_stops(error):
+            self.stop(f"{self._job.input_folder} was unmounted or removed" if gone else f"{source}: {error}")
             return
         reason = in_words(error)
         logger.debug("%s failed", source, exc_info=error)

@@ -144,7 +144,7 @@ def test_a_damaged_model_is_refused(request_of, tiny_model_folder, tmp_path):
 
 def test_a_second_run_on_the_same_output_is_refused(request_of, tmp_path):
     (tmp_path / "out/.stylereel").mkdir(parents=True)
-    with filelock.FileLock(tmp_path / "out/.stylereel/lock"), pytest.raises(UsageError, match="another stylize"):
+    with filelock.FileLock(tmp_path / "out/.stylereel/lock"), pytest.raises(UsageError, match="another run works"):
         stylize_directory(request_of(), LocalRunner())
     assert stylize_directory(request_of(), LocalRunner()).made == 7
 

@@ -199,6 +199,39 @@ def test_a_full_disk_stops_and_a_rerun_finishes(shot, tiny_model, monkeypatch):
     assert len(made(reports)) == 7 and sum(report.skipped for report in reports) == 3
 
 
+def test_a_vanished_input_stops_and_spares_what_was_made_of_it(shot, tiny_model, monkeypatch):
+    run(shot, tiny_model)
+    before = {path: path.read_bytes() for path in shot.output_folder.rglob("*.png")}
+    again = shot.model_copy(update={"settings": shot.settings.model_copy(update={"strength": 0.5})})
+    away = shot.input_folder.with_name("unmounted")
+    work = Stylizer(again, tiny_model)
+    shot.input_folder.rename(away)
+    shot.input_folder.mkdir()  # an empty mount point shows in its place
+    with pytest.raises(StylizeStopped, match="was unmounted or removed"), work:
+        work.chunk(0)
+    assert {path: path.read_bytes() for path in shot.output_folder.rglob("*.png")} == before and len(before) == 10
+    shot.input_folder.rmdir()
+    away.rename(shot.input_folder)
+    assert len(made(run(again, tiny_model))) == 10
+
+
+def test_a_vanished_output_stops_and_nothing_lands_below_its_mount_point(shot, tiny_model):
+    away = shot.output_folder.with_name("unmounted")
+
+    def unmount(progress):
+        if progress.done == 2:
+            shot.output_folder.rename(away)
+            shot.output_folder.mkdir()
+
+    work = Stylizer(shot, tiny_model, progress=unmount)
+    with pytest.raises(StylizeStopped, match=r"out cannot be written: it was unmounted or removed"), work:
+        for index in range(3):
+            work.chunk(index)
+    assert len(read_records(away)) >= 2
+    left = {path.relative_to(shot.output_folder) for path in shot.output_folder.rglob("*") if path.is_file()}
+    assert len(left) <= stylizer.THREADS, "more than what was being written at that moment"
+
+
 def test_a_stop_ends_soon_and_leaves_whole_files(shot, tiny_model):
     work = Stylizer(shot, tiny_model, progress=lambda progress: work.stop("SIGTERM") if progress.done == 2 else None)
     with work, pytest.raises(StylizeStopped, match="SIGTERM"):
