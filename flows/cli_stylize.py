@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,10 +13,21 @@ from flows import stylize_folder
 from flows.stylize_options import takes_request
 
 if TYPE_CHECKING:
+    from flows.dask_runner import DaskSettings
     from stylegan_core.inference.request import Request
 
 Checksum = Annotated[bool, typer.Option("--checksum", help="Hash finished frames again instead of trusting times.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The report for programs, on stdout.")]
+RunnerName = Annotated[
+    Literal["threads", "dask"],
+    typer.Option("--runner", help="Where chunks run: threads of this process, or the workers of a Dask cluster."),
+]
+Address = Annotated[
+    str | None, typer.Option(help="Of a Dask scheduler, such as tcp://10.0.0.5:8786. Default: a cluster for this call.")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processes of such a cluster. Default: one a GPU, or one a core.")
+]
 
 _EXAMPLES = """
 stylereel stylize                                  (the project's shots, by dvc)
@@ -26,11 +37,18 @@ stylereel stylize photos out --model models:/stylereel.harbour.all@promoted --st
 stylereel stylize photos out --model swap --style-image dusk.jpg --style-image sea.jpg:0.3
 stylereel stylize faces out --model attributes --edit "smiling, no glasses"
 stylereel stylize plates out --regions regions.yaml --elsewhere style
+stylereel stylize plates out --runner dask --address tcp://10.0.0.5:8786
 """
 
 _PLAN_EXAMPLES = """
 stylereel work $(stylereel plan plates out)
 stylereel plan plates/sh010.####.png out --frames 1-100
+"""
+
+_WORK_EXAMPLES = """
+stylereel work out/.stylereel/job-0123456789abcdef.json
+stylereel work --job out/.stylereel/job-0123456789abcdef.json --chunk 3
+stylereel work --job out/.stylereel/job-0123456789abcdef.json --chunk 0-9 --wait 600
 """
 
 
@@ -51,6 +69,9 @@ def register(
         preview: Annotated[bool, typer.Option(help="A movie of a numbered sequence, in OUTPUT/.stylereel.")] = True,
         fps: Annotated[float, typer.Option(help="Of the preview.")] = 24.0,
         as_json: AsJson = False,
+        runner: RunnerName = "threads",
+        address: Address = None,
+        workers: Workers = None,
     ) -> None:
         """Stylize a folder, a sequence or a movie; without INPUT, bring the project's shots up to date.
 
@@ -60,12 +81,13 @@ def register(
             _refuse_options_without_input(context)
             stylize_project()
             return
-        stylize_folder.stylize_folder(asked, checksum=checksum, preview=preview, fps=fps, as_json=as_json)
+        dask = dask_settings(runner, address, workers)
+        stylize_folder.stylize_folder(asked, checksum=checksum, preview=preview, fps=fps, as_json=as_json, dask=dask)
 
     command("stylize", _EXAMPLES)(takes_request(stylize, needs_input=False))
     command("plan", _PLAN_EXAMPLES)(takes_request(plan))
-    command("work", "stylereel work out/.stylereel/job-0123456789abcdef.json")(work)
-    command("verify", "stylereel verify out")(verify)
+    command("work", _WORK_EXAMPLES)(work)
+    command("verify", "stylereel verify out\nstylereel verify out --json")(verify)
 
 
 def plan(asked: Request) -> None:
@@ -74,17 +96,60 @@ def plan(asked: Request) -> None:
 
 
 def work(
-    job: Annotated[Path, typer.Argument(help="From `stylereel plan`.")],
+    file: Annotated[Path | None, typer.Argument(metavar="JOB", help="From `stylereel plan`.")] = None,
+    job: Annotated[Path | None, typer.Option("--job", help="The same as JOB, as farms like to say it.")] = None,
+    chunk: Annotated[
+        str | None, typer.Option("--chunk", help="Only these, numbered from 0: 3, 0-9 or 0-3,8. Default: all.")
+    ] = None,
+    wait: Annotated[
+        float | None,
+        typer.Option(min=0, help="Seconds to wait for chunks at work elsewhere. Default: as long as it takes."),
+    ] = None,
     checksum: Checksum = False,
     as_json: AsJson = False,
+    runner: RunnerName = "threads",
+    address: Address = None,
+    workers: Workers = None,
 ) -> None:
-    """The second half of stylize: make the frames of a job that are not done."""
-    stylize_folder.work_only(job, checksum=checksum, as_json=as_json)
+    """The second half of stylize: make the frames of a job that are not done.
+
+    Any number of processes and machines may work on the same job; each chunk is made by one of them.
+    """
+    from tasks.errors import UsageError
+
+    if (file is None) == (job is None):
+        raise UsageError("name one job file: stylereel work JOB, or stylereel work --job JOB")
+    asked, dask = file or job, dask_settings(runner, address, workers)
+    assert asked is not None
+    stylize_folder.work_only(asked, chunk=chunk, wait_s=wait, checksum=checksum, as_json=as_json, dask=dask)
 
 
-def verify(output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Of an earlier stylize.")]) -> None:
-    """Check every frame of an output folder against what was written."""
-    stylize_folder.verify_output(output)
+def verify(
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Of an earlier stylize.")], as_json: AsJson = False
+) -> None:
+    """Check every frame of an output folder against what was written.
+
+    Names frames that are missing, changed or not made yet, and files that stylereel did not write.
+    """
+    stylize_folder.verify_output(output, as_json=as_json)
+
+
+def dask_settings(runner: str, address: str | None, workers: int | None) -> DaskSettings | None:
+    """Of a cluster, or None for threads.
+
+    Raises:
+        UsageError: options of a cluster without one, or of two.
+    """
+    from flows.dask_runner import DaskSettings
+    from tasks.errors import UsageError
+
+    if runner != "dask":
+        if address is not None or workers is not None:
+            raise UsageError("--address and --workers are of --runner dask")
+        return None
+    if address is not None and workers is not None:
+        raise UsageError("--workers is of a cluster for this call; the one at --address has its own")
+    return DaskSettings(address, workers)
 
 
 def raise_if_frames_failed(report: Path) -> None:

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from flows.dask_runner import DaskSettings
     from stylegan_core.inference.outcome import Progress
     from tasks.stylize import Request, StylizeReport
 
 
-def stylize_folder(asked: Request, *, checksum: bool, preview: bool, fps: float, as_json: bool) -> None:
+def stylize_folder(
+    asked: Request, *, checksum: bool, preview: bool, fps: float, as_json: bool, dask: DaskSettings | None = None
+) -> None:
     """Plans and works, with a progress bar.
 
     Raises:
@@ -35,6 +38,7 @@ def stylize_folder(asked: Request, *, checksum: bool, preview: bool, fps: float,
                 preview_fps=fps,
                 progress=watch,
             ),
+            dask=dask,
         )
     _tell(report, as_json)
 
@@ -47,49 +51,80 @@ def plan_only(asked: Request) -> None:
     job, _ = plan_request(asked)
     to_make = len(frames_to_make(job))
     path = write_job(job)
-    typer.echo(
-        f"{len(job.frames)} frames, {to_make} to make, {len(job.chunks())} chunks, {job.settings.precision}", err=True
-    )
+    last = len(job.chunks()) - 1
+    chunks = f"chunks 0 to {last}" if last else "chunk 0"
+    typer.echo(f"{len(job.frames)} frames, {to_make} to make, {chunks}, {job.settings.precision}", err=True)
     typer.echo(str(path))
 
 
-def work_only(job_file: Path, *, checksum: bool, as_json: bool) -> None:
-    """Makes the frames of a job file, the second half of ``stylize``."""
+def work_only(
+    job_file: Path,
+    *,
+    chunk: str | None = None,
+    wait_s: float | None = None,
+    checksum: bool,
+    as_json: bool,
+    dask: DaskSettings | None = None,
+) -> None:
+    """Makes the frames of a job file, the second half of ``stylize``.
+
+    Raises:
+        UsageError: no such chunk, or another job is at work in the output folder.
+        InputsFailedError: some inputs failed; all others are done.
+        StoppedError: chunks are still at work in other processes after ``wait_s``.
+    """
     from flows.runner import run_stage
+    from tasks.job_chunks import chosen_chunks
     from tasks.stylize import open_job, work_on
 
     job, model = open_job(job_file)
+    chunks = chosen_chunks(chunk, len(job.chunks())) if chunk is not None else None
     with _progress() as watch:
-        report = run_stage("work", lambda runner: work_on(job, model, runner, checksum=checksum, progress=watch))
+        report = run_stage(
+            "work",
+            lambda runner: work_on(
+                job,
+                model,
+                runner,
+                checksum=checksum,
+                progress=watch,
+                lock_wait_s=wait_s,
+                shared=True,
+                chunks=chunks,
+            ),
+            dask=dask,
+        )
     _tell(report, as_json)
 
 
-def verify_output(output: Path) -> None:
+def verify_output(output: Path, *, as_json: bool) -> None:
     """Checks every frame of an output folder against its record.
 
     Raises:
         InputsFailedError: frames are missing or differ from what was written.
         UsageError: the folder has no records.
     """
-    from stylegan_core.frames.records import read_records, sha256_of
+    from stylegan_core.inference.verify import NoRecordsError, verify
     from tasks.errors import InputsFailedError, UsageError
 
-    newest: dict[str, dict[str, Any]] = {record["frame"]: record for record in read_records(output)}
-    if not newest:
-        raise UsageError(f"{output} has no records of stylereel: name an OUTPUT folder of `stylereel stylize`")
-    wrong = []
-    for name, record in sorted(newest.items()):
-        path = output / name
-        if not path.is_file():
-            wrong.append(f"{path}: missing")
-        elif sha256_of(path) != record["made"][2]:
-            wrong.append(f"{path}: differs from what was written")
-    if wrong:
+    try:
+        verdict = verify(output)
+    except NoRecordsError as error:
+        raise UsageError(str(error)) from error
+    if as_json:
+        typer.echo(json.dumps(verdict.as_dict(), indent=1))
+    else:
+        for names, what in ((verdict.foreign, "was not written by stylereel"), (verdict.temporaries, "is unfinished")):
+            for name in names:
+                typer.echo(f"{name}: {what}", err=True)
+    if wrong := verdict.wrong:
+        total = len(verdict.whole) + len(wrong)
         raise InputsFailedError(
-            f"{len(wrong)} of {len(newest)} frames are wrong; stylize again with --checksum to mend them:\n"
-            + "\n".join(wrong)
+            f"{len(wrong)} of {total} frames are wrong; stylize again with --checksum to mend them:\n"
+            + "\n".join(f"{failure.path}: {failure.reason}" for failure in wrong)
         )
-    typer.echo(f"{len(newest)} frames are as they were written")
+    if not as_json:
+        typer.echo(f"{len(verdict.whole)} frames are as they were written")
 
 
 def _tell(report: StylizeReport, as_json: bool) -> None:
