@@ -132,8 +132,7 @@ def conditions_of(model: Model, directions: Directions, *, strength: float = 1.0
         weights = torch.tensor([reference.weight for reference in directions.styles], device=device)
         given = replace(given, style_weights=weights)
         if directions.styles[0].name is not None:
-            entries = _codes_of_bank(model, directions.styles).to(device)
-            return recipe.prepare_conditions(replace(given, style_codes=entries))
+            return replace(given, style_codes=_codes_of_bank(model, directions.styles).to(device))
         pictures = [_read_reference(reference, model.card.working_space) for reference in directions.styles]
         # A recipe that makes codes sees each reference whole; others get all of them as one tensor.
         alone = [

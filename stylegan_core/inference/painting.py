@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+import torch
 
 from stylegan_core.inference.directions import conditions_of, heeds_strength
 from stylegan_core.inference.frame_work import Decoded
@@ -17,6 +19,8 @@ BYTES_PER_PIXEL = 64
 """Of a frame in flight: source, float32 before and after, and what carrying over and encoding need for a moment."""
 _MIXING_BYTES, _WEIGHT_BYTES, _PICTURE_BYTES = 36, 4, 12
 _BACKDROP = -1
+
+Own = tuple[float | None, tuple[float, ...] | None]
 
 
 class Painter:
@@ -42,11 +46,24 @@ class Painter:
         if heeds_strength(model.recipe) or directions != Directions():
             self._conditions = conditions_of(model, directions, strength=strength, device=device)
 
-    def paint(self, batch_unit: Pixels) -> Pixels:
-        """(N, H, W, 3) in the model's working space to the same."""
+    def paint(self, batch_unit: Pixels, own: Own = (None, None)) -> Pixels:
+        """(N, H, W, 3) in the model's working space to the same.
+
+        Args:
+            batch_unit: the frames.
+            own: strength and weights of the references that these frames have; None are the job's.
+        """
         return translate_batch_unit(
-            self._recipe, batch_unit, precision=self._precision, device=self._device, conditions=self._conditions
+            self._recipe, batch_unit, precision=self._precision, device=self._device, conditions=self._with(own)
         )
+
+    def _with(self, own: Own) -> Conditions | None:
+        conditions, (strength, weights) = self._conditions, own
+        if conditions is not None and strength is not None and heeds_strength(self._recipe):
+            conditions = replace(conditions, strength=strength)
+        if conditions is not None and weights is not None:
+            conditions = replace(conditions, style_weights=torch.tensor(weights, device=self._device))
+        return conditions
 
 
 class Painting:
@@ -67,7 +84,8 @@ class Painting:
         self._models = {model.card.digest: model}
         self._painters: list[Painter] = []
         self._known: dict[tuple[object, ...], int] = {}
-        self._device = job.device
+        self._device, self._recipe = job.device, model.recipe
+        self._heeds_strength = heeds_strength(model.recipe)
         self._rest: tuple[int, float] | None = None
         if not settings.regions or settings.elsewhere == "style":
             painter = self._painter(model, settings.directions, settings.strength, settings.precision)
@@ -89,15 +107,17 @@ class Painting:
             self._regions.append((painter, carried_strength(chosen.recipe, region.strength)))
 
     def carried(self, frame: JobFrame) -> float:
-        """How much of the answer's change is carried over to a frame's source."""
-        return self._carried
+        """How much of the answer's change is carried over to a frame's source; of regions, a factor on them all."""
+        if frame.missing == "black":
+            return 0.0
+        if frame.strength is None:
+            return self._carried
+        return frame.strength if self._by_regions else carried_strength(self._recipe, frame.strength)
 
     def paint(self, batch: Sequence[Decoded]) -> Sequence[Pixels]:
         """The answers to frames of one size, (H, W, 3) float32 in the working space, not clipped."""
         if not self._by_regions:
-            assert self._rest is not None
-            before = np.stack([decoded.before_unit for decoded in batch])
-            return list(self._painters[self._rest[0]].paint(before))
+            return self._paint_whole(batch)
         results = [decoded.before_unit.copy() for decoded in batch]
         for decoded, result in zip(batch, results, strict=True):
             self._show_backdrops(decoded, result)
@@ -111,6 +131,21 @@ class Painting:
                 painted -= batch[at].before_unit
                 painted *= amount[:, :, None]
                 results[at] += painted
+        return results
+
+    def _paint_whole(self, batch: Sequence[Decoded]) -> Sequence[Pixels]:
+        assert self._rest is not None
+        painter = self._painters[self._rest[0]]
+        alike: dict[Own, list[int]] = {}
+        for at, decoded in enumerate(batch):
+            if self.carried(decoded.frame) > 0:
+                own = (decoded.frame.strength if self._heeds_strength else None, decoded.frame.style_weights)
+                alike.setdefault(own, []).append(at)
+        results = [decoded.before_unit for decoded in batch]
+        for own, members in alike.items():
+            painted = painter.paint(np.stack([batch[at].before_unit for at in members]), own)
+            for at, after in zip(members, painted, strict=True):
+                results[at] = after
         return results
 
     def _painter(self, model: Model, directions: Directions, strength: float, precision: Precision) -> int:
