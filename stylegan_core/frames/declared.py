@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 from stylegan_core.frames.unreadable import UnreadablePictureError
 
-FORMATS = ("png", "jpeg", "webp", "tiff")
-SUFFIX_FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".tif": "tiff", ".tiff": "tiff"}
-_SUPPORTED_WORDS = "PNG, JPEG, WebP and TIFF are read"
+FORMATS = ("png", "jpeg", "webp", "tiff", "exr", "dpx")
+SUFFIX_FORMATS = {
+    ".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".tif": "tiff", ".tiff": "tiff",
+    ".exr": "exr", ".sxr": "exr", ".mxr": "exr", ".dpx": "dpx",
+}  # fmt: skip
+_SUPPORTED_WORDS = "PNG, JPEG, WebP, TIFF, EXR and DPX are read"
 
 # Formats that people do hand in, so that the refusal can name them.
 _KNOWN_UNSUPPORTED = (
@@ -17,9 +20,8 @@ _KNOWN_UNSUPPORTED = (
     (0, b"8BPS", "a Photoshop document"),
     (0, b"%PDF", "a PDF"),
     (0, b"PK\x03\x04", "a ZIP archive"),
-    (0, b"\x76\x2f\x31\x01", "an OpenEXR picture"),
-    (0, b"SDPX", "a DPX picture"),
-    (0, b"XPDS", "a DPX picture"),
+    (0, b"\x80\x2a\x5f\xd7", "a Cineon picture"),
+    (0, b"\xd7\x5f\x2a\x80", "a Cineon picture"),
     (0, b"\x00\x00\x00\x0cJXL ", "a JPEG XL picture"),
     (0, b"\xff\x0a", "a JPEG XL picture"),
     (0, b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 picture"),
@@ -49,7 +51,7 @@ class Declared:
 
 
 def sniff(head: bytes) -> str:
-    """The format by content: "png", "jpeg", "webp" or "tiff".
+    """The format by content, one of FORMATS.
 
     Args:
         head: the file's first bytes, 64 or more if it has them.
@@ -66,6 +68,10 @@ def sniff(head: bytes) -> str:
         return "webp"
     if head[:4] in (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"):
         return "tiff"
+    if head.startswith(b"\x76\x2f\x31\x01"):
+        return "exr"
+    if head[:4] in (b"SDPX", b"XPDS"):
+        return "dpx"
     for offset, magic, words in _KNOWN_UNSUPPORTED:
         if head[offset : offset + len(magic)] == magic:
             raise UnreadablePictureError(f"it is {words}; {_SUPPORTED_WORDS}")

@@ -15,12 +15,16 @@ from typing import Any
 import OpenImageIO as oiio  # noqa: N813
 
 from stylegan_core.frames.containers import jpeg_segments, png_chunks, webp_chunks
+from stylegan_core.frames.dpx import DpxSource
+from stylegan_core.frames.exr import ExrSource
+from stylegan_core.frames.tiff_fields import read_xmp
 
 _EXIF_PREFIX = b"Exif\x00\x00"
 _XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\x00"
 _EXTENDED_XMP_PREFIX = b"http://ns.adobe.com/xmp/extension/\x00"
 _PHOTOSHOP_PREFIX = b"Photoshop 3.0\x00"
-_PNG_XMP_PREFIX = b"XML:com.adobe.xmp\x00\x00\x00\x00\x00"  # not compressed, no language, no translated keyword
+_ITXT_PLAIN = b"\x00\x00\x00\x00"  # not compressed, no language, no translated keyword
+_PNG_XMP_PREFIX = b"XML:com.adobe.xmp\x00" + _ITXT_PLAIN
 _PNG_KEPT = frozenset(
     {b"tEXt", b"zTXt", b"iTXt", b"pHYs", b"tIME", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"}
 )
@@ -66,6 +70,9 @@ class Metadata:
         jpeg_density: the 5 bytes of a JFIF header that give units and pixels per unit.
         webp_lossless: whether a WebP was lossless.
         attributes: what a TIFF needs of it, as OpenImageIO names them: (name, type, value).
+        exr: the OpenEXR file around the picture.
+        dpx: the DPX file around the picture.
+        texts: (name, text), written in each format's own way, see ``attributes``.
     """
 
     exif: bytes | None = None
@@ -75,17 +82,20 @@ class Metadata:
     jpeg_density: bytes | None = None
     webp_lossless: bool = False
     attributes: tuple[Attribute, ...] = ()
+    exr: ExrSource | None = None
+    dpx: DpxSource | None = None
+    texts: tuple[tuple[str, str], ...] = ()
 
 
 def read_metadata(picture_format: str, content: bytes) -> Metadata:
-    """Collects the blocks of a PNG, JPEG or WebP file whose structure has been checked."""
+    """Collects the blocks of a PNG, JPEG, WebP or TIFF file whose structure has been checked."""
     if picture_format == "png":
         return _read_png(content)
     if picture_format == "jpeg":
         return _read_jpeg(content)
     if picture_format == "webp":
         return _read_webp(content)
-    return Metadata()
+    return Metadata(xmp=read_xmp(content))
 
 
 def png_profile(content: bytes) -> bytes | None:
@@ -95,6 +105,12 @@ def png_profile(content: bytes) -> bytes | None:
             _, _, packed = body.partition(b"\x00")
             return _unpack(packed[1:])
     return None
+
+
+def png_colour_tags(metadata: Metadata) -> dict[str, object]:
+    """What a PNG says of its colours beside a profile: ``cicp``, the four code points of ITU-T H.273."""
+    found = [body for kind, body in metadata.png if kind == b"cICP" and len(body) == 4]
+    return {"cicp": tuple(found[0])} if found else {}
 
 
 def tiff_attributes(spec: oiio.ImageSpec) -> tuple[Attribute, ...]:
@@ -199,6 +215,16 @@ def _unpack(packed: bytes) -> bytes | None:
     return content if unpacker.eof else None
 
 
+def png_texts(metadata: Metadata) -> dict[str, str]:
+    """The texts of a PNG that are not compressed, by their keywords."""
+    found = {}
+    for kind, body in metadata.png:
+        name, separator, text = body.partition(b"\x00" + _ITXT_PLAIN)
+        if kind == b"iTXt" and separator:
+            found[name.decode("latin-1")] = text.decode("utf-8", "replace")
+    return found
+
+
 def _read_jpeg(content: bytes) -> Metadata:
     exif, xmp, density, kept = None, None, None, []
     for marker, body in jpeg_segments(content):
@@ -246,11 +272,15 @@ def _read_webp(content: bytes) -> Metadata:
 def png_blocks(metadata: Metadata, has_profile: bool) -> list[tuple[bytes, bytes]]:
     """The chunks to write between a PNG's header and its picture data, profile not included."""
     # A profile and an sRGB chunk exclude each other (ISO/IEC 15948).
+    ours = [name.encode("latin-1", "replace") + b"\x00" for name, _ in metadata.texts]
     chunks = [(kind, body) for kind, body in metadata.png if not (has_profile and kind == b"sRGB")]
+    chunks = [(kind, body) for kind, body in chunks if not (kind == b"iTXt" and body.startswith(tuple(ours)))]
     if metadata.exif is not None:
         chunks.append((b"eXIf", metadata.exif))
     if metadata.xmp is not None:
         chunks.append((b"iTXt", _PNG_XMP_PREFIX + metadata.xmp))
+    for name, (_, text) in zip(ours, metadata.texts, strict=True):
+        chunks.append((b"iTXt", name + _ITXT_PLAIN + text.encode()))
     return chunks
 
 

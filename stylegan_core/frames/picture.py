@@ -15,17 +15,23 @@ import numpy as np
 import OpenImageIO as oiio  # noqa: N813
 from numpy.typing import NDArray
 
-from stylegan_core.frames.damage import walk
+from stylegan_core.frames.bit_depth import from_codes, held_in
+from stylegan_core.frames.damage import CheckSize, walk
 from stylegan_core.frames.declared import FORMATS, SUFFIX_FORMATS, Declared, sniff
+from stylegan_core.frames.dpx import dpx_colour_tags, dpx_warnings, read_dpx
+from stylegan_core.frames.exr import exr_colour_tags, exr_layers, exr_warnings, read_exr
 from stylegan_core.frames.icc import profile_problem
-from stylegan_core.frames.metadata import Metadata, png_profile, read_metadata, tiff_attributes
+from stylegan_core.frames.metadata import Metadata, png_colour_tags, png_profile, read_metadata, tiff_attributes
 from stylegan_core.frames.unreadable import UnreadablePictureError
 from stylegan_core.frames.writing import encode_picture_file
 
 __all__ = ["FORMATS", "SUFFIX_FORMATS", "Picture", "UnreadablePictureError", "read_picture", "write_picture"]
 
 Pixels = NDArray[Any]
-SAMPLE_TYPES = ("uint8", "uint16", "float16", "float32")
+_IN_WORDS = {
+    "png": "a PNG", "jpeg": "a JPEG", "webp": "a WebP", "tiff": "a TIFF", "exr": "an EXR", "dpx": "a DPX",
+}  # fmt: skip
+_PALETTE = 3
 _HEAD_BYTES = 512
 # A file is at most this much larger than the pixels that its largest allowed picture can hold.
 _MAX_BYTES_PER_PIXEL = 16
@@ -38,10 +44,10 @@ class Picture:
 
     Attributes:
         pixels: (H, W, C), C in 1..4 (grey, grey + alpha, RGB, RGB + one), in the file's own type (uint8, uint16,
-            float16, float32) and encoding, EXIF orientation already applied.
-        format: "png", "tiff", "jpeg" or "webp": what the content is, whatever the name says.
+            uint32, float16, float32) and encoding, EXIF orientation applied. Those of an EXR cannot be written to.
+        format: one of FORMATS: what the content is, whatever the name says.
         has_alpha: whether the last channel is alpha.
-        alpha_associated: whether colours are stored multiplied by alpha (some TIFFs); otherwise they are straight.
+        alpha_associated: whether colours are stored multiplied by alpha (EXR, some TIFFs); otherwise they are straight.
             They stay as they are stored, so that nothing is lost; ``colour.to_working`` undoes it.
         icc_profile: the embedded profile's bytes.
         spec: metadata for ``write_picture``, opaque; None for a picture that came from no file.
@@ -84,7 +90,7 @@ def read_picture(path: Path, *, min_side_px: int = 1, max_megapixels: float = 20
     """Reads a picture, whatever its name ends in.
 
     Args:
-        path: a PNG, TIFF, JPEG or WebP file.
+        path: a PNG, TIFF, JPEG, WebP, EXR or DPX file.
         min_side_px: pictures with a shorter side are refused.
         max_megapixels: pictures that declare more are refused before they are decoded.
     Raises:
@@ -100,16 +106,17 @@ def read_picture(path: Path, *, min_side_px: int = 1, max_megapixels: float = 20
 def write_picture(path: Path, picture: Picture, *, temporary_folder: Path | None = None) -> None:
     """Writes a picture whole or not at all, in the format that the name's suffix says.
 
-    PNG and TIFF keep every bit of 8- and 16-bit samples (TIFF of floats too), JPEG is quality 95 without chroma
-    subsampling, WebP is quality 95, lossless where the source was. Metadata and ICC profile are kept, orientation
-    is reset, and a stale thumbnail is dropped.
+    PNG, TIFF, EXR and DPX keep every bit that they can hold, JPEG is quality 95 without chroma subsampling, WebP is
+    quality 95, lossless where the source was. Metadata and ICC profile are kept, orientation is reset, and a stale
+    thumbnail is dropped. An EXR or DPX whose picture keeps its size is the source file around new samples.
 
     Args:
-        path: ends in .png, .tif, .tiff, .jpg, .jpeg or .webp.
+        path: ends in one of SUFFIX_FORMATS.
         picture: what to write; its ``pixels`` may have been replaced.
         temporary_folder: where the temporary lies (same file system); default: beside ``path``.
     Raises:
         ValueError: an unknown suffix, or pixels that are no picture.
+        UnreadablePictureError: an EXR whose other layers are needed changed since it was read.
         OSError: the disk is full or the folder cannot be written; ``path`` is then as it was.
     """
     encode_picture_file(
@@ -119,6 +126,9 @@ def write_picture(path: Path, picture: Picture, *, temporary_folder: Path | None
         alpha_associated=picture.alpha_associated,
         icc_profile=picture.icc_profile,
         metadata=picture.spec,
+        other_views=picture.other_views,
+        bits=picture.bits,
+        colour_tags=picture.colour_tags,
         temporary_folder=temporary_folder,
     )
 
@@ -128,7 +138,9 @@ def _read(path: Path, min_side_px: int, max_megapixels: float) -> Picture:
         head = file.read(_HEAD_BYTES)
     picture_format = sniff(head)
     status = path.stat()
-    if status.st_size > max_megapixels * 1e6 * _MAX_BYTES_PER_PIXEL + _MAX_OVERHEAD_BYTES:
+    # An EXR may hold many more channels than its picture; they stay where they are.
+    most_bytes = max_megapixels * 1e6 * _MAX_BYTES_PER_PIXEL + _MAX_OVERHEAD_BYTES
+    if status.st_size > most_bytes and picture_format != "exr":
         raise UnreadablePictureError(
             f"the file is too large: {status.st_size / 1e6:.0f} MB, for pictures of up to {max_megapixels:g} megapixels"
         )
@@ -142,25 +154,67 @@ def _read(path: Path, min_side_px: int, max_megapixels: float) -> Picture:
         if min(width, height) < min_side_px:
             raise UnreadablePictureError(f"it is too small: {width} x {height} px, at least {min_side_px} are needed")
 
-    content = path.read_bytes()
-    declared = walk(picture_format, content, check_size)
-    pixels, spec = _decode(path, picture_format)
-    if pixels.shape[:2] != (declared.height_px, declared.width_px):
-        raise UnreadablePictureError("damaged: its size differs from what its header declares")
+    readers = {"exr": _read_exr, "dpx": _read_dpx}
+    picture = readers.get(picture_format, _read_still)(path, picture_format, check_size)
     after = path.stat()
     if (after.st_size, after.st_mtime_ns) != (status.st_size, status.st_mtime_ns):
         raise UnreadablePictureError("it changed while it was read: it is still being written")
+    return picture
 
+
+def _read_exr(path: Path, picture_format: str, check_size: CheckSize) -> Picture:
+    source = read_exr(path, check_size)
+    has_alpha = source.beauties[0].has_alpha
+    return Picture(
+        pixels=source.originals[0],
+        format=picture_format,
+        has_alpha=has_alpha,
+        alpha_associated=has_alpha,
+        spec=Metadata(exr=source),
+        warnings=(*_name_warnings(path, picture_format), *exr_warnings(source)),
+        other_views=source.originals[1:],
+        colour_tags=exr_colour_tags(source),
+        layers=exr_layers(source),
+    )
+
+
+def _read_dpx(path: Path, picture_format: str, check_size: CheckSize) -> Picture:
+    pixels, source = read_dpx(path.read_bytes(), check_size)
+    bits = source.packing.bits
+    return Picture(
+        pixels=pixels,
+        format=picture_format,
+        has_alpha=source.channels == 4,
+        spec=Metadata(dpx=source),
+        warnings=(*_name_warnings(path, picture_format), *dpx_warnings(source)),
+        colour_tags=dpx_colour_tags(source),
+        layers=tuple(f"element {number}" for number in range(2, source.elements + 1)),
+        bits=bits if bits < pixels.dtype.itemsize * 8 else None,
+    )
+
+
+def _read_still(path: Path, picture_format: str, check_size: CheckSize) -> Picture:
+    content = path.read_bytes()
+    declared = walk(picture_format, content, check_size)
+    metadata = read_metadata(picture_format, content)
+    profile = png_profile(content) if picture_format == "png" else None
+    del content  # it can be as large as the pixels
+    pixels, spec = _decode(path, picture_format)
+    if pixels.shape[:2] != (declared.height_px, declared.width_px):
+        raise UnreadablePictureError("damaged: its size differs from what its header declares")
     has_alpha = spec.alpha_channel >= 0
     if pixels.shape[2] > 4 or (has_alpha and spec.alpha_channel != pixels.shape[2] - 1):
         raise UnreadablePictureError(f"unsupported: its channels are {', '.join(spec.channelnames)}")
     if pixels.shape[2] == 2 and not has_alpha:
         raise UnreadablePictureError("unsupported: it has two channels, and neither is alpha")
     stored_profile = spec.getattribute("ICCProfile")
-    profile = None if stored_profile is None else np.asarray(stored_profile, np.uint8).tobytes()
-    profile = png_profile(content) if picture_format == "png" else profile
-    metadata = replace(read_metadata(picture_format, content), attributes=tiff_attributes(spec))
+    if picture_format != "png" and stored_profile is not None:
+        profile = np.asarray(stored_profile, np.uint8).tobytes()
+    metadata = replace(metadata, attributes=tiff_attributes(spec))
     straight = bool(spec.get_int_attribute("oiio:UnassociatedAlpha", 0))
+    bits = _depth(spec) if picture_format == "tiff" else None
+    if bits is not None:
+        pixels = from_codes(pixels >> (pixels.dtype.itemsize * 8 - bits), bits)
     return Picture(
         pixels=orient(pixels, spec.get_int_attribute("Orientation", 1)),
         format=picture_format,
@@ -169,6 +223,8 @@ def _read(path: Path, min_side_px: int, max_megapixels: float) -> Picture:
         icc_profile=profile,
         spec=metadata,
         warnings=_warnings(path, picture_format, declared, profile, 3 if pixels.shape[2] >= 3 else 1),
+        colour_tags=png_colour_tags(metadata),
+        bits=bits,
     )
 
 
@@ -186,8 +242,8 @@ def _decode(path: Path, picture_format: str) -> tuple[Pixels, oiio.ImageSpec]:
         spec = source.spec().copy()
         if spec.deep or spec.depth != 1 or spec.channelformats:
             raise UnreadablePictureError("unsupported: a deep or volumetric picture, or channels of different types")
-        if str(spec.format) not in ("uint8", "uint16", "half", "float"):
-            raise UnreadablePictureError(f"unsupported: its samples are {spec.format}, not 8 or 16 bit or float")
+        if str(spec.format) not in ("uint8", "uint16", "uint", "half", "float"):
+            raise UnreadablePictureError(f"unsupported: its samples are {spec.format}, not unsigned or float")
         pixels = source.read_image(0, 0, 0, spec.nchannels, spec.format)
         # A truncated JPEG comes back with pixels, and only the error tells.
         problem = source.geterror()
@@ -199,6 +255,14 @@ def _decode(path: Path, picture_format: str) -> tuple[Pixels, oiio.ImageSpec]:
         kind = "truncated" if "premature end" in reason.lower() or "end of file" in reason.lower() else "damaged"
         raise UnreadablePictureError(f"{kind}: {reason}")
     return np.asarray(pixels), spec
+
+
+def _depth(spec: oiio.ImageSpec) -> int | None:
+    """Bits of a TIFF's samples, if they fill less than their type and are no indices into a palette."""
+    bits = spec.get_int_attribute("oiio:BitsPerSample", 0)
+    whole = {"uint8": 8, "uint16": 16, "uint": 32}.get(str(spec.format), 0)
+    is_palette = spec.get_int_attribute("tiff:PhotometricInterpretation", 0) == _PALETTE
+    return bits if 1 < bits < whole and held_in(bits).itemsize * 8 == whole and not is_palette else None
 
 
 def _first_line(problem: str, path: Path) -> str:
@@ -224,14 +288,17 @@ def orient(pixels: Pixels, orientation: int) -> Pixels:
     return np.ascontiguousarray(pixels)
 
 
+def _name_warnings(path: Path, picture_format: str) -> list[str]:
+    if SUFFIX_FORMATS.get(path.suffix.lower()) == picture_format:
+        return []
+    ending = f"its name ends in {path.suffix}" if path.suffix else "its name has no suffix"
+    return [f"holds {_IN_WORDS[picture_format]} although {ending}"]
+
+
 def _warnings(
     path: Path, picture_format: str, declared: Declared, profile: bytes | None, colour_channels: int
 ) -> tuple[str, ...]:
-    warnings = []
-    if SUFFIX_FORMATS.get(path.suffix.lower()) != picture_format:
-        article = {"png": "a PNG", "jpeg": "a JPEG", "webp": "a WebP", "tiff": "a TIFF"}[picture_format]
-        ending = f"its name ends in {path.suffix}" if path.suffix else "its name has no suffix"
-        warnings.append(f"holds {article} although {ending}")
+    warnings = _name_warnings(path, picture_format)
     if declared.frames > 1:
         parts = "pages" if picture_format == "tiff" else "frames of animation"
         warnings.append(f"has {declared.frames} {parts}; only the first is used")

@@ -6,43 +6,46 @@ OpenCV, which keeps no metadata, and 150 to 340 ms with OpenImageIO.
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
-import shutil
 import struct
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import imagecodecs
 import numpy as np
-import OpenImageIO as oiio  # noqa: N813
 from numpy.typing import NDArray
 
+from stylegan_core.frames import dpx, exr_writing
 from stylegan_core.frames.atomic import write_atomically
+from stylegan_core.frames.bit_depth import held_in
 from stylegan_core.frames.containers import PNG_SIGNATURE, add_to_jpeg, add_to_webp, png_chunk
-from stylegan_core.frames.damage import walk
 from stylegan_core.frames.declared import SUFFIX_FORMATS
 from stylegan_core.frames.metadata import Metadata, jpeg_blocks, png_blocks, upright
-from stylegan_core.frames.unreadable import UnreadablePictureError
+from stylegan_core.frames.tiff_writing import write_tiff
+from stylegan_core.frames.xmp import with_texts
 
 log = logging.getLogger(__name__)
 
 Pixels = NDArray[Any]
 LOSSY_QUALITY = 95
-_FULL_DISK_BYTES = 1 << 20
 _MAX_SIDE_PX = {"jpeg": 65_500, "webp": 16_383}
 _SAMPLE_TYPES = {
     "png": ("uint8", "uint16"),
-    "tiff": ("uint8", "uint16", "float16", "float32"),
+    "tiff": ("uint8", "uint16", "uint32", "float16", "float32"),
+    "exr": ("float16", "float32"),
+    "dpx": ("uint8", "uint16"),
     "jpeg": ("uint8",),
     "webp": ("uint8",),
 }
 _PNG_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 _PNG_FILTER_UP = 2  # the difference to the row above: one numpy subtraction, and photographs pack well
 _PNG_LEVEL = 1
-_TIFF_COMPRESSION = "lzw"  # 0.2 s at 1080p; OpenImageIO takes 1.4 s for "zip", whatever its level, for 2 % less
-_LOSSLESS_TIFF = frozenset({"none", "lzw", "zip", "packbits", "zstd", "lzma"})
+_ENCODED_ID = "srgb_rec709_scene"
+_IN_WORDS = {"jpeg": "JPEG", "dpx": "a grey DPX"}
+_ALPHA_DROPPED = {"jpeg": (2, 4), "dpx": (2,)}  # channels
+_DPX_BITS = (8, 10, 12, 16)
 
 
 def encode_picture_file(
@@ -53,20 +56,27 @@ def encode_picture_file(
     alpha_associated: bool = False,
     icc_profile: bytes | None = None,
     metadata: Metadata | None = None,
+    other_views: tuple[Pixels, ...] = (),
+    bits: int | None = None,
+    colour_tags: Mapping[str, object] | None = None,
     temporary_folder: Path | None = None,
 ) -> None:
     """Writes a picture file whole or not at all.
 
     Args:
         path: the final name; its suffix chooses the format.
-        pixels: (H, W, C), C in 1..4, uint8, uint16, float16 or float32 (unit range).
+        pixels: (H, W, C), C in 1..4, uint8, uint16, uint32, float16 or float32 (unit range).
         has_alpha: whether the last channel is alpha.
-        alpha_associated: whether colours are multiplied by alpha; kept in TIFF, undone for the others.
+        alpha_associated: whether colours are multiplied by alpha; kept in TIFF and EXR, undone for the others.
         icc_profile: is embedded; None embeds none.
         metadata: what else to keep; None keeps nothing.
+        other_views: like ``pixels``, for the other eyes of a stereo EXR.
+        bits: of a sample, if fewer than the type holds; TIFF and DPX keep them.
+        colour_tags: what an EXR's header says of its colours.
         temporary_folder: where the temporary lies; default: beside ``path``.
     Raises:
         ValueError: an unknown suffix, or pixels that are no picture or too many for the format.
+        UnreadablePictureError: an EXR whose other layers are needed changed since it was read.
         OSError: the file cannot be written; ``path`` is then as it was.
     """
     picture_format = SUFFIX_FORMATS.get(path.suffix.lower())
@@ -78,20 +88,74 @@ def encode_picture_file(
     most = _MAX_SIDE_PX.get(picture_format)
     if most is not None and max(height, width) > most:
         raise ValueError(f"{path}: {width} x {height} px is too large for a {picture_format}, {most} px a side at most")
+    kept = metadata or Metadata()
+    if picture_format == "exr":
+        views = (pixels, *other_views)
+        write = _exr_writer(path, views, has_alpha, alpha_associated, kept, colour_tags or {})
+        write_atomically(path, write, temporary_folder)
+        return
+    if other_views:
+        log.warning("%s: only an EXR holds several views, the first alone is written", path)
     if alpha_associated and picture_format != "tiff":
         pixels = to_straight(pixels)
-    if picture_format == "jpeg" and pixels.shape[2] in (2, 4):
-        log.warning("%s: JPEG has no alpha channel, it is dropped", path)
-        pixels = pixels[:, :, :-1]
+    if pixels.shape[2] in _ALPHA_DROPPED.get(picture_format, ()):
+        log.warning("%s: %s has no alpha channel, it is dropped", path, _IN_WORDS[picture_format])
+        pixels, has_alpha = pixels[:, :, :-1], False
     pixels = np.ascontiguousarray(_fit_samples(pixels, picture_format))
-    kept = upright(metadata or Metadata(), width, height)
+    if picture_format == "dpx":
+        write = _dpx_writer(pixels, bits, kept)
+        write_atomically(path, write, temporary_folder)
+        return
+    kept = upright(kept, width, height)
+    if picture_format != "png":  # which has texts of its own
+        kept = replace(kept, xmp=with_texts(kept.xmp, dict(kept.texts)))
     if picture_format == "tiff":
-        spec = _tiff_spec(pixels, has_alpha, alpha_associated, icc_profile, kept)
-        write_atomically(path, lambda temporary: _write_tiff(temporary, pixels, spec), temporary_folder)
+        write_atomically(
+            path,
+            lambda temporary: write_tiff(temporary, pixels, has_alpha, alpha_associated, icc_profile, kept, bits),
+            temporary_folder,
+        )
         return
     encode = {"png": _encode_png, "jpeg": _encode_jpeg, "webp": _encode_webp}[picture_format]
     content = encode(pixels, icc_profile, kept)
     write_atomically(path, lambda temporary: _write_bytes(temporary, content), temporary_folder)
+
+
+def _exr_writer(
+    path: Path,
+    views: tuple[Pixels, ...],
+    has_alpha: bool,
+    alpha_associated: bool,
+    metadata: Metadata,
+    colour_tags: Mapping[str, object],
+) -> Callable[[Path], None]:
+    source, texts = metadata.exr, dict(metadata.texts)
+    if source is not None and exr_writing.fits_source(source, views):
+        return lambda temporary: exr_writing.rewrite_exr(
+            temporary, source, views, colour_tags=colour_tags, texts=texts
+        )
+    if len(views) > 1 or (source is not None and len(source.structure.parts[0].channels) > views[0].shape[2]):
+        log.warning("%s: the picture is not of its source's size, so other layers and views are left out", path)
+    pixels = views[0]
+    if pixels.dtype.kind == "u":
+        if not colour_tags:
+            colour_tags = {"colorInteropID": _ENCODED_ID}  # untagged, the codes would be taken for linear light
+        pixels = convert_samples(pixels, "float16" if pixels.dtype.itemsize == 1 else "float32")
+    if has_alpha and not alpha_associated:
+        pixels = np.concatenate([pixels[..., :-1] * pixels[..., -1:], pixels[..., -1:]], axis=2)
+    header = () if source is None else source.structure.parts[source.beauties[0].part].attributes
+    return lambda temporary: exr_writing.write_new_exr(
+        temporary, pixels, has_alpha=has_alpha, kept=header, colour_tags=colour_tags, texts=texts
+    )
+
+
+def _dpx_writer(pixels: Pixels, bits: int | None, metadata: Metadata) -> Callable[[Path], None]:
+    source = metadata.dpx
+    if source is None or not dpx.fits_source(source, pixels):
+        depth = bits if bits in _DPX_BITS and held_in(bits) == pixels.dtype else pixels.dtype.itemsize * 8
+        source = dpx.new_source(pixels.shape[0], pixels.shape[1], pixels.shape[2], depth)
+    texts, chosen = dict(metadata.texts), source
+    return lambda temporary: dpx.write_dpx(temporary, pixels, chosen, texts)
 
 
 def to_straight(pixels: Pixels) -> Pixels:
@@ -163,53 +227,3 @@ def _encode_webp(pixels: Pixels, icc_profile: bytes | None, metadata: Metadata) 
 
 def _write_bytes(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-
-
-def _tiff_spec(
-    pixels: Pixels, has_alpha: bool, alpha_associated: bool, icc_profile: bytes | None, metadata: Metadata
-) -> oiio.ImageSpec:
-    height, width, channels = pixels.shape
-    sample_type = {"float16": "half", "float32": "float"}.get(pixels.dtype.name, pixels.dtype.name)
-    spec = oiio.ImageSpec(width, height, channels, sample_type)
-    spec.channelnames = (("Y", "A") if channels <= 2 else ("R", "G", "B", "A"))[:channels]
-    spec.alpha_channel = channels - 1 if has_alpha else -1
-    # Without this the time of writing gets in, and equal pictures are no longer equal files.
-    spec["DateTime"] = ""
-    for name, kind, value in metadata.attributes:
-        spec.attribute(name, oiio.TypeDesc(kind), value)
-    spec["Orientation"] = 1
-    for name, side in (("Exif:PixelXDimension", width), ("Exif:PixelYDimension", height)):
-        if spec.getattribute(name) is not None:
-            spec[name] = side
-    if icc_profile is not None:
-        profile = np.frombuffer(icc_profile, np.uint8)
-        spec.attribute("ICCProfile", oiio.TypeDesc(f"uint8[{len(profile)}]"), profile)
-    if has_alpha and not alpha_associated:
-        spec["oiio:UnassociatedAlpha"] = 1
-    if sample_type == "half":
-        spec["tiff:half"] = 1  # otherwise it becomes float
-    compression = str(spec.get_string_attribute("compression"))
-    spec["compression"] = compression if compression in _LOSSLESS_TIFF else _TIFF_COMPRESSION
-    return spec
-
-
-def _write_tiff(path: Path, pixels: Pixels, spec: oiio.ImageSpec) -> None:
-    output = oiio.ImageOutput.create("tiff")
-    if output is None:
-        raise ValueError(f"this build of OpenImageIO cannot write TIFF: {oiio.geterror()}")
-    if not output.open(str(path), spec):
-        _fail(path, output.geterror())
-    if not output.write_image(pixels) or not output.close():
-        _fail(path, output.geterror())
-    output.geterror()  # closing complains about an empty EXIF directory (OpenImageIO 3.2 with libtiff 4.7)
-    # Closing does not tell of a full disk, so look at the file itself.
-    try:
-        walk("tiff", path.read_bytes(), lambda declared: None)
-    except UnreadablePictureError as error:
-        _fail(path, error.reason)
-
-
-def _fail(path: Path, problem: str) -> NoReturn:
-    full = shutil.disk_usage(path.parent).free < _FULL_DISK_BYTES
-    number = errno.ENOSPC if full else errno.EIO
-    raise OSError(number, f"the picture cannot be written: {problem.strip() or os.strerror(number)}", str(path))

@@ -52,11 +52,11 @@ def test_folders_that_hold_no_pictures(tmp_path: Path) -> None:
         list_pictures(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="it holds nothing"):
         list_pictures(tmp_path)
-    touch(tmp_path, "a.exr", "b.exr", "c.txt")
-    with pytest.raises(ValueError, match=r"2 x \.exr, 1 x \.txt"):
+    touch(tmp_path, "a.gif", "b.gif", "c.txt")
+    with pytest.raises(ValueError, match=r"2 x \.gif, 1 x \.txt"):
         list_pictures(tmp_path)
     with pytest.raises(NotADirectoryError):
-        list_pictures(tmp_path / "a.exr")
+        list_pictures(tmp_path / "a.gif")
 
 
 @pytest.mark.parametrize(

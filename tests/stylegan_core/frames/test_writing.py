@@ -156,7 +156,7 @@ def test_a_failure_leaves_the_old_file_and_no_temporary(
         temporary.write_bytes(before[:100])
         raise OSError(errno.ENOSPC, "no space left")
 
-    monkeypatch.setattr(writing, "_write_tiff" if suffix == ".tif" else "_write_bytes", truncate)
+    monkeypatch.setattr(writing, "write_tiff" if suffix == ".tif" else "_write_bytes", truncate)
     with pytest.raises(OSError, match="no space left"):
         write_picture(path, Picture(255 - RGBA))
     assert path.read_bytes() == before and [each.name for each in tmp_path.iterdir()] == [path.name]

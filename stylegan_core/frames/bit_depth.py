@@ -1,0 +1,90 @@
+"""Integer depths that no array type has (2, 4, 10, 12, 14, 24 bits), held in the next larger type over its full range.
+
+A 10-bit sample of code c is held in uint16 as round(c * 65535 / 1023): whoever knows nothing of depths reads the right
+value, and ``to_codes`` gives back every code exactly.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[Any]
+MAX_BITS = 32
+_TABLE_BITS = 16
+_BAND = 1 << 22  # samples at once where there is no table, so that 64-bit intermediates stay small
+
+
+def held_in(bits: int) -> np.dtype[Any]:
+    """The unsigned type that holds samples of a depth.
+
+    Raises:
+        ValueError: not 1 to 32 bits.
+    """
+    if not 1 <= bits <= MAX_BITS:
+        raise ValueError(f"samples of {bits} bits are not held here, 1 to {MAX_BITS} are")
+    return np.dtype(np.uint8 if bits <= 8 else np.uint16 if bits <= 16 else np.uint32)
+
+
+def from_codes(codes: Samples, bits: int) -> Samples:
+    """Spreads codes of a depth over the full range of the type that holds them.
+
+    Args:
+        codes: any shape, unsigned integers below 2 ** bits.
+        bits: 1 to 32.
+    Returns:
+        Same shape, ``held_in(bits)``.
+    """
+    target = held_in(bits)
+    if bits == target.itemsize * 8:
+        return codes.astype(target, copy=False)
+    if bits <= _TABLE_BITS:
+        spread: Samples = _spread_table(bits)[codes]
+        return spread
+    return _scale(codes, (1 << bits) - 1, int(np.iinfo(target).max), target)
+
+
+def to_codes(pixels: Samples, bits: int) -> Samples:
+    """Rounds full-range samples to the codes of a depth; the inverse of ``from_codes``.
+
+    Args:
+        pixels: any shape, ``held_in(bits)``.
+        bits: 1 to 32.
+    Returns:
+        Same shape and type, values below 2 ** bits.
+    Raises:
+        ValueError: pixels of another type.
+    """
+    if pixels.dtype != held_in(bits):
+        raise ValueError(f"samples of {bits} bits are held in {held_in(bits)}, not in {pixels.dtype}")
+    if bits == pixels.dtype.itemsize * 8:
+        return pixels
+    if bits <= _TABLE_BITS:
+        codes: Samples = _code_table(bits)[pixels]
+        return codes
+    return _scale(pixels, int(np.iinfo(pixels.dtype).max), (1 << bits) - 1, pixels.dtype)
+
+
+def _scale(samples: Samples, of: int, to: int, target: np.dtype[Any]) -> Samples:
+    """round(samples * to / of) in integers; ``of`` is odd, so there are no ties."""
+    result = np.empty(samples.shape, target)
+    flat, out = samples.reshape(-1), result.reshape(-1)
+    for start in range(0, flat.size, _BAND):
+        band = flat[start : start + _BAND].astype(np.uint64)
+        out[start : start + _BAND] = (band * np.uint64(to) + np.uint64(of // 2)) // np.uint64(of)
+    return result
+
+
+@lru_cache(maxsize=32)
+def _spread_table(bits: int) -> Samples:
+    target = held_in(bits)
+    return _scale(np.arange(1 << bits, dtype=np.uint32), (1 << bits) - 1, int(np.iinfo(target).max), target)
+
+
+@lru_cache(maxsize=32)
+def _code_table(bits: int) -> Samples:
+    most = int(np.iinfo(held_in(bits)).max)
+    return _scale(np.arange(most + 1, dtype=np.uint32), most, (1 << bits) - 1, held_in(bits))
