@@ -19,9 +19,15 @@ class MannerSettings(Settings):
     strength: float = Field(
         1.0, ge=0.0, le=2.0, description="how much of the change is applied; 0 gives the source back exactly"
     )
+    curve: Path | None = Field(
+        None, description="a CSV file of strength and weights of references over frames: frame,strength,NAME,..."
+    )
+    keep_source_colour: bool = Field(False, description="only lightness changes, colours stay the source's")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="auto is bf16 where the hardware does it fast, else fp32"
     )
+    output_space: str = Field("source", description="colour space of the results; source is each source's own, exactly")
+    ocio: str | None = Field(None, description="OpenColorIO config; null is $OCIO, else a built-in ACES config")
 
 
 class RegionSettings(Settings):

@@ -7,7 +7,7 @@ OpenColorIO config. A model knows [0, 1] of its working space. All functions wor
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from stylegan_core.frames.carry import carried_change
 from stylegan_core.frames.icc import from_linear, to_linear
 from stylegan_core.frames.ocio import VIEW, load_config
+from stylegan_core.frames.output_form import OutputForm
 from stylegan_core.frames.picture import Picture
 from stylegan_core.frames.primaries import is_by_primaries, to_rec709
 from stylegan_core.frames.samples import Pixels, Unit, add_change, from_unit, make_finite, to_unit
@@ -23,21 +24,6 @@ from stylegan_core.frames.source_space import OWN_SPACES, source_space_of
 
 WORKING_SPACES = OWN_SPACES
 REC709_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
-
-
-@dataclass(frozen=True)
-class OutputForm:
-    """How a result is stored that is not stored as its source is.
-
-    Attributes:
-        space: as a source space.
-        sample_type: numpy's name of the type.
-        alpha_associated: whether colours are multiplied by alpha.
-    """
-
-    space: str
-    sample_type: str
-    alpha_associated: bool = False
 
 
 def describe_source_space(picture: Picture, source_space: str = "auto", path: Path | None = None) -> str:
@@ -142,7 +128,8 @@ def carry_over(
     Args:
         picture: the source.
         before_unit: (H, W, 3) float32, what ``to_working`` gave.
-        after_unit: (H, W, 3) float32, what the network made of it; only its [0, 1] counts.
+        after_unit: (H, W, 3) float32, what the network made of it; only its [0, 1] counts where the result could hold
+            more.
         strength: 0 keeps the source, 1 is the network's picture.
         mask_unit: (H, W) or (H, W, 1) in [0, 1], how much of the change each pixel gets; None is all.
         source_space: as in ``to_working``.
@@ -219,14 +206,15 @@ def _change(
     picture: Picture, before_unit: Unit, after_unit: Unit, space: str, working_space: str, ocio: str | None
 ) -> Unit:
     """(H, W, 1 or 3) what is to be added to the straight source, in its own encoding."""
-    profile = picture.icc_profile
-    if space == working_space:
-        before, after = before_unit, np.clip(after_unit, 0, 1)
-    else:
+    profile, integers = picture.icc_profile, picture.pixels.dtype.kind == "u"
+    # An overshoot is an explosion of light in a log space, negative light in any; integers are clipped at the end.
+    own = working_space in OWN_SPACES and integers
+    before, after = before_unit, after_unit if own else np.clip(after_unit, 0, 1)
+    if space != working_space:
         before = _convert(before_unit.copy(), working_space, space, profile, ocio)
-        after = _convert(np.clip(after_unit, 0, 1), working_space, space, profile, ocio)
+        after = _convert(after.copy() if own else after, working_space, space, profile, ocio)
     # Conversions of equal colours are equal, so what the network left alone changes by exactly 0.
-    if space == working_space and picture.pixels.dtype.kind == "u":
+    if space == working_space and integers:
         change: Unit = after - before
     else:
         source = np.broadcast_to(_straight(picture), before.shape)
@@ -252,6 +240,7 @@ def _stored_as(output: OutputForm, picture: Picture, change: Unit, space: str, o
         pixels=from_unit(colours, kind),
         icc_profile=profile,
         alpha_associated=associated,
+        colour_tags=dict(output.colour_tags),
         bits=None,
     )
 

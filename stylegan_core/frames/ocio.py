@@ -101,6 +101,11 @@ class ColourConfig:
         space = self._config.getColorSpace(self.find(name))
         return space is not None and str(space.getEncoding()).lower() in ("scene-linear", "display-linear")
 
+    def interop_id(self, name: str) -> str | None:
+        """A space's ID in the list of the Academy Color Interop Forum, which other programs know it by."""
+        space = None if name.startswith(VIEW) else self._config.getColorSpace(self.find(name))
+        return None if space is None else str(space.getInteropID()) or None
+
     def convert(self, rgb: Unit, source: str, target: str) -> Unit:
         """Converts pixels in place where they are contiguous.
 
@@ -161,6 +166,14 @@ class ColourConfig:
         return f"; its spaces are: {', '.join(names[:_NAMED])}{more}"
 
 
+_preferred: list[str] = []
+
+
+def prefer_config(name: str) -> None:
+    """Makes a config the one that ``load_config`` loads in this process where none is asked for: that of its job."""
+    _preferred[:] = [name]
+
+
 def config_name(asked: str | Path | None = None) -> str:
     """The config that a job uses: what is asked for, else $OCIO, else the pinned built-in; files as absolute paths."""
     name = str(asked or os.environ.get("OCIO", "").strip() or PINNED_CONFIG)
@@ -168,12 +181,12 @@ def config_name(asked: str | Path | None = None) -> str:
 
 
 def load_config(asked: str | Path | None = None) -> ColourConfig:
-    """The config of ``config_name``, loaded once and again when its file changes.
+    """The config of ``config_name`` or ``prefer_config``, loaded once, and again when its file changes.
 
     Raises:
         ColourError: it is missing or no config.
     """
-    name = config_name(asked)
+    name = config_name(asked or next(iter(_preferred), None))
     stamp = 0
     if not name.startswith("ocio://"):
         try:
@@ -212,7 +225,7 @@ def _steps(config: ColourConfig, source: str, target: str) -> tuple[Any, ...]:
 
 def _processors(ocio: Any, config: ColourConfig, source: str, target: str) -> list[Any]:
     inner, start, end = config._config, _in_config(config, source), _in_config(config, target)
-    if source == target:
+    if source == target or (start is not None and start == end):
         return []
     views = [name for name in (source, target) if name.startswith(VIEW)]
     if len(views) == 2 or (views and (start is None or end is None)):

@@ -48,7 +48,7 @@ class SourceSpace:
 
     def sentence(self) -> str:
         """To be said aloud."""
-        return f"colours are taken for {_in_words(self.name)}: {self.why}"
+        return f"colours are taken for {in_words(self.name)}: {self.why}"
 
 
 def source_space_of(
@@ -72,7 +72,7 @@ def source_space_of(
     if asked == "icc" and not usable:
         raise ValueError("the source space icc is asked for, and the picture has no usable ICC profile")
     if asked != "auto":
-        return SourceSpace(_known(asked, ocio), "it was asked for")
+        return SourceSpace(known_space(asked, ocio), "it was asked for")
     if profile is not None and usable:
         return SourceSpace("srgb" if is_srgb(profile) else "icc", "its ICC profile says so")
     floats = picture.pixels.dtype.kind == "f"
@@ -101,12 +101,16 @@ def _said_by_header(tags: Mapping[str, object], floats: bool, ocio: str | None) 
     )
     for tag, reader in readers:
         if tag in tags and (name := reader(tags[tag])) is not None:
-            return SourceSpace(_known(name, ocio), f"its {tag} says so")
+            return SourceSpace(known_space(name, ocio), f"its {tag} says so")
     return None
 
 
-def _known(name: str, ocio: str | None) -> str:
-    """``name`` as ``colour`` takes it; names of the config in full."""
+def known_space(name: str, ocio: str | None) -> str:
+    """A colour space that was named, as ``colour`` takes it; names of the config in full.
+
+    Raises:
+        ColourError: the config has no such space.
+    """
     if name in (*OWN_SPACES, "icc") or name.startswith("linear:"):
         return name
     return load_config(ocio).find(name)
@@ -143,6 +147,7 @@ def _numbers(value: object) -> list[float]:
     return [float(number) for number in value] if isinstance(value, Sequence) and not isinstance(value, str) else []
 
 
-def _in_words(name: str) -> str:
+def in_words(name: str) -> str:
+    """A colour space's name to be read by a person."""
     words = {"srgb": "sRGB", "linear_rec709": "linear Rec.709", "icc": "those of its ICC profile"}
     return words.get(name, "linear light of its own primaries" if name.startswith("linear:") else name)

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from stylegan_core.frames.colour import carry_over, to_working
-from stylegan_core.frames.picture import Picture, UnreadablePictureError, write_picture
+from stylegan_core.frames.picture import Picture, write_picture
+from stylegan_core.frames.source_space import SourceSpace
+from stylegan_core.inference.colour_plan import form_of, space_of
+from stylegan_core.frames.source_colour import keep_source_colour
 from stylegan_core.inference.job import FrameSettings, JobFrame
 from stylegan_core.inference.masks import RegionReader, RegionWeights, read_mask, refuse_changed
 from stylegan_core.inference.resume import FileState
@@ -31,6 +32,7 @@ class Decoded:
     Attributes:
         frame: of the job.
         picture: as it was read.
+        space: that the picture is in.
         before_unit: (H, W, 3) float32 in the working space.
         mask_unit: (H, W) float32 in [0, 1], or None.
         source: the input file as it was read.
@@ -42,6 +44,7 @@ class Decoded:
 
     frame: JobFrame
     picture: Picture
+    space: SourceSpace
     before_unit: Pixels
     mask_unit: Pixels | None
     source: FileState
@@ -91,19 +94,18 @@ def decode_frame(
         refuse_changed(mask_path, mask_state)
     weights = regions.read(frame, picture.height_px, picture.width_px) if regions is not None else None
     files = weights.files if weights is not None else ()
+    space = space_of(picture, settings, sources.path(frame))
     views = [replace(picture, pixels=pixels, other_views=()) for pixels in (picture.pixels, *picture.other_views)]
+    working = [_to_working(view, space, settings) for view in views]
     first, *others = [
-        Decoded(frame, view, _to_working(view, settings), mask_unit, state, mask_state, weights, beside=files)
-        for view in views
+        Decoded(frame, view, space, unit, mask_unit, state, mask_state, weights, beside=files)
+        for view, unit in zip(views, working, strict=True)
     ]
     return replace(first, picture=picture, other_views=tuple(others))
 
 
-def _to_working(view: Picture, settings: FrameSettings) -> Pixels:
-    before_unit = to_working(view, source_space=settings.source_space, working_space=settings.working_space)
-    if not np.isfinite(before_unit).all():
-        raise UnreadablePictureError("it holds pixels that are infinite or not a number")
-    return before_unit
+def _to_working(view: Picture, space: SourceSpace, settings: FrameSettings) -> Pixels:
+    return to_working(view, source_space=space.name, working_space=settings.working_space, ocio=settings.colour_config)
 
 
 def encode_frame(
@@ -132,17 +134,26 @@ def encode_frame(
         carry_over(
             view.picture,
             view.before_unit,
-            after,
+            _coloured(view, after, settings),
             strength=strength,
             mask_unit=view.mask_unit,
-            source_space=settings.source_space,
+            source_space=view.space.name,
             working_space=settings.working_space,
+            ocio=settings.colour_config,
+            output=form_of(view.picture, view.space, decoded.frame, settings),
         )
         for view, after in zip((decoded, *decoded.other_views), after_unit, strict=True)
     ]
     if others:
         first = replace(first, other_views=tuple(other.pixels for other in others))
     write_picture(output, first, temporary_folder=temporary_folder)
+
+
+def _coloured(view: Decoded, after_unit: Pixels, settings: FrameSettings) -> Pixels:
+    if not settings.keep_source_colour:
+        return after_unit
+    space, ocio = settings.working_space, settings.colour_config
+    return keep_source_colour(view.before_unit, after_unit, working_space=space, ocio=ocio)
 
 
 def reading_stops(error: BaseException) -> bool:

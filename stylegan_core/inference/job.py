@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from stylegan_core.frames.atomic import write_bytes_atomically
+from stylegan_core.frames.ocio import PINNED_CONFIG
 
 STATE_FOLDER = ".stylereel"
 """Folder in an output folder for job files, records, temporaries and the lock; never part of a DVC output."""
@@ -18,8 +19,8 @@ STATE_FOLDER = ".stylereel"
 Precision = Literal["fp32", "bf16", "fp16"]
 BackEnd = Literal["torch", "compiled", "openvino", "onnxruntime"]
 
-_PLACES = frozenset({"path", "model_folder"})
-"""Where directions lie; their digests decide the pixels."""
+_PLACES = frozenset({"path", "model_folder", "ocio_config"})
+"""Where directions and configs lie; their digests decide the pixels."""
 
 
 class PlanError(ValueError):
@@ -87,7 +88,7 @@ class Region(_Frozen):
 
 
 _LATER_SETTINGS = (
-    *("directions", "regions", "elsewhere", "output_space", "ocio", "tiles", "statistics"),
+    *("directions", "regions", "elsewhere", "output_space", "ocio", "ocio_config", "tiles", "statistics"),
     *("blend_frames", "blend_weight", "keep_source_colour"),
 )
 
@@ -102,7 +103,8 @@ class FrameSettings(_Frozen):
         source_space: encoding of the sources; "auto" goes by what each file says, else by its sample type.
         output_space: encoding of the outputs; "source" is that of each source.
         working_space: the model's.
-        ocio: digest of the OpenColorIO configuration, where a space needs one.
+        ocio: digest of the OpenColorIO config, where a space needs one.
+        ocio_config: where that config is; None is the built-in.
         tiles: whether a network that has no exact tiles may be tiled.
         statistics: digest of the frozen statistics of its norm layers, None where each picture has its own.
         blend_frames: neighbours to each side that a frame is steadied with.
@@ -121,6 +123,7 @@ class FrameSettings(_Frozen):
     output_space: str = "source"
     working_space: str = "srgb"
     ocio: str | None = None
+    ocio_config: str | None = None
     tiles: Literal["exact", "approximate"] = "exact"
     statistics: str | None = None
     blend_frames: int = Field(0, ge=0)
@@ -130,6 +133,11 @@ class FrameSettings(_Frozen):
     directions: Directions = Directions()
     regions: tuple[Region, ...] = ()
     elsewhere: Literal["source", "style"] = "source"
+
+    @property
+    def colour_config(self) -> str:
+        """The OpenColorIO config of the job, whatever a worker's own is."""
+        return self.ocio_config or PINNED_CONFIG
 
     def digest(self) -> str:
         """SHA-256 of the settings, wherever the references and models in them lie."""

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from stylegan_core.frames.colour import WORKING_SPACES
 from stylegan_core.frames.records import read_records
+from stylegan_core.inference.colour_plan import settle_colour
+from stylegan_core.inference.curves import settle_curves
 from stylegan_core.inference.job import Directions, FrameSettings, Job, JobFrame, PlanError, Region, read_job
 from stylegan_core.inference.precision import choose_device, choose_precision
 from stylegan_core.recipes.base import Kind
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from stylegan_core.recipes.model import Model
 
 Step = Callable[[Job, "Model", MannerSettings], Job]
-STEPS: tuple[Step, ...] = ()
+STEPS: tuple[Step, ...] = (settle_colour, settle_curves)
 """What settles the rest of a job, in order: each takes the job so far and gives it back with its own fields filled.
 
 Raises:
@@ -48,7 +49,7 @@ def plan_job(
         output_folder: what their outputs are relative to.
         model: from ``load_model``; its working space becomes the job's.
         manner: what is asked of all frames; what it leaves to the planner is settled here.
-        source_space: "auto" or one of ``WORKING_SPACES``.
+        source_space: see ``source_space_of``.
         chunk_frames: frames of one task run.
         device: "auto" or torch's name of one.
         directions: of ``model``, from ``plan_directions``.
@@ -59,8 +60,6 @@ def plan_job(
     """
     check_translates(model)
     card = model.card
-    if source_space not in ("auto", *WORKING_SPACES):
-        raise PlanError(f"source space {source_space!r} is none of auto, {', '.join(WORKING_SPACES)}")
     if chunk_frames < 1:
         raise PlanError(f"a chunk has at least one frame, not {chunk_frames}")
     if elsewhere != "source" and not regions:
@@ -77,6 +76,7 @@ def plan_job(
             strength=manner.strength,
             precision=choose_precision(model.recipe, manner.precision, device),
             source_space=source_space,
+            keep_source_colour=manner.keep_source_colour,
             working_space=card.working_space,
             directions=directions or Directions(),
             regions=tuple(regions),
@@ -93,17 +93,13 @@ def check_translates(model: Model) -> None:
     """Refuses a model that cannot stylize frames.
 
     Raises:
-        PlanError: it makes pictures from noise, changes their size, or works in an unknown space.
+        PlanError: it makes pictures from noise, or changes their size.
     """
     card = model.card
     if model.recipe.kind is not Kind.TRANSLATE:
         raise PlanError(f"{model.folder} holds a {card.recipe} model, which makes pictures from noise alone")
     if model.recipe.scale != 1:
         raise PlanError(f"{model.folder} holds a {card.recipe} model, which changes the size; stylize keeps it")
-    if card.working_space not in WORKING_SPACES:
-        raise PlanError(
-            f"{model.folder} works in {card.working_space!r}; this version converts to {', '.join(WORKING_SPACES)}"
-        )
 
 
 def refuse_foreign_outputs(job: Job) -> None:

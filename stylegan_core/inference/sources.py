@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
 from stylegan_core.frames.picture import Picture, read_picture
 from stylegan_core.inference.job import Job, JobFrame
 from stylegan_core.inference.masks import refuse_changed
@@ -19,8 +24,12 @@ class Sources:
         """
         self._job = job
 
+    def path(self, frame: JobFrame) -> Path:
+        """The file that a frame is in."""
+        return self._job.input_path(frame)
+
     def read(self, frame: JobFrame) -> tuple[Picture, FileState]:
-        """The picture of a frame, and its file as it was read.
+        """The picture of a frame, and its file as it was read: its neighbour's if it is missing.
 
         Raises:
             UnreadablePictureError: the file is damaged, or changed while it was read.
@@ -30,4 +39,10 @@ class Sources:
         state = FileState.of(path)
         picture = read_picture(path, max_megapixels=self._job.max_megapixels)
         refuse_changed(path, state)
-        return picture, state
+        return _blackened(picture) if frame.missing == "black" else picture, state
+
+
+def _blackened(picture: Picture) -> Picture:
+    """Of the same size and type, with the same metadata; alpha is 0 too."""
+    others = tuple(np.zeros_like(view) for view in picture.other_views)
+    return replace(picture, pixels=np.zeros_like(picture.pixels), other_views=others, warnings=())

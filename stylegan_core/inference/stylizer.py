@@ -22,6 +22,7 @@ from typing import Self
 import numpy as np
 
 from stylegan_core.frames.atomic import folder_syncs_left
+from stylegan_core.inference.colour_plan import check_config
 from stylegan_core.inference.frame_work import (
     Decoded,
     decode_frame,
@@ -82,11 +83,12 @@ class Stylizer:
 
         Raises:
             ValueError: the model is not the job's.
-            PlanError: a reference or a region's model is not the one that was planned with.
+            PlanError: a reference, a region's model or the OpenColorIO config is not the one that was planned with.
             ModelError: a region's model cannot be loaded.
         """
         if model.card.digest != job.model_digest:
             raise ValueError(f"{model.folder} is not the model that the job was planned for")
+        check_config(job.settings)
         self._job = job
         self._painting = Painting(job.model_copy(update={"device": device or job.device}), model)
         settings = job.settings

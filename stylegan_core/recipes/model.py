@@ -62,6 +62,7 @@ class ModelCard(BaseModel):
         init_from: digest of the model that it started from.
         shots: that it learned; empty: everything.
         stopped_by: "budget", "limit_minutes", ...
+        ocio: digest of the OpenColorIO config that knows the working space, where it needs one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,6 +81,7 @@ class ModelCard(BaseModel):
     init_from: str | None = None
     shots: list[str] = []
     stopped_by: str = "budget"
+    ocio: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,7 @@ def save_model(
     init_from: str | None = None,
     shots: list[str] | tuple[str, ...] = (),
     stopped_by: str = "budget",
+    ocio: str | None = None,
 ) -> ModelCard:
     """Writes a model folder; equal models give equal bytes.
 
@@ -143,6 +146,7 @@ def save_model(
         init_from: digest of the model that it started from.
         shots: that it learned.
         stopped_by: why training ended.
+        ocio: digest of the OpenColorIO config that knows the working space, where it needs one.
     """
     files: dict[str, WeightsFile] = {}
     for name, tensors in (("last", last), ("best", best), ("networks", networks)):
@@ -165,6 +169,7 @@ def save_model(
         init_from=init_from,
         shots=list(shots),
         stopped_by=stopped_by,
+        ocio=ocio,
     )
     write_bytes_atomically(folder / CARD_NAME, (card.model_dump_json(indent=2) + "\n").encode())
     return card

@@ -89,7 +89,7 @@ def test_failed_inputs_are_named_at_the_end_and_all_others_done(request_of, plat
         {"model": "missing"},
         {"frames": "100-120"},
         {"frames": "x"},
-        {"source_space": "aces"},
+        {"source_space": "ACEScgg"},
         {"limit": 0},
         {"masks": Path("missing")},
     ],

@@ -66,7 +66,7 @@ def test_a_changed_job_file_is_refused(tiny_model, tmp_path):
 
 @pytest.mark.parametrize(
     ("setting", "message"),
-    [({"source_space": "aces"}, "aces"), ({"chunk_frames": 0}, "chunk")],
+    [({"source_space": "ACEScgg"}, "did you mean ACEScg"), ({"chunk_frames": 0}, "chunk")],
 )
 def test_settings_out_of_range_are_named(tiny_model, tmp_path, setting, message):
     with pytest.raises(PlanError, match=message):
@@ -74,8 +74,8 @@ def test_settings_out_of_range_are_named(tiny_model, tmp_path, setting, message)
 
 
 def test_models_that_cannot_stylize_are_refused(tiny_model, tmp_path, monkeypatch):
-    card = tiny_model.card.model_copy(update={"working_space": "acescct"})
-    with pytest.raises(PlanError, match="acescct"):
+    card = tiny_model.card.model_copy(update={"working_space": "ACES of tomorrow"})
+    with pytest.raises(PlanError, match="ACES of tomorrow"):
         plan(replace(tiny_model, card=card), tmp_path)
     monkeypatch.setattr(type(tiny_model.recipe), "scale", 2)
     with pytest.raises(PlanError, match="size"):

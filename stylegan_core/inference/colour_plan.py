@@ -1,0 +1,124 @@
+"""The planner's step for colour: settles the spaces of a job, says them aloud, and pins the OpenColorIO config."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stylegan_core.frames.colour import working_space_name
+from stylegan_core.frames.ocio import (
+    PINNED_CONFIG,
+    VIEW,
+    ColourConfig,
+    ColourError,
+    config_name,
+    load_config,
+    prefer_config,
+)
+from stylegan_core.frames.output_form import SAME, OutputForm, output_form
+from stylegan_core.frames.picture import Picture
+from stylegan_core.frames.source_space import OWN_SPACES, SourceSpace, known_space, source_space_of
+from stylegan_core.frames.unreadable import UnreadablePictureError
+from stylegan_core.inference.job import FrameSettings, Job, JobFrame, PlanError
+from stylegan_core.inference.sources import Sources
+from stylegan_core.stylize_settings import MannerSettings
+
+if TYPE_CHECKING:
+    from stylegan_core.recipes.model import Model
+
+log = logging.getLogger(__name__)
+
+_WORDS = (*OWN_SPACES, "auto", SAME, "icc")
+_TRIED = 3  # damaged frames are named when their turn comes
+
+
+def settle_colour(job: Job, model: Model, manner: MannerSettings) -> Job:
+    """Fills a job's colour spaces in.
+
+    Args:
+        job: whose source space is as it was asked for.
+        model: the job's.
+        manner: with the output space and the config that are asked for.
+    Raises:
+        PlanError: a space or the config does not exist, or a space cannot be left again.
+    """
+    card, name = model.card, config_name(manner.ocio)
+    spaces = (job.settings.source_space, manner.output_space, card.working_space)
+    # Without names of a config, the pinned one cannot matter: it only serves what headers of files say.
+    matters = name != PINNED_CONFIG or any(space not in _WORDS for space in spaces)
+    try:
+        config = load_config(name) if matters else None
+        source, output, working = spaces
+        settled = {
+            "source_space": source if source == "auto" else known_space(source, name),
+            "output_space": output if output == SAME else known_space(output, name),
+            "working_space": working_space_name(working, name),
+        }
+    except ColourError as error:
+        raise PlanError(str(error)) from error
+    if output.startswith(VIEW):
+        log.info("results are rendered through the view %s, and cannot be graded as a plate any more", output)
+    if config is not None:
+        settled |= {"ocio": config.digest, "ocio_config": name}
+        _compare(card.ocio, config, working)
+    settings = job.settings.model_copy(update=settled)
+    job = job.model_copy(update={"settings": settings})
+    _say(job)
+    return job
+
+
+def check_config(settings: FrameSettings) -> None:
+    """Refuses to work with another config than was planned with.
+
+    Raises:
+        PlanError: it cannot be loaded here, or its content differs.
+    """
+    prefer_config(settings.colour_config)  # for references and backdrops
+    if settings.ocio is None:
+        return
+    try:
+        config = load_config(settings.colour_config)
+    except ColourError as error:
+        raise PlanError(str(error)) from error
+    if config.digest != settings.ocio:
+        raise PlanError(f"{config.name}, or a table that it reads, was changed since the job was planned: plan again")
+
+
+def space_of(picture: Picture, settings: FrameSettings, path: Path | None = None) -> SourceSpace:
+    """The colour space that a job takes a picture to be in.
+
+    Raises:
+        UnreadablePictureError: the picture lacks what was asked for.
+    """
+    try:
+        return source_space_of(picture, settings.source_space, path=path, ocio=settings.colour_config)
+    except ValueError as error:
+        raise UnreadablePictureError(str(error)) from error
+
+
+def form_of(picture: Picture, space: SourceSpace, frame: JobFrame, settings: FrameSettings) -> OutputForm | None:
+    """How a job stores what it makes of a picture; None is as the picture is."""
+    return output_form(picture, space, frame.output, settings.output_space, ocio=settings.colour_config)
+
+
+def _compare(recorded: str | None, config: ColourConfig, working_space: str) -> None:
+    if recorded is not None and recorded != config.digest and working_space not in OWN_SPACES:
+        words = "the model learned %s by another OpenColorIO config than %s: its colours may be off"
+        log.warning(words, working_space, config.name)
+
+
+def _say(job: Job) -> None:
+    """Says what the first readable frame's colours are taken for; the others go by their own headers."""
+    sources = Sources(job)
+    for frame in job.frames[:_TRIED]:
+        try:
+            picture = sources.read(frame)[0]
+            space = space_of(picture, job.settings, job.input_path(frame))
+        except (UnreadablePictureError, OSError):
+            continue
+        log.info("%s: %s", frame.input, space.sentence())
+        form = form_of(picture, space, frame, job.settings)
+        if form is not None:
+            log.info("%s", form.sentence())
+        return
