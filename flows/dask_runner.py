@@ -62,7 +62,7 @@ class DaskRunner:
         # Without keys of its own a second map of the same items would be answered from memory.
         futures = self._client.map(function, list(items), pure=False, key=name)
         try:
-            for future in as_completed(futures):
+            for future in as_completed(futures, loop=self._client.loop):
                 if future.status == "error":
                     raise _explained(future.exception())
             return [future.result() for future in futures]
@@ -128,7 +128,7 @@ def _scheduler(settings: DaskSettings) -> Iterator[Any]:
             host="127.0.0.1",
             dashboard_address=None,
             memory_limit=0,
-            silence_logs=logging.ERROR,
+            silence_logs=logging.CRITICAL,
             env={"OMP_NUM_THREADS": str(_threads_each(workers))},
         )
         with cluster:

@@ -120,7 +120,7 @@ def verify_output(output: Path, *, as_json: bool) -> None:
     if wrong := verdict.wrong:
         total = len(verdict.whole) + len(wrong)
         raise InputsFailedError(
-            f"{len(wrong)} of {total} frames are wrong; stylize again with --checksum to mend them:\n"
+            f"{len(wrong)} of {total} frames are not as they should be; stylize again with --checksum to mend them:\n"
             + "\n".join(f"{failure.path}: {failure.reason}" for failure in wrong)
         )
     if not as_json:
