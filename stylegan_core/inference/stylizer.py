@@ -10,9 +10,7 @@ full disk say, stops the job instead; a rerun finishes it.
 from __future__ import annotations
 
 import errno
-import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -23,25 +21,21 @@ import numpy as np
 
 from stylegan_core.frames.atomic import folder_syncs_left
 from stylegan_core.inference.colour_plan import check_config
+from stylegan_core.inference.endings import Endings
 from stylegan_core.inference.frame_work import (
     Decoded,
     decode_frame,
     encode_frame,
-    folder_identity,
-    reading_stops,
-    writing_stops,
 )
 from stylegan_core.inference.job import Job, JobFrame
 from stylegan_core.inference.ledger import Ledger
 from stylegan_core.inference.masks import RegionReader
-from stylegan_core.inference.outcome import ChunkReport, ChunkWork, Failure, Progress, in_words
+from stylegan_core.inference.outcome import ChunkReport, ChunkWork, Failure, Progress
 from stylegan_core.inference.output_lock import TEMPORARY_FOLDER
 from stylegan_core.inference.painting import Painting, bytes_per_pixel
 from stylegan_core.inference.sources import Sources
 from stylegan_core.inference.translate import Pixels
 from stylegan_core.recipes.model import Model
-
-logger = logging.getLogger(__name__)
 
 BATCH_PIXELS = 1 << 18
 """Frames of one size are translated together up to this many pixels: larger ones fill the processor alone."""
@@ -96,22 +90,18 @@ class Stylizer:
             RegionReader(settings.regions, settings.working_space, job.max_megapixels) if settings.regions else None
         )
         self._bytes_per_pixel = bytes_per_pixel(job)
-        self._progress = progress
         self._sources = Sources(job)
         self._chunks = job.chunks()
         self._ledger = Ledger(job, checksum=checksum, context=context)
-        self._input_folder = folder_identity(job.input_folder)
+        self._endings = Endings(job, self._ledger, progress)
         self._temporaries = job.state_folder / TEMPORARY_FOLDER
         self._decoders = ThreadPoolExecutor(THREADS, thread_name_prefix="decode")
         self._translator = ThreadPoolExecutor(1, thread_name_prefix="translate")
         self._encoders = ThreadPoolExecutor(THREADS, thread_name_prefix="encode")
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
-        self._stop_reason: str | None = None
         self._largest_px = 0
         self._active_chunks = 0
-        self._counts = {"made": 0, "skipped": 0, "failed": 0}
-        self._began_s = time.monotonic()
 
     def __enter__(self) -> Self:
         self._temporaries.mkdir(parents=True, exist_ok=True)
@@ -136,11 +126,11 @@ class Stylizer:
     @property
     def stop_reason(self) -> str | None:
         """Why the job stopped, or None."""
-        return self._stop_reason
+        return self._endings.stop_reason
 
     def stop(self, reason: str) -> None:
         """Asks all chunks to end after the frames that are being written."""
-        self._stop_reason = self._stop_reason or reason
+        self._endings.stop(reason)
 
     def read_new_records(self) -> None:
         """Learns what other workers have finished since, so that this one skips it."""
@@ -161,11 +151,11 @@ class Stylizer:
         encoding: deque[Future[Future[None] | None]] = deque()
         recording: list[Future[None]] = []
         with self._lock:
-            if self._stop_reason is not None:
-                raise StylizeStopped(self._stop_reason)
+            if self.stop_reason is not None:
+                raise StylizeStopped(self.stop_reason)
             self._active_chunks += 1
         try:
-            while (frames or decoding) and self._stop_reason is None:
+            while (frames or decoding) and self.stop_reason is None:
                 while encoding and encoding[0].done():
                     recording += _recorded(encoding.popleft().result())
                 while frames and len(decoding) + len(encoding) < self._window():
@@ -192,15 +182,15 @@ class Stylizer:
             written.result()
         for recorded in recording:
             recorded.result()
-        if self._stop_reason is not None:
-            raise StylizeStopped(self._stop_reason)
+        if self.stop_reason is not None:
+            raise StylizeStopped(self.stop_reason)
         return work.report()
 
     def _window(self) -> int:
         """Frames that one chunk may have in flight; one until the first is decoded and its size known."""
         with self._lock:
             if not self._largest_px:
-                return 2 * THREADS if self._counts["skipped"] else 1
+                return 2 * THREADS if self._endings.any_skipped else 1
             affordable = MEMORY_BYTES // (self._largest_px * self._bytes_per_pixel * max(1, self._active_chunks))
             wanted = 2 * THREADS + max(THREADS, 2 * (BATCH_PIXELS // self._largest_px))
             return int(max(1, min(affordable, wanted, 24)))
@@ -223,14 +213,12 @@ class Stylizer:
 
     def _decode(self, frame: JobFrame, work: ChunkWork) -> Decoded | None:
         """None if there is nothing to translate: done before, failed, or stopped."""
-        if self._stop_reason is not None:
+        if self.stop_reason is not None:
             return None
         job = self._job
         try:
             if self._ledger.done(frame):
-                with self._lock:
-                    work.skipped += 1
-                    self._count("skipped")
+                self._endings.skipped(work)
                 return None
             decoded = decode_frame(
                 frame,
@@ -240,7 +228,7 @@ class Stylizer:
                 regions=self._regions,
             )
         except Exception as error:
-            self._finish_failed(frame, error, work)
+            self._endings.failed(frame, error, work)
             return None
         with self._lock:
             views = 1 + len(decoded.other_views)
@@ -252,7 +240,7 @@ class Stylizer:
 
     def _translate_now(self, batch: list[Decoded], work: ChunkWork) -> list[list[Pixels] | None]:
         """The answers to all views of each frame."""
-        if self._stop_reason is not None:
+        if self.stop_reason is not None:
             return [None] * len(batch)
         try:
             after = [[painted] for painted in self._painting.paint(batch)]
@@ -261,7 +249,7 @@ class Stylizer:
         except Exception as error:
             if len(batch) > 1:  # one frame must not cost the others
                 return [self._translate_now([decoded], work)[0] for decoded in batch]
-            self._finish_failed(batch[0].frame, error, work)
+            self._endings.failed(batch[0].frame, error, work)
             return [None]
         results: list[list[Pixels] | None] = []
         for decoded, views in zip(batch, after, strict=True):
@@ -269,18 +257,18 @@ class Stylizer:
                 results.append(views)
             else:
                 results.append(None)
-                self._finish_failed(decoded.frame, ValueError("the model's answer is not finite"), work)
+                self._endings.failed(decoded.frame, ValueError("the model's answer is not finite"), work)
         return results
 
     def _encode(self, decoded: Decoded, after_unit: list[Pixels], work: ChunkWork) -> Future[None] | None:
         """Writes a frame and hands it over to be recorded; None if it failed or the job stops."""
-        if self._stop_reason is not None:
+        if self.stop_reason is not None:
             return None
         frame, written = decoded.frame, False
         warnings = [Failure(self._job.input_path(frame), text) for text in decoded.picture.warnings]
 
         def finished(error: Exception | None) -> None:
-            self._finish_written(frame, warnings, error, work)
+            self._endings.written(frame, warnings, error, work)
 
         try:
             if not self._temporaries.is_dir():  # written on, frames would land below the mount point
@@ -297,53 +285,8 @@ class Stylizer:
             written = True
             return self._ledger.add(decoded, folders, finished)
         except Exception as error:
-            self._finish_unwritten(frame, error, work, written=written)
+            self._endings.unwritten(frame, error, work, written=written)
             return None
-
-    def _finish_written(
-        self, frame: JobFrame, warnings: list[Failure], error: Exception | None, work: ChunkWork
-    ) -> None:
-        if error is not None:
-            self._finish_unwritten(frame, error, work, written=True)
-            return
-        with self._lock:
-            work.made.append(frame.output)
-            work.warnings += warnings
-            self._count("made")
-
-    def _finish_unwritten(self, frame: JobFrame, error: Exception, work: ChunkWork, *, written: bool) -> None:
-        if isinstance(error, OSError) and writing_stops(error):
-            logger.debug("%s", error, exc_info=error)
-            self.stop(f"{self._job.output_folder} cannot be written: {error.strerror}")
-        else:
-            self._finish_failed(frame, error, work, written=written)
-
-    def _finish_failed(self, frame: JobFrame, error: Exception, work: ChunkWork, *, written: bool = False) -> None:
-        source = self._job.input_path(frame)
-        gone = isinstance(error, OSError) and folder_identity(self._job.input_folder) != self._input_folder
-        if gone or reading_stops(error):
-            self.stop(f"{self._job.input_folder} was unmounted or removed" if gone else f"{source}: {error}")
-            return
-        reason = in_words(error)
-        logger.debug("%s failed", source, exc_info=error)
-        try:  # what an older input of this name gave would pass for this one's; a file that we did not make stays
-            if written or self._ledger.knows(frame):
-                self._job.output_path(frame).unlink(missing_ok=True)
-        except OSError as problem:
-            self.stop(f"{self._job.output_folder} cannot be changed: {problem}")
-        with self._lock:
-            work.failed.append(Failure(source, reason))
-            self._count("failed")
-
-    def _count(self, what: str) -> None:
-        self._counts[what] += 1
-        if self._progress is not None:
-            elapsed = max(time.monotonic() - self._began_s, 1e-6)
-            counts = self._counts
-            rate = counts["made"] / elapsed
-            self._progress(
-                Progress(len(self._job.frames), sum(counts.values()), counts["skipped"], counts["failed"], rate)
-            )
 
 
 def _recorded(future: Future[None] | None) -> list[Future[None]]:
