@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from stylegan_core.frames.colour import REC709_LUMA, to_working
+from stylegan_core.frames.colour import REC709_LUMA, from_light, to_light
+from stylegan_core.frames.ocio import VIEW
 
 Unit = NDArray[np.float32]
 
@@ -13,7 +14,7 @@ _NOISE_FLOOR_LINEAR = np.float32(0.001)
 """Luminance under which a source's colour fades to grey when it is lightened: there it is sensor noise."""
 
 
-def keep_source_colour(before_unit: Unit, after_unit: Unit, *, working_space: str) -> Unit:
+def keep_source_colour(before_unit: Unit, after_unit: Unit, *, working_space: str, ocio: str | None = None) -> Unit:
     """Gives the source the luminance of the network's answer; its chromaticity stays, as if the light had changed.
 
     Sums of luma and old colour differences (Y'CbCr, Oklab) were tried beside this: darkened pictures turn garish,
@@ -24,17 +25,17 @@ def keep_source_colour(before_unit: Unit, after_unit: Unit, *, working_space: st
         before_unit: (H, W, 3), the source in the working space.
         after_unit: (H, W, 3), the answer; may lie outside of the range.
         working_space: of both, see ``to_working``.
+        ocio: the config that knows it.
     Returns:
         (H, W, 3) float32 in the working space; the source's very values where the network changed nothing.
     """
-    before = to_working(before_unit, source_space=working_space, working_space="linear_rec709")
-    after = to_working(after_unit, source_space=working_space, working_space="linear_rec709")
+    before, after = (to_light(unit, working_space, ocio) for unit in (before_unit, after_unit))
     luminance = np.maximum(before @ REC709_LUMA, 0)[..., None]
     wanted = np.maximum(after @ REC709_LUMA, 0)[..., None]
     coloured = (before + _NOISE_FLOOR_LINEAR) * (wanted / (luminance + _NOISE_FLOOR_LINEAR))
-    if working_space == "srgb":
+    if working_space == "srgb" or working_space.startswith(VIEW):
         coloured = _faded_into_range(coloured, np.minimum(wanted, 1))
-    result = to_working(coloured, source_space="linear_rec709", working_space=working_space)
+    result = from_light(coloured, working_space, ocio)
     unchanged = (after_unit == before_unit).all(axis=-1, keepdims=True)
     kept: Unit = np.where(unchanged, before_unit, result)
     return kept

@@ -8,8 +8,13 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from stylegan_core.inference.job import Directions, PlanError, StyleReference
+from stylegan_core.inference.job import Directions, Job, JobFrame, PlanError, StyleReference
+from stylegan_core.stylize_settings import MannerSettings
+
+if TYPE_CHECKING:
+    from stylegan_core.recipes.model import Model
 
 _MAX_STRENGTH = 2.0
 
@@ -51,6 +56,37 @@ class Curves:
         if total <= 0:
             raise PlanError(f"at frame {number} the curve gives no reference any weight: one must be above 0")
         return tuple(round(weight / total, 9) for weight in weights)
+
+
+def settle_curves(job: Job, model: Model, manner: MannerSettings) -> Job:
+    """The planner's step for curves: gives each frame the strength and weights that it has on its number.
+
+    Of regions, the strength is a factor on them all.
+
+    Args:
+        job: with its directions.
+        model: the job's.
+        manner: with the curve's file.
+
+    Raises:
+        PlanError: the file is wrong, or a frame has no number.
+    """
+    if manner.curve is None:
+        return job
+    curves = read_curves(manner.curve)
+    if curves.weights and job.settings.regions:
+        raise PlanError(f"{manner.curve} weighs references, but regions have their own: with them, give strength alone")
+    frames = [_on(frame, curves, job.settings.directions, manner.curve) for frame in job.frames]
+    return job.model_copy(update={"frames": tuple(frames)})
+
+
+def _on(frame: JobFrame, curves: Curves, directions: Directions, file: Path) -> JobFrame:
+    if frame.number is None:
+        raise PlanError(f"the curve {file} goes by frame numbers, and {frame.input} has none")
+    own = {"style_weights": curves.weights_at(frame.number, directions)}
+    if frame.strength is None:  # else it has no mask and nothing of it is stylized
+        own["strength"] = curves.strength_at(frame.number)
+    return frame.model_copy(update=own)
 
 
 def value_at(keys: Keys, number: int) -> float:

@@ -76,8 +76,10 @@ def select(
     """
     names = OutputNames.of(output)
     folder = input_folder(source)
-    check_folders(folder, names.folder)
+    check_folders(folder, names.folder, whole=Path(source).is_dir())
     chosen, notes = _choose(source, frames, every, limit, missing, names)
+    if own := [frame.output for frame in chosen if (names.folder / frame.output).resolve() == _real(folder, frame)]:
+        raise PlanError(f"{some(own)} would replace its own input: choose another folder or another name")
     if masks is not None:
         chosen = with_masks(chosen, masks, missing_mask)
     return Selection(folder, names.folder, tuple(chosen), tuple(notes))
@@ -115,12 +117,13 @@ def with_masks(frames: Sequence[JobFrame], masks: Path, missing_mask: MissingMas
     ]
 
 
-def check_folders(source: Path, output: Path) -> None:
+def check_folders(source: Path, output: Path, *, whole: bool = True) -> None:
     """Refuses a call that could read its own output or overwrite its input.
 
     Args:
         source: folder of the inputs.
         output: folder that is made if it is missing.
+        whole: whether the folder with its tree is the input, so that another run would read what this one wrote.
 
     Raises:
         PlanError: the input is missing, or one folder lies inside the other.
@@ -131,6 +134,8 @@ def check_folders(source: Path, output: Path) -> None:
         raise PlanError(f"{source} is no picture that stylize reads, and no folder or pattern such as shot.####.exr")
     if output.exists() and not output.is_dir():
         raise PlanError(f"the output {output} is a file, not a folder")
+    if not whole:
+        return
     real_source, real_output = source.resolve(), output.resolve()
     if real_source == real_output:
         raise PlanError(f"input and output are in the same folder, {real_source}: choose another output")
@@ -150,6 +155,10 @@ def input_folder(source: str | Path) -> Path:
     if path.is_file() and path.suffix.lower() in PICTURE_SUFFIXES:
         return path.parent
     return _pattern(source).folder if not path.exists() and is_pattern(source) else path
+
+
+def _real(folder: Path, frame: JobFrame) -> Path:
+    return (folder / frame.input).resolve()
 
 
 def _pattern(source: str | Path) -> Pattern:

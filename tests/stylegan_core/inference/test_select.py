@@ -202,3 +202,12 @@ def test_folders_that_would_eat_each_other_are_refused(tmp_path):
         with pytest.raises(PlanError):
             check_folders(tmp_path / given, tmp_path / output)
     check_folders(source, tmp_path / "out")
+
+
+def test_a_pattern_or_a_picture_may_go_beside_itself_but_not_onto_itself(shot):
+    beside = select(f"{shot}/s.@.png", f"{shot}/styl.####.png", frames="1-2")
+    assert [frame.output for frame in beside.frames] == ["styl.0001.png", "styl.0002.png"]
+    assert outputs(shot / "s.1.png", shot / "out") == ["s.1.png"]
+    for source, output in ((f"{shot}/s.@.png", shot), (shot / "s.1.png", shot / "s.1.png"), (shot / "s.1.png", shot)):
+        with pytest.raises(PlanError, match=r"s\.1\.png.* would replace its own input"):
+            select(source, output)
