@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from stylegan_core.frames.atomic import write_bytes_atomically
+from stylegan_core.inference.receptive_field import device_of
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 
 _STRIDE_PROBE_PX = (32, 256)
@@ -158,11 +159,6 @@ def replace_layer(recipe: BaseRecipe, name: str, layer: nn.Module) -> None:
     """Puts ``layer`` in the place of a network's layer of this name."""
     where, _, attribute = name.rpartition(".")
     setattr(recipe.networks.get_submodule(where), attribute, layer.to(device_of(recipe)))
-
-
-def device_of(recipe: BaseRecipe) -> torch.device:
-    """Where the recipe runs."""
-    return next((parameter.device for parameter in recipe.parameters()), torch.device("cpu"))
 
 
 def _fold(layers: nn.Sequential) -> None:

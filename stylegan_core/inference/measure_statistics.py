@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
@@ -18,15 +18,14 @@ from torch import Tensor, nn
 
 from stylegan_core.inference.frozen_statistics import (
     Statistics,
-    device_of,
     fixed_norm,
     freeze,
     instance_norms,
     norm_layers,
     replace_layer,
 )
-from stylegan_core.inference.receptive_field import ReceptiveField, bytes_per_pixel, receptive_field
-from stylegan_core.inference.tiling import TILE_BYTES, Span, squarest
+from stylegan_core.inference.receptive_field import ReceptiveField, bytes_per_pixel, device_of, receptive_field
+from stylegan_core.inference.tiling import MOST_TILE_PX, TILE_BYTES, Span, squarest
 from stylegan_core.inference.translate import Pixels, for_each, pad_to_network, signed_from_unit
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 
@@ -76,7 +75,7 @@ def measure(
     model: str = "",
     frames: dict[str, str] | None = None,
     whole_bytes: int = WHOLE_BYTES,
-    tile_bytes: int = TILE_BYTES,
+    tile_bytes: int | None = None,
     progress: Progress | None = None,
 ) -> Statistics:
     """Statistics of every instance norm layer over all pictures together, at full resolution.
@@ -90,7 +89,7 @@ def measure(
         model: digest, for the record.
         frames: names and digests of the files, for the record.
         whole_bytes: of working memory that a single pass may take.
-        tile_bytes: of working memory of a tile.
+        tile_bytes: of working memory of a tile; None is ``TILE_BYTES``.
         progress: called with how many passes are done, and of how many.
     """
     given = conditions or Conditions()
@@ -108,8 +107,22 @@ def measure(
             del opened
         del first
         if found is None:
-            found = _layer_by_layer(recipe, layers, pictures, given, tile_bytes // working, progress)
+            area_px = min(MOST_TILE_PX, (tile_bytes or TILE_BYTES) // working)
+            found = _layer_by_layer(recipe, layers, pictures, given, area_px, progress)
     return Statistics(found, model, frames)
+
+
+def stand_in(recipe: BaseRecipe, layers: Iterable[str], conditions: Conditions) -> BaseRecipe:
+    """The recipe frozen to statistics of noise: it looks as far as with any others, on the same grid.
+
+    Args:
+        recipe: in evaluation mode.
+        layers: from ``norm_layers``.
+        conditions: what it is directed by.
+    """
+    noise = np.random.Generator(np.random.Philox(0)).random((1, 64, 64, 3), np.float32)
+    with torch.inference_mode():
+        return freeze(recipe, Statistics(_pooled(recipe, [*layers], noise, conditions)))
 
 
 class _Moments:
@@ -180,9 +193,7 @@ def _layer_by_layer(
     progress: Progress | None,
 ) -> dict[str, Tensor]:
     """Each layer behind those that were measured before it."""
-    noise = np.random.Generator(np.random.Philox(0)).random((1, 64, 64, 3), np.float32)
-    stand_in = freeze(recipe, Statistics(_pooled(recipe, [*layers], noise, conditions)))
-    window = receptive_field(stand_in, conditions)
+    window = receptive_field(stand_in(recipe, [*layers], conditions), conditions)
     if window is None:
         logger.warning("this network depends on the whole picture for more than its norm layers: it is not tiled")
     frozen, found = copy.deepcopy(recipe), dict[str, Tensor]()

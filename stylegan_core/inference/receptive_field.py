@@ -93,6 +93,11 @@ def bytes_per_pixel(recipe: BaseRecipe, conditions: Conditions | None = None) ->
     return max(48, int(_WORKSPACE * most) // side_px**2)
 
 
+def device_of(recipe: BaseRecipe) -> torch.device:
+    """Where the recipe runs."""
+    return next((parameter.device for parameter in recipe.parameters()), torch.device("cpu"))
+
+
 def _key(conditions: Conditions) -> tuple[object, ...]:
     labels = None if conditions.labels is None else tuple(conditions.labels.flatten().tolist())
     codes = conditions.style_codes is not None, conditions.styles is not None
@@ -119,7 +124,7 @@ def _compute(recipe: BaseRecipe, conditions: Conditions) -> ReceptiveField | Non
 @contextlib.contextmanager
 def _plain(recipe: BaseRecipe) -> Iterator[torch.device]:
     """Arithmetic as exact as the device has it."""
-    device = next((p.device for p in recipe.parameters()), torch.device("cpu"))
+    device = device_of(recipe)
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch.inference_mode())
         stack.enter_context(torch.autocast(device.type, enabled=False))

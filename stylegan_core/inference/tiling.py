@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from stylegan_core.inference.receptive_field import ReceptiveField, bytes_per_pixel, receptive_field
+from stylegan_core.inference.receptive_field import ReceptiveField, bytes_per_pixel, device_of, receptive_field
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 
 logger = logging.getLogger(__name__)
@@ -20,6 +19,8 @@ MOST_WHOLE_PX = 1 << 22
 """Larger pictures are translated in tiles: 2048 x 2048 takes a 64-channel network 5 GB."""
 TILE_BYTES = 768 << 20
 """Working memory of a tile on a CPU: with an 8K frame before and after, and its rows at work, less than 2 GB."""
+MOST_TILE_PX = 1 << 20
+"""Of a tile of a small network: larger ones only make bands of rows larger."""
 
 Translate = Callable[[Tensor], Tensor]
 
@@ -130,20 +131,37 @@ def translate_tiles(
     return result
 
 
-@dataclass
 class Tiling:
-    """How one network's pictures are tiled; remembers what memory has taught it.
+    """How one network's pictures are tiled; remembers what memory has taught it."""
 
-    Attributes:
-        approximate: tile networks that depend on the whole picture, too; seams may show.
-        most_whole_px: larger pictures are tiled.
-        tile_bytes: working memory of a tile; None is ``TILE_BYTES``, or half of what a GPU has free.
-    """
+    def __init__(
+        self, *, approximate: bool = False, most_whole_px: int = MOST_WHOLE_PX, tile_bytes: int | None = None
+    ) -> None:
+        """Begins with what memory should hold.
 
-    approximate: bool = False
-    most_whole_px: int = MOST_WHOLE_PX
-    tile_bytes: int | None = None
-    _tilers: dict[ReceptiveField, Tiler] = field(default_factory=dict, init=False)
+        Args:
+            approximate: tile networks that depend on the whole picture, too; seams may show.
+            most_whole_px: larger pictures are tiled.
+            tile_bytes: working memory of a tile; None is ``TILE_BYTES``, or half of what a GPU has free.
+        """
+        self.approximate, self.most_whole_px, self.tile_bytes = approximate, most_whole_px, tile_bytes
+        self._tilers: dict[ReceptiveField, Tiler] = {}
+
+    def tiler(self, recipe: BaseRecipe, conditions: Conditions) -> Tiler | None:
+        """What divides pictures of a network; None if it depends on the whole picture.
+
+        Args:
+            recipe: on the device where it will run.
+            conditions: what it is directed by, labels of one row.
+        """
+        window = receptive_field(recipe, conditions) or (APPROXIMATE if self.approximate else None)
+        if window is None:
+            return None
+        if window not in self._tilers:
+            most_bytes = self.tile_bytes or _affordable_bytes(device_of(recipe))
+            area_px = min(MOST_TILE_PX, most_bytes // bytes_per_pixel(recipe, conditions))
+            self._tilers[window] = Tiler(window, area_px)
+        return self._tilers[window]
 
     def translate(self, recipe: BaseRecipe, conditions: Conditions, run: Translate, content: Tensor) -> Tensor:
         """One batch, whole or in tiles.
@@ -157,8 +175,9 @@ class Tiling:
         Raises:
             OutOfMemoryError: the picture fits neither whole nor in the smallest tiles.
         """
-        window = self._window(recipe, conditions, content)
-        if window is None or content.shape[-2] * content.shape[-1] <= self.most_whole_px:
+        area_px = content.shape[-2] * content.shape[-1]
+        tiler = self.tiler(recipe, conditions) if area_px > self.most_whole_px else None
+        if tiler is None:
             try:
                 return run(content)
             except Exception as error:
@@ -167,22 +186,14 @@ class Tiling:
             if len(content) > 1:
                 singles = [content[at : at + 1] for at in range(len(content))]
                 return torch.cat([self.translate(recipe, conditions, run, each) for each in singles])
-            self.most_whole_px = min(self.most_whole_px, content.shape[-2] * content.shape[-1] - 1)
-            window = self._window(recipe, conditions, content)
-            if window is None:
-                raise OutOfMemoryError(
-                    "not enough memory for a picture of this size, and this network depends on the whole of it: "
-                    "--tiles approximate divides it all the same"
-                )
-        if window not in self._tilers:
-            most_bytes = self.tile_bytes or _affordable_bytes(content.device)
-            self._tilers[window] = Tiler(window, most_bytes // bytes_per_pixel(recipe, conditions))
-        return self._tilers[window].translate(run, content, scale=recipe.scale)
-
-    def _window(self, recipe: BaseRecipe, conditions: Conditions, content: Tensor) -> ReceptiveField | None:
-        if content.shape[-2] * content.shape[-1] <= self.most_whole_px:
-            return None
-        return receptive_field(recipe, conditions) or (APPROXIMATE if self.approximate else None)
+            self.most_whole_px = min(self.most_whole_px, area_px - 1)
+            tiler = self.tiler(recipe, conditions)
+        if tiler is None:
+            raise OutOfMemoryError(
+                "not enough memory for a picture of this size, and this network depends on the whole of it: "
+                "--tiles approximate divides it all the same"
+            )
+        return tiler.translate(run, content, scale=recipe.scale)
 
 
 class Tiler:
@@ -197,6 +208,10 @@ class Tiler:
         """
         self.window = window
         self.most_area_px = APPROXIMATE_AREA_PX if window == APPROXIMATE else max(most_area_px, least_px(window) ** 2)
+
+    def rows(self, height: int, width: int) -> list[Span]:
+        """The rows of tiles that a picture of this size would be divided into."""
+        return squarest(height, width, self.most_area_px, self.window)[0]
 
     def translate(self, translate: Translate, content: Tensor, *, scale: int = 1) -> Tensor:
         """As ``translate_tiles``.

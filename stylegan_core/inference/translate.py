@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from stylegan_core.inference.job import Precision
-from stylegan_core.inference.tiling import Tiling
+from stylegan_core.inference.tiling import Tiling, Translate
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 
 if TYPE_CHECKING:
@@ -93,14 +93,18 @@ def translate_batch_unit(
     recipe.to(device).to(memory_format=torch.channels_last).eval()
     signed = signed_from_unit(batch_unit, device)
     translated = translate_signed(recipe, signed, precision=precision, conditions=conditions, tiling=tiling)
-    unit = translated.add(1.0).mul(0.5).permute(0, 2, 3, 1)  # (N, H * scale, W * scale, 3)
-    return np.ascontiguousarray(unit.cpu().numpy())
+    return unit_from_signed(translated)
 
 
 def signed_from_unit(batch_unit: Pixels, device: torch.device | str) -> Tensor:
     """(N, H, W, 3) in [0, 1] to (N, 3, H, W) in [-1, 1] on ``device``, channels last in memory."""
     signed = torch.from_numpy(np.ascontiguousarray(batch_unit, dtype=np.float32)).to(device)
     return signed.mul(2.0).sub_(1.0).permute(0, 3, 1, 2)
+
+
+def unit_from_signed(signed: Tensor) -> Pixels:
+    """(N, 3, H, W) in [-1, 1] to (N, H, W, 3) in [0, 1], on the CPU."""
+    return np.ascontiguousarray(signed.add(1.0).mul_(0.5).permute(0, 2, 3, 1).cpu().numpy())
 
 
 def translate_signed(
@@ -127,15 +131,28 @@ def translate_signed(
         OutOfMemoryError: the picture fits neither whole nor in the smallest tiles.
     """
     height, width = content.shape[-2:]
-    padded, given, low = pad_to_network(content), conditions or Conditions(), _AUTOCAST.get(precision)
-
-    def run(pictures: Tensor) -> Tensor:
-        with torch.autocast(content.device.type, low, enabled=low is not None):
-            return recipe.translate(pictures, for_each(given, len(pictures)))
-
+    given = conditions or Conditions()
+    run = network(recipe, given, precision)
     with torch.inference_mode():
-        result = (tiling or Tiling()).translate(recipe, given, run, padded)
+        result = (tiling or Tiling()).translate(recipe, given, run, pad_to_network(content))
     return result[..., : height * recipe.scale, : width * recipe.scale].float()
+
+
+def network(recipe: BaseRecipe, conditions: Conditions, precision: Precision = "fp32") -> Translate:
+    """The bare network, (N, 3, h, w) in [-1, 1] to (N, 3, h * scale, w * scale), for sides that it takes.
+
+    Args:
+        recipe: in evaluation mode.
+        conditions: the same for every picture.
+        precision: of the convolutions.
+    """
+    low = _AUTOCAST.get(precision)
+
+    def run(content: Tensor) -> Tensor:
+        with torch.inference_mode(), torch.autocast(content.device.type, low, enabled=low is not None):
+            return recipe.translate(content, for_each(conditions, len(content)))
+
+    return run
 
 
 def for_each(conditions: Conditions, count: int) -> Conditions:

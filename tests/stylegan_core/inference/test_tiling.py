@@ -127,7 +127,7 @@ def test_approximate_tiles_are_the_same_on_every_machine():
     sizes = []
     for tile_bytes in (1 << 20, 1 << 40):
         run = watched(torch.zeros_like)
-        Tiling(True, most_whole_px=1, tile_bytes=tile_bytes).translate(
+        Tiling(approximate=True, most_whole_px=1, tile_bytes=tile_bytes).translate(
             Given(F.instance_norm), Conditions(), run, noise(1300, 1100)
         )
         sizes.append(run.sizes)
