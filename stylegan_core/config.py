@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from ruamel.yaml import YAML
 
 from stylegan_core.data.choices import LABELLED, Filter, Half, Layout
+from stylegan_core.frames.colour import working_space_name
+from stylegan_core.frames.source_space import known_space
 from stylegan_core.recipes import config_class, list_recipes
 from stylegan_core.recipes.base import RecipeConfig
 from stylegan_core.settings import Settings, SettingsError, mapping, validated
@@ -38,9 +40,10 @@ class PrepareSettings(Settings):
     )
     labels: Path | None = Field(None, description="CSV of attributes: a content picture, then 0 or 1 for each")
     sample: SampleSettings = SampleSettings()
-    working_space: Literal["srgb", "linear_rec709"] = "srgb"
-    content_space: Literal["auto", "srgb", "linear_rec709"] = "auto"
-    style_space: Literal["auto", "srgb", "linear_rec709"] = "auto"
+    working_space: str = "srgb"
+    content_space: str = "auto"
+    style_space: str = "auto"
+    ocio: str | None = Field(None, description="OpenColorIO config; null is $OCIO, else a built-in ACES config")
     sample_type: Literal["uint8", "uint16", "half"] = "uint8"
     min_side_px: int = Field(64, ge=1)
     max_megapixels: float = Field(200.0, gt=0, description="larger declared sizes are refused as decompression bombs")
@@ -61,6 +64,14 @@ class PrepareSettings(Settings):
                 raise ValueError(f"prepare.source is {self.source}: set prepare.content to a folder")
             if self.style:
                 raise ValueError(f"prepare.source is {self.source}, which reads no prepare.style: set it to null")
+        return self
+
+    @model_validator(mode="after")
+    def _spaces_exist(self) -> PrepareSettings:
+        working_space_name(self.working_space, self.ocio)
+        for space in (self.content_space, self.style_space):
+            if space != "auto":
+                known_space(space, self.ocio)
         return self
 
     @model_validator(mode="after")

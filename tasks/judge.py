@@ -173,28 +173,37 @@ def see(judge: Judge, still: Still) -> Seen:
 def _reader(params: Params, model: Model) -> Callable[[Path, str], Floats]:
     from stylegan_core.data.resize import shrink
     from stylegan_core.frames.colour import to_working
+    from stylegan_core.frames.ocio import config_name, prefer_config
     from stylegan_core.frames.picture import read_picture
+    from stylegan_core.frames.source_space import source_space_of
 
     spaces = {"content": params.prepare.content_space, "style": params.prepare.style_space}
-    limit = params.prepare.max_megapixels
+    limit, ocio, working = params.prepare.max_megapixels, params.prepare.ocio, model.card.working_space
+    prefer_config(config_name(ocio))
     shorter_px = params.prepare.resize_px  # a model is judged at the size that it learned
 
     def read(path: Path, side: str) -> Floats:
         picture = read_picture(path, max_megapixels=limit)
-        unit = to_working(picture, source_space=spaces[side], working_space=model.card.working_space)
+        space = source_space_of(picture, spaces[side], path=path, ocio=ocio).name
+        unit = to_working(picture, source_space=space, working_space=working, ocio=ocio)
         if shorter_px is None:
             return unit
-        return shrink(unit, shorter_px, params.prepare.resize_filter, srgb=model.card.working_space == "srgb")
+        return shrink(unit, shorter_px, params.prepare.resize_filter, space=working, ocio=ocio)
 
     return read
 
 
 def display_of(model: Model) -> Callable[[Floats], Floats]:
-    """From the model's working space to sRGB, clipped: what a viewer of an 8-bit file sees, and what is measured."""
-    from stylegan_core.frames.colour import linear_to_srgb
+    """From the model's working space to sRGB, clipped: what a viewer of an 8-bit file sees, and what is measured.
 
-    linear = model.card.working_space != "srgb"
-    return lambda unit: np.clip(linear_to_srgb(unit) if linear else unit, 0.0, 1.0)
+    A view is shown already.
+    """
+    from stylegan_core.frames.colour import to_working
+    from stylegan_core.frames.ocio import VIEW
+
+    working = model.card.working_space
+    shown = working == "srgb" or working.startswith(VIEW)
+    return lambda unit: np.clip(unit, 0.0, 1.0) if shown else to_working(np.clip(unit, 0.0, 1.0), source_space=working)
 
 
 def _asked(model: Model, subject: Subject) -> Conditions:

@@ -22,6 +22,9 @@ from stylegan_core.data.shots import Shot, list_shot
 from stylegan_core.data.sources import Place, Source, SourceError, list_collection, list_pairs, split_by_folders
 from stylegan_core.data.unpacking import build_once
 from stylegan_core.frames.cache import cache_folder
+from stylegan_core.frames.colour import working_space_name
+from stylegan_core.frames.ocio import PINNED_CONFIG, config_name, load_config
+from stylegan_core.frames.source_space import OWN_SPACES
 from tasks.errors import InputsFailedError, UsageError
 
 _log = logging.getLogger(__name__)
@@ -169,13 +172,21 @@ def finish(params: Params, listing: Listing, decoded: Sequence[Sequence[Decoded]
 def decode_settings(settings: PrepareSettings) -> DecodeSettings:
     """The settings that decide how a picture is decoded."""
     return DecodeSettings(
-        settings.working_space,
+        working_space_name(settings.working_space, settings.ocio),
         settings.sample_type,
         settings.min_side_px,
         settings.max_megapixels,
         settings.resize_px,
         settings.resize_filter,
+        *_config(settings),
     )
+
+
+def _config(settings: PrepareSettings) -> tuple[str | None, str | None]:
+    """The OpenColorIO config that matters, and its digest: none where the built-in only serves what headers say."""
+    name = config_name(settings.ocio)
+    named = {settings.working_space, settings.content_space, settings.style_space} - {*OWN_SPACES, "auto", "icc"}
+    return (name, load_config(name).digest) if named or name != PINNED_CONFIG else (None, None)
 
 
 def _decode(source: Source, settings: DecodeSettings, folder: Path) -> Decoded:

@@ -237,6 +237,7 @@ def _write(job: TrainingJob, result: TrainResult, store: SampleStore, output: Pa
         init_from=job.init_digest,
         shots=training.shots,
         stopped_by=result.stopped_by,
+        ocio=store.ocio,
     )
     write_curves(folder / "curves.csv", result.history)
     write_bytes_atomically(reports / f"{training.name}.csv", (folder / "curves.csv").read_bytes())

@@ -19,13 +19,14 @@ from stylegan_core.data.resize import shrink
 from stylegan_core.data.splits import typical_corner
 from stylegan_core.data.store import SAMPLE_TYPES, Samples, to_samples
 from stylegan_core.frames.atomic import write_bytes_atomically
-from stylegan_core.frames.colour import describe_source_space, to_working
+from stylegan_core.frames.colour import to_working
 from stylegan_core.frames.picture import Picture, UnreadablePictureError, read_picture
 from stylegan_core.frames.records import sha256_of
+from stylegan_core.frames.source_space import source_space_of
 
 _log = logging.getLogger(__name__)
 
-_DECODING_PACKAGES = ("openimageio", "imagecodecs", "numpy")
+_DECODING_PACKAGES = ("openimageio", "opencolorio", "imagecodecs", "numpy")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class DecodeSettings:
         max_megapixels: a picture that declares more is refused, before it is decoded.
         resize_px: the shorter side of larger pictures is scaled down to this; None keeps all as they are.
         resize_filter: how.
+        ocio_config: that knows the spaces, see ``load_config``.
+        ocio: its digest, where a space needs it.
     """
 
     working_space: str = "srgb"
@@ -47,6 +50,8 @@ class DecodeSettings:
     max_megapixels: float = 200.0
     resize_px: int | None = None
     resize_filter: Filter = "area"
+    ocio_config: str | None = None
+    ocio: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ def decode(path: Path, space: str, settings: DecodeSettings, folder: Path, *, ma
 
     Args:
         path: the picture.
-        space: how its colours are read: "auto", "srgb" or "linear_rec709".
+        space: how its colours are read, see ``source_space_of``.
         settings: see there.
         folder: of the cache.
         mask: read it as a mask: its alpha channel where that is not opaque everywhere, else its grey level, as
@@ -146,20 +151,21 @@ def trim_cache(folder: Path, limit_bytes: int) -> None:
 def _decode_file(path: Path, space: str, settings: DecodeSettings, mask: bool) -> tuple[Decoded, Samples | None]:
     try:
         picture = read_picture(path, min_side_px=settings.min_side_px, max_megapixels=settings.max_megapixels)
-        unit = (
-            _mask_unit(picture)
-            if mask
-            else to_working(picture, picture.icc_profile, source_space=space, working_space=settings.working_space)
-        )
+        ocio, found = settings.ocio_config, ""
+        if mask:
+            unit = _mask_unit(picture)
+        else:
+            found = source_space_of(picture, space, path=path, ocio=ocio).name
+            unit = to_working(picture, source_space=found, working_space=settings.working_space, ocio=ocio)
     except UnreadablePictureError as error:
         return Decoded(refusal=error.reason), None
     except ValueError as error:  # a decoder's words for one bad picture must not end the stage
         return Decoded(refusal=f"cannot be decoded: {error}"), None
     if settings.resize_px is not None:
-        encoded = settings.working_space == "srgb" and not mask
-        unit = shrink(unit, settings.resize_px, settings.resize_filter, srgb=encoded)
+        encoding = "linear_rec709" if mask else settings.working_space
+        unit = shrink(unit, settings.resize_px, settings.resize_filter, space=encoding, ocio=ocio)
     warnings = list(picture.warnings)
-    if not np.isfinite(unit).all():
+    if picture.pixels.dtype.kind == "f" and not np.isfinite(picture.pixels[..., : picture.colour_channels]).all():
         warnings.append("holds pixels that are not numbers or infinite: taken as black, or as the largest value")
     samples = to_samples(unit, settings.sample_type)
     height, width = samples.shape[:2]
@@ -167,7 +173,7 @@ def _decode_file(path: Path, space: str, settings: DecodeSettings, mask: bool) -
         width_px=width,
         height_px=height,
         content=_content_digest(picture.pixels),
-        colour="" if mask else describe_source_space(picture, space),
+        colour=found,
         translucent=_is_translucent(picture),
         painted=_painted_box(samples[..., 0]) if mask else "",
         corner=typical_corner(samples),

@@ -67,7 +67,7 @@ def materialize(
 
 def _write_store(chosen: list[Chosen], folder: Path, settings: DecodeSettings) -> list[dict[str, Any]]:
     rows = []
-    with StoreWriter(folder, settings.working_space, settings.sample_type) as writer:
+    with StoreWriter(folder, settings.working_space, settings.sample_type, settings.ocio) as writer:
 
         def add(decoded: Decoded) -> int:
             return writer.add_samples(load_samples(decoded, settings.sample_type))

@@ -7,19 +7,20 @@ import numpy as np
 import numpy.typing as npt
 
 from stylegan_core.data.choices import Filter
-from stylegan_core.frames.colour import linear_to_srgb, srgb_to_linear
+from stylegan_core.frames.colour import from_light, to_light
 
 _Unit = npt.NDArray[np.float32]
 
 
-def shrink(unit: _Unit, shorter_px: int, how: Filter, *, srgb: bool) -> _Unit:
+def shrink(unit: _Unit, shorter_px: int, how: Filter, *, space: str, ocio: str | None = None) -> _Unit:
     """A picture whose shorter side has ``shorter_px``; one that is no larger stays as it is.
 
     Args:
         unit: (H, W, C) float32.
         shorter_px: of the result.
         how: "area" averages light: fine detail keeps its brightness. "nearest" makes no new colours, for label maps.
-        srgb: the samples are sRGB encoded, and are averaged as linear light; False: they are numbers that are linear.
+        space: working space of the samples, which are averaged as light; "linear_rec709" for numbers that are linear.
+        ocio: the config that knows it, see ``load_config``.
     Returns:
         (h, w, C) float32, encoded as ``unit`` is.
     """
@@ -31,7 +32,7 @@ def shrink(unit: _Unit, shorter_px: int, how: Filter, *, srgb: bool) -> _Unit:
     if how == "nearest":
         picked = cv2.resize(unit, size, interpolation=cv2.INTER_NEAREST_EXACT)
         return np.asarray(picked, np.float32).reshape(size[1], size[0], -1)
-    light = srgb_to_linear(unit) if srgb else unit
+    light = to_light(unit, space, ocio)
     averaged = np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_AREA), np.float32)
     averaged = averaged.reshape(size[1], size[0], -1)
-    return linear_to_srgb(averaged) if srgb else averaged
+    return from_light(averaged, space, ocio)

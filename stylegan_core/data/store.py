@@ -60,14 +60,16 @@ class StoreWriter:
         folder: made if it is missing; must hold no store.
         working_space: recorded: the space that the pictures are in.
         sample_type: one of ``SAMPLE_TYPES``.
+        ocio: recorded: digest of the OpenColorIO config that knows the space, where it needs one.
     """
 
-    def __init__(self, folder: Path, working_space: str, sample_type: str) -> None:
+    def __init__(self, folder: Path, working_space: str, sample_type: str, ocio: str | None = None) -> None:
         if sample_type not in SAMPLE_TYPES:
             raise StoreError(f"unknown sample type {sample_type!r}; known are: {', '.join(SAMPLE_TYPES)}")
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._head: dict[str, Any] = {"working_space": working_space, "sample_type": sample_type}
+        self._head |= {"ocio": ocio} if ocio else {}
         self._entries: list[dict[str, int]] = []
         self._digest = hashlib.sha256()
         self._size = 0
@@ -120,6 +122,7 @@ class SampleStore:
     Attributes:
         working_space: the space that the pictures are in.
         sample_type: one of ``SAMPLE_TYPES``.
+        ocio: digest of the OpenColorIO config that knows the space, where it needs one.
         digest: SHA-256 of ``samples.bin``, as written.
     """
 
@@ -127,6 +130,7 @@ class SampleStore:
         self.folder = folder
         self.working_space: str = head["working_space"]
         self.sample_type: str = head["sample_type"]
+        self.ocio: str | None = head.get("ocio")
         self.digest: str = head["sha256"]
         self._entries: list[dict[str, int]] = head["entries"]
         self._mapped = mapped
