@@ -88,7 +88,7 @@ class Region(_Frozen):
 
 
 _LATER_SETTINGS = (
-    *("directions", "regions", "elsewhere", "output_space", "ocio", "ocio_config", "tiles", "statistics"),
+    *("directions", "regions", "elsewhere", "output_space", "ocio", "ocio_config", "tiles"),
     *("blend_frames", "blend_weight", "keep_source_colour"),
 )
 
@@ -106,7 +106,6 @@ class FrameSettings(_Frozen):
         ocio: digest of the OpenColorIO config, where a space needs one.
         ocio_config: where that config is; None is the built-in.
         tiles: whether a network that has no exact tiles may be tiled.
-        statistics: digest of the frozen statistics of its norm layers, None where each picture has its own.
         blend_frames: neighbours to each side that a frame is steadied with.
         blend_weight: how much of them.
         keep_source_colour: whether only lightness changes.
@@ -125,7 +124,6 @@ class FrameSettings(_Frozen):
     ocio: str | None = None
     ocio_config: str | None = None
     tiles: Literal["exact", "approximate"] = "exact"
-    statistics: str | None = None
     blend_frames: int = Field(0, ge=0)
     blend_weight: float = Field(0.0, ge=0.0, le=1.0)
     keep_source_colour: bool = False
@@ -189,6 +187,7 @@ class JobFrame(_Frozen):
         strength: of this frame; None is the job's.
         style_weights: of this frame's references, in the order of the job's; None are the job's.
         shot: counts the cuts before it.
+        statistics: first 16 digits of the digest of its shot's frozen statistics; None: the picture has its own.
         window: frames that it is steadied with.
     """
 
@@ -202,6 +201,7 @@ class JobFrame(_Frozen):
     strength: float | None = None
     style_weights: tuple[float, ...] | None = None
     shot: int = 0
+    statistics: str | None = None
     window: tuple[Neighbour, ...] = ()
 
     @property
@@ -214,7 +214,7 @@ class JobFrame(_Frozen):
         return _without_defaults(self, dump(self), ("regions", "number", *_OWN_SETTINGS, "shot"))
 
 
-_OWN_SETTINGS = ("index", "missing", "strength", "style_weights", "window")
+_OWN_SETTINGS = ("index", "missing", "strength", "style_weights", "statistics", "window")
 """What decides a frame's pixels beside its files and the job's settings."""
 
 
@@ -260,6 +260,10 @@ class Job(_Frozen):
             return common if not own else _digest({"settings": common, **own})
 
         return of
+
+    def statistics_path(self, frame: JobFrame) -> Path | None:
+        """Where the frozen statistics of a frame's shot are kept; None if it has none."""
+        return self.state_folder / f"statistics-{frame.statistics}.safetensors" if frame.statistics else None
 
     def input_path(self, frame: JobFrame) -> Path:
         """Where ``frame`` is read."""
