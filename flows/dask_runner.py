@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,11 +73,9 @@ class DaskRunner:
 
     def _end(self, futures: list[Any], reason: str) -> None:
         """No new calls, and an end of those that run, soon."""
-        from tasks.chunk_work import stop_chunks
-
         waiting = [future for future in futures if not future.done()]
         try:
-            self._client.run(stop_chunks, reason, on_error="ignore")
+            self._client.run(_ask_chunks, "stop_chunks", reason, on_error="ignore")
             self._client.cancel(waiting)
         except (OSError, TimeoutError) as error:
             logging.getLogger(__name__).debug("the cluster does not answer: %s", error)
@@ -93,8 +92,6 @@ def dask_client(settings: DaskSettings) -> Iterator[Any]:
         import distributed
     except ImportError:
         raise UsageError("--runner dask needs Dask: pip install 'stylereel[dask]'") from None
-    from tasks.chunk_work import close_jobs
-
     # Restarts of killed workers are told by the nanny; lost connections are told by nothing but their effect.
     for name in ("distributed.comm", "distributed.core", "distributed.batched", "distributed.worker"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -108,7 +105,7 @@ def dask_client(settings: DaskSettings) -> Iterator[Any]:
                 yield client
             finally:
                 if settings.address:  # a cluster that goes on should not keep our models
-                    client.run(close_jobs, on_error="ignore")
+                    client.run(_ask_chunks, "close_jobs", on_error="ignore")
 
 
 @contextmanager
@@ -133,6 +130,13 @@ def _scheduler(settings: DaskSettings) -> Iterator[Any]:
         )
         with cluster:
             yield cluster
+
+
+def _ask_chunks(what: str, *arguments: str) -> None:
+    """In a worker: calls a function of ``tasks.chunk_work`` if that is at work there; importing it takes seconds."""
+    module = sys.modules.get("tasks.chunk_work")
+    if module is not None:
+        getattr(module, what)(*arguments)
 
 
 def _explained(failure: BaseException) -> BaseException:
