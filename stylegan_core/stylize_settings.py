@@ -28,6 +28,24 @@ class MannerSettings(Settings):
     )
     output_space: str = Field("source", description="colour space of the results; source is each source's own, exactly")
     ocio: str | None = Field(None, description="OpenColorIO config; null is $OCIO, else a built-in ACES config")
+    cuts: str = Field(
+        "auto", description="where shots begin: auto finds it, none is one shot, else an EDL, OTIO, text or CSV file"
+    )
+    blend_frames: int = Field(
+        0, ge=0, le=8, description="neighbours to each side that steady a frame, along the motion; 0 is off"
+    )
+    blend_weight: float = Field(1.0, ge=0.0, le=1.0, description="of a neighbour, beside 1 of the frame itself")
+    tiles: Literal["exact", "approximate"] = Field(
+        "exact", description="approximate divides large frames for networks that depend on the whole of them, too"
+    )
+    statistics: str = Field(
+        "auto",
+        description="what instance norm divides by: shot measures it once for each, picture anew in every frame, "
+        "auto is shot for numbered frames and movies, else picture; or a file of an earlier run",
+    )
+    statistics_frames: int | None = Field(
+        None, ge=1, description="frames of a shot that are measured; default: up to 5, fewer of large ones"
+    )
 
 
 class RegionSettings(Settings):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
+from stylegan_core.frames.colour import to_working
 from stylegan_core.frames.picture import Picture
+from stylegan_core.frames.source_space import SourceSpace
 from stylegan_core.frames.unreadable import UnreadablePictureError
 from stylegan_core.inference.frozen_statistics import freeze, norm_layers
-from stylegan_core.inference.job import Precision
+from stylegan_core.inference.job import FrameSettings, Precision
 from stylegan_core.inference.measure_statistics import Rows, measure, stand_in
 from stylegan_core.inference.receptive_field import device_of, receptive_field
 from stylegan_core.inference.tiling import Span, Tiling, Translate
@@ -67,6 +70,20 @@ class PictureRows:
         if not np.isfinite(unit).all():
             raise UnreadablePictureError("it holds pixels that are infinite or not a number")
         return unit
+
+
+def picture_rows(picture: Picture, space: SourceSpace, settings: FrameSettings) -> PictureRows:
+    """Rows of a picture as a job's model sees them.
+
+    Args:
+        picture: as it was read.
+        space: that it is in.
+        settings: of the job.
+    """
+    convert = partial(
+        to_working, source_space=space.name, working_space=settings.working_space, ocio=settings.colour_config
+    )
+    return PictureRows(picture, convert)
 
 
 def rows_of(picture: Picture, first: int, last: int) -> Picture:

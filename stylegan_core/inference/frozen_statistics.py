@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import safetensors
@@ -38,12 +38,14 @@ class Statistics:
     Attributes:
         layers: mean and variance of a layer's input, (2, C) float64, by the layer's name, in order of execution.
         model: digest of the model.
+        settings: what else they depend on, the directions and colours of a job, in a digest.
         frames: SHA-256 of the files that were measured, by their names.
     """
 
     layers: dict[str, Tensor]
     model: str = ""
-    frames: dict[str, str] | None = None
+    settings: str = ""
+    frames: dict[str, str] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -60,7 +62,12 @@ def write_statistics(path: Path, statistics: Statistics) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    named = {"model": statistics.model, "frames": statistics.frames or {}, "layers": [*statistics.layers]}
+    named = {
+        "model": statistics.model,
+        "settings": statistics.settings,
+        "frames": statistics.frames,
+        "layers": [*statistics.layers],
+    }
     tensors = {name: moments.contiguous() for name, moments in statistics.layers.items()}
     write_bytes_atomically(path, safetensors.torch.save(tensors, metadata={"statistics": json.dumps(named)}))
 
@@ -77,7 +84,7 @@ def read_statistics(path: Path) -> Statistics:
             layers = {name: file.get_tensor(name) for name in named["layers"]}
         if not all(each.ndim == 2 and len(each) == 2 and each.dtype == torch.float64 for each in layers.values()):
             raise ValueError("its tensors are no means and variances")
-        return Statistics(layers, named["model"], dict(named["frames"]))
+        return Statistics(layers, named["model"], named["settings"], dict(named["frames"]))
     except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
         raise StatisticsError(f"{path} holds no statistics of a model: {error}") from None
 

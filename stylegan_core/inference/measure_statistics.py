@@ -72,8 +72,6 @@ def measure(
     pictures: Sequence[Callable[[], Rows]],
     conditions: Conditions | None = None,
     *,
-    model: str = "",
-    frames: dict[str, str] | None = None,
     whole_bytes: int = WHOLE_BYTES,
     tile_bytes: int | None = None,
     progress: Progress | None = None,
@@ -86,8 +84,6 @@ def measure(
         recipe: in evaluation mode, on the device that computes.
         pictures: each opens one; a pass a layer opens them again for every layer, one at a time.
         conditions: as the pictures will be translated.
-        model: digest, for the record.
-        frames: names and digests of the files, for the record.
         whole_bytes: of working memory that a single pass may take.
         tile_bytes: of working memory of a tile; None is ``TILE_BYTES``.
         progress: called with how many passes are done, and of how many.
@@ -95,7 +91,7 @@ def measure(
     given = conditions or Conditions()
     layers = norm_layers(recipe, given)
     if not layers:
-        return Statistics({}, model, frames)
+        return Statistics({})
     first, working = pictures[0](), bytes_per_pixel(recipe, given)
     with torch.inference_mode():
         found: dict[str, Tensor] | None = None
@@ -109,7 +105,7 @@ def measure(
         if found is None:
             area_px = min(MOST_TILE_PX, (tile_bytes or TILE_BYTES) // working)
             found = _layer_by_layer(recipe, layers, pictures, given, area_px, progress)
-    return Statistics(found, model, frames)
+    return Statistics(found)
 
 
 def stand_in(recipe: BaseRecipe, layers: Iterable[str], conditions: Conditions) -> BaseRecipe:

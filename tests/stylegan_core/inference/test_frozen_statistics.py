@@ -173,10 +173,12 @@ def test_recipes_without_instance_norm_have_none_to_freeze():
 
 
 def test_files_keep_every_bit_and_others_are_refused(tmp_path):
-    statistics = measure(uneven("cut"), opened(frames((48, 64))), model="abc", frames={"a.png": "12"})
+    measured = measure(uneven("cut"), opened(frames((48, 64))))
+    statistics = Statistics(measured.layers, "abc", "def", {"a.png": "12"})
     write_statistics(tmp_path / "s.safetensors", statistics)
     again = read_statistics(tmp_path / "s.safetensors")
-    assert again.digest == statistics.digest and (again.model, again.frames) == ("abc", {"a.png": "12"})
+    assert again.digest == statistics.digest == measured.digest
+    assert (again.model, again.settings, again.frames) == ("abc", "def", {"a.png": "12"})
     assert [*again.layers] == [*statistics.layers]
     (tmp_path / "other").write_bytes(b"no statistics")
     for path in (tmp_path / "other", tmp_path / "missing"):
