@@ -26,6 +26,9 @@ class MannerSettings(Settings):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="auto is bf16 where the hardware does it fast, else fp32"
     )
+    provenance: bool = Field(True, description="files say in their metadata which model, run and data made them")
+    c2pa_certificate: Path | None = Field(None, description="signs the files (C2PA): certificates in PEM")
+    c2pa_key: Path | None = Field(None, description="of the certificate, in PEM")
     output_space: str = Field("source", description="colour space of the results; source is each source's own, exactly")
     ocio: str | None = Field(None, description="OpenColorIO config; null is $OCIO, else a built-in ACES config")
     cuts: str = Field(

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stylegan_core.frames.colour import carry_over, to_working
-from stylegan_core.frames.picture import Picture, write_picture
-from stylegan_core.frames.source_space import SourceSpace
-from stylegan_core.inference.colour_plan import form_of, space_of
+from stylegan_core.frames.colour import carry_over
+from stylegan_core.frames.picture import Picture
 from stylegan_core.frames.source_colour import keep_source_colour
+from stylegan_core.frames.source_space import SourceSpace
+from stylegan_core.inference.colour_plan import form_of
 from stylegan_core.inference.job import FrameSettings, JobFrame
 from stylegan_core.inference.masks import RegionReader, RegionWeights, read_mask, refuse_changed
 from stylegan_core.inference.resume import FileState
 from stylegan_core.inference.sources import Sources
 from stylegan_core.inference.translate import Pixels
+from stylegan_core.inference.window import Glimpse, WindowReader, glimpses, see
 
 _NO_MOUNT = ("ESTALE", "ENOTCONN", "ENODEV", "EMFILE", "ENFILE")
 _READING_STOPS = frozenset(getattr(errno, name) for name in _NO_MOUNT if hasattr(errno, name))
@@ -39,7 +40,9 @@ class Decoded:
         mask: the mask file as it was read, or None.
         regions: of a job that has them.
         other_views: the frame through the other eyes of a stereo file.
-        beside: files that the frame was made with beside its source and mask, as ``JobFrame.beside_paths`` lists them.
+        beside: files that the frame was made with beside its source and mask, as ``Job.beside_paths`` lists them.
+        glimpse: the frame itself, where it has a window.
+        window: frames that it is steadied with.
     """
 
     frame: JobFrame
@@ -52,6 +55,8 @@ class Decoded:
     regions: RegionWeights | None = None
     other_views: tuple[Decoded, ...] = ()
     beside: tuple[FileState | None, ...] = ()
+    glimpse: Glimpse | None = None
+    window: tuple[Glimpse, ...] = ()
 
     @property
     def height_px(self) -> int:
@@ -71,8 +76,9 @@ def decode_frame(
     *,
     max_megapixels: float = 200.0,
     regions: RegionReader | None = None,
+    windows: WindowReader | None = None,
 ) -> Decoded:
-    """Reads a frame, its mask and its regions.
+    """Reads a frame, its mask, its regions and its window.
 
     Args:
         frame: of the job.
@@ -80,12 +86,14 @@ def decode_frame(
         settings: of the job.
         max_megapixels: masks that declare more are refused before they are decoded.
         regions: reads those of a job that has them.
+        windows: reads those of a job that has them.
 
     Raises:
         UnreadablePictureError: a file is damaged, changed while it was read, or a mask does not fit.
         OSError: a file cannot be read.
     """
-    picture, state = sources.read(frame)
+    seen = windows.see(frame) if windows is not None else see(frame, sources, settings)
+    picture, state = seen.picture, seen.state
     mask_unit, mask_state = None, None
     if frame.mask is not None:
         mask_path = Path(frame.mask)
@@ -94,18 +102,18 @@ def decode_frame(
         refuse_changed(mask_path, mask_state)
     weights = regions.read(frame, picture.height_px, picture.width_px) if regions is not None else None
     files = weights.files if weights is not None else ()
-    space = space_of(picture, settings, sources.path(frame))
     views = [replace(picture, pixels=pixels, other_views=()) for pixels in (picture.pixels, *picture.other_views)]
-    working = [_to_working(view, space, settings) for view in views]
     first, *others = [
-        Decoded(frame, view, space, unit, mask_unit, state, mask_state, weights, beside=files)
-        for view, unit in zip(views, working, strict=True)
+        Decoded(frame, view, seen.space, unit, mask_unit, state, mask_state, weights, beside=files)
+        for view, unit in zip(views, seen.views, strict=True)
     ]
+    if windows is not None and frame.window:
+        windows_of_views, more = windows.window(frame, seen)
+        first, *others = [
+            replace(view, glimpse=glimpse, window=window, beside=(*files, *more))
+            for view, glimpse, window in zip((first, *others), glimpses(frame, seen), windows_of_views, strict=True)
+        ]
     return replace(first, picture=picture, other_views=tuple(others))
-
-
-def _to_working(view: Picture, space: SourceSpace, settings: FrameSettings) -> Pixels:
-    return to_working(view, source_space=space.name, working_space=settings.working_space, ocio=settings.colour_config)
 
 
 def encode_frame(
@@ -115,7 +123,7 @@ def encode_frame(
     settings: FrameSettings,
     *,
     strength: float,
-    temporary_folder: Path | None = None,
+    write: Callable[[Path, Picture, Decoded], None],
 ) -> None:
     """Carries the network's change over to the source and writes the result, whole or not at all.
 
@@ -125,7 +133,7 @@ def encode_frame(
         output: where; its suffix is the format.
         settings: of the job.
         strength: how much of the change.
-        temporary_folder: on the file system of ``output``.
+        write: puts a picture into a file, whole or not at all, see ``Provenance.write``.
 
     Raises:
         OSError: the file cannot be written.
@@ -146,7 +154,7 @@ def encode_frame(
     ]
     if others:
         first = replace(first, other_views=tuple(other.pixels for other in others))
-    write_picture(output, first, temporary_folder=temporary_folder)
+    write(output, first, decoded)
 
 
 def _coloured(view: Decoded, after_unit: Pixels, settings: FrameSettings) -> Pixels:

@@ -89,7 +89,7 @@ class Region(_Frozen):
 
 _LATER_SETTINGS = (
     *("directions", "regions", "elsewhere", "output_space", "ocio", "ocio_config", "tiles"),
-    *("blend_frames", "blend_weight", "keep_source_colour"),
+    *("blend_frames", "blend_weight", "keep_source_colour", "signed_by"),
 )
 
 
@@ -109,6 +109,7 @@ class FrameSettings(_Frozen):
         blend_frames: neighbours to each side that a frame is steadied with.
         blend_weight: how much of them.
         keep_source_colour: whether only lightness changes.
+        signed_by: SHA-256 of the certificate that signs the files; None signs none.
         revision: raised when the same settings begin to give other pixels.
         directions: of the job's model.
         regions: parts of the frames that are made otherwise.
@@ -127,6 +128,7 @@ class FrameSettings(_Frozen):
     blend_frames: int = Field(0, ge=0)
     blend_weight: float = Field(0.0, ge=0.0, le=1.0)
     keep_source_colour: bool = False
+    signed_by: str | None = None
     revision: int = 1
     directions: Directions = Directions()
     regions: tuple[Region, ...] = ()
@@ -218,8 +220,27 @@ _OWN_SETTINGS = ("index", "missing", "strength", "style_weights", "statistics", 
 """What decides a frame's pixels beside its files and the job's settings."""
 
 
+class Signing(_Frozen):
+    """Who signs the outputs (C2PA).
+
+    Attributes:
+        certificate: absolute path, PEM.
+        key: absolute path, PEM.
+        sha256: of the certificate's bytes.
+    """
+
+    certificate: Path
+    key: Path
+    sha256: str = ""
+
+
 class Job(_Frozen):
-    """Everything that workers need; equal jobs have equal digests, whenever and wherever they were planned."""
+    """Everything that workers need; equal jobs have equal digests, whenever and wherever they were planned.
+
+    Attributes:
+        provenance: what each file says of its making; nothing is said if it is empty.
+        signing: who signs the files; None is nobody.
+    """
 
     version: Literal[1] = 1
     input_folder: Path
@@ -230,6 +251,8 @@ class Job(_Frozen):
     chunk_frames: int = Field(64, ge=1)
     max_megapixels: float = Field(200.0, gt=0)
     settings: FrameSettings
+    provenance: dict[str, str] = {}
+    signing: Signing | None = None
     frames: tuple[JobFrame, ...]
 
     @property
@@ -269,9 +292,18 @@ class Job(_Frozen):
         """Where ``frame`` is read."""
         return self.input_folder / frame.input
 
+    def beside_paths(self, frame: JobFrame) -> tuple[Path | None, ...]:
+        """Files that a frame is made with beside its input and mask: of its regions, and of its window."""
+        window = (self.input_folder / other.input for other in frame.window if other.input != frame.input)
+        return (*frame.beside_paths, *window)
+
     def output_path(self, frame: JobFrame) -> Path:
         """Where ``frame`` is written."""
         return self.output_folder / frame.output
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_asked(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_defaults(self, dump(self), ("provenance", "signing"))
 
 
 def write_job(job: Job) -> Path:

@@ -33,8 +33,10 @@ from stylegan_core.inference.masks import RegionReader
 from stylegan_core.inference.outcome import ChunkReport, ChunkWork, Failure, Progress
 from stylegan_core.inference.output_lock import TEMPORARY_FOLDER
 from stylegan_core.inference.painting import Painting, bytes_per_pixel
+from stylegan_core.inference.provenance import Provenance
 from stylegan_core.inference.sources import Sources
 from stylegan_core.inference.translate import Pixels
+from stylegan_core.inference.window import WindowReader
 from stylegan_core.recipes.model import Model
 
 BATCH_PIXELS = 1 << 18
@@ -91,10 +93,12 @@ class Stylizer:
         )
         self._bytes_per_pixel = bytes_per_pixel(job)
         self._sources = Sources(job)
+        self._windows = WindowReader(self._sources, settings) if settings.blend_frames else None
         self._chunks = job.chunks()
         self._ledger = Ledger(job, checksum=checksum, context=context)
         self._endings = Endings(job, self._ledger, progress)
         self._temporaries = job.state_folder / TEMPORARY_FOLDER
+        self._provenance = Provenance(job, self._temporaries)
         self._decoders = ThreadPoolExecutor(THREADS, thread_name_prefix="decode")
         self._translator = ThreadPoolExecutor(1, thread_name_prefix="translate")
         self._encoders = ThreadPoolExecutor(THREADS, thread_name_prefix="encode")
@@ -226,6 +230,7 @@ class Stylizer:
                 job.settings,
                 max_megapixels=job.max_megapixels,
                 regions=self._regions,
+                windows=self._windows,
             )
         except Exception as error:
             self._endings.failed(frame, error, work)
@@ -280,7 +285,7 @@ class Stylizer:
                     self._job.output_path(frame),
                     self._job.settings,
                     strength=self._painting.carried(frame),
-                    temporary_folder=self._temporaries,
+                    write=self._provenance.write,
                 )
             written = True
             return self._ledger.add(decoded, folders, finished)

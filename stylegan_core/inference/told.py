@@ -14,7 +14,11 @@ def tell_asked(job: Job) -> dict[str, str]:
     Files are named without their folders, so that the same wish reads the same on every machine.
     """
     settings = job.settings
-    told = {"strength": f"{settings.strength:g}"} | _directions(settings.directions)
+    told = {"strength": f"{settings.strength:g}"} | tell_directions(settings.directions)
+    if own := {frame.strength for frame in job.frames if frame.strength is not None}:
+        told["strength"] = f"{min(own):g} to {max(own):g}, by a curve"
+    if settings.keep_source_colour:
+        told["colour"] = "the source's"
     for index, region in enumerate(settings.regions):
         told[f"region {index + 1}"] = ", ".join(_region(job, index, region))
     if settings.regions:
@@ -22,8 +26,16 @@ def tell_asked(job: Job) -> dict[str, str]:
     return told
 
 
-def _directions(directions: Directions) -> dict[str, str]:
-    styles = [(style.name or style.path.name, f"{style.weight:.3g}") for style in directions.styles]
+def tell_directions(directions: Directions, weights: Sequence[float] | None = None) -> dict[str, str]:
+    """References, edit and direction; what was not asked for is left out.
+
+    Args:
+        directions: of a job or a region.
+        weights: of the references, where a frame has its own.
+    """
+    shares = weights if weights is not None else [style.weight for style in directions.styles]
+    names = [style.name or style.path.name for style in directions.styles]
+    styles = [(name, f"{share:.3g}") for name, share in zip(names, shares, strict=True)]
     told = {
         "references": styles[0][0] if len(styles) == 1 else ", ".join(f"{name} {weight}" for name, weight in styles),
         "edit": ", ".join(f"{name} {change:+g}" for name, change in directions.edit.items()),
@@ -42,7 +54,7 @@ def _region(job: Job, index: int, region: Region) -> list[str]:
         told.append(f"picture {_place([file.picture for file in files])}")
     elif region.model_folder is not None:
         told.append(f"model {region.model_folder.name} {(region.model_digest or '')[:12]}")
-    told += [f"{what} {words}" for what, words in _directions(region.directions).items()]
+    told += [f"{what} {words}" for what, words in tell_directions(region.directions).items()]
     told.append(f"strength {region.strength:g}")
     if region.feather_px:
         told.append(f"edge {region.feather_px:g} px")

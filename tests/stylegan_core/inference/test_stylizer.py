@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from stylegan_core.frames.records import RecordWriter, read_records
-from stylegan_core.inference import frame_work, painting, stylizer
+from stylegan_core.inference import painting, provenance, stylizer
 from stylegan_core.inference.job import FrameSettings, Job, JobFrame
 from stylegan_core.inference.stylizer import Stylizer, StylizeStopped
 from stylegan_core.recipes.base import Conditions
@@ -183,18 +183,18 @@ def test_a_network_that_fails_or_overflows_costs_its_frame_alone(shot, tiny_mode
 
 
 def test_a_full_disk_stops_and_a_rerun_finishes(shot, tiny_model, monkeypatch):
-    plain, count = frame_work.write_picture, iter(range(100))
+    plain, count = provenance.write_picture, iter(range(100))
 
     def full(path, picture, **kwargs):
         if next(count) >= 3:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         plain(path, picture, **kwargs)
 
-    monkeypatch.setattr(frame_work, "write_picture", full)
+    monkeypatch.setattr(provenance, "write_picture", full)
     with pytest.raises(StylizeStopped, match="No space left"):
         run(shot, tiny_model)
     assert len(read_records(shot.output_folder)) == 3
-    monkeypatch.setattr(frame_work, "write_picture", plain)
+    monkeypatch.setattr(provenance, "write_picture", plain)
     reports = run(shot, tiny_model)
     assert len(made(reports)) == 7 and sum(report.skipped for report in reports) == 3
 
