@@ -52,7 +52,7 @@ class Ledger:
             model=self._job.model_digest,
             settings=self._settings_digest(frame),
             checksum=self._checksum,
-            regions=frame.beside_paths,
+            regions=self._job.beside_paths(frame),
         )
         if kept is None:
             return False

@@ -11,13 +11,14 @@ import torch
 from stylegan_core.inference.directions import conditions_of, heeds_strength
 from stylegan_core.inference.frame_work import Decoded
 from stylegan_core.inference.job import Directions, Job, JobFrame, PlanError, Precision
+from stylegan_core.inference.steadier import Steadier
 from stylegan_core.inference.translate import Pixels, translate_batch_unit
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 from stylegan_core.recipes.model import Model, load_model
 
 BYTES_PER_PIXEL = 64
 """Of a frame in flight: source, float32 before and after, and what carrying over and encoding need for a moment."""
-_MIXING_BYTES, _WEIGHT_BYTES, _PICTURE_BYTES = 36, 4, 12
+_MIXING_BYTES, _WEIGHT_BYTES, _PICTURE_BYTES, _WINDOW_BYTES = 36, 4, 12, 40
 _BACKDROP = -1
 
 Own = tuple[float | None, tuple[float, ...] | None]
@@ -81,6 +82,7 @@ class Painting:
             ModelError: a region's model cannot be loaded.
         """
         settings = job.settings
+        self._steadier = Steadier(settings) if settings.blend_frames else None
         self._models = {model.card.digest: model}
         self._painters: list[Painter] = []
         self._known: dict[tuple[object, ...], int] = {}
@@ -121,12 +123,12 @@ class Painting:
         results = [decoded.before_unit.copy() for decoded in batch]
         for decoded, result in zip(batch, results, strict=True):
             self._show_backdrops(decoded, result)
-        for index, painter in enumerate(self._painters):
+        for index in range(len(self._painters)):
             amounts = [self._amount(decoded, index) for decoded in batch]
             touched = [(at, amount) for at, amount in enumerate(amounts) if amount is not None]
             if not touched:
                 continue
-            after = painter.paint(np.stack([batch[at].before_unit for at, _ in touched]))
+            after = self._answers(index, [batch[at] for at, _ in touched])
             for (at, amount), painted in zip(touched, after, strict=True):
                 painted -= batch[at].before_unit
                 painted *= amount[:, :, None]
@@ -135,7 +137,6 @@ class Painting:
 
     def _paint_whole(self, batch: Sequence[Decoded]) -> Sequence[Pixels]:
         assert self._rest is not None
-        painter = self._painters[self._rest[0]]
         alike: dict[Own, list[int]] = {}
         for at, decoded in enumerate(batch):
             if self.carried(decoded.frame) > 0:
@@ -143,10 +144,28 @@ class Painting:
                 alike.setdefault(own, []).append(at)
         results = [decoded.before_unit for decoded in batch]
         for own, members in alike.items():
-            painted = painter.paint(np.stack([batch[at].before_unit for at in members]), own)
+            painted = self._answers(self._rest[0], [batch[at] for at in members], own)
             for at, after in zip(members, painted, strict=True):
                 results[at] = after
         return results
+
+    def _answers(self, painter: int, batch: Sequence[Decoded], own: Own = (None, None)) -> Sequence[Pixels]:
+        """New arrays: what a painter makes of frames, steadied along their windows where they have any."""
+        paint = self._painters[painter].paint
+        if self._steadier is None:
+            return list(paint(np.stack([decoded.before_unit for decoded in batch]), own))
+        steadied = self._steadier.steadied
+
+        def one(before_unit: Pixels) -> Pixels:
+            answer: Pixels = paint(before_unit[None], own)[0]
+            return answer
+
+        return [
+            one(decoded.before_unit)
+            if decoded.glimpse is None
+            else steadied(decoded.glimpse, decoded.window, one, (painter, own)).copy()
+            for decoded in batch
+        ]
 
     def _painter(self, model: Model, directions: Directions, strength: float, precision: Precision) -> int:
         """Its index; regions that ask the same of the same model share a run."""
@@ -187,8 +206,11 @@ def carried_strength(recipe: BaseRecipe, strength: float) -> float:
 
 def bytes_per_pixel(job: Job) -> int:
     """Memory of a frame in flight, of a pixel."""
-    regions = job.settings.regions
+    regions, reach = job.settings.regions, job.settings.blend_frames
+    total = BYTES_PER_PIXEL
+    if reach:  # its neighbours and their answers, which frames share, and what a blend needs for a moment
+        total += _WINDOW_BYTES * (2 * reach + 1)
     if not regions:
-        return BYTES_PER_PIXEL
+        return total
     pictures = sum(region.shows_picture for region in regions)
-    return BYTES_PER_PIXEL + _MIXING_BYTES + _WEIGHT_BYTES * (len(regions) + 1) + _PICTURE_BYTES * pictures
+    return total + _MIXING_BYTES + _WEIGHT_BYTES * (len(regions) + 1) + _PICTURE_BYTES * pictures

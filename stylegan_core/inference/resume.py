@@ -87,7 +87,7 @@ def frame_record(
         settings: digest of the per-frame settings.
         job: digest of the job.
         context: ids of what this belongs to, a commit or a flow run; not part of the skip key.
-        regions: files of the frame's regions, as ``JobFrame.beside_paths`` lists them.
+        regions: further files that it is made with, as ``Job.beside_paths`` lists them.
     """
     record: Record = {
         "frame": output,
@@ -194,7 +194,7 @@ def frames_to_make(job: Job, *, checksum: bool = False) -> list[str]:
             model=job.model_digest,
             settings=settings_digest(frame),
             checksum=checksum,
-            regions=frame.beside_paths,
+            regions=job.beside_paths(frame),
         )
         is None
     ]

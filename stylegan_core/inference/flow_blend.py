@@ -1,0 +1,122 @@
+"""Occlusion-aware blend of a frame's answer with its neighbours', brought to it along the motion of the input.
+
+After Bonneel et al. 2015, Blind Video Temporal Consistency, and Lai et al. 2018 (arXiv 1808.00449), without a network.
+A neighbour counts where its flow leads back and the inputs look alike there. What is blended are the answers without
+what they keep of the input's own fine structure, so that its grain and its small motions stay the frame's own; and a
+mean of strokes that are not quite alike is softer than each, so that fine bands get the local contrast of the frame's
+own answer back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from stylegan_core.frames.colour import linear_to_srgb
+from stylegan_core.motion.optical_flow import Flow, Grey, grey_proxy, warp_by_flow
+from stylegan_core.motion.warp import Floats
+
+_ALIKE_UNIT = 0.04
+"""Difference of the inputs' luma, smoothed, at which a neighbour counts 1 / e: other light, or a mistaken flow."""
+_SMOOTH_PX = 1.5
+_BANDS_PX = (0.7, 1.5)
+"""Deviations of the Gaussians between which the fine bands lie."""
+_CONTRAST_PX = 4.0
+_CONTRAST_POWER = 1.5
+"""Above 1, since where strokes vanished nothing is left to be strengthened: the rest makes up for it."""
+_MOST_CONTRAST, _MOST_KEPT = 4.0, 2.0
+_LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
+_NOTHING = 1e-7
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A neighbour of a frame.
+
+    Attributes:
+        after_unit: (H, W, 3), the network's answer to it.
+        before_unit: (H, W, 3), its input.
+        grey: of its input, see ``motion_proxy``.
+        flow: from the frame to it.
+    """
+
+    after_unit: Floats
+    before_unit: Floats
+    grey: Grey
+    flow: Flow
+
+
+def motion_proxy(before_unit: Floats, working_space: str) -> Grey:
+    """What flow is estimated on: (H, W) uint8 luma as a display shows it, of an input in the working space."""
+    return grey_proxy(linear_to_srgb(before_unit) if working_space.startswith("linear") else before_unit)
+
+
+def blended(after_unit: Floats, before_unit: Floats, grey: Grey, neighbours: Sequence[Beside], weight: float) -> Floats:
+    """A frame's answer, steadied by its neighbours'.
+
+    Args:
+        after_unit: (H, W, 3), the answer.
+        before_unit: (H, W, 3), the input.
+        grey: of the input.
+        neighbours: in the order of their frames; none give the answer back.
+        weight: of a neighbour that is beyond doubt, beside 1 of the frame itself; in [0, 1].
+    Returns:
+        (H, W, 3).
+    """
+    if not neighbours or weight == 0:
+        return after_unit
+    kept = _kept_share(after_unit, before_unit)[..., None]
+    own = after_unit - kept * before_unit
+    total, shares = own.copy(), np.ones(grey.shape, np.float32)
+    for beside in neighbours:
+        trust = np.float32(weight) * _trust(grey, beside)
+        answer, seen = (warp_by_flow(p, beside.flow.offset_px) for p in (beside.after_unit, beside.before_unit))
+        total += trust[..., None] * (answer - kept * seen)
+        shares += trust
+    return _with_contrast_of(after_unit, total / shares[..., None] + kept * before_unit)
+
+
+def _trust(grey: Grey, beside: Beside) -> Floats:
+    seen = warp_by_flow(beside.grey.astype(np.float32), beside.flow.offset_px)
+    apart = cv2.GaussianBlur(np.abs(seen - grey) / np.float32(255.0), (0, 0), _SMOOTH_PX)
+    visible = beside.flow.visible.astype(np.float32)
+    # Softened inwards: a neighbour fades out before it is hidden.
+    trust: Floats = np.exp(-np.square(apart / _ALIKE_UNIT)) * visible * cv2.GaussianBlur(visible, (0, 0), _SMOOTH_PX)
+    return trust
+
+
+def _kept_share(after_unit: Floats, before_unit: Floats) -> Floats:
+    """How much of the input's fine structure the answer shows, (H, W): its gain for a grade, near 0 for a repaint.
+
+    The factor of a regression of the answer on the input, times how well the one explains the other.
+    """
+    before, after = _fine(before_unit @ _LUMA), _fine(after_unit @ _LUMA)
+    both, ours, theirs = (_locally(product) for product in (before * after, np.square(before), np.square(after)))
+    factor = np.clip(both / (ours + _NOTHING), 0.0, _MOST_KEPT)
+    explained: Floats = np.square(both) / (ours * theirs + _NOTHING**2)
+    kept: Floats = factor * np.minimum(explained, 1.0)
+    return kept
+
+
+def _locally(plane: Floats) -> Floats:
+    return np.asarray(cv2.GaussianBlur(plane, (0, 0), _CONTRAST_PX), dtype=np.float32)
+
+
+def _fine(plane: Floats) -> Floats:
+    return np.asarray(plane - cv2.GaussianBlur(plane, (0, 0), _SMOOTH_PX), dtype=np.float32)
+
+
+def _with_contrast_of(answer: Floats, soft: Floats) -> Floats:
+    """``soft`` with the local contrast of ``answer`` in the fine bands; it is never lowered."""
+    result, rest, model = soft.copy(), soft, answer
+    for deviation_px in _BANDS_PX:
+        rest_below, model_below = (cv2.GaussianBlur(picture, (0, 0), deviation_px) for picture in (rest, model))
+        band = rest - rest_below
+        ours, theirs = (_locally(np.square(fine @ _LUMA)) for fine in (band, model - model_below))
+        gain = np.clip(((theirs + _NOTHING) / (ours + _NOTHING)) ** (0.5 * _CONTRAST_POWER), 1.0, _MOST_CONTRAST)
+        result += (gain - 1.0)[..., None] * band
+        rest, model = rest_below, model_below
+    return result
