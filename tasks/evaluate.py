@@ -18,6 +18,7 @@ from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.metrics import comparison
 from stylegan_core.metrics.comparison import Row
 from stylegan_core.metrics.detail import detail_ratio
+from stylegan_core.metrics.e_warp import input_flow, pair_e_warp
 from stylegan_core.metrics.pictures import Floats
 from stylegan_core.metrics.swd import smallest_side_px
 from stylegan_core.metrics.warp_error import pair_warp_error
@@ -115,15 +116,18 @@ def _temporal(judge: Judge, seen: Seen, before: Seen | None) -> Row:
     row = {
         f"temporal/detail_ratio{n}": detail_ratio(p, seen.content) for n, p in versions.items() if n != "_unstylized"
     }
-    if before is None or judge.motion is None or seen.still.frame is None or before.still.frame is None:
+    if before is None or seen.still.frame is None or before.still.frame is None:
         return row
+    earlier = _versions(judge, before)
+    pairs = {suffix: (picture, earlier[suffix]) for suffix, picture in versions.items() if suffix in earlier}
+    if (flow := input_flow(seen.content, before.content)) is not None:
+        row |= {f"temporal/e_warp_dis{suffix}": pair_e_warp(*pair, flow) for suffix, pair in pairs.items()}
     numbers = (seen.still.frame, before.still.frame)
-    if judge.motion.knows(numbers):
-        earlier = _versions(judge, before)
-        for suffix in versions.keys() & earlier.keys():
-            row[f"temporal/warp_error{suffix}"] = pair_warp_error(
-                versions[suffix], earlier[suffix], judge.motion, numbers
-            )
+    if judge.motion is not None and judge.motion.knows(numbers):
+        row |= {
+            f"temporal/warp_error{suffix}": pair_warp_error(*pair, judge.motion, numbers)
+            for suffix, pair in pairs.items()
+        }
     return row
 
 

@@ -70,6 +70,7 @@ def test_every_figure_of_the_design_is_there(judged):
     expected = {f"{name}{suffix}" for name in truth for suffix in ("", "_unstylized", "_best_filter")}
     expected |= {"content/psnr_db", "content/ssim", "style/swd", "style/swd_unstylized", "style/swd_best_filter"}
     expected |= {f"temporal/warp_error{suffix}" for suffix in ("", "_unstylized", "_truth", "_best_filter")}
+    expected |= {f"temporal/e_warp_dis{suffix}" for suffix in ("", "_unstylized", "_truth", "_best_filter")}
     expected |= {"temporal/detail_ratio", "temporal/detail_ratio_truth"}
     expected |= {"speed/images_per_s", "speed/peak_memory_mb", "truth/unseen_fraction"}
     assert expected <= set(judged.figures)
@@ -90,6 +91,7 @@ def test_figures_are_those_of_the_files(project, judged):
     # The truth was painted by a median filter of 7 px, which tuning on the key frame finds.
     assert judged.figures["truth/psnr_db_best_filter"] == 100.0
     assert judged.figures["truth/swd_best_filter"] == pytest.approx(0.0, abs=1e-7)
+    assert 0 < judged.figures["temporal/e_warp_dis_unstylized"] < judged.figures["temporal/e_warp_dis"]
     # Whole-pixel pans are undone exactly, and a median filter does not flicker.
     assert judged.figures["temporal/warp_error_unstylized"] == pytest.approx(0.0, abs=1e-9)
     assert judged.figures["truth/unseen_fraction"] == pytest.approx(np.mean([12, 6, 6, 12]) / 64)
@@ -128,6 +130,15 @@ def test_threads_and_the_whole_are_the_same(project, judged, monkeypatch, tmp_pa
         path = Path("evaluate") / name
         assert (tmp_path / "reports" / path).read_bytes() == (judged.reports / path).read_bytes()
     assert logged[0][0] == "run-1" and logged[0][1]["metrics"] == figures
+
+
+def test_a_shot_of_unknown_motion_has_a_warp_error_too(project, tmp_path):
+    prepared = tmp_path / "prepared"
+    prepared.mkdir()
+    (prepared / "manifest.csv").write_bytes((project.prepared / "manifest.csv").read_bytes())
+    figures = evaluate(parse_params(PARAMS), prepared, project.models, tmp_path / "reports", root=project.root)
+    temporal = sorted(n for n in figures if n.startswith("temporal/") and "detail" not in n)
+    assert temporal == [f"temporal/e_warp_dis{suffix}" for suffix in ("", "_best_filter", "_truth", "_unstylized")]
 
 
 def test_without_baselines_and_time_there_is_less_to_do(project, tmp_path):
