@@ -25,8 +25,8 @@ def with_attributes(picture: Picture, texts: Mapping[str, str]) -> Picture:
 
     Args:
         picture: any.
-        texts: named "stylereel:NAME", NAME of letters, digits, "_", "." and "-"; of one line each. They replace those
-            that the file has of the same names.
+        texts: named "stylereel:NAME", NAME of letters, digits, "_", "." and "-"; of one line each. They replace all
+            of that form that the file has.
     Raises:
         ValueError: a name of another form.
     """

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from stylegan_core.frames.bit_depth import from_codes, held_in, to_codes
 from stylegan_core.frames.declared import Declared
-from stylegan_core.frames.dpx_packing import BITS, FILLED_A, Packing, line_bytes, pack_lines, unpack_lines
+from stylegan_core.frames.dpx_packing import BITS, FILLED_A, PACKED, Packing, line_bytes, pack_lines, unpack_lines
 from stylegan_core.frames.unreadable import UnreadablePictureError
 
 Pixels = NDArray[Any]
@@ -79,16 +79,18 @@ def read_dpx(content: bytes, check_size: Callable[[Declared], None]) -> tuple[Pi
         UnreadablePictureError: truncated, damaged, or of an unsupported kind.
     """
     source, width, height, at = _read_header(content, check_size)
-    samples = width * source.channels
+    rows, samples = _lines(source, width, height)
     size = line_bytes(source.packing, samples)
-    lines = np.frombuffer(content, np.uint8, size * height, at).reshape(height, size)
-    pixels = np.empty((height, width, source.channels), held_in(source.packing.bits))
-    for top in range(0, height, _BAND_ROWS):
-        band = lines[top : top + _BAND_ROWS]
-        codes = unpack_lines(source.packing, band, samples, single=source.channels == 1)
-        spread = from_codes(codes, source.packing.bits).reshape(-1, width, source.channels)
+    data = np.frombuffer(content, np.uint8, min(size * rows, len(content) - at), at)
+    if len(data) < size * rows:  # the last word of joined lines may be cut
+        data = np.concatenate([data, np.zeros(size * rows - len(data), np.uint8)])
+    lines = data.reshape(rows, size)
+    pixels = np.empty((rows, samples // source.channels, source.channels), held_in(source.packing.bits))
+    for top in range(0, rows, _BAND_ROWS):
+        codes = unpack_lines(source.packing, lines[top : top + _BAND_ROWS], samples, single=source.channels == 1)
+        spread = from_codes(codes, source.packing.bits).reshape(-1, *pixels.shape[1:])
         pixels[top : top + _BAND_ROWS] = spread[..., ::-1] if source.reversed_channels else spread
-    return pixels, source
+    return pixels.reshape(height, width, source.channels), source
 
 
 def write_dpx(path: Path, pixels: Pixels, source: DpxSource, texts: Mapping[str, str]) -> None:
@@ -200,11 +202,13 @@ def _read_header(content: bytes, check_size: Callable[[Declared], None]) -> tupl
     room = min([*later, len(content)]) - at
     samples = width * _CHANNELS[descriptor]
     packing = Packing(bits, method, order, padding_bytes=line_padding)
-    if room < line_bytes(packing, samples) * height:
-        packing = Packing(bits, method, order, aligned=False, padding_bytes=line_padding)
     size = line_bytes(packing, samples) * height
-    if room < size or (file_bytes != _UNDEFINED and len(content) < file_bytes):
-        needed = size + at if file_bytes == _UNDEFINED else max(size + at, file_bytes)
+    joined = -(-_data_bits(packing, samples * height) // 8)
+    if joined <= room < size:
+        packing, size = Packing(bits, method, order, joined=True), joined
+    # Many writers leave a wrong file size; it tells only where other elements end.
+    needed = max(at + size, file_bytes if elements > 1 and file_bytes != _UNDEFINED else 0)
+    if room < size or len(content) < needed:
         raise UnreadablePictureError(f"truncated: the DPX needs {needed} bytes and has {len(content)}")
     before, after = content[:at], content[at + size :]
     channels, reversed_channels = _CHANNELS[descriptor], descriptor == _ABGR
@@ -214,13 +218,29 @@ def _read_header(content: bytes, check_size: Callable[[Declared], None]) -> tupl
     return source, width, height, at
 
 
+def _lines(source: DpxSource, width: int, height: int) -> tuple[int, int]:
+    """Lines as they are stored, and samples of each."""
+    samples = width * source.channels
+    return (1, samples * height) if source.packing.joined else (height, samples)
+
+
+def _data_bits(packing: Packing, samples: int) -> int:
+    """Bits of samples in whole words, or without gaps where words do not matter."""
+    if packing.bits == 10 and packing.method != PACKED:
+        return -(-samples // 3) * 32
+    return samples * (16 if packing.bits == 12 and packing.method != PACKED else packing.bits)
+
+
 def _write_lines(file: BinaryIO, pixels: Pixels, source: DpxSource) -> None:
     height, width, channels = pixels.shape
-    for top in range(0, height, _BAND_ROWS):
-        band = pixels[top : top + _BAND_ROWS]
+    rows, samples = _lines(source, width, height)
+    stored = np.ascontiguousarray(pixels).reshape(rows, samples // channels, channels)
+    left = -(-_data_bits(source.packing, samples) // 8) if source.packing.joined else None
+    for top in range(0, rows, _BAND_ROWS):
+        band = stored[top : top + _BAND_ROWS]
         codes = to_codes(band[..., ::-1] if source.reversed_channels else band, source.packing.bits)
-        lines = pack_lines(source.packing, codes.reshape(-1, width * channels), single=channels == 1)
-        file.write(lines.tobytes())
+        lines = pack_lines(source.packing, codes.reshape(-1, samples), single=channels == 1)
+        file.write(lines.tobytes()[:left])
 
 
 def _element_offsets(header: bytes, order: str, elements: int) -> list[int]:

@@ -24,15 +24,15 @@ class Packing:
         method: PACKED: without gaps, from the lowest bit of 32-bit words up; FILLED_A: filled up with zeros below the
             samples; FILLED_B: above them. Says nothing for 8 and 16 bits.
         order: ">" or "<", of words.
-        aligned: whether lines start at 32-bit words, as the standard says; some writers of 8 and 16 bits differ.
-        padding_bytes: after each line.
+        padding_bytes: after each line, which starts at a 32-bit word.
+        joined: whether all lines follow each other as one, against the standard, as OpenImageIO writes them.
     """
 
     bits: int
     method: int
     order: str
-    aligned: bool = True
     padding_bytes: int = 0
+    joined: bool = False
 
 
 def line_bytes(packing: Packing, samples: int) -> int:
@@ -43,9 +43,7 @@ def line_bytes(packing: Packing, samples: int) -> int:
         size = samples * 2
     else:
         size = -(-samples * packing.bits // 8)
-    if packing.aligned or packing.bits in (10, 12):
-        size = -(-size // _WORD_BYTES) * _WORD_BYTES
-    return size + packing.padding_bytes
+    return -(-size // _WORD_BYTES) * _WORD_BYTES + packing.padding_bytes
 
 
 def unpack_lines(packing: Packing, lines: Bytes, samples: int, *, single: bool) -> Codes:

@@ -70,7 +70,9 @@ def find_beauties(parts: Sequence[ExrPart]) -> tuple[Beauty, ...]:
     chosen = [_beauty(parts, main)]
     for view in views:
         if view != main.view and main.view is not None:
-            others = [group for group in pictures if group.view == view and _base(parts, group) == _base(parts, main)]
+            there = [group for group in pictures if group.view == view]
+            others = [group for group in there if _base(parts, group) == _base(parts, main)]
+            others = others or (there if len(there) == 1 else [])
             beauty = next((_beauty(parts, group) for group in others if _alike(parts, main, group)), None)
             chosen += [] if beauty is None else [beauty]
     return tuple(chosen)

@@ -61,7 +61,7 @@ def rewrite_exr(
         source: what was read.
         views: (H, W, C) per view, as ``fits_source`` wants them; rounded to the source's types.
         colour_tags: as ``exr_colour_tags`` gives them; what the header says of colours is changed if they are not its.
-        texts: string attributes for the header of the picture's part, in place of those of the same names.
+        texts: string attributes for the header of the picture's part, in place of those put there before.
     Raises:
         UnreadablePictureError: the source changed or vanished since it was read.
         OSError: the file cannot be written.
@@ -134,8 +134,11 @@ def write_new_exr(
 
 
 def with_texts(attributes: tuple[ExrAttribute, ...], texts: Mapping[str, str]) -> tuple[ExrAttribute, ...]:
-    """A header with string attributes, in place of those of the same names."""
-    others = tuple(attribute for attribute in attributes if attribute.name not in texts)
+    """A header with string attributes, in place of those that were put there before."""
+    if not texts:
+        return attributes
+    prefixes = tuple({f"{name.partition(':')[0]}:" for name in texts})
+    others = tuple(attribute for attribute in attributes if not attribute.name.startswith(prefixes))
     return (*others, *(ExrAttribute(name, "string", text.encode()) for name, text in texts.items()))
 
 

@@ -272,15 +272,15 @@ def _read_webp(content: bytes) -> Metadata:
 def png_blocks(metadata: Metadata, has_profile: bool) -> list[tuple[bytes, bytes]]:
     """The chunks to write between a PNG's header and its picture data, profile not included."""
     # A profile and an sRGB chunk exclude each other (ISO/IEC 15948).
-    ours = [name.encode("latin-1", "replace") + b"\x00" for name, _ in metadata.texts]
+    ours = tuple({name.partition(":")[0].encode("latin-1") + b":" for name, _ in metadata.texts})
     chunks = [(kind, body) for kind, body in metadata.png if not (has_profile and kind == b"sRGB")]
-    chunks = [(kind, body) for kind, body in chunks if not (kind == b"iTXt" and body.startswith(tuple(ours)))]
+    chunks = [(kind, body) for kind, body in chunks if not (ours and kind == b"iTXt" and body.startswith(ours))]
     if metadata.exif is not None:
         chunks.append((b"eXIf", metadata.exif))
     if metadata.xmp is not None:
         chunks.append((b"iTXt", _PNG_XMP_PREFIX + metadata.xmp))
-    for name, (_, text) in zip(ours, metadata.texts, strict=True):
-        chunks.append((b"iTXt", name + _ITXT_PLAIN + text.encode()))
+    for name, text in metadata.texts:
+        chunks.append((b"iTXt", name.encode("latin-1") + b"\x00" + _ITXT_PLAIN + text.encode()))
     return chunks
 
 

@@ -32,6 +32,7 @@ _IN_WORDS = {
     "png": "a PNG", "jpeg": "a JPEG", "webp": "a WebP", "tiff": "a TIFF", "exr": "an EXR", "dpx": "a DPX",
 }  # fmt: skip
 _PALETTE = 3
+_TRIPLE_BITS = 24
 _HEAD_BYTES = 512
 # A file is at most this much larger than the pixels that its largest allowed picture can hold.
 _MAX_BYTES_PER_PIXEL = 16
@@ -198,6 +199,7 @@ def _read_still(path: Path, picture_format: str, check_size: CheckSize) -> Pictu
     declared = walk(picture_format, content, check_size)
     metadata = read_metadata(picture_format, content)
     profile = png_profile(content) if picture_format == "png" else None
+    order = content[:2]
     del content  # it can be as large as the pixels
     pixels, spec = _decode(path, picture_format)
     if pixels.shape[:2] != (declared.height_px, declared.width_px):
@@ -214,7 +216,10 @@ def _read_still(path: Path, picture_format: str, check_size: CheckSize) -> Pictu
     straight = bool(spec.get_int_attribute("oiio:UnassociatedAlpha", 0))
     bits = _depth(spec) if picture_format == "tiff" else None
     if bits is not None:
-        pixels = from_codes(pixels >> (pixels.dtype.itemsize * 8 - bits), bits)
+        codes = pixels >> (pixels.dtype.itemsize * 8 - bits)
+        if bits == _TRIPLE_BITS and order == b"MM":
+            codes = codes.byteswap() >> (codes.itemsize * 8 - bits)  # OpenImageIO takes these backwards
+        pixels = from_codes(codes, bits)
     return Picture(
         pixels=orient(pixels, spec.get_int_attribute("Orientation", 1)),
         format=picture_format,

@@ -75,10 +75,9 @@ def replace_pixels(path: Path, codes: Codes, bits: int) -> None:
     row_bytes = -(-width * channels * bits // 8)
     rows = max(1, _STRIP_BYTES // row_bytes)
     with path.open("r+b") as file:
-        order = _kind(file.read(16)).order
         offsets, counts = [], []
         for top in range(0, height, rows):
-            packed = pack_bits(codes[top : top + rows].reshape(-1, width * channels), bits, order).tobytes()
+            packed = pack_bits(codes[top : top + rows].reshape(-1, width * channels), bits).tobytes()
             offsets.append(_append(file, packed))
             counts.append(len(packed))
         _append_directory(
@@ -96,20 +95,16 @@ def replace_pixels(path: Path, codes: Codes, bits: int) -> None:
         )
 
 
-def pack_bits(codes: Codes, bits: int, order: str) -> NDArray[np.uint8]:
-    """Packs lines of samples: whole bytes in the file's order, others from the highest bit down.
+def pack_bits(codes: Codes, bits: int) -> NDArray[np.uint8]:
+    """Packs lines of samples without gaps, from the highest bit down, as OpenImageIO and tifffile read even 24 bits.
 
     Args:
         codes: (rows, samples).
         bits: of a sample.
-        order: "<" or ">".
     Returns:
         (rows, bytes) uint8.
     """
     wide = codes.astype(">u4").view(np.uint8).reshape(*codes.shape, 4)
-    if bits % 8 == 0:
-        kept = wide[..., 4 - bits // 8 :]
-        return np.ascontiguousarray(kept if order == ">" else kept[..., ::-1]).reshape(len(codes), -1)
     singles = np.unpackbits(wide, axis=-1)[..., 32 - bits :]
     return np.packbits(singles.reshape(len(codes), -1), axis=-1)
 
