@@ -161,10 +161,13 @@ def carry_over(
     if mask_unit is not None:
         change *= mask_unit.reshape(height, width, 1).astype(np.float32)
     colours = picture.pixels[..., : picture.colour_channels]
+    if picture.alpha_associated:
+        there = (picture.pixels[..., -1:] > 0) | (colours != 0).any(axis=2, keepdims=True)
+        change *= there  # nothing is painted where nothing is
     if output is not None:
         return _stored_as(output, picture, change, space, ocio)
     if picture.alpha_associated:
-        change *= make_finite(to_unit(picture.pixels[..., -1:]))
+        change *= _associated_by(picture)
     result = picture.pixels.copy()
     result[..., : picture.colour_channels] = add_change(colours, change, picture.bits)
     return replace(picture, pixels=result)
@@ -231,7 +234,7 @@ def _stored_as(output: OutputForm, picture: Picture, change: Unit, space: str, o
     if picture.has_alpha:
         alpha = to_unit(picture.pixels[..., -1:])
         if output.alpha_associated:
-            colours *= alpha
+            colours *= _associated_by(picture) if picture.alpha_associated else alpha
         colours = np.concatenate([colours, alpha], axis=2)
     profile = picture.icc_profile if output.space == space else None
     associated = picture.has_alpha and output.alpha_associated
@@ -249,9 +252,14 @@ def _straight(picture: Picture) -> Unit:
     """(H, W, 1 or 3) new float32 colours, not multiplied by alpha, finite."""
     unit = to_unit(picture.pixels[..., : picture.colour_channels])
     if picture.alpha_associated:
-        alpha = to_unit(picture.pixels[..., -1:])
-        unit /= np.where(alpha > 0, alpha, np.float32(1))
+        unit /= _associated_by(picture)
     return unit if picture.pixels.dtype.kind == "u" else make_finite(unit)
+
+
+def _associated_by(picture: Picture) -> Unit:
+    """(H, W, 1) what colours are multiplied by: alpha; 1 where it is 0, colours then being light of their own."""
+    alpha = make_finite(to_unit(picture.pixels[..., -1:]))
+    return np.where(alpha > 0, alpha, np.float32(1))
 
 
 def _as_picture(picture_or_pixels: Picture | Pixels, icc_profile: bytes | None) -> Picture:

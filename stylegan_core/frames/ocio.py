@@ -273,4 +273,4 @@ def _digest(config: Any) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]
+    return str(error).strip().split("\n")[0].rpartition(" failed. ")[2]

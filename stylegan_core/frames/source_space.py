@@ -101,7 +101,7 @@ def _said_by_header(tags: Mapping[str, object], floats: bool, ocio: str | None) 
     )
     for tag, reader in readers:
         if tag in tags and (name := reader(tags[tag])) is not None:
-            return SourceSpace(known_space(name, ocio), f"its {tag} says so")
+            return SourceSpace(known_space(name, ocio), f"its {tag} {'say' if tag.endswith('s') else 'says'} so")
     return None
 
 

@@ -202,10 +202,12 @@ def test_grey_changes_by_the_luma_of_the_change() -> None:
 
 
 def test_associated_colours_change_by_their_alpha() -> None:
-    picture = Picture(np.array([[[0.0, 0.0, 0.0, 0.25], [0.5, 0.5, 0.5, 0.0]]], np.float32), "tiff", True, True)
+    pixels = [[[0.0, 0.0, 0.0, 0.25], [0.5, 0.5, 0.5, 0.0], [0.0, 0.0, 0.0, 0.0]]]
+    picture = Picture(np.array(pixels, np.float32), "exr", True, True)
     before = to_working(picture, working_space="linear_rec709")
     result = carry_over(picture, before, before + np.float32(0.4), working_space="linear_rec709")
-    assert np.allclose(result.pixels, [[[0.1, 0.1, 0.1, 0.25], [0.5, 0.5, 0.5, 0.0]]])
+    # Light of its own, without alpha, changes whole; where nothing is, nothing is painted.
+    assert np.allclose(result.pixels, [[[0.1, 0.1, 0.1, 0.25], [0.9, 0.9, 0.9, 0.0], [0.0, 0.0, 0.0, 0.0]]])
 
 
 def test_carrying_over_refuses_what_makes_no_picture() -> None:
