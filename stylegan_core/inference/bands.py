@@ -20,6 +20,8 @@ from stylegan_core.inference.tiling import Span, Tiling, Translate
 from stylegan_core.inference.translate import Pixels, network, pad_to_network, signed_from_unit, unit_from_signed
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 
+_UNPAINTED_ROWS = 256
+
 
 @dataclass(frozen=True)
 class Band:
@@ -89,6 +91,14 @@ def picture_rows(picture: Picture, space: SourceSpace, settings: FrameSettings) 
 def rows_of(picture: Picture, first: int, last: int) -> Picture:
     """A picture of some rows, which shares their memory."""
     return replace(picture, pixels=picture.pixels[first:last], other_views=())
+
+
+def unpainted(rows: Rows) -> Iterator[Band]:
+    """Bands of a picture that no network changes."""
+    for begin in range(0, rows.height_px, _UNPAINTED_ROWS):
+        end = min(rows.height_px, begin + _UNPAINTED_ROWS)
+        before = rows.unit(begin, end)
+        yield Band(begin, end, before, before)
 
 
 def paint_in_bands(

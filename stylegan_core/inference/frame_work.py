@@ -34,7 +34,7 @@ class Decoded:
         frame: of the job.
         picture: as it was read.
         space: that the picture is in.
-        before_unit: (H, W, 3) float32 in the working space.
+        before_unit: (H, W, 3) float32 in the working space; without rows if it is painted in bands.
         mask_unit: (H, W) float32 in [0, 1], or None.
         source: the input file as it was read.
         mask: the mask file as it was read, or None.
@@ -61,12 +61,17 @@ class Decoded:
     @property
     def height_px(self) -> int:
         """Rows."""
-        return int(self.before_unit.shape[0])
+        return self.picture.height_px
 
     @property
     def width_px(self) -> int:
         """Columns."""
-        return int(self.before_unit.shape[1])
+        return self.picture.width_px
+
+    @property
+    def in_bands(self) -> bool:
+        """Whether it is too large to be painted as a whole."""
+        return not len(self.before_unit)
 
 
 def decode_frame(
@@ -118,7 +123,7 @@ def decode_frame(
 
 def encode_frame(
     decoded: Decoded,
-    after_unit: Sequence[Pixels],
+    after: Sequence[Pixels | Picture],
     output: Path,
     settings: FrameSettings,
     *,
@@ -129,7 +134,7 @@ def encode_frame(
 
     Args:
         decoded: the frame.
-        after_unit: (H, W, 3) float32 of each view, the network's answers in the working space.
+        after: the network's answers of each view, (H, W, 3) float32 in the working space, or its finished picture.
         output: where; its suffix is the format.
         settings: of the job.
         strength: how much of the change.
@@ -139,22 +144,37 @@ def encode_frame(
         OSError: the file cannot be written.
     """
     first, *others = [
-        carry_over(
-            view.picture,
-            view.before_unit,
-            _coloured(view, after, settings),
-            strength=strength,
-            mask_unit=view.mask_unit,
-            source_space=view.space.name,
-            working_space=settings.working_space,
-            ocio=settings.colour_config,
-            output=form_of(view.picture, view.space, decoded.frame, settings),
-        )
-        for view, after in zip((decoded, *decoded.other_views), after_unit, strict=True)
+        answer if isinstance(answer, Picture) else carried_over(view, answer, settings, strength=strength)
+        for view, answer in zip((decoded, *decoded.other_views), after, strict=True)
     ]
     if others:
         first = replace(first, other_views=tuple(other.pixels for other in others))
     write(output, first, decoded)
+
+
+def carried_over(view: Decoded, after_unit: Pixels, settings: FrameSettings, *, strength: float) -> Picture:
+    """The source with the network's change, in the form of the output; pixel by pixel, so rows do for themselves.
+
+    Args:
+        view: one view of a frame.
+        after_unit: (H, W, 3) float32, the network's answer in the working space.
+        settings: of the job.
+        strength: how much of the change.
+
+    Raises:
+        ValueError: the answer is not finite.
+    """
+    return carry_over(
+        view.picture,
+        view.before_unit,
+        _coloured(view, after_unit, settings),
+        strength=strength,
+        mask_unit=view.mask_unit,
+        source_space=view.space.name,
+        working_space=settings.working_space,
+        ocio=settings.colour_config,
+        output=form_of(view.picture, view.space, view.frame, settings),
+    )
 
 
 def _coloured(view: Decoded, after_unit: Pixels, settings: FrameSettings) -> Pixels:

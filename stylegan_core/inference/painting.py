@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 
+from stylegan_core.frames.picture import Picture
+from stylegan_core.inference.bands import Band, paint_in_bands, picture_rows, unpainted
 from stylegan_core.inference.directions import conditions_of, heeds_strength
 from stylegan_core.inference.frame_work import Decoded
+from stylegan_core.inference.frozen_statistics import StatisticsError, freeze, read_statistics
 from stylegan_core.inference.job import Directions, Job, JobFrame, PlanError, Precision
+from stylegan_core.inference.large_frames import finish_in_bands
+from stylegan_core.inference.measure_statistics import Rows
 from stylegan_core.inference.steadier import Steadier
+from stylegan_core.inference.tiling import Tiling
 from stylegan_core.inference.translate import Pixels, translate_batch_unit
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 from stylegan_core.recipes.model import Model, load_model
 
+_MOST_FROZEN = 3
+"""Shots that chunks are at work on at the same time; a network is copied for each."""
 BYTES_PER_PIXEL = 64
 """Of a frame in flight: source, float32 before and after, and what carrying over and encoding need for a moment."""
 _MIXING_BYTES, _WEIGHT_BYTES, _PICTURE_BYTES, _WINDOW_BYTES = 36, 4, 12, 40
 _BACKDROP = -1
 
+Answer = Pixels | Picture
 Own = tuple[float | None, tuple[float, ...] | None]
 
 
@@ -28,7 +38,14 @@ class Painter:
     """A model under fixed directions, whose references are prepared once."""
 
     def __init__(
-        self, model: Model, directions: Directions, strength: float, *, precision: Precision, device: str
+        self,
+        model: Model,
+        directions: Directions,
+        strength: float,
+        *,
+        precision: Precision,
+        device: str,
+        approximate_tiles: bool = False,
     ) -> None:
         """Reads the references and prepares them.
 
@@ -38,11 +55,13 @@ class Painter:
             strength: for a recipe that heeds it.
             precision: of the convolutions.
             device: where to run.
+            approximate_tiles: whether a network that depends on the whole picture is tiled, too.
 
         Raises:
             PlanError: a reference is not the one that was planned with.
         """
         self._recipe, self._precision, self._device = model.recipe, precision, device
+        self._tiling = Tiling(approximate=approximate_tiles)
         self._conditions: Conditions | None = None
         if heeds_strength(model.recipe) or directions != Directions():
             self._conditions = conditions_of(model, directions, strength=strength, device=device)
@@ -55,8 +74,23 @@ class Painter:
             own: strength and weights of the references that these frames have; None are the job's.
         """
         return translate_batch_unit(
-            self._recipe, batch_unit, precision=self._precision, device=self._device, conditions=self._with(own)
+            self._recipe,
+            batch_unit,
+            precision=self._precision,
+            device=self._device,
+            conditions=self._with(own),
+            tiling=self._tiling,
         )
+
+    def bands(self, rows: Rows, own: Own = (None, None)) -> Iterator[Band]:
+        """A large picture, band by band.
+
+        Args:
+            rows: of the picture.
+            own: as in ``paint``.
+        """
+        recipe = self._recipe.to(self._device).to(memory_format=torch.channels_last).eval()
+        return paint_in_bands(rows, recipe, self._with(own) or Conditions(), self._tiling, precision=self._precision)
 
     def _with(self, own: Own) -> Conditions | None:
         conditions, (strength, weights) = self._conditions, own
@@ -82,9 +116,13 @@ class Painting:
             ModelError: a region's model cannot be loaded.
         """
         settings = job.settings
+        self._job = job
         self._steadier = Steadier(settings) if settings.blend_frames else None
         self._models = {model.card.digest: model}
         self._painters: list[Painter] = []
+        self._arguments: list[tuple[Model, Directions, float, Precision]] = []
+        self._steady: set[int] = set()  # painters that the statistics were measured for
+        self._frozen: OrderedDict[tuple[int, str], Painter] = OrderedDict()
         self._known: dict[tuple[object, ...], int] = {}
         self._device, self._recipe = job.device, model.recipe
         self._heeds_strength = heeds_strength(model.recipe)
@@ -116,8 +154,22 @@ class Painting:
             return self._carried
         return frame.strength if self._by_regions else carried_strength(self._recipe, frame.strength)
 
+    def answers(self, batch: Sequence[Decoded]) -> Sequence[Answer]:
+        """The answers to frames of one size and shot; the finished picture of one that is painted in bands."""
+        if not batch[0].in_bands:
+            return self.paint(batch)
+        return [self._finished(view) for view in batch]
+
+    def _finished(self, view: Decoded) -> Picture:
+        assert self._rest is not None
+        settings, strength = self._job.settings, self.carried(view.frame)
+        rows = picture_rows(view.picture, view.space, settings)
+        painter = self._with_statistics(self._rest[0], view.frame)
+        bands = painter.bands(rows, self._own(view.frame)) if strength > 0 else unpainted(rows)
+        return finish_in_bands(view, bands, settings, strength=strength)
+
     def paint(self, batch: Sequence[Decoded]) -> Sequence[Pixels]:
-        """The answers to frames of one size, (H, W, 3) float32 in the working space, not clipped."""
+        """The answers to frames of one size and shot, (H, W, 3) float32 in the working space, not clipped."""
         if not self._by_regions:
             return self._paint_whole(batch)
         results = [decoded.before_unit.copy() for decoded in batch]
@@ -140,8 +192,7 @@ class Painting:
         alike: dict[Own, list[int]] = {}
         for at, decoded in enumerate(batch):
             if self.carried(decoded.frame) > 0:
-                own = (decoded.frame.strength if self._heeds_strength else None, decoded.frame.style_weights)
-                alike.setdefault(own, []).append(at)
+                alike.setdefault(self._own(decoded.frame), []).append(at)
         results = [decoded.before_unit for decoded in batch]
         for own, members in alike.items():
             painted = self._answers(self._rest[0], [batch[at] for at in members], own)
@@ -151,7 +202,7 @@ class Painting:
 
     def _answers(self, painter: int, batch: Sequence[Decoded], own: Own = (None, None)) -> Sequence[Pixels]:
         """New arrays: what a painter makes of frames, steadied along their windows where they have any."""
-        paint = self._painters[painter].paint
+        paint = self._with_statistics(painter, batch[0].frame).paint
         if self._steadier is None:
             return list(paint(np.stack([decoded.before_unit for decoded in batch]), own))
         steadied = self._steadier.steadied
@@ -163,9 +214,36 @@ class Painting:
         return [
             one(decoded.before_unit)
             if decoded.glimpse is None
-            else steadied(decoded.glimpse, decoded.window, one, (painter, own)).copy()
+            else steadied(decoded.glimpse, decoded.window, one, (painter, own, decoded.frame.statistics)).copy()
             for decoded in batch
         ]
+
+    def _own(self, frame: JobFrame) -> Own:
+        return (frame.strength if self._heeds_strength else None, frame.style_weights)
+
+    def _with_statistics(self, painter: int, frame: JobFrame) -> Painter:
+        """A painter as the statistics of a frame's shot have it."""
+        path = self._job.statistics_path(frame) if painter in self._steady else None
+        if path is None:
+            return self._painters[painter]
+        key = (painter, path.name)
+        if key not in self._frozen:
+            model, directions, strength, precision = self._arguments[painter]
+            try:
+                model = replace(model, recipe=freeze(model.recipe, read_statistics(path)))
+            except StatisticsError as error:
+                raise PlanError(f"{error}: plan again") from error
+            self._frozen[key] = self._built(model, directions, strength, precision)
+            while len(self._frozen) > _MOST_FROZEN:
+                self._frozen.popitem(last=False)
+        self._frozen.move_to_end(key)
+        return self._frozen[key]
+
+    def _built(self, model: Model, directions: Directions, strength: float, precision: Precision) -> Painter:
+        approximate = self._job.settings.tiles == "approximate"
+        return Painter(
+            model, directions, strength, precision=precision, device=self._device, approximate_tiles=approximate
+        )
 
     def _painter(self, model: Model, directions: Directions, strength: float, precision: Precision) -> int:
         """Its index; regions that ask the same of the same model share a run."""
@@ -173,7 +251,10 @@ class Painting:
         key = (model.card.digest, directions.model_dump_json(), by_recipe, precision)
         if key not in self._known:
             self._known[key] = len(self._painters)
-            self._painters.append(Painter(model, directions, strength, precision=precision, device=self._device))
+            self._arguments.append((model, directions, strength, precision))
+            self._painters.append(self._built(*self._arguments[-1]))
+            if model.card.digest == self._job.model_digest and directions == self._job.settings.directions:
+                self._steady.add(self._known[key])
         return self._known[key]
 
     def _amount(self, decoded: Decoded, painter: int) -> Pixels | None:

@@ -13,6 +13,7 @@ from stylegan_core.inference.job import Directions, FrameSettings, Job, JobFrame
 from stylegan_core.inference.precision import choose_device, choose_precision
 from stylegan_core.inference.provenance import settle_provenance
 from stylegan_core.inference.shots import settle_shots
+from stylegan_core.inference.statistics_plan import settle_statistics
 from stylegan_core.recipes.base import Kind
 from stylegan_core.stylize_settings import MannerSettings
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from stylegan_core.recipes.model import Model
 
 Step = Callable[[Job, "Model", MannerSettings], Job]
-STEPS: tuple[Step, ...] = (settle_colour, settle_curves, settle_shots, settle_provenance)
+STEPS: tuple[Step, ...] = (settle_colour, settle_curves, settle_shots, settle_statistics, settle_provenance)
 """What settles the rest of a job, in order: each takes the job so far and gives it back with its own fields filled.
 
 Raises:

@@ -74,7 +74,7 @@ def needs_shots(model: Model, manner: MannerSettings) -> bool:
     """Whether something beside windows depends on shots: statistics that are frozen for each."""
     from torch import nn
 
-    if getattr(manner, "statistics", "picture") != "shot":
+    if manner.statistics not in ("auto", "shot"):
         return False
     return any(isinstance(module, nn.InstanceNorm2d) for module in model.recipe.modules())
 

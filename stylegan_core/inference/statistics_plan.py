@@ -19,6 +19,7 @@ from stylegan_core.inference.frozen_statistics import (
     Statistics,
     StatisticsError,
     freeze,
+    instance_norms,
     norm_layers,
     read_statistics,
     write_statistics,
@@ -55,20 +56,23 @@ def settle_statistics(job: Job, model: Model, manner: MannerSettings) -> Job:
     Raises:
         PlanError: the statistics that are asked for cannot be read, or are another model's.
     """
+    asked = manner.statistics if manner.statistics in ("auto", "shot", "picture") else None
+    if not instance_norms(model.recipe) and asked and manner.tiles == "exact":
+        return job
     recipe = model.recipe.to(job.device).eval()
     conditions = Conditions()
     if heeds_strength(recipe) or job.settings.directions != Directions():
         conditions = conditions_of(model, job.settings.directions, strength=job.settings.strength, device=job.device)
     layers = norm_layers(recipe, conditions)
     if manner.tiles == "approximate":
-        job = _with_tiles(job, recipe, layers, conditions, manner.statistics)
-    if manner.statistics not in ("auto", "shot", "picture"):
+        job = _with_tiles(job, recipe, {} if asked == "picture" else layers, conditions)
+    if asked is None:
         return _given(job, model, layers, Path(manner.statistics).expanduser())
-    if not layers or manner.statistics == "picture":
+    if not layers or asked == "picture":
         return job
     frames = list(job.frames)
     measured = _Measured(job, model, conditions, manner.statistics_frames)
-    for shot in shots(job.frames, all_frames=manner.statistics == "shot"):
+    for shot in shots(job.frames, all_frames=asked == "shot"):
         name = measured.of([frames[index] for index in shot])
         for index in shot:
             frames[index] = frames[index].model_copy(update={"statistics": name})
@@ -219,9 +223,9 @@ def _given(job: Job, model: Model, layers: dict[str, int], path: Path) -> Job:
     return job.model_copy(update={"frames": tuple(f.model_copy(update={"statistics": name}) for f in job.frames)})
 
 
-def _with_tiles(job: Job, recipe: BaseRecipe, layers: dict[str, int], conditions: Conditions, statistics: str) -> Job:
+def _with_tiles(job: Job, recipe: BaseRecipe, layers: dict[str, int], conditions: Conditions) -> Job:
     exact = receptive_field(recipe, conditions) is not None
-    if not exact and layers and statistics != "picture":
+    if not exact and layers:
         exact = receptive_field(stand_in(recipe, layers, conditions), conditions) is not None
     if exact:
         log.info("tiles of this network equal the whole frame: --tiles approximate changes nothing")

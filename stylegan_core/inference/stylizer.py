@@ -20,6 +20,7 @@ from typing import Self
 import numpy as np
 
 from stylegan_core.frames.atomic import folder_syncs_left
+from stylegan_core.frames.picture import Picture
 from stylegan_core.inference.colour_plan import check_config
 from stylegan_core.inference.endings import Endings
 from stylegan_core.inference.frame_work import (
@@ -32,10 +33,9 @@ from stylegan_core.inference.ledger import Ledger
 from stylegan_core.inference.masks import RegionReader
 from stylegan_core.inference.outcome import ChunkReport, ChunkWork, Failure, Progress
 from stylegan_core.inference.output_lock import TEMPORARY_FOLDER
-from stylegan_core.inference.painting import Painting, bytes_per_pixel
+from stylegan_core.inference.painting import Answer, Painting, bytes_per_pixel
 from stylegan_core.inference.provenance import Provenance
 from stylegan_core.inference.sources import Sources
-from stylegan_core.inference.translate import Pixels
 from stylegan_core.inference.window import WindowReader
 from stylegan_core.recipes.model import Model
 
@@ -211,6 +211,8 @@ class Stylizer:
             if following is not None:
                 if following.before_unit.shape != first.before_unit.shape:
                     break
+                if following.frame.statistics != first.frame.statistics:
+                    break
                 batch.append(following)
             decoding.popleft()
         return batch
@@ -240,32 +242,32 @@ class Stylizer:
             self._largest_px = max(self._largest_px, decoded.height_px * decoded.width_px * views)
         return decoded
 
-    def _translate(self, batch: list[Decoded], work: ChunkWork) -> list[list[Pixels] | None]:
+    def _translate(self, batch: list[Decoded], work: ChunkWork) -> list[list[Answer] | None]:
         return self._translator.submit(self._translate_now, batch, work).result()
 
-    def _translate_now(self, batch: list[Decoded], work: ChunkWork) -> list[list[Pixels] | None]:
+    def _translate_now(self, batch: list[Decoded], work: ChunkWork) -> list[list[Answer] | None]:
         """The answers to all views of each frame."""
         if self.stop_reason is not None:
             return [None] * len(batch)
         try:
-            after = [[painted] for painted in self._painting.paint(batch)]
+            after: list[list[Answer]] = [[painted] for painted in self._painting.answers(batch)]
             for decoded, views in zip(batch, after, strict=True):
-                views += [painted for view in decoded.other_views for painted in self._painting.paint([view])]
+                views += [painted for view in decoded.other_views for painted in self._painting.answers([view])]
         except Exception as error:
             if len(batch) > 1:  # one frame must not cost the others
                 return [self._translate_now([decoded], work)[0] for decoded in batch]
             self._endings.failed(batch[0].frame, error, work)
             return [None]
-        results: list[list[Pixels] | None] = []
+        results: list[list[Answer] | None] = []
         for decoded, views in zip(batch, after, strict=True):
-            if all(np.isfinite(picture).all() for picture in views):
+            if all(isinstance(answer, Picture) or np.isfinite(answer).all() for answer in views):
                 results.append(views)
             else:
                 results.append(None)
                 self._endings.failed(decoded.frame, ValueError("the model's answer is not finite"), work)
         return results
 
-    def _encode(self, decoded: Decoded, after_unit: list[Pixels], work: ChunkWork) -> Future[None] | None:
+    def _encode(self, decoded: Decoded, after: list[Answer], work: ChunkWork) -> Future[None] | None:
         """Writes a frame and hands it over to be recorded; None if it failed or the job stops."""
         if self.stop_reason is not None:
             return None
@@ -281,7 +283,7 @@ class Stylizer:
             with folder_syncs_left() as folders:
                 encode_frame(
                     decoded,
-                    after_unit,
+                    after,
                     self._job.output_path(frame),
                     self._job.settings,
                     strength=self._painting.carried(frame),

@@ -14,6 +14,7 @@ from stylegan_core.inference.colour_plan import space_of
 from stylegan_core.inference.job import FrameSettings, JobFrame
 from stylegan_core.inference.resume import FileState
 from stylegan_core.inference.sources import Sources
+from stylegan_core.inference.tiling import MOST_WHOLE_PX
 from stylegan_core.inference.translate import Pixels
 
 _READERS = 2
@@ -28,7 +29,7 @@ class Seen:
         picture: with its other views.
         space: that it is in.
         state: the file as it was read.
-        views: (H, W, 3) float32 in the working space, of each view.
+        views: (H, W, 3) float32 in the working space, of each view; without rows if it is painted in bands.
     """
 
     picture: Picture
@@ -50,6 +51,14 @@ class Glimpse:
     before_unit: Pixels
 
 
+def in_bands(pixels: int, settings: FrameSettings) -> bool:
+    """Whether a frame of so many pixels is too large to be held as a whole beside its samples.
+
+    Regions and windows need whole frames.
+    """
+    return pixels > MOST_WHOLE_PX and not settings.regions and not settings.blend_frames
+
+
 def see(frame: JobFrame, sources: Sources, settings: FrameSettings) -> Seen:
     """Reads a frame.
 
@@ -60,9 +69,10 @@ def see(frame: JobFrame, sources: Sources, settings: FrameSettings) -> Seen:
     picture, state = sources.read(frame)
     space = space_of(picture, settings, sources.path(frame))
     pixels = (picture.pixels, *picture.other_views)
+    rows = 0 if in_bands(picture.height_px * picture.width_px, settings) else picture.height_px
     views = tuple(
         to_working(
-            replace(picture, pixels=view, other_views=()),
+            replace(picture, pixels=view[:rows], other_views=()),
             source_space=space.name,
             working_space=settings.working_space,
             ocio=settings.colour_config,

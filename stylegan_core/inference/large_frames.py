@@ -1,0 +1,42 @@
+"""Finishes frames that are too large to be held as a whole: painted, carried over and put together band by band."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from stylegan_core.frames.picture import Picture
+from stylegan_core.inference.bands import Band, rows_of
+from stylegan_core.inference.frame_work import Decoded, carried_over
+from stylegan_core.inference.job import FrameSettings
+
+
+def finish_in_bands(view: Decoded, bands: Iterable[Band], settings: FrameSettings, *, strength: float) -> Picture:
+    """The picture that is written.
+
+    Args:
+        view: one view of a frame.
+        bands: that cover it, from top to bottom.
+        settings: of the job.
+        strength: how much of the change is carried over.
+
+    Raises:
+        ValueError: an answer is not finite.
+    """
+    result: Picture | None = None
+    for band in bands:
+        rows = replace(
+            view,
+            picture=rows_of(view.picture, band.begin, band.end),
+            before_unit=band.before_unit,
+            mask_unit=None if view.mask_unit is None else view.mask_unit[band.begin : band.end],
+        )
+        carried = carried_over(rows, band.after_unit, settings, strength=strength)
+        if result is None:
+            shape = (view.height_px, *carried.pixels.shape[1:])
+            result = replace(carried, pixels=np.empty(shape, carried.pixels.dtype))
+        result.pixels[band.begin : band.end] = carried.pixels
+    assert result is not None
+    return replace(result, other_views=view.picture.other_views)
