@@ -6,6 +6,7 @@ near black for an Adobe RGB picture, the plain float path below a thousandth of 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from stylegan_core.frames.matrix_profile import MatrixProfile, measure
 
+Unit = NDArray[np.float32]
 _INTENT = imagecodecs.CMS.INTENT.RELATIVE_COLORIMETRIC
 _EXACT = imagecodecs.CMS.FLAGS.NOOPTIMIZE
 _D65 = (0.3127, 0.3290, 1.0)
@@ -66,14 +68,16 @@ def to_linear(unit: NDArray[np.float32], profile: bytes) -> NDArray[np.float32]:
     if unit.shape[2] == 1 and profile[16:20] == b"RGB ":
         unit = np.repeat(unit, 3, axis=2)
     fast = _matrix_profile(profile)
-    return _transform(unit, profile, _linear()) if fast is None or _outside(unit) else fast.to_linear(unit)
+    if fast is None:
+        return _transform(unit, profile, _linear())
+    return _patched(fast.to_linear(unit), unit, lambda rest: _transform(rest, profile, _linear()))
 
 
 def from_linear(linear: NDArray[np.float32], profile: bytes) -> NDArray[np.float32]:
     """(H, W, 3) linear Rec.709 to (H, W, 3) in a profile's encoding; three equal channels for a grey profile."""
     fast = _matrix_profile(profile)
-    if fast is not None and not _outside(linear):
-        return fast.from_linear(linear)
+    if fast is not None:
+        return _patched(fast.from_linear(linear), linear, lambda rest: _transform(rest, _linear(), profile))
     encoded = _transform(linear, _linear(), profile)
     return encoded if encoded.shape[2] == 3 else np.repeat(encoded, 3, axis=2)
 
@@ -83,8 +87,13 @@ def _matrix_profile(profile: bytes) -> MatrixProfile | None:
     return measure(lambda unit: _transform(unit, profile, _linear())) if profile[16:20] == b"RGB " else None
 
 
-def _outside(unit: NDArray[np.float32]) -> bool:
-    return bool(unit.min() < -_ROUNDING or unit.max() > 1 + _ROUNDING)
+def _patched(result: Unit, unit: Unit, exact: Callable[[Unit], Unit]) -> Unit:
+    """``result`` with the pixels outside of [0, 1] converted exactly: each by itself, whatever is beside it."""
+    if unit.min() >= -_ROUNDING and unit.max() <= 1 + _ROUNDING:
+        return result
+    outside = ((unit < -_ROUNDING) | (unit > 1 + _ROUNDING)).any(axis=2)
+    result[outside] = exact(unit[outside][None])[0]
+    return result
 
 
 @lru_cache(maxsize=1)

@@ -47,6 +47,7 @@ def settle_colour(job: Job, model: Model, manner: MannerSettings) -> Job:
     spaces = (job.settings.source_space, manner.output_space, card.working_space)
     # Without names of a config, the pinned one cannot matter: it only serves what headers of files say.
     matters = name != PINNED_CONFIG or any(space not in _WORDS for space in spaces)
+    prefer_config(name)
     try:
         config = load_config(name) if matters else None
         source, output, working = spaces
@@ -62,6 +63,9 @@ def settle_colour(job: Job, model: Model, manner: MannerSettings) -> Job:
     if config is not None:
         settled |= {"ocio": config.digest, "ocio_config": name}
         _compare(card.ocio, config, working)
+    if manner.precision == "auto" and job.settings.precision == "bf16" and _is_linear(settled["working_space"], name):
+        log.info("the model works in linear light, whose shadows bf16 would band: running in fp32")
+        settled["precision"] = "fp32"
     settings = job.settings.model_copy(update=settled)
     job = job.model_copy(update={"settings": settings})
     _say(job)
@@ -100,6 +104,10 @@ def space_of(picture: Picture, settings: FrameSettings, path: Path | None = None
 def form_of(picture: Picture, space: SourceSpace, frame: JobFrame, settings: FrameSettings) -> OutputForm | None:
     """How a job stores what it makes of a picture; None is as the picture is."""
     return output_form(picture, space, frame.output, settings.output_space, ocio=settings.colour_config)
+
+
+def _is_linear(space: str, ocio: str) -> bool:
+    return space == "linear_rec709" if space in OWN_SPACES else load_config(ocio).is_linear(space)
 
 
 def _compare(recorded: str | None, config: ColourConfig, working_space: str) -> None:

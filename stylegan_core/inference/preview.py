@@ -35,7 +35,7 @@ def write_job_preview(job: Job, movie: Path, *, fps: float = 24.0) -> Path | Non
     if not there:
         return None
     try:
-        write_preview(_displayed(there, job.settings.source_space), movie, fps=fps)
+        write_preview(_displayed(there, _space(job)), movie, fps=fps)
     except (ValueError, UnreadablePictureError) as error:
         logger.warning("no preview movie: %s", error)
         return None
@@ -47,6 +47,14 @@ def is_sequence(job: Job) -> bool:
     paths = [Path(frame.output) for frame in job.frames]
     in_one_folder = len({path.parent for path in paths}) == 1
     return len(paths) > 1 and in_one_folder and all(path.stem[-1:].isdecimal() for path in paths)
+
+
+def _space(job: Job) -> str:
+    """What the results' colours are read as: what they were asked to be, else as their sources, or by their tags."""
+    settings, first = job.settings, job.frames[0]
+    if settings.output_space != "source":
+        return settings.output_space
+    return settings.source_space if Path(first.input).suffix == Path(first.output).suffix else "auto"
 
 
 def _displayed(paths: Sequence[Path], source_space: str) -> Iterator[npt.NDArray[Any]]:

@@ -1,4 +1,4 @@
-"""Light beyond a network's range: exchanged inside of it, scaled beyond, never amplified, exact where nothing changed."""
+"""Light beyond a network's range: exchanged inside of it, scaled beyond, and exact where nothing changed."""
 
 from __future__ import annotations
 
