@@ -76,6 +76,12 @@ def print_trail(trail: Trail, *, most: int = 10) -> None:
         typer.echo(f"model       {digest}")
         for key, value in about.items():
             typer.echo(f"  {key:<14}{value}")
+    if trail.says:
+        typer.echo("the file says")
+        for what, words in trail.says.items():
+            typer.echo(f"  {what:<14}{words}")
+    if trail.signature:
+        typer.echo(f"signature   {trail.signature}")
     for label, ids in (("flow run", trail.flow_runs), ("commit", trail.commits)):
         for one in ids:
             typer.echo(f"{label:<12}{one}")

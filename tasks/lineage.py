@@ -1,8 +1,9 @@
 """Which run made what, asked from either end: frame, model, MLflow run, Prefect flow run, dvc.lock and commit.
 
-Frames know their model by the records of stylize, models their MLflow run by the digest that it is tagged with, and
-that run its commit, data version and flow run. Each pipeline run also leaves a file in .stylereel/lineage/, since a
-model or frame that DVC took from its cache was made by an earlier run than the one that delivered it.
+Frames know their model by the records of stylize and by what they say themselves in their metadata, models their MLflow
+run by the digest that it is tagged with, and that run its commit, data version and flow run. Each pipeline run also
+leaves a file in .stylereel/lineage/, since a model or frame that DVC took from its cache was made by an earlier run than
+the one that delivered it.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from stylegan_core.frames.atomic import write_bytes_atomically
+from stylegan_core.frames.c2pa_signing import SigningError, read_manifest
 from stylegan_core.frames.cache import cache_folder
 from stylegan_core.frames.records import RECORDS_FOLDER, read_records, sha256_of
+from stylegan_core.frames.stamp import read_stamp
+from stylegan_core.frames.unreadable import UnreadablePictureError
 from stylegan_core.inference.job import STATE_FOLDER, PlanError, read_job
 from stylegan_core.inference.told import tell_asked
 from tasks import registry, tracking
@@ -38,6 +43,8 @@ class Trail:
         commits: git commits that it was made from.
         frames: how many frames it concerns, and some of them.
         jobs: what was asked for where they were made: strength, references, edits and regions, by the job's digest.
+        says: what the file's own metadata says of its making.
+        signature: "Valid" or "Invalid" where the file is signed (C2PA), "Trusted" where its signer is known too.
         note: what is not certain about it; empty where records say all.
     """
 
@@ -47,6 +54,8 @@ class Trail:
     commits: list[str] = field(default_factory=list)
     frames: list[dict[str, str]] = field(default_factory=list)
     jobs: dict[str, dict[str, str]] = field(default_factory=dict)
+    says: dict[str, str] = field(default_factory=dict)
+    signature: str = ""
     note: str = ""
 
 
@@ -133,11 +142,17 @@ def whence(root: Path, asked: str, *, output: Path | None = None) -> Trail:
 
 
 def _from_frame(root: Path, path: Path, trail: Trail) -> None:
+    trail.says, trail.signature = read_facts(path)
     sha256 = sha256_of(path)
     for folder, record in _records(path, root):
         if record["made"][2] == sha256:
             _take_record(folder, record, trail)
             return
+    if model := trail.says.get("model"):
+        trail.note = f"no record here knows {path} as it is now: this is what the file itself says, as it was made"
+        trail.models[model] = {n: trail.says[n] for n in ("recipe", "mlflow_run", "data") if n in trail.says}
+        _note(trail.commits, trail.says.get("commit", ""))
+        return
     try:
         shot = path.resolve().relative_to((root / "out" / "stylized").resolve()).parts[0]
     except ValueError:
@@ -149,6 +164,22 @@ def _from_frame(root: Path, path: Path, trail: Trail) -> None:
     if digest:
         trail.note += f". Inferred from its place alone: it belongs to the shot {shot}, which this model stylizes"
         trail.models[digest] = {"inferred": "from the frame's place"}
+
+
+def read_facts(path: Path) -> tuple[dict[str, str], str]:
+    """What a picture or movie says of its making, in its metadata or in a C2PA manifest, and the signature's state.
+
+    Args:
+        path: a file that is there.
+    """
+    signed: dict[str, str] = {}
+    state = ""
+    with suppress(SigningError):  # the library is an extra
+        signed, state = read_manifest(path)
+    try:
+        return read_stamp(path) or signed, state
+    except UnreadablePictureError:
+        return signed, state
 
 
 def _from_id(root: Path, asked: str, output: Path | None, trail: Trail) -> None:
@@ -192,7 +223,7 @@ def _describe_model(root: Path, digest: str, trail: Trail) -> None:
         return
     about["mlflow_run"] = run_id
     tags = tracking.run_tags(run_id) or {}
-    told = ("git_commit", "git_dirty", "dvc_lock", "flow_run_id", "delivered_by")
+    told = ("git_commit", "git_dirty", "data", "dvc_lock", "flow_run_id", "delivered_by")
     about.update({k: tags[k] for k in told if k in tags})
     for flow_run in (tags.get("flow_run_id", ""), *tags.get("delivered_by", "").split()):
         _note(trail.flow_runs, flow_run)

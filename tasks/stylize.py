@@ -29,6 +29,7 @@ from stylegan_core.settings import SettingsError
 from tasks.errors import InputsFailedError, StoppedError, UsageError
 from tasks.job_chunks import run_here, run_on_cluster
 from tasks.origin import origin
+from tasks.provenance import with_origin
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +175,9 @@ def plan_request(request: Request) -> tuple[Job, Model]:
         )
         if not request.overwrite:
             refuse_foreign_outputs(job)
-    return job, model
+    for note in selection.notes:
+        log.warning("%s", note)
+    return with_origin(job, model), model
 
 
 def locate_model(given: str | Path | None, models: Path) -> Path:

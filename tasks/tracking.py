@@ -54,6 +54,11 @@ def tracking_uri(root: Path | None = None) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root or project_root()) / 'mlflow.db'}"
 
 
+def store_is_there() -> bool:
+    """Whether there is anything to look up: asking for a SQLite file makes one."""
+    return bool(os.environ.get("MLFLOW_TRACKING_URI")) or (project_root() / "mlflow.db").is_file()
+
+
 def experiment_name() -> str:
     """``MLFLOW_EXPERIMENT_NAME``, or "stylereel"."""
     return os.environ.get("MLFLOW_EXPERIMENT_NAME") or "stylereel"
@@ -347,6 +352,8 @@ def versions(store: MlflowClient, name: str) -> list[Any]:
 @warn_and_go_on
 def find_run_by_digest(digest: str) -> str | None:
     """Id of the MLflow run that made the model with this digest, also where DVC took the model from its cache."""
+    if not store_is_there():
+        return None
     store = client()
     experiment = store.get_experiment_by_name(experiment_name())
     if experiment is None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from stylegan_core.recipes.model import ModelCard
 from stylegan_core.training.observer import Observer, Observers
 from tasks import tracking
+from tasks.provenance import note_model
 from tasks.train import TrainingJob
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def register(job: TrainingJob, card: ModelCard | None, output: Path) -> None:
         tags={"stopped_by": card.stopped_by, "steps": str(card.steps)},
     )
     tracking.register_model(run_id, folder, training=job.training.name, digest=card.digest)
+    note_model(card.digest, run_id)
 
 
 class ConsoleObserver:

@@ -149,3 +149,35 @@ def test_a_frame_leads_to_what_was_asked_for(
     assert whence(root, report.job.model_digest[:12], output=tmp_path / "moved").jobs[digest] == expected
     (tmp_path / "moved" / ".stylereel" / report.job.file.name).unlink()
     assert whence(root, frame).jobs == {digest: {}}
+
+
+def test_a_file_that_was_copied_elsewhere_answers_by_itself(
+    root: Path,
+    tmp_path: Path,
+    tiny_model_folder: Path,
+    noise_picture: Callable[[int], npt.NDArray[np.uint8]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    digest = json.loads((tiny_model_folder / "model.json").read_text())["digest"]
+    note = cache_folder("provenance") / f"{digest}.json"
+    note.write_text(json.dumps({"mlflow_run": RUN, "commit": COMMIT, "data": "da7a" * 16}))
+    (tmp_path / "plates").mkdir()
+    for name in ("a.0001.png", "a.0002.tif"):
+        cv2.imwrite(str(tmp_path / "plates" / name), noise_picture(1))
+    asked = Request.of(tmp_path / "plates", tmp_path / "out", model=tiny_model_folder, strength=0.8)
+    stylize_directory(asked, LocalRunner(), preview=None)
+    # Elsewhere: no records, no cache, no MLflow.
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.setenv("STYLEREEL_CACHE_DIR", str(tmp_path / "no cache"))
+    monkeypatch.setattr(tracking, "find_run_by_digest", lambda digest: None)
+    for name in ("a.0001.png", "a.0002.tif"):
+        (tmp_path / "out" / name).rename(elsewhere / name)
+        trail = whence(elsewhere, str(elsewhere / name))
+        assert trail.models == {digest: {"recipe": "keyframe", "mlflow_run": RUN, "data": "da7a" * 16}}
+        assert trail.commits == [COMMIT] and "the file itself says" in trail.note
+        assert trail.says["asked"] == "strength 0.8" and trail.says["source"] == name
+    assert not [*elsewhere.glob("*.db")]
+    (elsewhere / "plain.png").write_bytes((tmp_path / "plates" / "a.0001.png").read_bytes())
+    with pytest.raises(UsageError, match="no record knows"):
+        whence(elsewhere, str(elsewhere / "plain.png"))
