@@ -2,8 +2,8 @@
 
 Frames know their model by the records of stylize and by what they say themselves in their metadata, models their MLflow
 run by the digest that it is tagged with, and that run its commit, data version and flow run. Each pipeline run also
-leaves a file in .stylereel/lineage/, since a model or frame that DVC took from its cache was made by an earlier run than
-the one that delivered it.
+leaves a file in .stylereel/lineage/, since a model or frame that DVC took from its cache was made by an earlier run
+than the one that delivered it.
 """
 
 from __future__ import annotations
