@@ -1,0 +1,14 @@
+"""The table of formats in docs/film.md says what the code does."""
+
+from __future__ import annotations
+
+from tests.docs.film_table import PAGE, page_with, picture_rows
+
+
+def test_the_table_is_what_trying_every_format_finds() -> None:
+    rows = picture_rows()
+    assert all(row.read == "yes" and row.metadata == "kept" for row in rows)
+    exact = {row.format for row in rows if row.exact == "yes"}
+    assert exact == {row.format for row in rows} - {"JPEG", "WebP"}
+    again = page_with(rows)
+    assert PAGE.read_text(encoding="utf-8") == again, "docs/film.md is stale: run python -m tests.docs.film_table"
