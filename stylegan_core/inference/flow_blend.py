@@ -9,6 +9,7 @@ own answer back.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,9 +26,7 @@ _SMOOTH_PX = 1.5
 _BANDS_PX = (0.7, 1.5)
 """Deviations of the Gaussians between which the fine bands lie."""
 _CONTRAST_PX = 4.0
-_CONTRAST_POWER = 1.5
-"""Above 1, since where strokes vanished nothing is left to be strengthened: the rest makes up for it."""
-_MOST_CONTRAST, _MOST_KEPT = 4.0, 2.0
+_MOST_CONTRAST, _MOST_SHARE, _MOST_KEPT = 4.0, 2.0, 2.0
 _LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
 _NOTHING = 1e-7
 
@@ -110,13 +109,28 @@ def _fine(plane: Floats) -> Floats:
 
 
 def _with_contrast_of(answer: Floats, soft: Floats) -> Floats:
-    """``soft`` with the local contrast of ``answer`` in the fine bands; it is never lowered."""
-    result, rest, model = soft.copy(), soft, answer
+    """``soft`` with the local contrast of ``answer`` in the fine bands, and as much detail as it has in the whole."""
+    extra, rest, model = np.zeros_like(soft), soft, answer
     for deviation_px in _BANDS_PX:
         rest_below, model_below = (cv2.GaussianBlur(picture, (0, 0), deviation_px) for picture in (rest, model))
         band = rest - rest_below
         ours, theirs = (_locally(np.square(fine @ _LUMA)) for fine in (band, model - model_below))
-        gain = np.clip(((theirs + _NOTHING) / (ours + _NOTHING)) ** (0.5 * _CONTRAST_POWER), 1.0, _MOST_CONTRAST)
-        result += (gain - 1.0)[..., None] * band
+        gain = np.clip(np.sqrt((theirs + _NOTHING) / (ours + _NOTHING)), 1.0, _MOST_CONTRAST)
+        extra += (gain - 1.0)[..., None] * band
         rest, model = rest_below, model_below
-    return result
+    return soft + _share_with_detail_of(answer, soft, extra) * extra
+
+
+def _share_with_detail_of(answer: Floats, soft: Floats, extra: Floats) -> np.float32:
+    """The share of ``extra`` that gives ``soft`` the mean squared Laplacian of ``answer``, in [0, ``_MOST_SHARE``].
+
+    It is above 1 where strokes vanished: nothing is left of them to be strengthened, and the rest makes up for it.
+    """
+    wanted, base, more = (cv2.Laplacian(picture @ _LUMA, cv2.CV_32F) for picture in (answer, soft, extra))
+    # The mean of (base + share * more)^2 is a quadratic in the share.
+    square, half, lacking = (
+        float(np.mean(term, dtype=np.float64)) for term in (more * more, more * base, wanted * wanted - base * base)
+    )
+    if square <= 0.0 or lacking <= 0.0:
+        return np.float32(0.0)
+    return np.float32(min((math.sqrt(half * half + square * lacking) - half) / square, _MOST_SHARE))

@@ -187,7 +187,7 @@ class Recipe(BaseRecipe):
         shown = blend_by_mask(painted, style, batch.mask_unit)
         if c.texture_weight > 0:
             losses["texture"] = c.texture_weight * _texture_distance(shown, style)
-        losses |= self._steadiness(batch, made, step)
+        losses |= c.steadiness(self.networks["generator"], batch.content, step, painted)
         if not adversarial:
             return losses, {}
         fakes: Fakes = {"painted": shown}
@@ -235,14 +235,6 @@ class Recipe(BaseRecipe):
         """Radius of the generator's window; None with norm layers."""
         radius: int | None = self.networks["generator"].receptive_field_px()  # type: ignore[operator]
         return radius
-
-    def _steadiness(self, batch: Batch, made: Tensor, step: int) -> Losses:
-        """Consistency on what nobody painted, where there is any: the frames that are to be steady."""
-        generator = self.networks["generator"]
-        if batch.unpainted is None:
-            return self.config.steadiness(generator, batch.content, step, made)
-        known = made[len(batch.content) :] if len(made) > len(batch.content) else None
-        return self.config.steadiness(generator, batch.unpainted, step, known)
 
     def _judge_unpainted(self, content: Tensor, painting: Tensor) -> Judgement:
         if self.config.unpainted_judge == "conditional":
