@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from stylegan_core.inference.frame_log import FrameLog
 from stylegan_core.inference.frame_work import folder_identity, reading_stops, writing_stops
 from stylegan_core.inference.job import Job, JobFrame
 from stylegan_core.inference.ledger import Ledger
@@ -18,15 +19,16 @@ logger = logging.getLogger(__name__)
 class Endings:
     """Counts the frames of a job as they end, and says when it has to stop; any thread may tell it."""
 
-    def __init__(self, job: Job, ledger: Ledger, progress: Callable[[Progress], None] | None) -> None:
+    def __init__(self, job: Job, ledger: Ledger, progress: Callable[[Progress], None] | None, log: FrameLog) -> None:
         """Begins to count.
 
         Args:
             job: at work.
             ledger: its records.
             progress: called after each frame, one call at a time.
+            log: gets a line for each.
         """
-        self._job, self._ledger, self._progress = job, ledger, progress
+        self._job, self._ledger, self._progress, self._log = job, ledger, progress, log
         self._input_folder = folder_identity(job.input_folder)
         self._lock = threading.Lock()
         self._counts = {"made": 0, "skipped": 0, "failed": 0}
@@ -42,8 +44,9 @@ class Endings:
         """Says why the job has to stop; the first reason counts."""
         self.stop_reason = self.stop_reason or reason
 
-    def skipped(self, work: ChunkWork) -> None:
+    def skipped(self, frame: JobFrame, work: ChunkWork) -> None:
         """A frame was done before."""
+        self._log.ended(frame, "skipped")
         with self._lock:
             work.skipped += 1
             self._count("skipped")
@@ -53,6 +56,7 @@ class Endings:
         if error is not None:
             self.unwritten(frame, error, work, written=True)
             return
+        self._log.ended(frame, "made")
         with self._lock:
             work.made.append(frame.output)
             work.warnings += warnings
@@ -80,6 +84,7 @@ class Endings:
                 self._job.output_path(frame).unlink(missing_ok=True)
         except OSError as problem:
             self.stop(f"{self._job.output_folder} cannot be changed: {problem}")
+        self._log.ended(frame, "failed", reason)
         with self._lock:
             work.failed.append(Failure(source, reason))
             self._count("failed")

@@ -23,6 +23,7 @@ from stylegan_core.frames.atomic import folder_syncs_left
 from stylegan_core.frames.picture import Picture
 from stylegan_core.inference.colour_plan import check_config
 from stylegan_core.inference.endings import Endings
+from stylegan_core.inference.frame_log import FrameLog
 from stylegan_core.inference.frame_work import (
     Decoded,
     decode_frame,
@@ -96,7 +97,8 @@ class Stylizer:
         self._windows = WindowReader(self._sources, settings) if settings.blend_frames else None
         self._chunks = job.chunks()
         self._ledger = Ledger(job, checksum=checksum, context=context)
-        self._endings = Endings(job, self._ledger, progress)
+        self._log = FrameLog(job)
+        self._endings = Endings(job, self._ledger, progress, self._log)
         self._temporaries = job.state_folder / TEMPORARY_FOLDER
         self._provenance = Provenance(job, self._temporaries)
         self._decoders = ThreadPoolExecutor(THREADS, thread_name_prefix="decode")
@@ -121,6 +123,7 @@ class Stylizer:
         for pool in (self._decoders, self._translator, self._encoders):
             pool.shutdown(wait=True, cancel_futures=True)
         self._ledger.close()
+        self._log.close()
 
     @property
     def job(self) -> Job:
@@ -224,16 +227,17 @@ class Stylizer:
         job = self._job
         try:
             if self._ledger.done(frame):
-                self._endings.skipped(work)
+                self._endings.skipped(frame, work)
                 return None
-            decoded = decode_frame(
-                frame,
-                self._sources,
-                job.settings,
-                max_megapixels=job.max_megapixels,
-                regions=self._regions,
-                windows=self._windows,
-            )
+            with self._log.timed("decode", [frame]):
+                decoded = decode_frame(
+                    frame,
+                    self._sources,
+                    job.settings,
+                    max_megapixels=job.max_megapixels,
+                    regions=self._regions,
+                    windows=self._windows,
+                )
         except Exception as error:
             self._endings.failed(frame, error, work)
             return None
@@ -250,9 +254,10 @@ class Stylizer:
         if self.stop_reason is not None:
             return [None] * len(batch)
         try:
-            after: list[list[Answer]] = [[painted] for painted in self._painting.answers(batch)]
-            for decoded, views in zip(batch, after, strict=True):
-                views += [painted for view in decoded.other_views for painted in self._painting.answers([view])]
+            with self._log.timed("forward", [decoded.frame for decoded in batch]):
+                after: list[list[Answer]] = [[painted] for painted in self._painting.answers(batch)]
+                for decoded, views in zip(batch, after, strict=True):
+                    views += [painted for view in decoded.other_views for painted in self._painting.answers([view])]
         except Exception as error:
             if len(batch) > 1:  # one frame must not cost the others
                 return [self._translate_now([decoded], work)[0] for decoded in batch]
@@ -280,7 +285,7 @@ class Stylizer:
         try:
             if not self._temporaries.is_dir():  # written on, frames would land below the mount point
                 raise OSError(errno.ESTALE, "it was unmounted or removed", str(self._job.output_folder))
-            with folder_syncs_left() as folders:
+            with folder_syncs_left() as folders, self._log.timed("encode", [frame]):
                 encode_frame(
                     decoded,
                     after,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -148,3 +149,20 @@ def test_source_colours_stay_and_strength_0_is_exact(plates: Path, tiny_model: M
     )
     run(still, tiny_model)
     assert np.array_equal(pixels(still.output_folder / "p.0005.png"), pixels(plates / "p.0005.png"))
+
+
+def test_each_frame_has_a_line_in_the_log(plates: Path, tiny_model: Model) -> None:
+    (plates / "p.0005.png").write_bytes(b"no picture")
+    job = job_of(plates, tiny_model, missing="hold")
+    run(job, tiny_model)
+    run(job, tiny_model)
+    first, second = sorted(job.state_folder.glob("log-*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+    lines = {line["frame"]: line for line in map(json.loads, first.read_text().splitlines())}
+    assert sorted(lines) == [f"p.{number:04d}.png" for number in range(1, 7)]
+    held, failed, made = lines["p.0003.png"], lines["p.0005.png"], lines["p.0001.png"]
+    assert (held["missing"], held["input"], held["number"]) == ("hold", "p.0002.png", 2)
+    assert failed["status"] == "failed" and "PNG" in failed["reason"] and "forward_s" not in failed
+    assert made["status"] == "made" and made["model"] == job.model_digest and made["job"] == job.digest[:16]
+    assert all(made[f"{part}_s"] > 0 for part in ("decode", "forward", "encode"))
+    again = [json.loads(line)["status"] for line in second.read_text().splitlines()]
+    assert sorted(again) == ["failed", *["skipped"] * 5]
