@@ -161,7 +161,7 @@ def test_each_frame_has_a_line_in_the_log(plates: Path, tiny_model: Model) -> No
     assert sorted(lines) == [f"p.{number:04d}.png" for number in range(1, 7)]
     held, failed, made = lines["p.0003.png"], lines["p.0005.png"], lines["p.0001.png"]
     assert (held["missing"], held["input"], held["number"]) == ("hold", "p.0002.png", 2)
-    assert failed["status"] == "failed" and "PNG" in failed["reason"] and "forward_s" not in failed
+    assert failed["status"] == "failed" and "text file" in failed["reason"] and "forward_s" not in failed
     assert made["status"] == "made" and made["model"] == job.model_digest and made["job"] == job.digest[:16]
     assert all(made[f"{part}_s"] > 0 for part in ("decode", "forward", "encode"))
     again = [json.loads(line)["status"] for line in second.read_text().splitlines()]
