@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
+from flows.progress import frames_bar
+
 if TYPE_CHECKING:
     from flows.dask_runner import DaskSettings
-    from stylegan_core.inference.outcome import Progress
     from tasks.stylize import Request, StylizeReport
 
 
@@ -27,7 +26,7 @@ def stylize_folder(
     from flows.runner import run_stage
     from tasks.stylize import stylize_directory
 
-    with _progress() as watch:
+    with frames_bar() as watch:
         report = run_stage(
             "stylize-folder",
             lambda runner: stylize_directory(
@@ -79,7 +78,7 @@ def work_only(
 
     job, model = open_job(job_file)
     chunks = chosen_chunks(chunk, len(job.chunks())) if chunk is not None else None
-    with _progress() as watch:
+    with frames_bar() as watch:
         report = run_stage(
             "work",
             lambda runner: work_on(
@@ -137,31 +136,3 @@ def _tell(report: StylizeReport, as_json: bool) -> None:
         if report.preview:
             typer.echo(f"preview: {report.preview}")
     report.raise_if_failed()
-
-
-def _progress() -> AbstractContextManager[Callable[[Progress], None] | None]:
-    """A progress bar on a terminal, nothing elsewhere."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    return _bar(console) if console.is_terminal else nullcontext(None)
-
-
-def _bar(console: Any) -> AbstractContextManager[Callable[[Progress], None]]:
-    from contextlib import contextmanager
-
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    @contextmanager
-    def shown() -> Any:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Bar(*columns, console=console) as bar:
-            task = bar.add_task("stylize", total=None)
-
-            def watch(progress: Progress) -> None:
-                bar.update(task, total=progress.total, completed=progress.done)
-
-            yield watch
-
-    return shown()
