@@ -142,8 +142,12 @@ def stylize_directory(
     return work_on(job, model, runner, checksum=checksum, preview=preview, preview_fps=preview_fps, progress=progress)
 
 
-def plan_request(request: Request) -> tuple[Job, Model]:
+def plan_request(request: Request, planned_in: Path | None = None) -> tuple[Job, Model]:
     """The job of a request, which is not written yet, and its model.
+
+    Args:
+        request: what is asked for.
+        planned_in: stands for the output folder while it is planned, so that this one is left alone.
 
     Raises:
         UsageError: the call is wrong.
@@ -158,6 +162,7 @@ def plan_request(request: Request) -> tuple[Job, Model]:
             masks=request.masks,
             missing=request.missing,
             missing_mask=request.missing_mask,
+            pick=request.pick,
         )
         wishes = request.wishes()
         folder_of_model = wishes.stand_in_model() if request.model is None else None
@@ -166,13 +171,14 @@ def plan_request(request: Request) -> tuple[Job, Model]:
             selection.frames,
             wishes,
             input_folder=selection.input_folder,
-            output_folder=selection.output_folder,
+            output_folder=planned_in or selection.output_folder,
             model=model,
             manner=request.manner,
             source_space=request.source_space,
             chunk_frames=request.chunk_frames,
             device=request.device,
         )
+        job = job.model_copy(update={"output_folder": selection.output_folder.absolute()})
         if not request.overwrite:
             refuse_foreign_outputs(job)
     for note in selection.notes:

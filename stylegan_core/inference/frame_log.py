@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -64,7 +65,7 @@ class FrameLog:
         """
         with self._lock:
             spent = self._seconds.pop(frame.output, {})
-            line: dict[str, Any] = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "frame": frame.output}
+            line: dict[str, Any] = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "frame": frame.output}
             line |= {"number": frame.number} if frame.number is not None else {}
             line |= {"missing": frame.missing} if frame.missing else {}
             line |= {"input": frame.input, "status": status} | ({"reason": reason} if reason else {})

@@ -35,7 +35,7 @@ def write_job_preview(job: Job, movie: Path, *, fps: float = 24.0) -> Path | Non
     if not there:
         return None
     try:
-        write_preview(_displayed(there, _space(job)), movie, fps=fps)
+        write_preview(_displayed(there, result_space(job)), movie, fps=fps)
     except (ValueError, UnreadablePictureError) as error:
         logger.warning("no preview movie: %s", error)
         return None
@@ -49,7 +49,7 @@ def is_sequence(job: Job) -> bool:
     return len(paths) > 1 and in_one_folder and all(path.stem[-1:].isdecimal() for path in paths)
 
 
-def _space(job: Job) -> str:
+def result_space(job: Job) -> str:
     """What the results' colours are read as: what they were asked to be, else as their sources, or by their tags."""
     settings, first = job.settings, job.frames[0]
     if settings.output_space != "source":

@@ -26,6 +26,7 @@ class Request:
         frames: a range of frame numbers such as "1-100x2".
         every: of these the first of every so many.
         limit: of these the first so many.
+        pick: of these so many, evenly spread, for a look.
         masks: a folder, a pattern or one file of masks, by name or frame number.
         missing: what becomes of frames that a numbered sequence lacks, see ``select``.
         missing_mask: what a frame without a mask means.
@@ -50,6 +51,7 @@ class Request:
     frames: str | None = None
     every: int = 1
     limit: int | None = None
+    pick: int | None = None
     masks: Path | None = None
     missing: Literal["error", "skip", "hold", "black"] | None = None
     missing_mask: Literal["error", "everywhere", "nowhere"] = "error"

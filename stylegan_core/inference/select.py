@@ -57,6 +57,7 @@ def select(
     masks: Path | None = None,
     missing: Rule | None = None,
     missing_mask: MissingMask = "error",
+    pick: int | None = None,
 ) -> Selection:
     """Which frames a call is about, and where they go.
 
@@ -70,6 +71,7 @@ def select(
         missing: what becomes of frames that a numbered sequence lacks; None is "error" where numbers are asked for, by
             a pattern or by ``frames``, and "skip" in a folder.
         missing_mask: what a frame without a mask means.
+        pick: of all these so many, evenly spread.
 
     Raises:
         PlanError: nothing is selected, or a range, a folder or a mask is wrong.
@@ -80,6 +82,8 @@ def select(
     chosen, notes = _choose(source, frames, every, limit, missing, names)
     if own := [frame.output for frame in chosen if (names.folder / frame.output).resolve() == _real(folder, frame)]:
         raise PlanError(f"{some(own)} would replace its own input: choose another folder or another name")
+    if pick is not None:
+        chosen = [chosen[at] for at in evenly_spread(len(chosen), pick)]
     if masks is not None:
         chosen = with_masks(chosen, masks, missing_mask)
     return Selection(folder, names.folder, tuple(chosen), tuple(notes))
@@ -115,6 +119,15 @@ def with_masks(frames: Sequence[JobFrame], masks: Path, missing_mask: MissingMas
         frame.model_copy(update={"mask": str(mask)} if mask is not None else without)
         for frame, mask in zip(frames, found, strict=True)
     ]
+
+
+def evenly_spread(count: int, most: int) -> list[int]:
+    """Indices of ``most`` of ``count`` things, the first and the last among them if there is more than one."""
+    if most >= count:
+        return list(range(count))
+    if most == 1:
+        return [count // 2]
+    return [round(at * (count - 1) / (most - 1)) for at in range(most)]
 
 
 def check_folders(source: Path, output: Path, *, whole: bool = True) -> None:
