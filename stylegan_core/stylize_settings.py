@@ -26,6 +26,9 @@ class MannerSettings(Settings):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="auto is bf16 where the hardware does it fast, else fp32"
     )
+    back_end: Literal["auto", "torch", "compiled", "openvino", "onnxruntime"] = Field(
+        "auto", description="what runs the network; auto measures once which is fastest here"
+    )
     provenance: bool = Field(True, description="files say in their metadata which model, run and data made them")
     c2pa_certificate: Path | None = Field(None, description="signs the files (C2PA): certificates in PEM")
     c2pa_key: Path | None = Field(None, description="of the certificate, in PEM")

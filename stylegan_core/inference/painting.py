@@ -10,15 +10,16 @@ import numpy as np
 import torch
 
 from stylegan_core.frames.picture import Picture
+from stylegan_core.inference.back_ends.runner import runner
 from stylegan_core.inference.bands import Band, paint_in_bands, picture_rows, unpainted
 from stylegan_core.inference.directions import conditions_of, heeds_strength
 from stylegan_core.inference.frame_work import Decoded
 from stylegan_core.inference.frozen_statistics import StatisticsError, freeze, read_statistics
-from stylegan_core.inference.job import Directions, Job, JobFrame, PlanError, Precision
+from stylegan_core.inference.job import BackEnd, Directions, Job, JobFrame, PlanError, Precision
 from stylegan_core.inference.large_frames import finish_in_bands
 from stylegan_core.inference.measure_statistics import Rows
 from stylegan_core.inference.steadier import Steadier
-from stylegan_core.inference.tiling import Tiling
+from stylegan_core.inference.tiling import Tiling, Translate
 from stylegan_core.inference.translate import Pixels, translate_batch_unit
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 from stylegan_core.recipes.model import Model, load_model
@@ -45,6 +46,7 @@ class Painter:
         *,
         precision: Precision,
         device: str,
+        back_end: BackEnd = "torch",
         approximate_tiles: bool = False,
     ) -> None:
         """Reads the references and prepares them.
@@ -55,12 +57,15 @@ class Painter:
             strength: for a recipe that heeds it.
             precision: of the convolutions.
             device: where to run.
+            back_end: what runs the network.
             approximate_tiles: whether a network that depends on the whole picture is tiled, too.
 
         Raises:
             PlanError: a reference is not the one that was planned with.
         """
         self._recipe, self._precision, self._device = model.recipe, precision, device
+        self._back_end: BackEnd = back_end
+        self._runs: dict[Own, Translate] = {}
         self._tiling = Tiling(approximate=approximate_tiles)
         self._conditions: Conditions | None = None
         if heeds_strength(model.recipe) or directions != Directions():
@@ -80,6 +85,7 @@ class Painter:
             device=self._device,
             conditions=self._with(own),
             tiling=self._tiling,
+            run=self._run(own),
         )
 
     def bands(self, rows: Rows, own: Own = (None, None)) -> Iterator[Band]:
@@ -90,7 +96,19 @@ class Painter:
             own: as in ``paint``.
         """
         recipe = self._recipe.to(self._device).to(memory_format=torch.channels_last).eval()
-        return paint_in_bands(rows, recipe, self._with(own) or Conditions(), self._tiling, precision=self._precision)
+        conditions = self._with(own) or Conditions()
+        return paint_in_bands(
+            rows, recipe, conditions, self._tiling, precision=self._precision, run=self._run(own)
+        )
+
+    def _run(self, own: Own) -> Translate | None:
+        """What runs the network; None is torch as it is, which costs nothing to set up."""
+        if self._back_end == "torch":
+            return None
+        if own not in self._runs:
+            recipe = self._recipe.to(self._device).to(memory_format=torch.channels_last).eval()
+            self._runs[own] = runner(recipe, self._with(own) or Conditions(), self._back_end, self._precision)
+        return self._runs[own]
 
     def _with(self, own: Own) -> Conditions | None:
         conditions, (strength, weights) = self._conditions, own
@@ -242,7 +260,13 @@ class Painting:
     def _built(self, model: Model, directions: Directions, strength: float, precision: Precision) -> Painter:
         approximate = self._job.settings.tiles == "approximate"
         return Painter(
-            model, directions, strength, precision=precision, device=self._device, approximate_tiles=approximate
+            model,
+            directions,
+            strength,
+            precision=precision,
+            device=self._device,
+            back_end=self._job.settings.back_end,
+            approximate_tiles=approximate,
         )
 
     def _painter(self, model: Model, directions: Directions, strength: float, precision: Precision) -> int:

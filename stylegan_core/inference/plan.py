@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from stylegan_core.frames.records import read_records
+from stylegan_core.inference.back_ends.choose import settle_back_end
 from stylegan_core.inference.colour_plan import settle_colour
 from stylegan_core.inference.curves import settle_curves
 from stylegan_core.inference.job import Directions, FrameSettings, Job, JobFrame, PlanError, Region, read_job
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from stylegan_core.recipes.model import Model
 
 Step = Callable[[Job, "Model", MannerSettings], Job]
-STEPS: tuple[Step, ...] = (settle_colour, settle_curves, settle_shots, settle_statistics, settle_provenance)
+STEPS: tuple[Step, ...] = (
+    *(settle_colour, settle_curves, settle_shots),
+    *(settle_statistics, settle_back_end, settle_provenance),
+)
 """What settles the rest of a job, in order: each takes the job so far and gives it back with its own fields filled.
 
 Raises:

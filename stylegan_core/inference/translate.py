@@ -72,6 +72,7 @@ def translate_batch_unit(
     device: str = "cpu",
     conditions: Conditions | None = None,
     tiling: Tiling | None = None,
+    run: Translate | None = None,
 ) -> Pixels:
     """Pictures of one size through ``recipe``.
 
@@ -82,6 +83,7 @@ def translate_batch_unit(
         device: where to run.
         conditions: on ``device``, labels of one row; None is none.
         tiling: what earlier pictures taught of memory; None begins anew.
+        run: what runs the network in place of torch as it is.
     Returns:
         (N, H * scale, W * scale, 3) float32, not clipped.
     Raises:
@@ -92,7 +94,7 @@ def translate_batch_unit(
     # Convolutions of few channels spend much of their time on copies between layouts: one layout throughout.
     recipe.to(device).to(memory_format=torch.channels_last).eval()
     signed = signed_from_unit(batch_unit, device)
-    translated = translate_signed(recipe, signed, precision=precision, conditions=conditions, tiling=tiling)
+    translated = translate_signed(recipe, signed, precision=precision, conditions=conditions, tiling=tiling, run=run)
     return unit_from_signed(translated)
 
 
@@ -114,6 +116,7 @@ def translate_signed(
     precision: Precision = "fp32",
     conditions: Conditions | None = None,
     tiling: Tiling | None = None,
+    run: Translate | None = None,
 ) -> Tensor:
     """Tensor in, tensor out; pads by reflection to a size that any generator takes and crops again.
 
@@ -125,6 +128,7 @@ def translate_signed(
         precision: see ``translate_unit``.
         conditions: the same for every picture; a mask is the caller's matter.
         tiling: as in ``translate_batch_unit``.
+        run: as in ``translate_batch_unit``.
     Returns:
         (N, 3, H * scale, W * scale) float32.
     Raises:
@@ -132,7 +136,7 @@ def translate_signed(
     """
     height, width = content.shape[-2:]
     given = conditions or Conditions()
-    run = network(recipe, given, precision)
+    run = run or network(recipe, given, precision)
     with torch.inference_mode():
         result = (tiling or Tiling()).translate(recipe, given, run, pad_to_network(content))
     return result[..., : height * recipe.scale, : width * recipe.scale].float()

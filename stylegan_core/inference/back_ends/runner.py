@@ -64,7 +64,8 @@ def runner(recipe: BaseRecipe, conditions: Conditions, back_end: BackEnd, precis
         return network(recipe, conditions, precision)
     if back_end == "compiled":
         return _compiled(recipe, conditions, precision)
-    return _Converted(FixedNetwork(recipe, conditions), _openvino if back_end == "openvino" else _onnxruntime, precision)
+    convert = _openvino if back_end == "openvino" else _onnxruntime
+    return _Converted(FixedNetwork(recipe, conditions), convert, precision)
 
 
 class FixedNetwork(nn.Module):
@@ -107,7 +108,8 @@ class _Converted:
     def __call__(self, content: Tensor) -> Tensor:
         run = self._for(content[:1])
         # Each alone: a batch is another size, and these engines fill all cores with one picture.
-        made = [torch.from_numpy(run(picture.contiguous().numpy())) for picture in content.cpu().split(1)]
+        pictures = content.cpu().contiguous().numpy()  # (N, 3, h, w)
+        made = [torch.from_numpy(run(pictures[at : at + 1])) for at in range(len(pictures))]
         return torch.cat(made).to(content.device)
 
     def _for(self, example: Tensor) -> _Run:

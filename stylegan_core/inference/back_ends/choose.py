@@ -1,0 +1,206 @@
+"""Settles which back end and precision a job runs with: once, by what is installed and measured on this machine."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import logging
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from stylegan_core.frames.atomic import write_bytes_atomically
+from stylegan_core.frames.cache import cache_folder
+from stylegan_core.frames.unreadable import UnreadablePictureError
+from stylegan_core.inference.back_ends.runner import BackEndError, missing_packages, runner
+from stylegan_core.inference.frozen_statistics import freeze, read_statistics
+from stylegan_core.inference.job import BackEnd, FrameSettings, Job, PlanError, Precision, read_job
+from stylegan_core.inference.precision import LARGEST_DIFFERENCE_UNIT, choose_precision, has_bf16, probe_unit
+from stylegan_core.inference.sources import Sources
+from stylegan_core.inference.tiling import Translate
+from stylegan_core.inference.translate import signed_from_unit
+from stylegan_core.recipes.base import BaseRecipe, Conditions
+from stylegan_core.recipes.model import Model
+from stylegan_core.stylize_settings import MannerSettings
+
+logger = logging.getLogger(__name__)
+
+WORTH_A_SEARCH_S = 0.1
+"""Frames that torch is faster with stay with torch: converting takes longer than a shot of them gains."""
+LEAST_GAIN = 1.15
+"""What another back end must be faster by, so that a measurement of a busy machine does not decide."""
+_PROBE_PX = 256
+_TRIED = 8
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What runs a network, and how fast it did.
+
+    Attributes:
+        back_end: what runs it.
+        precision: of its convolutions.
+        megapixels_per_s: of a picture of 256 x 256.
+    """
+
+    back_end: BackEnd
+    precision: Precision
+    megapixels_per_s: float
+
+
+def settle_back_end(job: Job, model: Model, manner: MannerSettings) -> Job:
+    """The planner's step: the job with its back end and precision.
+
+    Raises:
+        PlanError: what is asked for is not installed, or cannot run this network.
+    """
+    asked = (manner.back_end, manner.precision)
+    if asked == ("auto", "auto") and (before := _as_before(job)) is not None:
+        return _with(job, before.back_end, before.precision)
+    if job.device != "cpu" and manner.back_end in ("openvino", "onnxruntime"):
+        raise PlanError(f"{manner.back_end} runs on the CPU here, not on {job.device}: add --device cpu")
+    if manner.back_end != "auto":
+        precision: Precision = job.settings.precision
+        if manner.back_end == "onnxruntime" and manner.precision == "auto":
+            precision = "fp32"
+        try:
+            runner(model.recipe, Conditions(), manner.back_end, precision)
+        except BackEndError as error:
+            raise PlanError(str(error)) from error
+        return _with(job, manner.back_end, precision)
+    if model.recipe.directed_by or job.settings.regions or model.recipe.scale != 1:
+        return job  # directions and regions make networks of their own, which would all have to be converted
+    choice = fastest(_as_it_runs(job, model), manner.precision, job.device, _megapixels(job))
+    return _with(job, choice.back_end, choice.precision)
+
+
+def fastest(model: Model, requested: str, device: str, megapixels: float) -> Choice:
+    """The fastest that gives torch's pictures, to half a code of 8 bit; measured once a model and machine.
+
+    Args:
+        model: whose network will run.
+        requested: precision, or "auto".
+        device: where.
+        megapixels: of a frame: small ones stay with torch.
+    """
+    memory = cache_folder("back-ends") / f"{_key(model, requested, device)}.json"
+    known = _remembered(memory)
+    if known is None:
+        known = _measured(model.recipe, requested, device)
+        write_bytes_atomically(memory, json.dumps([choice.__dict__ for choice in known]).encode())
+        logger.info("%s in %s runs %s fastest here", known[1].back_end, known[1].precision, model.folder)
+    plain, best = known
+    return plain if device == "cpu" and megapixels / plain.megapixels_per_s < WORTH_A_SEARCH_S else best
+
+
+def _megapixels(job: Job) -> float:
+    """Of the first frame that can be read."""
+    sources = Sources(job)
+    for frame in job.frames[:_TRIED]:
+        try:
+            picture, _ = sources.read(frame)
+        except (UnreadablePictureError, OSError):
+            continue
+        return picture.width_px * picture.height_px / 1e6
+    return 0.0
+
+
+def _as_it_runs(job: Job, model: Model) -> Model:
+    """With the statistics of the first shot frozen, which is another network to convert."""
+    path = job.statistics_path(job.frames[0])
+    return model if path is None else replace(model, recipe=freeze(model.recipe, read_statistics(path)))
+
+
+def _measured(recipe: BaseRecipe, requested: str, device: str) -> tuple[Choice, Choice]:
+    """Torch, and the fastest."""
+    recipe.to(device).to(memory_format=torch.channels_last).eval()
+    precision = choose_precision(recipe, requested, device)  # type: ignore[arg-type]  # "auto" or one of them
+    content = signed_from_unit(probe_unit(_PROBE_PX)[None], device).contiguous(memory_format=torch.channels_last)
+    exact, _ = _timed(runner(recipe, Conditions(), "torch", "fp32"), content, device, turns=1)
+    _, plain_s = _timed(runner(recipe, Conditions(), "torch", precision), content, device)
+    megapixels = content.shape[-1] * content.shape[-2] / 1e6
+    best = plain = Choice("torch", precision, round(megapixels / plain_s, 4))
+    best_s = plain_s / LEAST_GAIN
+    for back_end, other in _candidates(requested, precision, device):
+        try:
+            made, seconds = _timed(runner(recipe, Conditions(), back_end, other), content, device)
+        except Exception as error:  # whatever a converter or a compiler stumbles over
+            logger.info("%s does not run this network: %s", back_end, error)
+            continue
+        difference = float((made - exact).double().square().mean().sqrt()) / 2  # of [-1, 1]
+        if difference > LARGEST_DIFFERENCE_UNIT or not np.isfinite(difference):
+            logger.info("%s in %s differs by %.2f codes of 255", back_end, other, difference * 255)
+            continue
+        if seconds < best_s:
+            best, best_s = Choice(back_end, other, round(megapixels / seconds, 4)), seconds
+    return plain, best
+
+
+def _candidates(requested: str, precision: Precision, device: str) -> Iterator[tuple[BackEnd, Precision]]:
+    if device != "cpu":
+        yield "compiled", precision
+        return
+    if missing_packages("openvino"):
+        return
+    if requested != "auto":
+        yield "openvino", precision
+        return
+    if has_bf16(device):
+        yield "openvino", "bf16"
+    yield "openvino", "fp32"
+
+
+def _timed(run: Translate, content: torch.Tensor, device: str, turns: int = 2) -> tuple[torch.Tensor, float]:
+    """What it makes, and the seconds of its best turn after the first, which sets up."""
+    made, best_s = run(content), float("inf")
+    for _ in range(turns):
+        began_s = time.perf_counter()
+        made = run(content)
+        if device.startswith("cuda"):
+            torch.cuda.synchronize()
+        best_s = min(best_s, time.perf_counter() - began_s)
+    return made, best_s
+
+
+def _as_before(job: Job) -> FrameSettings | None:
+    """Settings of an earlier job on the same folder that differ in nothing else: its frames stay done."""
+    files = sorted(job.state_folder.glob("job-*.json"), key=lambda path: -path.stat().st_mtime_ns)
+    for path in files:
+        try:
+            before = read_job(path)
+        except (PlanError, OSError):
+            continue
+        settings = before.settings
+        alike = _with(job, settings.back_end, settings.precision).settings
+        if before.model_digest == job.model_digest and before.device == job.device and alike == settings:
+            return None if missing_packages(settings.back_end) else settings
+    return None
+
+
+def _with(job: Job, back_end: BackEnd, precision: Precision) -> Job:
+    settings = job.settings.model_copy(update={"back_end": back_end, "precision": precision})
+    return job.model_copy(update={"settings": settings})
+
+
+def _key(model: Model, requested: str, device: str) -> str:
+    """What decides the measurement: model, machine and versions."""
+    norms = "frozen" if any(isinstance(m, nn.BatchNorm2d) for m in model.recipe.networks.modules()) else "own"
+    other = "" if missing_packages("openvino") else importlib.metadata.version("openvino")
+    versions = [norms, torch.__version__, other]
+    where = torch.cuda.get_device_name() if device.startswith("cuda") else platform.processor() or platform.machine()
+    machine = [where.replace(" ", "_").replace("/", "_"), device.replace(":", "_"), str(torch.get_num_threads())]
+    return "-".join([model.card.digest[:16], requested, *machine, *(v.replace("+", "_") for v in versions)])
+
+
+def _remembered(memory: Path) -> tuple[Choice, Choice] | None:
+    try:
+        plain, best = (Choice(**choice) for choice in json.loads(memory.read_bytes()))
+        return plain, best
+    except (OSError, ValueError, TypeError):
+        return None
