@@ -12,10 +12,10 @@ from stylegan_core.frames.colour import to_working
 from stylegan_core.frames.picture import Picture
 from stylegan_core.frames.source_space import SourceSpace
 from stylegan_core.frames.unreadable import UnreadablePictureError
-from stylegan_core.inference.frozen_statistics import freeze, norm_layers
+from stylegan_core.inference.frozen_statistics import freeze
 from stylegan_core.inference.job import FrameSettings, Precision
-from stylegan_core.inference.measure_statistics import Rows, measure, stand_in
-from stylegan_core.inference.receptive_field import device_of, receptive_field
+from stylegan_core.inference.measure_statistics import Rows, frozen_field, measure
+from stylegan_core.inference.receptive_field import device_of
 from stylegan_core.inference.tiling import Span, Tiling, Translate
 from stylegan_core.inference.translate import Pixels, network, pad_to_network, signed_from_unit, unit_from_signed
 from stylegan_core.recipes.base import BaseRecipe, Conditions
@@ -128,7 +128,7 @@ def paint_in_bands(
         UnreadablePictureError: a pixel is infinite or not a number.
     """
     tiler = tiling.tiler(recipe, conditions)
-    if tiler is None and _own_statistics_help(recipe, conditions):
+    if tiler is None and frozen_field(recipe, conditions) is not None:
         statistics = measure(recipe, [lambda: rows], conditions, whole_bytes=0, tile_bytes=tiling.tile_bytes)
         recipe, run = freeze(recipe, statistics), None
         tiler = tiling.tiler(recipe, conditions)
@@ -144,8 +144,3 @@ def paint_in_bands(
             made = tiler.translate(run, content)
         inside = slice(begin - first, end - first)
         yield Band(begin, end, before[inside], unit_from_signed(made[..., inside, :width].float())[0])
-
-
-def _own_statistics_help(recipe: BaseRecipe, conditions: Conditions) -> bool:
-    layers = norm_layers(recipe, conditions)
-    return bool(layers) and receptive_field(stand_in(recipe, layers, conditions), conditions) is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
@@ -108,17 +108,24 @@ def measure(
     return Statistics(found)
 
 
-def stand_in(recipe: BaseRecipe, layers: Iterable[str], conditions: Conditions) -> BaseRecipe:
-    """The recipe frozen to statistics of noise: it looks as far as with any others, on the same grid.
+def frozen_field(recipe: BaseRecipe, conditions: Conditions) -> ReceptiveField | None:
+    """The receptive field with norm layers frozen, which are why there is none now.
+
+    Frozen to statistics of noise: the recipe looks as far with any others, on the same grid.
 
     Args:
         recipe: in evaluation mode.
-        layers: from ``norm_layers``.
         conditions: what it is directed by.
+    Returns:
+        None: there are no such layers, or it depends on the whole picture for more than them.
     """
+    layers = [*norm_layers(recipe, conditions)]
+    if not layers:
+        return None
     noise = np.random.Generator(np.random.Philox(0)).random((1, 64, 64, 3), np.float32)
     with torch.inference_mode():
-        return freeze(recipe, Statistics(_pooled(recipe, [*layers], noise, conditions)))
+        frozen = freeze(recipe, Statistics(_pooled(recipe, layers, noise, conditions)))
+    return receptive_field(frozen, conditions)
 
 
 class _Moments:
@@ -189,7 +196,7 @@ def _layer_by_layer(
     progress: Progress | None,
 ) -> dict[str, Tensor]:
     """Each layer behind those that were measured before it."""
-    window = receptive_field(stand_in(recipe, [*layers], conditions), conditions)
+    window = frozen_field(recipe, conditions)
     if window is None:
         logger.warning("this network depends on the whole picture for more than its norm layers: it is not tiled")
     frozen, found = copy.deepcopy(recipe), dict[str, Tensor]()

@@ -25,7 +25,7 @@ from stylegan_core.inference.frozen_statistics import (
     write_statistics,
 )
 from stylegan_core.inference.job import Directions, Job, JobFrame, PlanError
-from stylegan_core.inference.measure_statistics import MOST_PIXELS, Rows, choose_frames, measure, stand_in
+from stylegan_core.inference.measure_statistics import MOST_PIXELS, Rows, choose_frames, frozen_field, measure
 from stylegan_core.inference.receptive_field import receptive_field
 from stylegan_core.inference.sources import Sources
 from stylegan_core.recipes.base import BaseRecipe, Conditions
@@ -65,7 +65,7 @@ def settle_statistics(job: Job, model: Model, manner: MannerSettings) -> Job:
         conditions = conditions_of(model, job.settings.directions, strength=job.settings.strength, device=job.device)
     layers = norm_layers(recipe, conditions)
     if manner.tiles == "approximate":
-        job = _with_tiles(job, recipe, {} if asked == "picture" else layers, conditions)
+        job = _with_tiles(job, recipe, conditions, frozen=asked != "picture")
     if asked is None:
         return _given(job, model, layers, Path(manner.statistics).expanduser())
     if not layers or asked == "picture":
@@ -223,11 +223,9 @@ def _given(job: Job, model: Model, layers: dict[str, int], path: Path) -> Job:
     return job.model_copy(update={"frames": tuple(f.model_copy(update={"statistics": name}) for f in job.frames)})
 
 
-def _with_tiles(job: Job, recipe: BaseRecipe, layers: dict[str, int], conditions: Conditions) -> Job:
-    exact = receptive_field(recipe, conditions) is not None
-    if not exact and layers:
-        exact = receptive_field(stand_in(recipe, layers, conditions), conditions) is not None
-    if exact:
+def _with_tiles(job: Job, recipe: BaseRecipe, conditions: Conditions, *, frozen: bool) -> Job:
+    field = receptive_field(recipe, conditions) or (frozen_field(recipe, conditions) if frozen else None)
+    if field is not None:
         log.info("tiles of this network equal the whole frame: --tiles approximate changes nothing")
         return job
     return job.model_copy(update={"settings": job.settings.model_copy(update={"tiles": "approximate"})})

@@ -101,10 +101,6 @@ class LocalGenerators(nn.Module):
             changes = changes + F.pad(change * weight, (left, width - right, top, height - bottom))
         return result + changes
 
-    def receptive_field_px(self) -> int | None:
-        """None: what a pixel becomes depends on where in the picture it is."""
-        return None
-
 
 def _position(content: Tensor) -> Tensor:
     """(N, 2, H, W), row and column from -1 to 1."""

@@ -36,11 +36,6 @@ class NeighbourhoodMixing(nn.Module):
             self.predict.bias.zero_()  # type: ignore[union-attr]
             self.predict.bias[taps**2 // 2] = 3.0  # type: ignore[index]  # at the start mostly the pixel itself
 
-    @property
-    def radius_px(self) -> int:
-        """Farthest neighbour."""
-        return self.taps // 2 * self.step_px
-
     def forward(self, content: Tensor, features: Tensor) -> Tensor:
         """Mixed content.
 

@@ -138,8 +138,6 @@ class ResnetGenerator(nn.Module):
         """Tiles must start at multiples of this; sizes that are none are padded inside."""
         self._unshuffle = unshuffle
         self._output = output
-        self._norm_free = norm == "none"
-        self._outer_px = stem_px // 2 + last_px // 2 + (1 if tail else 0)
         widths = [channels * 2**level for level in range(downsamplings + 1)]
         self.stage_channels = (3 * unshuffle**2, *widths, *[widths[-1]] * blocks)
         """Channels of what ``encode`` returns."""
@@ -203,21 +201,3 @@ class ResnetGenerator(nn.Module):
         if self.mixing is None:
             return content.float() + change
         return self.mixing(padded, hidden)[..., :height, :width] + change  # type: ignore[no-any-return]
-
-    def receptive_field_px(self) -> int | None:
-        """Radius of the input window that an output pixel depends on; None with norm layers (the whole picture)."""
-        if not self._norm_free:
-            return None
-        stride = self._unshuffle  # input pixels between neighbouring features
-        radius = stride - 1 + self._outer_px * stride
-        for _ in self.down:
-            radius += stride
-            stride *= 2
-        radius += len(self.blocks) * 2 * stride
-        for _ in self.up:
-            stride //= 2
-            radius += 2 * stride  # the nearest neighbour's own offset, then the convolution
-        if self.mixing is not None:
-            # The weights look one pixel further than the last convolution, and colours come from the neighbours.
-            radius = max(radius + 1, self.mixing.radius_px)
-        return radius

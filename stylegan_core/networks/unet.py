@@ -18,8 +18,6 @@ from stylegan_core.networks.resnet import Norm, Output, Padding, apply_in_fp32, 
 _LEAK = 0.2
 _WIDEST = 8
 _DROPPED_LEVELS = 3
-_TILE_GRID_PX = 32
-"""Tiles of large pictures begin at multiples of this."""
 
 
 class UnetGenerator(nn.Module):
@@ -55,7 +53,6 @@ class UnetGenerator(nn.Module):
         self.multiple_px = 2**levels
         """Tiles must start at multiples of this; sizes that are none are padded inside."""
         self._output = output
-        self._norm_free = norm == "none"
         widths = [channels * min(2**level, _WIDEST) for level in range(levels)]
         self.stage_channels = (3, *widths)
         """Channels of what ``encode`` returns."""
@@ -115,19 +112,3 @@ class UnetGenerator(nn.Module):
         hidden = self.last(torch.cat([hidden, skips.pop()], dim=1))  # (N, channels / 2, H, W)
         change = apply_in_fp32(self.to_rgb, hidden)[..., :height, :width]
         return torch.tanh(change) if self._output == "tanh" else content.float() + change
-
-    def receptive_field_px(self) -> int | None:
-        """Radius of the input window that an output pixel depends on.
-
-        None, for the whole picture, with norm layers, and where tiles could not begin on the coarsest pixels.
-        """
-        if not self._norm_free or self.multiple_px > _TILE_GRID_PX:
-            return None
-        radius, stride = 2, 1  # the last two layers
-        for _ in range(len(self.down) + 1):
-            radius += 2 * stride  # the strided layer looks one further to one side
-            stride *= 2
-        for _ in self.up:
-            stride //= 2
-            radius += 2 * stride  # the nearest neighbour's own offset, then the convolution
-        return radius + 1  # the nearest neighbour before the last layer

@@ -212,10 +212,6 @@ class Recipe(BaseRecipe):
         edited = self.networks["generator"](content, conditions.strength * labels)
         return blend_by_mask(edited, content.float(), conditions.mask_unit)
 
-    def receptive_field_px(self) -> int | None:
-        """None: where a thing lies in the picture decides what it is."""
-        return None
-
 
 def draw_wishes(labels: Tensor, met_share: float) -> tuple[Tensor, Tensor]:
     """Random wishes of one attribute or more a picture, by torch's global generator.

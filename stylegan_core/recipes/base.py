@@ -239,7 +239,3 @@ class BaseRecipe(nn.Module):
         Called without gradients, in evaluation mode; the conditions come back unchanged where nothing is to gain.
         """
         return conditions
-
-    def receptive_field_px(self) -> int | None:
-        """Radius of input pixels that one output pixel depends on; None if it depends on the whole picture."""
-        raise NotImplementedError

@@ -162,11 +162,6 @@ class Recipe(BaseRecipe):
         name = "forward_generator" if conditions.direction == "forward" else "backward_generator"
         return blend_by_mask(self.networks[name](content), content, conditions.mask_unit)
 
-    def receptive_field_px(self) -> int | None:
-        """Radius of either generator's window; None with norm layers."""
-        radius: int | None = self.networks["forward_generator"].receptive_field_px()  # type: ignore[operator]
-        return radius
-
 
 def _style(batch: Batch) -> Tensor:
     if batch.style is None:

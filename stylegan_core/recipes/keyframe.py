@@ -231,11 +231,6 @@ class Recipe(BaseRecipe):
         """The painted picture, (N, 3, H, W), fp32; unchanged where the mask is 0."""
         return blend_by_mask(self.networks["generator"](content), content, conditions.mask_unit)
 
-    def receptive_field_px(self) -> int | None:
-        """Radius of the generator's window; None with norm layers."""
-        radius: int | None = self.networks["generator"].receptive_field_px()  # type: ignore[operator]
-        return radius
-
     def _judge_unpainted(self, content: Tensor, painting: Tensor) -> Judgement:
         if self.config.unpainted_judge == "conditional":
             return self.adversary.judge(self.networks["discriminator"], painting, content)

@@ -188,11 +188,6 @@ class Recipe(BaseRecipe):
         """The picture in the style, (N, 3, H, W), fp32; unchanged where the mask is 0."""
         return blend_by_mask(self.networks["generator"](content), content, conditions.mask_unit)
 
-    def receptive_field_px(self) -> int | None:
-        """Radius of the generator's window; None with norm layers."""
-        radius: int | None = self.networks["generator"].receptive_field_px()  # type: ignore[operator]
-        return radius
-
     def _features(self, pictures: Tensor, layers: tuple[str, ...]) -> dict[str, Tensor]:
         extractor = load_extractor(self.config.extractor, self.config.vgg19_weights, pictures.device)
         found: dict[str, Tensor] = extractor(pictures, layers)

@@ -148,11 +148,6 @@ class Recipe(BaseRecipe):
         """The translated picture, (N, 3, H, W), fp32; unchanged where the mask is 0."""
         return blend_by_mask(self.networks["generator"](content), content, conditions.mask_unit)
 
-    def receptive_field_px(self) -> int | None:
-        """Radius of the generator's window; None for the whole picture."""
-        radius: int | None = self.networks["generator"].receptive_field_px()  # type: ignore[operator]
-        return radius
-
 
 def _truth(batch: Batch) -> Tensor:
     if batch.style is None:

@@ -274,10 +274,6 @@ class Recipe(BaseRecipe):
         codes: Tensor = self.networks["encoder"](self._padded(pictures))[1]
         return codes
 
-    def receptive_field_px(self) -> int | None:
-        """None: both codes depend on the whole picture."""
-        return None
-
     def _mixed(self, conditions: Conditions) -> Tensor | None:
         """(1, D) mixture of what the references are, or None without any."""
         parts = [self.texture_codes(conditions.styles)] if conditions.styles is not None else []

@@ -59,7 +59,7 @@ class TranslatorConfig(SteadinessConfig):
         return self.unet_levels or min(self.crop_px.bit_length() - 1, _MOST_LEVELS)
 
     def build_generator(self, *, skips: bool = False) -> nn.Module:
-        """A generator of these settings, with ``encode``, ``stage_channels`` and ``receptive_field_px``.
+        """A generator of these settings, with ``encode`` and ``stage_channels``.
 
         Args:
             skips: a resnet adds encoder features to the decoder's.

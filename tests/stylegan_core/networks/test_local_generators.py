@@ -83,7 +83,6 @@ def test_is_fp32_under_autocast_and_shows_the_global_features() -> None:
     content = picture(37, 50)
     with torch.autocast("cpu", torch.bfloat16):
         assert network(content).dtype == torch.float32
-    assert network.receptive_field_px() is None
     assert network.stem is network.whole.stem
     padded = picture(32, 32)
     assert [f.shape[1] for f in network.encode(padded)] == list(network.stage_channels)

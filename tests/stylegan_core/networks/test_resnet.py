@@ -1,4 +1,3 @@
-import itertools
 
 import pytest
 import torch
@@ -10,40 +9,16 @@ def picture(height: int, width: int, seed: int = 0) -> torch.Tensor:
     return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
-@pytest.mark.parametrize(
-    ("downsamplings", "unshuffle", "skips"), list(itertools.product((0, 1, 2), (1, 2), (True, False)))
-)
-def test_the_receptive_field_holds_and_is_tight(downsamplings: int, unshuffle: int, skips: bool) -> None:
-    torch.manual_seed(0)
-    network = ResnetGenerator(
-        4, 1, downsamplings=downsamplings, unshuffle=unshuffle, skips=skips, tail=skips, residual_gain=1.0
-    )
-    radius = network.receptive_field_px()
-    assert radius is not None
-    side = 2 * (radius + network.multiple_px) + network.multiple_px
-    content = picture(side, side).requires_grad_()
-    reached = 0
-    result = network(content)
-    for offset in range(network.multiple_px):
-        at = side // 2 + offset
-        (gradient,) = torch.autograd.grad(result[..., at, at].sum(), content, retain_graph=True)
-        touched = (gradient[0].abs().sum(0).nonzero() - at).abs().max().item()
-        assert touched <= radius
-        reached = max(reached, int(touched))
-    assert reached >= radius - 3 * network.multiple_px // 2
-
-
-def test_tiles_are_exact_without_norm_layers_and_not_with_them() -> None:
+def test_tiles_are_exact_without_norm_layers() -> None:
     torch.manual_seed(0)
     network = ResnetGenerator(4, 2).eval()
-    halo = -(-network.receptive_field_px() // network.multiple_px) * network.multiple_px
+    halo = 32
     content = picture(96, 160)
     with torch.no_grad():
         whole = network(content)
         left = network(content[..., : 80 + halo])[..., :80]
         right = network(content[..., 80 - halo :])[..., halo:]
     torch.testing.assert_close(torch.cat([left, right], dim=-1), whole, atol=1e-6, rtol=0)
-    assert ResnetGenerator(4, 2, norm="instance").receptive_field_px() is None
 
 
 def test_starts_near_the_identity_with_a_residual_output() -> None:
@@ -92,7 +67,6 @@ def test_batch_norm_keeps_statistics_for_inference() -> None:
     with torch.no_grad():
         alone, beside = picture(32, 32), torch.cat([picture(32, 32), 3 * picture(32, 32, 1)])
         torch.testing.assert_close(network(beside)[:1], network(alone))  # others in the batch change nothing
-    assert network.receptive_field_px() is None
 
 
 def test_dropout_is_for_training_alone_and_leaves_the_names_of_weights_as_they_are() -> None:
