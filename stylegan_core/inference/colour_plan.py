@@ -63,11 +63,10 @@ def settle_colour(job: Job, model: Model, manner: MannerSettings) -> Job:
     if config is not None:
         settled |= {"ocio": config.digest, "ocio_config": name}
         _compare(card.ocio, config, working)
-    if manner.precision == "auto" and job.settings.precision == "bf16" and _is_linear(settled["working_space"], name):
-        log.info("the model works in linear light, whose shadows bf16 would band: running in fp32")
-        settled["precision"] = "fp32"
-    settings = job.settings.model_copy(update=settled)
-    job = job.model_copy(update={"settings": settings})
+    job = job.model_copy(update={"settings": job.settings.model_copy(update=settled)})
+    if manner.precision == "auto" and job.settings.precision != "fp32" and needs_fp32(job.settings):
+        log.info("the model works in linear light, whose shadows would band in less: running in fp32")
+        job = job.model_copy(update={"settings": job.settings.model_copy(update={"precision": "fp32"})})
     _say(job)
     return job
 
@@ -106,8 +105,10 @@ def form_of(picture: Picture, space: SourceSpace, frame: JobFrame, settings: Fra
     return output_form(picture, space, frame.output, settings.output_space, ocio=settings.colour_config)
 
 
-def _is_linear(space: str, ocio: str) -> bool:
-    return space == "linear_rec709" if space in OWN_SPACES else load_config(ocio).is_linear(space)
+def needs_fp32(settings: FrameSettings) -> bool:
+    """Whether half the bits would show: in a linear working space all shadows lie within a few steps of bf16."""
+    space = settings.working_space
+    return space == "linear_rec709" if space in OWN_SPACES else load_config(settings.colour_config).is_linear(space)
 
 
 def _compare(recorded: str | None, config: ColourConfig, working_space: str) -> None:

@@ -19,6 +19,7 @@ from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.frames.cache import cache_folder
 from stylegan_core.frames.unreadable import UnreadablePictureError
 from stylegan_core.inference.back_ends.runner import BackEndError, missing_packages, runner
+from stylegan_core.inference.colour_plan import needs_fp32
 from stylegan_core.inference.frozen_statistics import freeze, read_statistics
 from stylegan_core.inference.job import BackEnd, FrameSettings, Job, PlanError, Precision, read_job
 from stylegan_core.inference.precision import LARGEST_DIFFERENCE_UNIT, choose_precision, has_bf16, probe_unit
@@ -60,6 +61,8 @@ def settle_back_end(job: Job, model: Model, manner: MannerSettings) -> Job:
     Raises:
         PlanError: what is asked for is not installed, or cannot run this network.
     """
+    if manner.precision == "auto" and needs_fp32(job.settings):
+        manner = manner.model_copy(update={"precision": "fp32"})
     asked = (manner.back_end, manner.precision)
     if asked == ("auto", "auto") and (before := _as_before(job)) is not None:
         return _with(job, before.back_end, before.precision)

@@ -16,7 +16,7 @@ from stylegan_core.frames.bit_depth import from_codes, to_codes
 from stylegan_core.frames.colour import carry_over, to_working
 from stylegan_core.frames.ocio import PINNED_CONFIG, load_config, prefer_config
 from stylegan_core.frames.picture import Picture, read_picture, write_picture
-from stylegan_core.inference.colour_plan import check_config
+from stylegan_core.inference.colour_plan import check_config, settle_colour
 from stylegan_core.inference.job import FrameSettings, JobFrame, PlanError
 from stylegan_core.inference.plan import plan_job
 from stylegan_core.inference.translate import translate_batch_unit
@@ -52,7 +52,7 @@ def real_model(folder: Path, working_space: str, ocio: str | None = None) -> Pat
     config = Config()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        networks = {k: v + 0.02 * torch.randn_like(v) for k, v in Recipe(config).networks.state_dict().items()}
+        networks = {k: v + 0.01 * torch.randn_like(v) for k, v in Recipe(config).networks.state_dict().items()}
     inference = {k: v for k, v in networks.items() if k.split(".")[0] in Recipe.inference_networks}
     save_model(
         folder, recipe="keyframe", config=config, working_space=working_space, sample_type="half", steps=1,
@@ -69,6 +69,7 @@ def plate(kind: str = "float16") -> Picture:
 
 
 def plan(model, source: Path, output: Path, *frames: str, source_space: str = "auto", **manner):
+    manner = {"precision": "fp32", "back_end": "torch", **manner}
     return plan_job(
         [JobFrame(input=name, output=name) for name in frames], input_folder=source, output_folder=output,
         model=model, manner=MannerSettings(**manner), source_space=source_space, device="cpu",
@@ -86,7 +87,7 @@ def test_real_models_keep_every_bit_where_nothing_is_asked_and_highlights_where_
     for number in (1, 2, 3):
         write_picture(tmp_path / f"masks/m.{number}.png", Picture(np.zeros((40, 56, 1), np.uint8)))
     model = real_model(tmp_path / "model", working_space)
-    common = {"model": model, "precision": "fp32"}
+    common = {"model": model, "precision": "fp32", "back_end": "torch"}
 
     def results(name: str, **options: object) -> list[np.ndarray]:
         request = Request.of(tmp_path / "in", tmp_path / name, **common, **options)
@@ -155,9 +156,8 @@ def test_a_config_with_untrained_names_is_refused(tiny_model, tmp_path):
 def test_results_in_another_space_and_format(tiny_model_folder, tmp_path):
     (tmp_path / "in").mkdir()
     write_picture(tmp_path / "in/a.0001.exr", plate())
-    request = Request.of(
-        tmp_path / "in", tmp_path / "out", model=tiny_model_folder, strength=0.0, output_space="ACEScg"
-    )
+    options = {"model": tiny_model_folder, "precision": "fp32", "back_end": "torch"}
+    request = Request.of(tmp_path / "in", tmp_path / "out", strength=0.0, output_space="ACEScg", **options)
     assert stylize_directory(request, LocalRunner(), preview=None).made == 1
     made = read_picture(tmp_path / "out/a.0001.exr")
     assert made.colour_tags["colorInteropID"] == "lin_ap1_scene"
@@ -197,7 +197,8 @@ def longest_run(row: np.ndarray) -> int:
 def test_a_linear_model_runs_in_fp32_unless_told(tmp_path, caplog, monkeypatch):
     from stylegan_core.inference import plan as planner
 
-    monkeypatch.setattr(planner, "choose_precision", lambda *_: "bf16")
+    monkeypatch.setattr(planner, "STEPS", (settle_colour,))
+    monkeypatch.setattr(planner, "choose_precision", lambda _, asked, __: "bf16" if asked == "auto" else asked)
     for working_space, expected in (
         ("linear_rec709", "fp32"),
         ("ACEScg", "fp32"),
@@ -205,6 +206,7 @@ def test_a_linear_model_runs_in_fp32_unless_told(tmp_path, caplog, monkeypatch):
         ("srgb", "bf16"),
     ):
         model = load_model(real_model(tmp_path / working_space, working_space))
-        assert plan(model, tmp_path, tmp_path / "out", "a.exr").settings.precision == expected
+        job = plan(model, tmp_path, tmp_path / "out", "a.exr", precision="auto")
+        assert job.settings.precision == expected
     told = plan(load_model(tmp_path / "linear_rec709"), tmp_path, tmp_path / "out", "a.exr", precision="bf16")
     assert told.settings.precision == "bf16"
