@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -66,7 +68,9 @@ class Endings:
         """A frame could not be written or recorded: its own fault, or that of a disk that takes no other either."""
         if isinstance(error, OSError) and writing_stops(error):
             logger.debug("%s", error, exc_info=error)
-            self.stop(f"{self._job.output_folder} cannot be written: {error.strerror}")
+            # ESTALE has a reason of ours; a writer's own words for a full disk say little.
+            reason = error.strerror if error.errno == errno.ESTALE else os.strerror(error.errno or 0)
+            self.stop(f"{self._job.output_folder} cannot be written: {reason}")
         else:
             self.failed(frame, error, work, written=written)
 

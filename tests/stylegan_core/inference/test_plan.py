@@ -100,11 +100,12 @@ def test_regions_and_directions_survive_the_job_file(tiny_model, tmp_path):
     files = (RegionFiles(where=tmp_path / "m.png"), RegionFiles(picture=tmp_path / "p.png"))
     frames = [frame.model_copy(update={"regions": files}) for frame in FRAMES]
     directions = Directions(
-        styles=(StyleReference(path=tmp_path / "a.png", sha256="0" * 64, weight=1.0),), edit={"Smiling": 1.0}
+        styles=(StyleReference(path=tmp_path / "a.png", sha256="0" * 64, weight=1.0),), edit={"Smiling": 1.0, "Glasses": -1.0}
     )
     regions = (Region(value=(1, 2, 3), directions=directions, feather_px=2.0), Region(shows_picture=True))
     job = plan(tiny_model, tmp_path, frames, regions=regions, directions=directions, elsewhere="style")
     assert read_job(write_job(job)) == job
+    assert read_job(write_job(job)).model_dump_json() == job.model_dump_json(), "texts in files show this order"
     moved = StyleReference(path=tmp_path / "b.png", sha256="0" * 64, weight=1.0)
     same = plan(tiny_model, tmp_path, directions=directions.model_copy(update={"styles": (moved,)}))
     assert same.settings.digest() == plan(tiny_model, tmp_path, directions=directions).settings.digest()
