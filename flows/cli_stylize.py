@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from flows import stylize_folder
+from flows import rehearse, stylize_folder
 from flows.stylize_options import takes_request
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ stylereel stylize photos out --model models:/stylereel.harbour.all@promoted --st
 stylereel stylize photos out --model swap --style-image dusk.jpg --style-image sea.jpg:0.3
 stylereel stylize faces out --model attributes --edit "smiling, no glasses"
 stylereel stylize plates out --regions regions.yaml --elsewhere style
+stylereel stylize plates/sh010.####.exr out/sh010_styl.%05d.png --missing hold --dry-run
+stylereel stylize plates out --look-dev 5
 stylereel stylize plates out --runner dask --address tcp://10.0.0.5:8786
 """
 
@@ -72,6 +74,13 @@ def register(
         runner: RunnerName = "threads",
         address: Address = None,
         workers: Workers = None,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+        look_dev: Annotated[
+            int | None,
+            typer.Option(
+                "--look-dev", min=1, help="Only show so many frames, before and after, on a sheet beside OUTPUT."
+            ),
+        ] = None,
     ) -> None:
         """Stylize a folder, a sequence or a movie; without INPUT, bring the project's shots up to date.
 
@@ -80,6 +89,12 @@ def register(
         if asked is None:
             _refuse_options_without_input(context)
             stylize_project()
+            return
+        if dry_run:
+            rehearse.dry_run(asked, as_json=as_json)
+            return
+        if look_dev is not None:
+            rehearse.look_dev(asked, frames=look_dev)
             return
         dask = dask_settings(runner, address, workers)
         stylize_folder.stylize_folder(asked, checksum=checksum, preview=preview, fps=fps, as_json=as_json, dask=dask)
