@@ -1,0 +1,154 @@
+"""What a movie is beside its pixels: every frame's time, rate, colours, timecode and other tracks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from stylegan_core.frames.movie_planes import MATRICES, bits_of
+from stylegan_core.frames.unreadable import UnreadablePictureError
+
+MOVIE_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".mxf", ".avi", ".webm")
+_UNSPECIFIED = 2
+_FULL = 2
+_HD_ROWS = 720
+
+
+@dataclass(frozen=True)
+class MovieFacts:
+    """A movie, read once without decoding more than a frame.
+
+    Attributes:
+        path: the file.
+        width_px: columns as stored.
+        height_px: rows as stored.
+        pts: presentation time of each frame in ``time_base``, ascending.
+        time_base: seconds of a tick.
+        rate: frames a second, of the container.
+        codec: FFmpeg's name, such as "prores".
+        profile: of the codec, or None.
+        pix_fmt: as decoded.
+        bits: of a sample.
+        matrix: "bt709", "bt601", "bt2020" or "smpte240m", as tagged or, untagged, as its size has it.
+        full_range: whether codes span all of the depth.
+        colour: FFmpeg's numbers of range, matrix, primaries and transfer, as tagged (2 is unspecified; range 0).
+        aspect: of a pixel; None is not said.
+        rotation: degrees that players turn it by.
+        timecode: of the first frame, or None.
+        metadata: tags of the file.
+        tracks: type and codec of the others, such as ("audio", "aac").
+        warnings: what a user should hear.
+    """
+
+    path: Path
+    width_px: int
+    height_px: int
+    pts: tuple[int, ...]
+    time_base: Fraction
+    rate: Fraction
+    codec: str
+    profile: str | None
+    pix_fmt: str
+    bits: int
+    matrix: str
+    full_range: bool
+    colour: tuple[int, int, int, int]
+    aspect: Fraction | None
+    rotation: int
+    timecode: str | None
+    metadata: dict[str, str]
+    tracks: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def constant_rate(self) -> bool:
+        """Whether all frames last equally long."""
+        steps = {b - a for a, b in zip(self.pts, self.pts[1:], strict=False)}
+        return not steps or max(steps) - min(steps) <= 1
+
+
+def is_movie(path: Path) -> bool:
+    """Whether a name is a movie's."""
+    return path.suffix.lower() in MOVIE_SUFFIXES
+
+
+def probe_movie(path: Path) -> MovieFacts:
+    """Reads a movie's packets, and decodes its first frame.
+
+    Raises:
+        UnreadablePictureError: it is no movie, has no picture track, or is damaged at its beginning.
+        OSError: the file is missing or cannot be read at all.
+    """
+    try:
+        with av.open(str(path)) as container:
+            return _facts(path, container)
+    except av.error.FFmpegError as error:
+        if isinstance(error, OSError) and error.errno in (2, 5, 13, 21):
+            raise
+        raise UnreadablePictureError(f"it is no movie that FFmpeg reads: {error.strerror}", path) from error
+
+
+def _facts(path: Path, container: av.container.InputContainer) -> MovieFacts:
+    if not container.streams.video:
+        raise UnreadablePictureError("it has no picture track", path)
+    stream = container.streams.video[0]
+    pts = sorted(
+        packet.pts
+        for packet in container.demux(stream)
+        if packet.pts is not None and packet.size and not packet.is_discard
+    )
+    if not pts:
+        raise UnreadablePictureError("its picture track holds no frames", path)
+    container.seek(pts[0], stream=stream)
+    frame = next(container.decode(stream), None)
+    if frame is None:
+        raise UnreadablePictureError("its first frame cannot be decoded", path)
+    context, warnings = stream.codec_context, []
+    colour = tuple(
+        int(own if own not in (None, 0, _UNSPECIFIED) else declared or 0)
+        for own, declared in (
+            (frame.color_range, context.color_range),
+            (frame.colorspace, context.colorspace),
+            (frame.color_primaries, context.color_primaries),
+            (frame.color_trc, context.color_trc),
+        )
+    )
+    pix_fmt = str(frame.format.name)
+    matrix = MATRICES.get(colour[1])
+    if matrix is None:
+        matrix = "bt709" if stream.height >= _HD_ROWS else "bt601"
+        if not pix_fmt.startswith(("gbr", "rgb", "bgr", "gray", "rgba")):
+            warnings.append(f"says no colour matrix; {matrix} is taken by its size")
+    if frame.interlaced_frame:
+        warnings.append("is interlaced; its fields are stylized as one picture")
+    rotation = int(frame.rotation)
+    if rotation:
+        warnings.append(f"is turned by {rotation} degrees by players; it is stylized as it is stored")
+    rate = stream.average_rate or stream.guessed_rate or stream.base_rate or Fraction(24)
+    others = [s for s in container.streams if s.index != stream.index]
+    codes = [s.metadata.get("timecode") for s in (stream, *others)] + [container.metadata.get("timecode")]
+    assert stream.time_base is not None
+    return MovieFacts(
+        path=path,
+        width_px=stream.width,
+        height_px=stream.height,
+        pts=tuple(pts),
+        time_base=stream.time_base,
+        rate=Fraction(rate),
+        codec=context.codec.name,
+        profile=context.profile,
+        pix_fmt=pix_fmt,
+        bits=max(8, bits_of(pix_fmt)),
+        matrix=matrix,
+        full_range=colour[0] == _FULL or pix_fmt.startswith(("yuvj", "gbr", "rgb", "bgr")),
+        colour=(colour[0], colour[1], colour[2], colour[3]),
+        aspect=stream.sample_aspect_ratio,
+        rotation=rotation,
+        timecode=next((code for code in codes if code), None),
+        metadata=dict(container.metadata),
+        tracks=tuple((s.type, s.codec_context.name if s.codec_context else "data") for s in others),
+        warnings=tuple(warnings),
+    )

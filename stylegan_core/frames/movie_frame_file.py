@@ -1,0 +1,67 @@
+"""One frame of a movie as a file of its own: FFV1 in Matroska, which keeps every pixel format and has checksums.
+
+What a job makes of a movie is kept so until all of it is there: frames are recorded, skipped and made again one by one,
+as picture files are.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+
+from stylegan_core.frames.atomic import write_atomically
+from stylegan_core.frames.movie_planes import Plane, planes_of, video_frame
+from stylegan_core.frames.unreadable import UnreadablePictureError
+
+SUFFIX = ".mkv"
+
+
+def write_movie_frame(
+    path: Path, pix_fmt: str, planes: tuple[Plane, ...], *, temporary_folder: Path | None = None
+) -> None:
+    """Writes planes without loss, whole or not at all.
+
+    Args:
+        path: ends in ``SUFFIX``.
+        pix_fmt: of the planes.
+        planes: (h, w) each.
+        temporary_folder: on the file system of ``path``.
+
+    Raises:
+        OSError: the file cannot be written; ``path`` is then as it was.
+    """
+
+    def write(temporary: Path) -> None:
+        with av.open(str(temporary), "w", format="matroska", options={"fflags": "+bitexact"}) as container:
+            stream = container.add_stream("ffv1", rate=1)
+            height, width = planes[0].shape
+            stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
+            # Version 3 has a checksum a slice; one thread gives equal bytes.
+            stream.options = {"level": "3", "slices": "4", "slicecrc": "1", "threads": "1"}
+            frame = video_frame(pix_fmt, planes)
+            frame.pts = 0
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+
+    write_atomically(path, write, temporary_folder)
+
+
+def read_movie_frame(path: Path) -> tuple[str, tuple[Plane, ...]]:
+    """Pixel format and planes, as they were written.
+
+    Raises:
+        UnreadablePictureError: the file is damaged.
+        OSError: it cannot be read.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(2, "there is no such file", str(path))
+    try:
+        with av.open(str(path)) as container:
+            frame = next(container.decode(video=0), None)
+            if frame is None or frame.is_corrupt:
+                raise UnreadablePictureError("it is damaged", path)
+            found = planes_of(frame, "bt709", True)
+    except av.error.FFmpegError as error:
+        raise UnreadablePictureError(f"it is damaged: {error.strerror}", path) from error
+    return found.pix_fmt, found.planes

@@ -1,0 +1,142 @@
+"""Any frame of a movie, exactly: decoded forward from a key frame and told by its time, never by a seek alone."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+
+from stylegan_core.frames.movie_facts import MovieFacts, probe_movie
+from stylegan_core.frames.movie_planes import FramePlanes, planes_of
+from stylegan_core.frames.unreadable import UnreadablePictureError
+
+_POSITIONS = 4
+"""Places that are decoded from side by side: one for each chunk at work."""
+_KEPT = 12
+"""Decoded frames that are kept for threads that come in another order."""
+_REACH = 96
+"""Frames that are decoded and passed over rather than sought."""
+
+
+class MovieReader:
+    """Frames of one movie by their index; several threads may share it."""
+
+    def __init__(self, path: Path, facts: MovieFacts | None = None) -> None:
+        """Opens nothing yet but to read the facts.
+
+        Args:
+            path: the movie.
+            facts: of it, if they are known.
+
+        Raises:
+            UnreadablePictureError: it is no movie.
+            OSError: it cannot be read.
+        """
+        self.facts = facts or probe_movie(path)
+        self._lock = threading.Lock()
+        self._positions: list[_Position] = []
+        self._kept: OrderedDict[int, FramePlanes] = OrderedDict()
+
+    def read(self, index: int) -> FramePlanes:
+        """A frame.
+
+        Args:
+            index: from 0, in order of presentation.
+
+        Raises:
+            UnreadablePictureError: it is damaged, or lies beyond the end.
+        """
+        if not 0 <= index < len(self.facts.pts):
+            raise UnreadablePictureError(f"it has {len(self.facts.pts)} frames, none of index {index}")
+        with self._lock:
+            if index not in self._kept:
+                self._decode(index)
+            return self._kept[index]
+
+    def close(self) -> None:
+        """Closes the file."""
+        with self._lock:
+            for position in self._positions:
+                position.close()
+            self._positions.clear()
+            self._kept.clear()
+
+    def _decode(self, index: int) -> None:
+        near = [p for p in self._positions if p.at <= index < p.at + _REACH]
+        position = max(near, key=lambda p: p.at, default=None)
+        if position is None:
+            if len(self._positions) >= _POSITIONS:
+                self._positions.pop(0).close()
+            position = _Position(self.facts, index)
+        else:
+            self._positions.remove(position)
+        try:
+            for at, frame in position.frames:
+                position.at = at + 1
+                self._keep(at, frame)
+                if at == index:
+                    break
+                if at > index:
+                    raise UnreadablePictureError(f"frame {index} is damaged: the decoder leaves it out")
+            else:
+                raise UnreadablePictureError(f"frame {index} is damaged: the movie ends before it")
+        except av.error.FFmpegError as error:
+            position.close()
+            raise UnreadablePictureError(f"frame {index} is damaged: {error.strerror}") from error
+        except UnreadablePictureError:
+            position.close()
+            raise
+        self._positions.append(position)
+
+    def _keep(self, at: int, frame: av.VideoFrame) -> None:
+        self._kept[at] = planes_of(frame, self.facts.matrix, self.facts.full_range)
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+
+
+class _Position:
+    """One decoder on its way through a movie."""
+
+    def __init__(self, facts: MovieFacts, index: int) -> None:
+        self._container = av.open(str(facts.path))
+        self._stream = self._container.streams.video[0]
+        self._stream.thread_type = "AUTO"
+        self._facts = facts
+        self.at = index
+        self.frames = self._decoded(index)
+
+    def close(self) -> None:
+        self.frames.close()
+        self._container.close()
+
+    def _decoded(self, index: int) -> Iterator[tuple[int, av.VideoFrame]]:
+        pts = self._facts.pts
+        wanted = {at: number for number, at in enumerate(pts)}
+        if index:
+            self._container.seek(pts[index], stream=self._stream, backward=True)
+        began = False
+        for packet in self._container.demux(self._stream):
+            for frame in packet.decode():
+                number = wanted.get(frame.pts)
+                if number is None:
+                    continue
+                if not began and number > index:  # the seek went too far: some containers have no exact index
+                    self._container.seek(pts[0], stream=self._stream, backward=True)
+                    yield from self._from_the_start(index)
+                    return
+                began = True
+                if frame.is_corrupt:
+                    raise UnreadablePictureError(f"frame {number} is damaged")
+                if number >= index:
+                    yield number, frame
+
+    def _from_the_start(self, index: int) -> Iterator[tuple[int, av.VideoFrame]]:
+        wanted = {at: number for number, at in enumerate(self._facts.pts)}
+        for packet in self._container.demux(self._stream):
+            for frame in packet.decode():
+                number = wanted.get(frame.pts)
+                if number is not None and number >= index:
+                    yield number, frame
