@@ -94,7 +94,8 @@ def plan_job(
     )
     for step in STEPS:
         job = step(job, model, manner)
-    return job
+    # As workers read it from its file, where entries are sorted: texts in output files show their order.
+    return Job.model_validate_json(json.dumps(job.model_dump(mode="json"), sort_keys=True))
 
 
 def check_translates(model: Model) -> None:

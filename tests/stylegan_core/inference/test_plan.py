@@ -99,9 +99,8 @@ def test_jobs_without_directions_and_regions_keep_the_digests_of_before_there_we
 def test_regions_and_directions_survive_the_job_file(tiny_model, tmp_path):
     files = (RegionFiles(where=tmp_path / "m.png"), RegionFiles(picture=tmp_path / "p.png"))
     frames = [frame.model_copy(update={"regions": files}) for frame in FRAMES]
-    directions = Directions(
-        styles=(StyleReference(path=tmp_path / "a.png", sha256="0" * 64, weight=1.0),), edit={"Smiling": 1.0, "Glasses": -1.0}
-    )
+    style = StyleReference(path=tmp_path / "a.png", sha256="0" * 64, weight=1.0)
+    directions = Directions(styles=(style,), edit={"Smiling": 1.0, "Glasses": -1.0})
     regions = (Region(value=(1, 2, 3), directions=directions, feather_px=2.0), Region(shows_picture=True))
     job = plan(tiny_model, tmp_path, frames, regions=regions, directions=directions, elsewhere="style")
     assert read_job(write_job(job)) == job
