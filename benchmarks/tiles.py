@@ -124,13 +124,26 @@ def memory(options: argparse.Namespace, width_px: int, height_px: int) -> dict[s
         folder = Path(name)
         make_frames(folder / "in", width_px, height_px, options.frames)
         model = make_model(folder / "model", options.network)
-        arguments = [folder / "in", folder / "out", model, options.statistics, options.precision]
+        statistics = small_statistics(folder, model) if options.small_statistics else options.statistics
+        arguments = [folder / "in", folder / "out", model, statistics, options.precision]
         ran = subprocess.run(
             [sys.executable, __file__, "worker", *map(str, arguments)], check=True, stdout=subprocess.PIPE, text=True,
             env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
         )
         found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
     return found | {"statistics": options.statistics, "frames": options.frames}
+
+
+def small_statistics(folder: Path, model: Path) -> Path:
+    """A file of statistics that are measured on small frames: quick, and no other work for the large ones."""
+    from stylegan_core.inference.request import Request
+    from tasks.stylize import plan_request
+
+    make_frames(folder / "small", 256, 256, 2)
+    job, _ = plan_request(Request.of(str(folder / "small"), str(folder / "small_out"), model=str(model)))
+    path = job.statistics_path(job.frames[0])
+    assert path is not None, "this network has no norm layers"
+    return path
 
 
 def agreement(options: argparse.Namespace, width_px: int, height_px: int) -> dict[str, Any]:
@@ -187,6 +200,7 @@ def main() -> None:
     parser.add_argument("--size", default=None, help="default: 7680x4320 for memory, 1920x1080 for agreement")
     parser.add_argument("--frames", type=int, default=1)
     parser.add_argument("--statistics", default="shot", help="shot, picture, or a file of an earlier run")
+    parser.add_argument("--small-statistics", action="store_true", help="measure them on small frames, to save time")
     parser.add_argument("--precision", default="fp32", choices=["auto", "fp32", "bf16"])
     parser.add_argument("--tile-mb", type=int, default=256, help="working memory of a tile of agreement")
     parser.add_argument("--device", default="cpu")

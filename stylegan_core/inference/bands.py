@@ -20,7 +20,8 @@ from stylegan_core.inference.tiling import Span, Tiling, Translate
 from stylegan_core.inference.translate import Pixels, network, pad_to_network, signed_from_unit, unit_from_signed
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 
-_UNPAINTED_ROWS = 256
+ROWS_AT_ONCE = 128
+"""Colour conversions need many times the memory of what they convert."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,10 @@ class PictureRows:
         Raises:
             UnreadablePictureError: a pixel is infinite or not a number.
         """
-        unit = self.to_working(rows_of(self.picture, first, last))
+        unit = np.empty((last - first, self.width_px, 3), np.float32)
+        for begin in range(first, last, ROWS_AT_ONCE):
+            end = min(last, begin + ROWS_AT_ONCE)
+            unit[begin - first : end - first] = self.to_working(rows_of(self.picture, begin, end))
         if not np.isfinite(unit).all():
             raise UnreadablePictureError("it holds pixels that are infinite or not a number")
         return unit
@@ -95,8 +99,8 @@ def rows_of(picture: Picture, first: int, last: int) -> Picture:
 
 def unpainted(rows: Rows) -> Iterator[Band]:
     """Bands of a picture that no network changes."""
-    for begin in range(0, rows.height_px, _UNPAINTED_ROWS):
-        end = min(rows.height_px, begin + _UNPAINTED_ROWS)
+    for begin in range(0, rows.height_px, ROWS_AT_ONCE):
+        end = min(rows.height_px, begin + ROWS_AT_ONCE)
         before = rows.unit(begin, end)
         yield Band(begin, end, before, before)
 

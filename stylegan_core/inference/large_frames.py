@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from stylegan_core.frames.picture import Picture
-from stylegan_core.inference.bands import Band, rows_of
+from stylegan_core.inference.bands import ROWS_AT_ONCE, Band, rows_of
 from stylegan_core.inference.frame_work import Decoded, carried_over
 from stylegan_core.inference.job import FrameSettings
 
@@ -27,16 +27,19 @@ def finish_in_bands(view: Decoded, bands: Iterable[Band], settings: FrameSetting
     """
     result: Picture | None = None
     for band in bands:
-        rows = replace(
-            view,
-            picture=rows_of(view.picture, band.begin, band.end),
-            before_unit=band.before_unit,
-            mask_unit=None if view.mask_unit is None else view.mask_unit[band.begin : band.end],
-        )
-        carried = carried_over(rows, band.after_unit, settings, strength=strength)
-        if result is None:
-            shape = (view.height_px, *carried.pixels.shape[1:])
-            result = replace(carried, pixels=np.empty(shape, carried.pixels.dtype))
-        result.pixels[band.begin : band.end] = carried.pixels
+        for begin in range(band.begin, band.end, ROWS_AT_ONCE):
+            end = min(band.end, begin + ROWS_AT_ONCE)
+            inside = slice(begin - band.begin, end - band.begin)
+            rows = replace(
+                view,
+                picture=rows_of(view.picture, begin, end),
+                before_unit=band.before_unit[inside],
+                mask_unit=None if view.mask_unit is None else view.mask_unit[begin:end],
+            )
+            carried = carried_over(rows, band.after_unit[inside], settings, strength=strength)
+            if result is None:
+                shape = (view.height_px, *carried.pixels.shape[1:])
+                result = replace(carried, pixels=np.empty(shape, carried.pixels.dtype))
+            result.pixels[begin:end] = carried.pixels
     assert result is not None
     return replace(result, other_views=view.picture.other_views)
