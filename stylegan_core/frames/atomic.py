@@ -47,9 +47,10 @@ def write_atomically(path: Path, write: Callable[[Path], None], temporary_folder
     Raises:
         OSError: the temporary is removed and ``path`` is left as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     folder = temporary_folder or path.parent
-    folder.mkdir(parents=True, exist_ok=True)
+    for needed in {path.parent, folder}:
+        if not needed.is_dir():
+            needed.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: picture writers choose the format by it.
     temporary = folder / f".{path.stem}.{os.getpid()}.{os.urandom(4).hex()}.tmp{path.suffix}"
     try:

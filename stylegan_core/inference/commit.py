@@ -1,12 +1,13 @@
 """Makes finished frames last, in groups: one fsync of a folder and one of the records for all frames that wait.
 
-A frame's file is synced and has its name by then; what is left of the order is fsync the folder, then record. Where
-frames come faster than the disk syncs, they wait for each other; a lone frame waits for none.
+A frame's file is synced and has its name by then; what is left of the order is fsync the folder, then record. Small
+frames come in hundreds a second: those of the same ``GROUP_S`` share their syncs.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,6 +16,9 @@ from pathlib import Path
 from stylegan_core.frames.atomic import fsync_folder
 from stylegan_core.frames.records import RecordWriter
 from stylegan_core.inference.resume import Record
+
+GROUP_S = 0.02
+"""Between groups, unless somebody waits: syncs then take a few hundredths of the time, whatever a sync takes."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class Committer:
         self._records = records
         self._lock = threading.Lock()
         self._waiting: list[_Waiting] = []
+        self._hurry = threading.Event()
+        self._last_s = 0.0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
 
     def commit(
@@ -66,17 +72,26 @@ class Committer:
         self._thread.submit(self._commit_waiting)
         return entry.done
 
+    def hurry(self) -> None:
+        """Records what waits now: somebody waits for the end of it."""
+        self._hurry.set()
+
     def close(self) -> None:
         """Ends when all that wait are recorded."""
+        self.hurry()
         self._thread.shutdown(wait=True)
 
     def _commit_waiting(self) -> None:
         with self._lock:
+            if not self._waiting:  # the group before took it along
+                return
+        self._hurry.wait(self._last_s + GROUP_S - time.monotonic())
+        with self._lock:
+            self._hurry.clear()
             group, self._waiting = self._waiting, []
-        if not group:
-            return
         try:
             self._commit(group)
+            self._last_s = time.monotonic()
         except Exception:  # one record must not cost the others
             for entry in group:
                 try:

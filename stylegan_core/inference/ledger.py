@@ -93,6 +93,10 @@ class Ledger:
         )
         return self._committer.commit(folders, record, finished)
 
+    def hurry(self) -> None:
+        """Records what waits now."""
+        self._committer.hurry()
+
     def close(self) -> None:
         """Ends when all that was added is recorded."""
         self._committer.close()

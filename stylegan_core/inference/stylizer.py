@@ -181,6 +181,7 @@ class Stylizer:
             wait(encoding)
             for written in encoding:
                 recording += _recorded(written.result() if written.exception() is None else None)
+            self._ledger.hurry()
             wait(recording)
             with self._idle:
                 self._active_chunks -= 1
