@@ -7,8 +7,10 @@ from pathlib import Path
 
 from stylegan_core.frames.attributes import read_attributes, with_attributes
 from stylegan_core.frames.picture import Picture
+from stylegan_core.frames.unreadable import UnreadablePictureError
 
 _PREFIX = "stylereel:"
+_MOVIES = frozenset({"mov", "mp4", "matroska", "mxf", "avi", "nut"})
 
 
 def stamp(picture: Picture, facts: Mapping[str, str]) -> Picture:
@@ -22,11 +24,36 @@ def stamp(picture: Picture, facts: Mapping[str, str]) -> Picture:
     return with_attributes(picture, texts) if texts else picture
 
 
+def movie_tags(facts: Mapping[str, str]) -> dict[str, str]:
+    """Facts as the tags of a movie's container."""
+    return {_PREFIX + name: text for name, text in facts.items() if text}
+
+
 def read_stamp(path: Path) -> dict[str, str]:
-    """The facts in a picture file; none if it has none.
+    """The facts in a picture or movie; none if it has none.
 
     Raises:
-        UnreadablePictureError: it is no picture, or its headers are damaged.
+        UnreadablePictureError: it is neither, or its headers are damaged.
         OSError: it cannot be read.
     """
-    return {name.removeprefix(_PREFIX): text for name, text in read_attributes(path).items()}
+    try:
+        texts = read_attributes(path)
+    except UnreadablePictureError:
+        tags = _tags_of_movie(path)
+        if tags is None:
+            raise
+        texts = tags
+    return {name.removeprefix(_PREFIX): text for name, text in texts.items() if name.startswith(_PREFIX)}
+
+
+def _tags_of_movie(path: Path) -> dict[str, str] | None:
+    """Tags of a container, whose names Matroska writes in capitals; None if it is no movie."""
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            if _MOVIES.isdisjoint(container.format.name.split(",")):  # FFmpeg takes texts for pictures of letters
+                return None
+            return {name.lower(): text for name, text in container.metadata.items()}
+    except av.FFmpegError:
+        return None
