@@ -35,7 +35,7 @@ class MannerSettings(Settings):
     output_space: str = Field("source", description="colour space of the results; source is each source's own, exactly")
     ocio: str | None = Field(None, description="OpenColorIO config; null is $OCIO, else a built-in ACES config")
     cuts: str = Field(
-        "auto", description="where shots begin: auto finds it, none is one shot, else an EDL, OTIO, text or CSV file"
+        "auto", description="where shots begin: auto finds it, none is one shot, else an EDL (x.edl@25), OTIO, CSV file"
     )
     blend_frames: int = Field(
         0, ge=0, le=8, description="neighbours to each side that steady a frame, along the motion; 0 is off"

@@ -98,7 +98,9 @@ def _cuts(job: Job, line: Timeline, asked: str) -> list[int]:
     if asked == "none" or len(line.moments) < 2:
         return []
     if asked != "auto":
-        return [start for start in read_cut_list(Path(asked), first=min(line.moments)) if start > min(line.moments)]
+        path, fps = _with_rate(asked)
+        first = min(line.moments)
+        return [start for start in read_cut_list(path, first=first, fps=fps) if start > first]
     numbers, moments = list(line.moments), list(line.moments.values())
     digest = _digest(job, moments)
     kept = job.state_folder / f"cuts-{digest[:16]}.json"
@@ -111,8 +113,18 @@ def _cuts(job: Job, line: Timeline, asked: str) -> list[int]:
     starts = [numbers[at] for at in positions]
     if starts:
         some = ", ".join(str(number) for number in starts[:8]) + (" ..." if len(starts) > 8 else "")
-        log.info("%s: %d cuts, at %s", moments[0].input, len(starts), some)
+        cuts = "1 cut, before frame" if len(starts) == 1 else f"{len(starts)} cuts, before frames"
+        log.info("%s: %s %s", moments[0].input, cuts, some)
     return starts
+
+
+def _with_rate(asked: str) -> tuple[Path, float]:
+    """A list of cuts and the frames a second of its timecodes: ``reel.edl@25``; 24 where nothing is said."""
+    name, at, rate = asked.rpartition("@")
+    try:
+        return (Path(name), float(rate)) if at else (Path(asked), 24.0)
+    except ValueError:
+        return Path(asked), 24.0
 
 
 def _proxies(job: Job, moments: list[Moment]) -> Iterator[Proxy | None]:

@@ -18,7 +18,9 @@ from stylegan_core.inference.tiling import MOST_WHOLE_PX
 from stylegan_core.inference.translate import Pixels
 
 _READERS = 2
-"""Threads that may each need a whole window at once."""
+"""Frames that are read at the same time."""
+_KEPT_BYTES = 512 << 20
+"""Of frames that are kept, beside what one window needs."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class WindowReader:
         """
         self._sources, self._settings = sources, settings
         self._kept: OrderedDict[tuple[str, int | None, str | None], Future[Seen]] = OrderedDict()
-        self._most = _READERS * (2 * settings.blend_frames + 2)
+        self._least, self._bytes = 2 * settings.blend_frames + 1 + _READERS, 0
         self._lock = threading.Lock()
 
     def see(self, frame: JobFrame) -> Seen:
@@ -107,17 +109,29 @@ class WindowReader:
             else:
                 future: Future[Seen] = Future()
                 self._kept[key] = future
-                while len(self._kept) > self._most:
-                    self._kept.popitem(last=False)
         if known is not None:
             return known.result()
         try:
-            future.set_result(see(frame, self._sources, self._settings))
+            seen = see(frame, self._sources, self._settings)
+            future.set_result(seen)
         except BaseException as error:
             with self._lock:
                 self._kept.pop(key, None)  # another attempt may succeed
             future.set_exception(error)
-        return future.result()
+            raise
+        with self._lock:
+            self._bytes += _bytes_of(seen)
+            self._forget()
+        return seen
+
+    def _forget(self) -> None:
+        """What was asked for longest ago, where there is more than can be kept."""
+        for key, future in list(self._kept.items()):
+            if self._bytes <= _KEPT_BYTES or len(self._kept) <= self._least:
+                return
+            if future.done():
+                del self._kept[key]
+                self._bytes -= _bytes_of(future.result())
 
     def window(self, frame: JobFrame, seen: Seen) -> tuple[list[tuple[Glimpse, ...]], tuple[FileState | None, ...]]:
         """Of each view of a frame its neighbours', and the files of the window as ``Job.beside_paths`` lists them.
@@ -146,6 +160,11 @@ def glimpses(frame: JobFrame, seen: Seen) -> list[Glimpse]:
     """A glimpse of each view of a frame."""
     place = f"{seen.state.sha256}:{frame.index}:{frame.missing == 'black'}"
     return [Glimpse(f"{place}:{view}", unit) for view, unit in enumerate(seen.views)]
+
+
+def _bytes_of(seen: Seen) -> int:
+    picture = seen.picture
+    return sum(array.nbytes for array in (picture.pixels, *picture.other_views, *seen.views))
 
 
 def _state_of_damaged(sources: Sources, frame: JobFrame) -> FileState | None:

@@ -65,6 +65,13 @@ def test_windows_end_where_shots_and_films_end(film, tiny_model):
     assert offsets(plan(film, tiny_model, cuts="none").frames[CUT]) == [-2, -1, 1, 2]
     (film / "cuts.txt").write_text("1004\n")
     assert offsets(plan(film, tiny_model, cuts=str(film / "cuts.txt")).frames[4]) == [1, 2]
+    events = "001 A V C 00:00:00:00 00:00:01:00 {} {}\n"
+    edl = events.format("01:00:00:00", "01:00:00:05") + events.format("01:00:00:05", "01:00:01:00")
+    edl += events.format("01:00:01:00", "01:00:02:00")
+    (film / "reel.edl").write_text(edl)
+    by_rate = {rate: plan(film, tiny_model, cuts=f"{film}/reel.edl{rate}") for rate in ("", "@8")}
+    assert [frame.shot for frame in by_rate[""].frames] == [0] * 5 + [1] * 7
+    assert [frame.shot for frame in by_rate["@8"].frames] == [0] * 5 + [1] * 3 + [2] * 4
 
 
 def test_a_gap_leaves_its_frame_out_of_windows(film, tiny_model):
