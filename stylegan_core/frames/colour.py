@@ -156,7 +156,7 @@ def carry_over(
     if strength > 1 and picture.pixels.dtype.kind == "f" and not _is_logarithmic(space, ocio):
         darkest = np.minimum(change, -np.maximum(_straight(picture), 0))  # never further into negative light
         change = np.maximum(change * np.float32(strength), darkest)
-    else:
+    elif strength != 1:
         change *= np.float32(strength)
     if mask_unit is not None:
         change *= mask_unit.reshape(height, width, 1).astype(np.float32)

@@ -39,22 +39,24 @@ def add_change(pixels: Pixels, change_unit: Unit, bits: int | None = None) -> Pi
 
     Args:
         pixels: (H, W, C) of any type.
-        change_unit: (H, W, C) in units of [0, 1] for the integer types.
+        change_unit: (H, W, C) in units of [0, 1] for the integer types; finite.
         bits: of a sample in the file, where fewer than the type holds: 10 of DPX in uint16, see ``bit_depth``.
     """
-    result = pixels.copy()
     if pixels.dtype.kind == "u":
-        codes = np.iinfo(pixels.dtype).max
+        most = np.iinfo(pixels.dtype).max
         # Float32 is exact to a fifth of a 16-bit code here, but not for 32 bits.
         precise = np.float64 if pixels.dtype.itemsize > 2 else np.float32
-        exact: NDArray[Any] = pixels.astype(precise)
-        exact += change_unit * precise(codes)
-        moved = from_unit(exact / precise(codes), pixels.dtype, bits)
-        np.copyto(result, moved, where=change_unit != 0)
-        return result
-    most = np.finfo(pixels.dtype).max
+        exact: NDArray[Any] = np.multiply(change_unit, precise(most), dtype=precise)
+        exact += pixels
+        if bits is None or bits == 8 * pixels.dtype.itemsize:
+            np.rint(exact, out=exact)
+            return np.clip(exact, 0, most, out=exact).astype(pixels.dtype)
+        exact /= precise(most)
+        return np.where(change_unit != 0, from_unit(exact, pixels.dtype, bits), pixels)
+    result = pixels.copy()
+    largest = np.finfo(pixels.dtype).max
     with np.errstate(invalid="ignore"):
-        sums = np.clip(pixels.astype(np.float32) + change_unit, -most, most).astype(pixels.dtype)
+        sums = np.clip(pixels.astype(np.float32) + change_unit, -largest, largest).astype(pixels.dtype)
     np.copyto(result, sums, where=(change_unit != 0) & np.isfinite(pixels))
     return result
 
