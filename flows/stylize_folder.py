@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from flows.own_stdout import own_stdout
 from flows.progress import frames_bar
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from tasks.stylize import Request, StylizeReport
 
 
+@own_stdout()
 def stylize_folder(
     asked: Request, *, checksum: bool, preview: bool, fps: float, as_json: bool, dask: DaskSettings | None = None
 ) -> None:
@@ -42,6 +44,7 @@ def stylize_folder(
     _tell(report, as_json)
 
 
+@own_stdout()
 def plan_only(asked: Request) -> None:
     """Writes the job file and prints its path, the first half of ``stylize``."""
     from stylegan_core.inference.job import write_job
@@ -56,6 +59,7 @@ def plan_only(asked: Request) -> None:
     typer.echo(str(path))
 
 
+@own_stdout()
 def work_only(
     job_file: Path,
     *,
