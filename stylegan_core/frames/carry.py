@@ -13,7 +13,7 @@ _FLOOR = np.float32(2**-9)
 """Keeps the gain of near-black samples, whose ratio is noise, close to 1."""
 
 
-def carried_change(source: Unit, before: Unit, after: Unit, *, logarithmic: bool) -> Unit:
+def carried_change(source: Unit, before: Unit, after: Unit, *, logarithmic: bool, replaced: Unit | None = None) -> Unit:
     """The change that a source gets where a network made ``after`` of ``before``.
 
     What the working space held of a source is exchanged: there the result is ``after``. What it did not hold, the
@@ -25,21 +25,28 @@ def carried_change(source: Unit, before: Unit, after: Unit, *, logarithmic: bool
         before: what the network saw, decoded to that encoding.
         after: what it made, decoded alike.
         logarithmic: whether equal steps of the encoding are equal ratios of light.
+        replaced: (..., 1) in [0, 1], how much of the source another picture takes the place of: so much goes without
+            a residual.
     Returns:
         Like ``source``, to be added to it; 0 where ``after`` equals ``before``.
     """
     change: Unit = after - before
-    if logarithmic:
+    if logarithmic and replaced is None:
         return change
     residual = source - before
     residual[np.abs(residual) <= _NOISE] = 0
     if not residual.any():
+        return change
+    if logarithmic and replaced is not None:
+        change -= replaced * residual
         return change
     # 1 where nothing changed, exactly; per channel, so that a tinted highlight is tinted at any brightness.
     gain = np.maximum(after, 0)
     gain += _FLOOR
     gain /= np.maximum(before, 0) + _FLOOR
     np.minimum(gain, 1, out=gain)
+    if replaced is not None:
+        gain *= 1 - replaced
     gain -= 1
     gain *= residual
     change += gain

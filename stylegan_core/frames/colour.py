@@ -119,6 +119,7 @@ def carry_over(
     working_space: str = "srgb",
     ocio: str | None = None,
     output: OutputForm | None = None,
+    replaced_unit: NDArray[np.float32] | None = None,
 ) -> Picture:
     """Source + strength * mask * change, the change as ``carried_change`` finds it in the source's own encoding.
 
@@ -136,6 +137,8 @@ def carry_over(
         working_space: as in ``to_working``.
         ocio: as in ``to_working``.
         output: how to store the result; None is as the source is stored, where alone bits are kept.
+        replaced_unit: (H, W) in [0, 1], how much of the answer is another picture, which the source's light beyond the
+            working space does not belong to.
     Returns:
         The picture with new pixels, rounded once to the source's type, or to the output's.
     Raises:
@@ -152,7 +155,8 @@ def carry_over(
     if strength == 0 and output is None:
         return picture
     space = source_space_of(picture, source_space, ocio=ocio).name
-    change = _change(picture, before_unit, after_unit, space, working_space, ocio)
+    replaced = None if replaced_unit is None else replaced_unit.reshape(height, width, 1)
+    change = _change(picture, before_unit, after_unit, space, working_space, ocio, replaced)
     if strength > 1 and picture.pixels.dtype.kind == "f" and not _is_logarithmic(space, ocio):
         darkest = np.minimum(change, -np.maximum(_straight(picture), 0))  # never further into negative light
         change = np.maximum(change * np.float32(strength), darkest)
@@ -206,7 +210,13 @@ def from_light(light: Unit, working_space: str, ocio: str | None = None) -> Unit
 
 
 def _change(
-    picture: Picture, before_unit: Unit, after_unit: Unit, space: str, working_space: str, ocio: str | None
+    picture: Picture,
+    before_unit: Unit,
+    after_unit: Unit,
+    space: str,
+    working_space: str,
+    ocio: str | None,
+    replaced: Unit | None,
 ) -> Unit:
     """(H, W, 1 or 3) what is to be added to the straight source, in its own encoding."""
     profile, integers = picture.icc_profile, picture.pixels.dtype.kind == "u"
@@ -221,7 +231,8 @@ def _change(
         change: Unit = after - before
     else:
         source = np.broadcast_to(_straight(picture), before.shape)
-        change = carried_change(source, before, after, logarithmic=_is_logarithmic(space, ocio))
+        logarithmic = _is_logarithmic(space, ocio)
+        change = carried_change(source, before, after, logarithmic=logarithmic, replaced=replaced)
         make_finite(change)
     return change if picture.colour_channels == 3 else (change @ REC709_LUMA)[..., None]
 

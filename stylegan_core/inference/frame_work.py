@@ -174,6 +174,7 @@ def carried_over(view: Decoded, after_unit: Pixels, settings: FrameSettings, *, 
         working_space=settings.working_space,
         ocio=settings.colour_config,
         output=form_of(view.picture, view.space, view.frame, settings),
+        replaced_unit=None if view.regions is None else view.regions.replaced(settings.regions),
     )
 
 

@@ -39,6 +39,15 @@ class RegionWeights:
     pictures: tuple[Pixels | None, ...]
     files: tuple[FileState | None, ...]
 
+    def replaced(self, regions: Sequence[Region]) -> Pixels | None:
+        """(H, W) how much of the frame its regions show a picture in the place of; None is nothing."""
+        total: Pixels | None = None
+        for region, weight, picture in zip(regions, self.weights, self.pictures, strict=True):
+            if weight is not None and picture is not None:
+                shown = weight * np.float32(min(region.strength, 1.0))
+                total = shown if total is None else total + shown
+        return total
+
 
 class RegionReader:
     """Reads the regions of a job's frames; several threads may share it."""

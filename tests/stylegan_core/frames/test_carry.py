@@ -98,6 +98,21 @@ def test_a_space_that_holds_highlights_paints_them(working_space: str) -> None:
     assert np.isfinite(brighter).all() and (brighter > 8).all()
 
 
+@pytest.mark.parametrize("source_space", ["linear_rec709", "ARRI LogC4"])
+def test_a_picture_in_its_place_is_not_lit_by_the_source(source_space: str) -> None:
+    from stylegan_core.frames.ocio import load_config
+
+    light = np.full((1, 2, 3), 16, np.float32)
+    plate = Picture(load_config().convert(light.copy(), "linear_rec709", source_space), "exr")
+    before = to_working(plate, source_space=source_space)
+    replaced = np.array([[1.0, 0.0]], np.float32)
+    result = carry_over(plate, before, before * np.float32(0.5), source_space=source_space, replaced_unit=replaced)
+    seen = load_config().convert(result.pixels.copy(), source_space, "linear_rec709")
+    assert np.allclose(seen[0, 0], srgb_to_linear(np.full(3, 0.5, np.float32)), rtol=1e-3)
+    assert (seen[0, 1] > 3).all()
+    assert np.array_equal(carry_over(plate, before, before, source_space=source_space).pixels, plate.pixels)
+
+
 def test_strength_above_one_goes_no_further_into_negative_light() -> None:
     picture = Picture(np.full((1, 2, 3), 0.5, np.float32), "exr")
     before = to_working(picture)
