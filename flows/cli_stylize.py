@@ -69,7 +69,6 @@ def register(
         context: typer.Context,
         checksum: Checksum = False,
         preview: Annotated[bool, typer.Option(help="A movie of a numbered sequence, in OUTPUT/.stylereel.")] = True,
-        fps: Annotated[float, typer.Option(help="Of the preview.")] = 24.0,
         as_json: AsJson = False,
         runner: RunnerName = "threads",
         address: Address = None,
@@ -97,7 +96,7 @@ def register(
             rehearse.look_dev(asked, frames=look_dev)
             return
         dask = dask_settings(runner, address, workers)
-        stylize_folder.stylize_folder(asked, checksum=checksum, preview=preview, fps=fps, as_json=as_json, dask=dask)
+        stylize_folder.stylize_folder(asked, checksum=checksum, preview=preview, as_json=as_json, dask=dask)
 
     command("stylize", _EXAMPLES)(takes_request(stylize, needs_input=False))
     command("plan", _PLAN_EXAMPLES)(takes_request(plan))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @own_stdout()
 def stylize_folder(
-    asked: Request, *, checksum: bool, preview: bool, fps: float, as_json: bool, dask: DaskSettings | None = None
+    asked: Request, *, checksum: bool, preview: bool, as_json: bool, dask: DaskSettings | None = None
 ) -> None:
     """Plans and works, with a progress bar.
 
@@ -36,7 +36,7 @@ def stylize_folder(
                 runner,
                 checksum=checksum,
                 preview="auto" if preview else None,
-                preview_fps=fps,
+                preview_fps=asked.fps,
                 progress=watch,
             ),
             dask=dask,
@@ -138,5 +138,5 @@ def _tell(report: StylizeReport, as_json: bool) -> None:
             f"{report.made} made, {report.skipped} done before, {len(report.failed)} failed: {report.job.output_folder}"
         )
         if report.preview:
-            typer.echo(f"preview: {report.preview}")
+            typer.echo(f"{'movie' if report.job.movie else 'preview'}: {report.preview}")
     report.raise_if_failed()

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from stylegan_core.frames.cache import cache_folder
 from stylegan_core.inference.find_model import find_model
 from stylegan_core.inference.job import Job, PlanError, read_job, write_job
+from stylegan_core.inference.movie_assembly import assemble_job, refuse_foreign_movie
 from stylegan_core.inference.outcome import ChunkReport, Failure, Progress
 from stylegan_core.inference.output_lock import OutputBusyError, hold_output
 from stylegan_core.inference.plan import refuse_foreign_outputs
@@ -163,6 +164,8 @@ def plan_request(request: Request, planned_in: Path | None = None) -> tuple[Job,
             missing=request.missing,
             missing_mask=request.missing_mask,
             pick=request.pick,
+            codec=request.codec,
+            fps=request.fps,
         )
         wishes = request.wishes()
         folder_of_model = wishes.stand_in_model() if request.model is None else None
@@ -178,9 +181,10 @@ def plan_request(request: Request, planned_in: Path | None = None) -> tuple[Job,
             chunk_frames=request.chunk_frames,
             device=request.device,
         )
-        job = job.model_copy(update={"output_folder": selection.output_folder.absolute()})
+        job = job.model_copy(update={"output_folder": selection.output_folder.absolute(), "movie": selection.movie})
         if not request.overwrite:
             refuse_foreign_outputs(job)
+            refuse_foreign_movie(job)
     for note in selection.notes:
         log.warning("%s", note)
     return with_origin(job, model), model
@@ -259,12 +263,14 @@ def work_on(
             if error.errno in _STOPS:
                 raise StoppedError(f"{error}; {_left(job)}") from error
             raise
-        preview = None if chunks is not None else preview
+        preview = None if chunks is not None or job.movie is not None else preview
         movie = job.state_folder / "preview.mp4" if preview == "auto" and is_sequence(job) else preview
         if isinstance(movie, Path) and (any(r.made for r in reports) or not movie.is_file()):
             shown = runner.run("preview", write_job_preview, job, movie, fps=preview_fps)
         else:
             shown = movie if isinstance(movie, Path) else None
+        if job.movie is not None and chunks is None:
+            shown = _assembled(job, runner, reports)
     report = _summary(job, reports, time.monotonic() - began_s, shown)
     for warning in report.warnings:
         log.warning("%s: %s", warning.path, warning.reason)
@@ -278,6 +284,19 @@ def work_on(
         job.settings.precision,
     )
     return report
+
+
+def _assembled(job: Job, runner: Runner, reports: Sequence[ChunkReport]) -> Path | None:
+    """The job's movie; None while frames are missing, since a movie without them would be out of step."""
+    assert job.movie is not None
+    if failed := sum(len(report.failed) for report in reports):
+        log.error("%s is not put together: %d frames failed, the others are kept", job.movie.path, failed)
+        return None
+    with _usage_errors():
+        assembled = runner.run("movie", assemble_job, job)
+    for what in assembled.left:
+        log.warning("%s leaves out %s", job.movie.path, what)
+    return assembled.path
 
 
 @contextmanager

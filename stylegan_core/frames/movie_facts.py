@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 
 import av
@@ -152,3 +153,17 @@ def _facts(path: Path, container: av.container.InputContainer) -> MovieFacts:
         tracks=tuple((s.type, s.codec_context.name if s.codec_context else "data") for s in others),
         warnings=tuple(warnings),
     )
+
+
+def frame_count(path: Path) -> int:
+    """How many frames a movie has; 0 if it cannot be read."""
+    try:
+        status = path.stat()
+        return _counted(path, status.st_size, status.st_mtime_ns)
+    except (UnreadablePictureError, OSError):
+        return 0
+
+
+@lru_cache(maxsize=16)
+def _counted(path: Path, size_bytes: int, mtime_ns: int) -> int:
+    return len(probe_movie(path).pts)

@@ -1,7 +1,7 @@
 """A movie frame's own planes, its RGB picture, and how a change of the picture reaches the planes exactly.
 
 A frame in Y'CbCr is not what RGB makes of it and back: chroma is shared by pixels and codes are rounded. So the planes
-stay, and only what a model changed is added to them: what it leaves alone keeps every bit, in any subsampling and depth.
+stay, and only what a model changed is added: what it leaves alone keeps every bit, in any subsampling and depth.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ MATRICES = {
     5: "bt601", int(Colorspace.SMPTE170M): "bt601", int(Colorspace.SMPTE240M): "smpte240m", 9: "bt2020", 10: "bt2020",
 }  # fmt: skip
 """By FFmpeg's numbers of colour spaces."""
-_SWSCALE = {"bt709": 1, "bt601": 5, "bt2020": 9, "smpte240m": 7}
+SWSCALE = {"bt709": 1, "bt601": 5, "bt2020": 9, "smpte240m": 7}
+"""FFmpeg's numbers of them, for its scaler."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,8 @@ def planes_of(frame: av.VideoFrame, matrix: str, full_range: bool) -> FramePlane
     else:
         turned = frame.reformat(
             format=deep,
-            src_colorspace=_SWSCALE[matrix],
-            dst_colorspace=_SWSCALE[matrix],
+            src_colorspace=SWSCALE[matrix],
+            dst_colorspace=SWSCALE[matrix],
             src_color_range=ColorRange.JPEG if full_range else ColorRange.MPEG,
             dst_color_range=ColorRange.JPEG,
         )
@@ -143,7 +144,7 @@ def changed_planes(before: FramePlanes, rgb: Plane) -> tuple[Plane, ...]:
     chroma_span = np.float32(top if before.full_range else 224 << (before.bits - 8))
     for at, channel, weight in ((1, 2, blue), (2, 0, red)):
         difference = (change[..., channel] - luma) / np.float32(2 * (1 - weight))
-        planes[at] = _added(planes[at], _shrunk(difference, planes[at].shape) * chroma_span, top)
+        planes[at] = _added(planes[at], _shrunk(difference.astype(np.float32), planes[at].shape) * chroma_span, top)
     return tuple(planes)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import av
@@ -112,7 +112,7 @@ class _Position:
         self.frames.close()
         self._container.close()
 
-    def _decoded(self, index: int) -> Iterator[tuple[int, av.VideoFrame]]:
+    def _decoded(self, index: int) -> Generator[tuple[int, av.VideoFrame], None, None]:
         pts = self._facts.pts
         wanted = {at: number for number, at in enumerate(pts)}
         if index:
@@ -133,7 +133,7 @@ class _Position:
                 if number >= index:
                     yield number, frame
 
-    def _from_the_start(self, index: int) -> Iterator[tuple[int, av.VideoFrame]]:
+    def _from_the_start(self, index: int) -> Generator[tuple[int, av.VideoFrame], None, None]:
         wanted = {at: number for number, at in enumerate(self._facts.pts)}
         for packet in self._container.demux(self._stream):
             for frame in packet.decode():

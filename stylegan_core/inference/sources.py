@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from stylegan_core.frames.movie_picture import movie_picture
+from stylegan_core.frames.movie_reader import MovieReader
 from stylegan_core.frames.picture import Picture, read_picture
+from stylegan_core.frames.unreadable import UnreadablePictureError
 from stylegan_core.inference.job import Job, JobFrame
 from stylegan_core.inference.masks import refuse_changed
 from stylegan_core.inference.resume import FileState
@@ -23,6 +27,8 @@ class Sources:
             job: whose frames will be read.
         """
         self._job = job
+        self._movies: dict[Path, tuple[MovieReader, FileState]] = {}
+        self._lock = threading.Lock()
 
     def path(self, frame: JobFrame) -> Path:
         """The file that a frame is in."""
@@ -36,10 +42,26 @@ class Sources:
             OSError: it cannot be read.
         """
         path = self._job.input_path(frame)
+        if frame.index is not None:
+            return self._movie_frame(path, frame.index)
         state = FileState.of(path)
         picture = read_picture(path, max_megapixels=self._job.max_megapixels)
         refuse_changed(path, state)
         return _blackened(picture) if frame.missing == "black" else picture, state
+
+
+    def _movie_frame(self, path: Path, index: int) -> tuple[Picture, FileState]:
+        """A movie is hashed once, not for each of its frames."""
+        with self._lock:
+            if path not in self._movies:
+                self._movies[path] = (MovieReader(path), FileState.of(path))
+            reader, state = self._movies[path]
+        try:
+            planes = reader.read(index)
+        except UnreadablePictureError as error:
+            raise UnreadablePictureError(error.reason, path) from error
+        refuse_changed(path, state)
+        return movie_picture(planes, reader.facts), state
 
 
 def _blackened(picture: Picture) -> Picture:

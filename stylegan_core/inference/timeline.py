@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from stylegan_core.frames.movie_facts import frame_count
 from stylegan_core.frames.sequence import PICTURE_SUFFIXES, frame_number
 from stylegan_core.inference.job import JobFrame
 
@@ -65,8 +66,9 @@ def timelines(frames: Sequence[JobFrame], input_folder: Path, *, reach: int) -> 
             there = {number_of(frames[at]): Moment(frames[at].input, frames[at].index) for at, _ in numbered}
             if frames[numbered[0][0]].index is None:
                 there |= _files(key, input_folder, listed)
-            else:  # a movie is known from its first frame to the last one that is asked for
-                there |= {index: Moment(key[0], index) for index in range(max(0, first - reach), last)}
+            else:
+                end = min(frame_count(input_folder / key[0]), last + reach + 1)
+                there |= {index: Moment(key[0], index) for index in range(max(0, first - reach), end)}
             moments = {
                 number: there[number]
                 for number in sorted(n for n in there if n is not None)

@@ -1,0 +1,27 @@
+"""A movie's frame as a picture."""
+
+from __future__ import annotations
+
+from stylegan_core.frames.movie_facts import MovieFacts
+from stylegan_core.frames.movie_planes import FramePlanes
+from stylegan_core.frames.picture import Picture
+
+_TRANSFERS = {1: "bt709", 4: "gamma22", 5: "gamma28", 6: "smpte170m", 8: "linear", 13: "iec61966-2-1", 14: "bt2020-10",
+              15: "bt2020-12", 16: "smpte2084", 18: "arib-std-b67"}  # fmt: skip
+_PRIMARIES = {1: "bt709", 5: "bt470bg", 6: "smpte170m", 9: "bt2020", 11: "smpte431", 12: "smpte432"}
+
+
+def movie_picture(planes: FramePlanes, facts: MovieFacts) -> Picture:
+    """What a model sees of a frame, and what its file needs.
+
+    Args:
+        planes: of the frame.
+        facts: of its movie.
+    """
+    _, _, primaries, transfer = facts.colour
+    tags: dict[str, object] = {"matrix": facts.matrix, "full_range": facts.full_range}
+    if primaries in _PRIMARIES:
+        tags["primaries"] = _PRIMARIES[primaries]
+    if transfer in _TRANSFERS:
+        tags["transfer"] = _TRANSFERS[transfer]
+    return Picture(planes.rgb, format="movie", colour_tags=tags, movie=planes)

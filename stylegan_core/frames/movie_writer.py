@@ -1,0 +1,290 @@
+"""Puts a movie together from frames: the source's codec, depth, colours, times, timecode and other tracks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.video.reformatter import ColorRange
+
+from stylegan_core.frames.atomic import write_atomically
+from stylegan_core.frames.movie_facts import MovieFacts
+from stylegan_core.frames.movie_planes import SWSCALE, Plane, bits_of, is_rgb, video_frame
+
+logger = logging.getLogger(__name__)
+
+CONTAINERS = {
+    ".mp4": ("h264", "hevc"), ".m4v": ("h264", "hevc"), ".mov": ("prores", "dnxhd", "h264", "hevc"),
+    ".mkv": ("ffv1", "h264", "hevc", "prores", "dnxhd"), ".mxf": ("dnxhd", "prores"), ".avi": ("ffv1", "h264"),
+}  # fmt: skip
+"""Codecs that a container takes here; the first is its own where the source's does not fit."""
+ENCODERS = {"h264": "libx264", "hevc": "libx265", "prores": "prores_ks", "dnxhd": "dnxhd", "ffv1": "ffv1"}
+CODECS = tuple(ENCODERS)
+
+_PIXELS = {
+    "h264": ("yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le", "gray", "gray10le"),
+    "hevc": (
+        *("yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le", "yuv420p12le", "yuv422p12le"),
+        *("yuv444p12le", "gbrp", "gbrp10le", "gbrp12le", "gray", "gray10le", "gray12le"),
+    ),
+    "prores": ("yuv422p10le", "yuv444p10le", "yuva444p10le"),
+    "dnxhd": ("yuv422p", "yuv422p10le", "yuv444p10le", "gbrp10le"),
+}
+"""What each encoder takes; ffv1 takes all that is read."""
+_OF_PICTURES = {"h264": "yuv420p", "hevc": "yuv420p10le", "prores": "yuv422p10le", "dnxhd": "yuv422p10le"}
+"""What players expect of movies made of pictures."""
+_PRORES_PROFILES = {"Proxy": "proxy", "LT": "lt", "Standard": "standard", "HQ": "hq", "4444": "4444", "XQ": "4444xq"}
+_DNXHR_PROFILES = {
+    "yuv422p": "dnxhr_hq", "yuv422p10le": "dnxhr_hqx", "yuv444p10le": "dnxhr_444", "gbrp10le": "dnxhr_444",
+}  # fmt: skip
+_LEAST_DNXHR_PX = (256, 120)
+
+
+class MovieWriteError(ValueError):
+    """A movie cannot be written as asked; the message says what can be."""
+
+
+@dataclass(frozen=True)
+class MovieForm:
+    """How a movie is encoded.
+
+    Attributes:
+        codec: one of ``CODECS``.
+        pix_fmt: that the encoder gets.
+        options: of the encoder.
+    """
+
+    codec: str
+    pix_fmt: str
+    options: dict[str, str]
+
+
+def movie_form(path: Path, facts: MovieFacts, pix_fmt: str, codec: str | None = None) -> MovieForm:
+    """The source's codec and depth where the container takes them; else the container's own, at equal depth or more.
+
+    Args:
+        path: of the movie to write; its suffix chooses the container.
+        facts: of the source.
+        pix_fmt: of the frames, planar.
+        codec: asked for; None is settled here.
+
+    Raises:
+        MovieWriteError: the container is unknown, or takes no such codec.
+    """
+    takes = CONTAINERS.get(path.suffix.lower())
+    if takes is None:
+        raise MovieWriteError(f"{path.name}: movies are written with a name that ends in {', '.join(CONTAINERS)}")
+    if codec is not None and codec not in takes:
+        raise MovieWriteError(f"{path.suffix} takes {', '.join(takes)} here, not {codec}")
+    chosen = codec or (facts.codec if facts.codec in takes else takes[0])
+    fitting = _OF_PICTURES.get(chosen, pix_fmt) if not facts.codec else _nearest(chosen, pix_fmt)
+    if chosen == "dnxhd" and (facts.width_px < _LEAST_DNXHR_PX[0] or facts.height_px < _LEAST_DNXHR_PX[1]):
+        raise MovieWriteError("DNxHR frames are at least {} x {} px: --codec prores".format(*_LEAST_DNXHR_PX))
+    return MovieForm(chosen, fitting, _options(chosen, fitting, facts))
+
+
+def _nearest(codec: str, pix_fmt: str) -> str:
+    """The format itself, or the one that loses least."""
+    known = _PIXELS.get(codec)
+    if known is None or pix_fmt in known:
+        return pix_fmt
+    own = av.VideoFormat(pix_fmt)
+    bits, components = bits_of(pix_fmt), len(own.components)
+
+    def loss(name: str) -> tuple[bool, bool, bool, int]:
+        other = av.VideoFormat(name)
+        coarse = other.chroma_width(64) < own.chroma_width(64) or other.chroma_height(64) < own.chroma_height(64)
+        fewer = len(other.components) < min(3, components) or (components == 4 and len(other.components) < 4)
+        return fewer, bits_of(name) < bits, coarse, other.chroma_width(64) + bits_of(name)
+
+    return min(known, key=loss)
+
+
+def _options(codec: str, pix_fmt: str, facts: MovieFacts) -> dict[str, str]:
+    if codec == "h264":
+        return {"crf": "12", "preset": "fast"}
+    if codec == "hevc":
+        return {"crf": "12", "preset": "fast", "x265-params": "log-level=error"}
+    if codec == "prores":
+        if pix_fmt.startswith(("yuv444", "yuva444")):
+            profile = "4444xq" if facts.profile == "XQ" else "4444"
+            return {"profile": profile, "alpha_bits": "16" if "a" in pix_fmt else "0"}
+        return {"profile": _PRORES_PROFILES.get(facts.profile or "", "hq"), "vendor": "apl0"}
+    if codec == "dnxhd":
+        return {"profile": _DNXHR_PROFILES[pix_fmt]}
+    return {"level": "3", "slices": "16", "slicecrc": "1"}
+
+
+def assemble_movie(
+    path: Path,
+    frames: Iterable[tuple[int, str, tuple[Plane, ...]]],
+    facts: MovieFacts,
+    form: MovieForm,
+    *,
+    keep_tracks: bool = True,
+    tags: dict[str, str] | None = None,
+    temporary_folder: Path | None = None,
+) -> tuple[str, ...]:
+    """Encodes a movie, whole or not at all, one frame at a time.
+
+    Args:
+        path: of the movie.
+        frames: time in ``facts.time_base``, pixel format and planes of each, ascending.
+        facts: of the source, whose colours, rate, timecode, tags and tracks it gets.
+        form: how it is encoded.
+        keep_tracks: copy sound, subtitles and data, packet by packet.
+        tags: more of them, for the container.
+        temporary_folder: on the file system of ``path``.
+
+    Returns:
+        What could not be kept, in words.
+
+    Raises:
+        OSError: it cannot be written; ``path`` is then as it was.
+        MovieWriteError: no frame, or the encoder refuses.
+    """
+    left: list[str] = []
+
+    def write(temporary: Path) -> None:
+        try:
+            left.extend(_encode(temporary, frames, facts, form, keep_tracks, tags or {}))
+        except av.error.FFmpegError as error:
+            if isinstance(error, OSError) and error.errno in (5, 28, 122, 30):
+                raise
+            raise MovieWriteError(f"{path.name} cannot be encoded as {form.codec}: {error.strerror}") from error
+
+    write_atomically(path, write, temporary_folder)
+    return tuple(left)
+
+
+def _encode(
+    path: Path,
+    frames: Iterable[tuple[int, str, tuple[Plane, ...]]],
+    facts: MovieFacts,
+    form: MovieForm,
+    keep_tracks: bool,
+    tags: dict[str, str],
+) -> list[str]:
+    left: list[str] = []
+    options = {"movflags": "+use_metadata_tags+write_colr"} if path.suffix.lower() in (".mp4", ".mov", ".m4v") else {}
+    with av.open(str(path), "w", options=options) as container:
+        container.metadata.update({**facts.metadata, **tags})
+        stream = container.add_stream(ENCODERS[form.codec], rate=facts.rate)
+        stream.width, stream.height, stream.pix_fmt = facts.width_px, facts.height_px, form.pix_fmt
+        stream.options, stream.time_base = dict(form.options), facts.time_base
+        context = stream.codec_context
+        context.time_base, context.framerate = facts.time_base, facts.rate
+        wanted = [*zip(("color_range", "colorspace", "color_primaries", "color_trc"), facts.colour, strict=True)]
+        for name, value in wanted:
+            if value:
+                setattr(context, name, value)
+        if facts.aspect:
+            context.sample_aspect_ratio = facts.aspect
+        if facts.timecode:
+            stream.metadata["timecode"] = facts.timecode
+        tracks = _Tracks(facts.path, path, container, left) if keep_tracks else None
+        first: int | None = None
+        for pts, pix_fmt, planes in frames:
+            first = pts if first is None else first
+            frame = video_frame(pix_fmt, planes)
+            if pix_fmt != form.pix_fmt:
+                frame = _reformatted(frame, pix_fmt, form.pix_fmt, facts)
+            for name, value in wanted:  # some encoders take them from the frames alone
+                if value:
+                    setattr(frame, name, value)
+            frame.pts, frame.time_base = pts, facts.time_base
+            container.mux(stream.encode(frame))
+            if tracks is not None:
+                tracks.copy_until(float(pts * facts.time_base))
+        if first is None:
+            raise MovieWriteError("there is no frame to make a movie of")
+        container.mux(stream.encode(None))
+        if tracks is not None:
+            tracks.copy_until(None)
+    return left
+
+
+def _reformatted(frame: av.VideoFrame, pix_fmt: str, wanted: str, facts: MovieFacts) -> av.VideoFrame:
+    if is_rgb(pix_fmt) == is_rgb(wanted):
+        return frame.reformat(format=wanted)
+    matrix = SWSCALE[facts.matrix]
+    ranges = [ColorRange.JPEG, ColorRange.JPEG if facts.full_range else ColorRange.MPEG]
+    if not is_rgb(pix_fmt):
+        ranges.reverse()
+    return frame.reformat(
+        format=wanted,
+        src_colorspace=matrix,
+        dst_colorspace=matrix,
+        src_color_range=ranges[0],
+        dst_color_range=ranges[1],
+    )
+
+
+class _Tracks:
+    """The other tracks of the source, copied beside the pictures as time goes on."""
+
+    def __init__(self, source: Path, path: Path, container: av.container.OutputContainer, left: list[str]) -> None:
+        self._container, self._input = container, av.open(str(source))
+        self._copies: dict[int, av.stream.Stream] = {}
+        for stream in self._input.streams:
+            if stream.type == "data" and stream.metadata.get("timecode"):
+                continue  # the muxer writes that track from the timecode itself
+            if stream.type not in ("audio", "subtitle"):
+                if stream.type != "video":
+                    left.append(f"a {stream.type} track")
+                continue
+            name = stream.codec_context.name
+            if path.suffix.lower() == ".mxf" and not name.startswith("pcm"):
+                left.append(f"the {stream.type} track: MXF takes PCM sound, not {name}")
+                continue
+            try:
+                copy = container.add_stream_from_template(stream)
+            except (ValueError, av.error.FFmpegError) as error:
+                left.append(f"the {stream.type} track ({name}): {error}")
+                continue
+            copy.metadata.update(stream.metadata)
+            self._copies[stream.index] = copy
+        streams = [stream for stream in self._input.streams if stream.index in self._copies]
+        self._packets: Iterator[av.Packet] = iter(self._input.demux(streams) if streams else ())
+        self._waiting: av.Packet | None = None
+
+    def copy_until(self, second: float | None) -> None:
+        """Copies packets up to a time; None is all that are left."""
+        while True:
+            packet = self._waiting or next(self._packets, None)
+            self._waiting = None
+            if packet is None:
+                if second is None:
+                    self._input.close()
+                return
+            if packet.dts is None:
+                continue
+            if second is not None and float(packet.dts * packet.time_base) > second:
+                self._waiting = packet
+                return
+            packet.stream = self._copies[packet.stream.index]
+            self._container.mux(packet)
+
+
+def facts_of_pictures(
+    width_px: int, height_px: int, count: int, rate: Fraction, *, bits: int = 8, timecode: str | None = None
+) -> MovieFacts:
+    """Of a movie that is made of pictures: BT.709, limited range.
+
+    Args:
+        width_px: of the frames.
+        height_px: of the frames.
+        count: of frames.
+        rate: frames a second.
+        bits: of a sample.
+        timecode: of the first frame.
+    """
+    return MovieFacts(
+        path=Path(), width_px=width_px, height_px=height_px, pts=tuple(range(count)), time_base=1 / rate, rate=rate,
+        codec="", profile=None, pix_fmt="", bits=bits, matrix="bt709", full_range=False, colour=(1, 1, 1, 1),
+        aspect=None, rotation=0, timecode=timecode, metadata={}, tracks=(), warnings=(),
+    )  # fmt: skip
