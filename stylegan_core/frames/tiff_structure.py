@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from mmap import mmap
 
 import imagecodecs
 
@@ -52,7 +53,7 @@ class _Layout:
         return rows * self.row_bytes()
 
 
-def walk_tiff(content: bytes, check_size: Callable[[Declared], None]) -> Declared:
+def walk_tiff(content: bytes | mmap, check_size: Callable[[Declared], None]) -> Declared:
     """Checks that every strip or tile of the first page lies in the file and holds what its size needs.
 
     Raises:
@@ -93,7 +94,9 @@ def _one(tags: dict[int, tuple[int, ...]], tag: int, words: str) -> int:
     return tags[tag][0]
 
 
-def _check_blocks(content: bytes, tags: dict[int, tuple[int, ...]], width: int, height: int, photometric: int) -> None:
+def _check_blocks(
+    content: bytes | mmap, tags: dict[int, tuple[int, ...]], width: int, height: int, photometric: int
+) -> None:
     samples = tags.get(277, (1,))[0]
     bits = tags.get(258, (1,) * samples)
     if len(set(bits)) != 1 or not 0 < bits[0] <= 64 or not 0 < samples <= 64:
@@ -162,7 +165,7 @@ def _packbits_size(packed: bytes, most: int) -> int:
 class _Reader:
     """Reads directories, classic and BigTIFF, in either byte order."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes | mmap) -> None:
         self.content = content
         self.order = "<" if content[:2] == b"II" else ">"
         self.big = content[2:4] in (b"+\x00", b"\x00+")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,9 +14,9 @@ import OpenImageIO as oiio  # noqa: N813
 from numpy.typing import NDArray
 
 from stylegan_core.frames.bit_depth import held_in, to_codes
-from stylegan_core.frames.damage import walk
 from stylegan_core.frames.metadata import Metadata
 from stylegan_core.frames.tiff_fields import put_xmp, replace_pixels
+from stylegan_core.frames.tiff_structure import walk_tiff
 from stylegan_core.frames.unreadable import UnreadablePictureError
 
 Pixels = NDArray[Any]
@@ -59,9 +60,12 @@ def write_tiff(
         put_xmp(path, metadata.xmp)
     # Closing does not tell of a full disk, so look at the file itself.
     try:
-        walk("tiff", path.read_bytes(), lambda declared: None)
+        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+            walk_tiff(content, lambda declared: None)
     except UnreadablePictureError as error:
         _fail(path, error.reason)
+    except ValueError:  # an empty file cannot be mapped
+        _fail(path, "")
 
 
 def _spec(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,23 @@ def test_bands_and_whole_pictures_give_the_same_file(tmp_path: Path, monkeypatch
             write_picture(tmp_path / "b.exr", changed(read_picture(source)))
             written.append((tmp_path / "b.exr").read_bytes())
         assert written[0] == written[1] == written[2]
+
+
+def test_memory_stays_near_the_samples_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exr_codec, "_BAND_BYTES", 1 << 20)
+    light = np.random.default_rng(0).random((1000, 1500, 3)).astype(np.float16)
+    source = save_exr(tmp_path / "a.exr", ({}, planes(light)))
+    read_picture(source)  # imports and tables
+    tracemalloc.start()
+    picture = read_picture(source)
+    reading = tracemalloc.get_traced_memory()[1]
+    new = replace(picture, pixels=picture.pixels * np.float16(0.5))
+    tracemalloc.reset_peak()
+    write_picture(tmp_path / "b.exr", new)
+    writing = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert reading < 1.6 * light.nbytes and writing < 2.9 * light.nbytes
+    assert same_bits(load_exr(tmp_path / "b.exr")[0][1]["G"], np.ascontiguousarray(new.pixels[..., 1]))
 
 
 def test_windows_and_the_whole_header_are_kept(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import errno
 import io
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from stylegan_core.frames import writing
+from stylegan_core.frames import tiff_writing, writing
 from stylegan_core.frames.picture import Picture, read_picture, write_picture
 from stylegan_core.frames.writing import convert_samples
 
@@ -163,8 +164,13 @@ def test_a_failure_leaves_the_old_file_and_no_temporary(
 
 
 def test_a_tiff_that_a_full_disk_cut_short_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: whole(path)[:-200] if ".tmp" in path.name else whole(path))
+    write = tiff_writing._write
+
+    def cut_short(path: Path, *rest: Any) -> None:
+        write(path, *rest)
+        path.write_bytes(path.read_bytes()[:-200])
+
+    monkeypatch.setattr(tiff_writing, "_write", cut_short)
     with pytest.raises(OSError, match="truncated"):
         write_picture(tmp_path / "a.tif", Picture(RGBA))
     assert list(tmp_path.iterdir()) == []
