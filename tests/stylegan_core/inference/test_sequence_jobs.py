@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from stylegan_core.frames.colour import REC709_LUMA, srgb_to_linear
+from stylegan_core.inference.directions import plan_directions
 from stylegan_core.inference.job import Job, PlanError
 from stylegan_core.inference.outcome import ChunkReport
 from stylegan_core.inference.plan import plan_job
@@ -166,3 +167,51 @@ def test_each_frame_has_a_line_in_the_log(plates: Path, tiny_model: Model) -> No
     assert all(made[f"{part}_s"] > 0 for part in ("decode", "forward", "encode"))
     again = [json.loads(line)["status"] for line in second.read_text().splitlines()]
     assert sorted(again) == ["failed", *["skipped"] * 5]
+
+
+@pytest.fixture
+def mixer(tmp_path: Path) -> Model:
+    """A tiny model that takes references."""
+    import torch
+
+    from stylegan_core.recipes.model import load_model, save_model
+    from stylegan_core.recipes.swap import Config, Recipe
+    from tests.tiny import tiny_sizes
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        config = Config(**tiny_sizes(Config))
+        networks = {k: v + 0.05 * torch.randn_like(v) for k, v in Recipe(config).networks.state_dict().items()}
+    inference = {k: v for k, v in networks.items() if k.split(".")[0] in Recipe.inference_networks}
+    save_model(
+        tmp_path / "mixer", recipe="swap", config=config, working_space="srgb", sample_type="uint8", steps=1,
+        images_seen=8, chosen="last", last=inference, best=inference, networks=networks,
+    )  # fmt: skip
+    return load_model(tmp_path / "mixer")
+
+
+def test_a_curve_of_weights_moves_between_references(
+    plates: Path, mixer: Model, noise_picture: Callable[..., Any]
+) -> None:
+    references = []
+    for name, seed in (("dusk", 11), ("sea", 23)):
+        cv2.imwrite(str(plates.parent / f"{name}.png"), noise_picture(seed, 64, 64))
+        references.append(plates.parent / f"{name}.png")
+    curve = plates.parent / "curve.csv"
+    curve.write_text("frame,strength,dusk,sea\n1,1,1,0\n2,1,0,1\n5,0.5,1,1\n6,0,1,0\n")
+
+    def made(name: str, images: list[Path], **manner: Any) -> dict[int, Any]:
+        chosen = select(f"{plates}/p.####.png", plates.parent / name, missing="skip")
+        job = plan_job(
+            chosen.frames, input_folder=chosen.input_folder, output_folder=chosen.output_folder, model=mixer,
+            manner=MannerSettings(precision="fp32", back_end="torch", statistics="picture", **manner),
+            directions=plan_directions(mixer, style_images=[str(path) for path in images]),
+        )  # fmt: skip
+        run(job, mixer)
+        return {frame.number or 0: pixels(job.output_path(frame)) for frame in job.frames}
+
+    moved = made("moved", references, curve=curve)
+    dusk, sea, both = made("dusk", references[:1]), made("sea", references[1:]), made("both", references, strength=0.5)
+    assert np.abs(dusk[2] - sea[2]).max() > 20  # the references differ in their effect
+    for number, expected in ((1, dusk[1]), (2, sea[2]), (5, both[5]), (6, pixels(plates / "p.0006.png"))):
+        assert np.abs(moved[number] - expected).max() <= 1
