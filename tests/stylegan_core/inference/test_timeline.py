@@ -61,6 +61,7 @@ def test_a_held_frame_stands_where_the_one_that_it_repeats_does(tmp_path):
     assert line.frames == ((0, 1), (1, 2), (2, 2), (3, 4)) and list(line.moments) == [1, 2, 4]
 
 
-def test_movies_count_from_their_first_frame(tmp_path):
+def test_movies_count_from_their_first_frame(tmp_path, monkeypatch):
+    monkeypatch.setattr("stylegan_core.inference.timeline.frame_count", lambda path: 9)
     lines = timelines([frame("m.mov", index=n) for n in (5, 6, 7)], tmp_path, reach=2)
-    assert list(lines[0].moments) == [3, 4, 5, 6, 7] and lines[0].moments[4] == Moment("m.mov", 4)
+    assert list(lines[0].moments) == [3, 4, 5, 6, 7, 8] and lines[0].moments[4] == Moment("m.mov", 4)
