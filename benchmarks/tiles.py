@@ -74,7 +74,7 @@ def make_frames(folder: Path, width_px: int, height_px: int, count: int) -> None
         oiio.ImageBuf(np.ascontiguousarray(pixels)).write(str(folder / f"shot.{number:04d}.tif"))
 
 
-def worker(source: str, output: str, model: str, statistics: str, precision: str) -> None:
+def worker(source: str, output: str, model: str, statistics: str, precision: str, back_end: str) -> None:
     """Stylizes in this process and prints what it took."""
     import re
 
@@ -98,7 +98,7 @@ def worker(source: str, output: str, model: str, statistics: str, precision: str
         return int(found[1]) * 1024
 
     start, began_s = held("VmRSS"), time.perf_counter()
-    request = Request.of(source, output, model=model, statistics=statistics, precision=precision)
+    request = Request.of(source, output, model=model, statistics=statistics, precision=precision, back_end=back_end)
     job, loaded = plan_request(request)
     planned_s = time.perf_counter() - began_s
     planning = held("VmHWM")
@@ -113,6 +113,7 @@ def worker(source: str, output: str, model: str, statistics: str, precision: str
                 "planned_s": round(planned_s, 1),
                 "worked_s": round(time.perf_counter() - began_s - planned_s, 1),
                 "precision": job.settings.precision,
+                "back_end": job.settings.back_end,
                 "threads": torch.get_num_threads(),
             }
         )
@@ -125,7 +126,7 @@ def memory(options: argparse.Namespace, width_px: int, height_px: int) -> dict[s
         make_frames(folder / "in", width_px, height_px, options.frames)
         model = make_model(folder / "model", options.network)
         statistics = small_statistics(folder, model) if options.small_statistics else options.statistics
-        arguments = [folder / "in", folder / "out", model, statistics, options.precision]
+        arguments = [folder / "in", folder / "out", model, statistics, options.precision, options.back_end]
         ran = subprocess.run(
             [sys.executable, __file__, "worker", *map(str, arguments)], check=True, stdout=subprocess.PIPE, text=True,
             env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
@@ -202,6 +203,7 @@ def main() -> None:
     parser.add_argument("--statistics", default="shot", help="shot, picture, or a file of an earlier run")
     parser.add_argument("--small-statistics", action="store_true", help="measure them on small frames, to save time")
     parser.add_argument("--precision", default="fp32", choices=["auto", "fp32", "bf16"])
+    parser.add_argument("--back-end", default="torch", choices=["auto", "torch", "openvino", "onnxruntime"])
     parser.add_argument("--tile-mb", type=int, default=256, help="working memory of a tile of agreement")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--folder", type=Path, help="for frames and models while it runs; default: the system's")

@@ -16,7 +16,7 @@ from stylegan_core.inference.frozen_statistics import freeze
 from stylegan_core.inference.job import FrameSettings, Precision
 from stylegan_core.inference.measure_statistics import Rows, frozen_field, measure
 from stylegan_core.inference.receptive_field import device_of
-from stylegan_core.inference.tiling import Span, Tiling, Translate
+from stylegan_core.inference.tiling import Span, Tiling, Translate, return_large_blocks
 from stylegan_core.inference.translate import Pixels, network, pad_to_network, signed_from_unit, unit_from_signed
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 
@@ -137,6 +137,7 @@ def paint_in_bands(
         recipe, run = freeze(recipe, statistics), None
         tiler = tiling.tiler(recipe, conditions)
     run = run or network(recipe, conditions, precision)
+    return_large_blocks()
     height, width, device = rows.height_px, rows.width_px, device_of(recipe)
     spans = [Span(0, height, 0, height)] if tiler is None else tiler.rows(height, width)
     for begin, end, first, last in spans:

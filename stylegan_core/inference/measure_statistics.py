@@ -25,7 +25,7 @@ from stylegan_core.inference.frozen_statistics import (
     replace_layer,
 )
 from stylegan_core.inference.receptive_field import ReceptiveField, bytes_per_pixel, device_of, receptive_field
-from stylegan_core.inference.tiling import MOST_TILE_PX, TILE_BYTES, Span, squarest
+from stylegan_core.inference.tiling import MOST_TILE_PX, TILE_BYTES, Span, return_large_blocks, squarest
 from stylegan_core.inference.translate import Pixels, for_each, pad_to_network, signed_from_unit
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 
@@ -199,6 +199,7 @@ def _layer_by_layer(
     window = frozen_field(recipe, conditions)
     if window is None:
         logger.warning("this network depends on the whole picture for more than its norm layers: it is not tiled")
+    return_large_blocks()
     frozen, found = copy.deepcopy(recipe), dict[str, Tensor]()
     for done, (name, stride) in enumerate(layers.items()):
         moments = _Moments()
