@@ -19,6 +19,8 @@ def tell_asked(job: Job) -> dict[str, str]:
         told["strength"] = f"{min(own):g} to {max(own):g}, by a curve"
     if settings.keep_source_colour:
         told["colour"] = "the source's"
+    if settings.blend_frames:
+        told["blend"] = f"{settings.blend_frames} frames to each side, weight {settings.blend_weight:g}"
     for index, region in enumerate(settings.regions):
         told[f"region {index + 1}"] = ", ".join(_region(job, index, region))
     if settings.regions:

@@ -68,3 +68,8 @@ def test_regions(told):
     nothing = (lambda n: RegionFiles(), *files[1:])
     assert told(regions=regions, files=nothing)["region 1"].startswith("masks missing, ")
     assert told(regions=regions, files=nothing)["elsewhere"] == "the source"
+
+
+def test_a_blend_is_told(told):
+    assert told(blend_frames=2, blend_weight=0.5)["blend"] == "2 frames to each side, weight 0.5"
+    assert "blend" not in told()
