@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 
+from stylegan_core.frames.ffv1_checksum import slices_are_whole
 from stylegan_core.frames.movie_planes import MATRICES, bits_of
 from stylegan_core.frames.unreadable import UnreadablePictureError
 
@@ -42,6 +43,7 @@ class MovieFacts:
         metadata: tags of the file.
         tracks: type and codec of the others, such as ("audio", "aac").
         warnings: what a user should hear.
+        checksums: whether every frame has some that tell damage.
     """
 
     path: Path
@@ -63,6 +65,7 @@ class MovieFacts:
     metadata: dict[str, str]
     tracks: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
+    checksums: bool = False
 
     @property
     def constant_rate(self) -> bool:
@@ -96,11 +99,13 @@ def _facts(path: Path, container: av.container.InputContainer) -> MovieFacts:
     if not container.streams.video:
         raise UnreadablePictureError("it has no picture track", path)
     stream = container.streams.video[0]
-    pts = sorted(
-        packet.pts
-        for packet in container.demux(stream)
-        if packet.pts is not None and packet.size and not packet.is_discard
-    )
+    packets = (p for p in container.demux(stream) if p.pts is not None and p.size and not p.is_discard)
+    pts, checksums = [], False
+    for packet in packets:
+        if not pts and stream.codec_context.codec.name == "ffv1":
+            checksums = slices_are_whole(bytes(packet))
+        pts.append(packet.pts)
+    pts.sort()
     if not pts:
         raise UnreadablePictureError("its picture track holds no frames", path)
     container.seek(pts[0], stream=stream)
@@ -152,6 +157,7 @@ def _facts(path: Path, container: av.container.InputContainer) -> MovieFacts:
         metadata=dict(container.metadata),
         tracks=tuple((s.type, s.codec_context.name if s.codec_context else "data") for s in others),
         warnings=tuple(warnings),
+        checksums=checksums,
     )
 
 

@@ -11,10 +11,13 @@ from pathlib import Path
 import av
 
 from stylegan_core.frames.atomic import write_atomically
+from stylegan_core.frames.ffv1_checksum import slices_are_whole
 from stylegan_core.frames.movie_planes import Plane, planes_of, video_frame
 from stylegan_core.frames.unreadable import UnreadablePictureError
 
 SUFFIX = ".mkv"
+STORED = {"gbrp": "bgr0", "gbrap": "bgra"}
+"""What FFV1 takes the samples of in another order."""
 
 
 def write_movie_frame(
@@ -36,10 +39,13 @@ def write_movie_frame(
         with av.open(str(temporary), "w", format="matroska", options={"fflags": "+bitexact"}) as container:
             stream = container.add_stream("ffv1", rate=1)
             height, width = planes[0].shape
-            stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
+            stored = STORED.get(pix_fmt, pix_fmt)
+            stream.width, stream.height, stream.pix_fmt = width, height, stored
             # Version 3 has a checksum a slice; one thread gives equal bytes.
-            stream.options = {"level": "3", "slices": "4", "slicecrc": "1", "threads": "1"}
+            stream.options = {"level": "3", "slicecrc": "1", "threads": "1"}
             frame = video_frame(pix_fmt, planes)
+            if stored != pix_fmt:
+                frame = frame.reformat(format=stored)
             frame.pts = 0
             container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
@@ -58,8 +64,9 @@ def read_movie_frame(path: Path) -> tuple[str, tuple[Plane, ...]]:
         raise FileNotFoundError(2, "there is no such file", str(path))
     try:
         with av.open(str(path)) as container:
-            frame = next(container.decode(video=0), None)
-            if frame is None or frame.is_corrupt:
+            packet = next(container.demux(video=0))
+            frame = next(iter([*packet.decode(), *container.streams.video[0].decode(None)]), None)
+            if frame is None or not slices_are_whole(bytes(packet)):
                 raise UnreadablePictureError("it is damaged", path)
             found = planes_of(frame, "bt709", True)
     except av.error.FFmpegError as error:

@@ -65,8 +65,8 @@ def bits_of(pix_fmt: str) -> int:
 
 
 def is_rgb(pix_fmt: str) -> bool:
-    """Whether a planar format holds G, B and R."""
-    return pix_fmt.startswith("gbr")
+    """Whether a format holds red, green and blue."""
+    return pix_fmt.startswith(("gbr", "bgr", "rgb"))
 
 
 def planes_of(frame: av.VideoFrame, matrix: str, full_range: bool) -> FramePlanes:

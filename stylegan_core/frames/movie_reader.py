@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 
+from stylegan_core.frames.ffv1_checksum import slices_are_whole
 from stylegan_core.frames.movie_facts import MovieFacts, probe_movie
 from stylegan_core.frames.movie_planes import FramePlanes, planes_of
 from stylegan_core.frames.unreadable import UnreadablePictureError
@@ -76,7 +77,11 @@ class MovieReader:
         try:
             for at, frame in position.frames:
                 position.at = at + 1
-                self._keep(at, frame)
+                if frame is not None:
+                    self._keep(at, frame)
+                elif at == index:
+                    self._positions.append(position)
+                    raise UnreadablePictureError(f"frame {index} is damaged")
                 if at == index:
                     break
                 if at > index:
@@ -86,9 +91,6 @@ class MovieReader:
         except av.error.FFmpegError as error:
             position.close()
             raise UnreadablePictureError(f"frame {index} is damaged: {error.strerror}") from error
-        except UnreadablePictureError:
-            position.close()
-            raise
         self._positions.append(position)
 
     def _keep(self, at: int, frame: av.VideoFrame) -> None:
@@ -106,19 +108,21 @@ class _Position:
         self._stream.thread_type = "AUTO"
         self._facts = facts
         self.at = index
+        self._damaged: set[int] = set()
         self.frames = self._decoded(index)
 
     def close(self) -> None:
         self.frames.close()
         self._container.close()
 
-    def _decoded(self, index: int) -> Generator[tuple[int, av.VideoFrame], None, None]:
+    def _decoded(self, index: int) -> Generator[tuple[int, av.VideoFrame | None], None, None]:
         pts = self._facts.pts
         wanted = {at: number for number, at in enumerate(pts)}
         if index:
             self._container.seek(pts[index], stream=self._stream, backward=True)
         began = False
         for packet in self._container.demux(self._stream):
+            self._check(packet, wanted)
             for frame in packet.decode():
                 number = wanted.get(frame.pts)
                 if number is None:
@@ -128,15 +132,18 @@ class _Position:
                     yield from self._from_the_start(index)
                     return
                 began = True
-                if frame.is_corrupt:
-                    raise UnreadablePictureError(f"frame {number} is damaged")
                 if number >= index:
-                    yield number, frame
+                    yield number, None if frame.is_corrupt or number in self._damaged else frame
 
-    def _from_the_start(self, index: int) -> Generator[tuple[int, av.VideoFrame], None, None]:
+    def _check(self, packet: av.Packet, wanted: dict[int, int]) -> None:
+        if not self._facts.checksums or packet.pts not in wanted or slices_are_whole(bytes(packet)):
+            return
+        self._damaged.add(wanted[packet.pts])
+
+    def _from_the_start(self, index: int) -> Generator[tuple[int, av.VideoFrame | None], None, None]:
         wanted = {at: number for number, at in enumerate(self._facts.pts)}
         for packet in self._container.demux(self._stream):
             for frame in packet.decode():
                 number = wanted.get(frame.pts)
                 if number is not None and number >= index:
-                    yield number, frame
+                    yield number, None if frame.is_corrupt else frame

@@ -13,6 +13,7 @@ from av.video.reformatter import ColorRange
 
 from stylegan_core.frames.atomic import write_atomically
 from stylegan_core.frames.movie_facts import MovieFacts
+from stylegan_core.frames.movie_frame_file import STORED
 from stylegan_core.frames.movie_planes import SWSCALE, Plane, bits_of, is_rgb, video_frame
 
 logger = logging.getLogger(__name__)
@@ -90,6 +91,8 @@ def movie_form(path: Path, facts: MovieFacts, pix_fmt: str, codec: str | None = 
 def _nearest(codec: str, pix_fmt: str) -> str:
     """The format itself, or the one that loses least."""
     known = _PIXELS.get(codec)
+    if codec == "ffv1" and pix_fmt in STORED:
+        return STORED[pix_fmt]
     if known is None or pix_fmt in known:
         return pix_fmt
     own = av.VideoFormat(pix_fmt)
@@ -116,7 +119,7 @@ def _options(codec: str, pix_fmt: str, facts: MovieFacts) -> dict[str, str]:
         return {"profile": _PRORES_PROFILES.get(facts.profile or "", "hq"), "vendor": "apl0"}
     if codec == "dnxhd":
         return {"profile": _DNXHR_PROFILES[pix_fmt]}
-    return {"level": "3", "slices": "16", "slicecrc": "1"}
+    return {"level": "3", "slicecrc": "1"}
 
 
 def assemble_movie(
@@ -186,7 +189,7 @@ def _encode(
             context.sample_aspect_ratio = facts.aspect
         if facts.timecode:
             stream.metadata["timecode"] = facts.timecode
-        tracks = _Tracks(facts.path, path, container, left) if keep_tracks else None
+        tracks = _Tracks(facts.path, path, container, left) if keep_tracks and facts.tracks else None
         first: int | None = None
         for pts, pix_fmt, planes in frames:
             first = pts if first is None else first
