@@ -150,8 +150,10 @@ def _run_stage(name: str, body: Callable[[Runner], Result], dask_client: Any) ->
         return body(DaskRunner(dask_client))
     from prefect import flow, tags
 
+    here = _Here(lambda: body(PrefectRunner(distributed=dask_client is not None)))
+
     def stage() -> Result:
-        return body(PrefectRunner(distributed=dask_client is not None))
+        return cast(Result, here())
 
     stage.__name__ = stage.__qualname__ = name
     parent = os.environ.get(FLOW_RUN_VARIABLE)
@@ -162,6 +164,19 @@ def _run_stage(name: str, body: Callable[[Runner], Result], dask_client: Any) ->
             validate_parameters=False,
             task_runner=_task_runner(dask_client),
         )(stage)()
+
+
+class _Here:
+    """A call that stays in this process. Prefect sends the flow along with each task that runs elsewhere."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self._call = call
+
+    def __call__(self) -> object:
+        return self._call()
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, ("",)
 
 
 def _task_runner(dask_client: Any) -> Any:
