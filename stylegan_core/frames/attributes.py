@@ -12,7 +12,7 @@ from pathlib import Path
 from stylegan_core.frames import dpx, xmp
 from stylegan_core.frames.declared import sniff
 from stylegan_core.frames.exr import reader
-from stylegan_core.frames.exr_structure import read_headers
+from stylegan_core.frames.exr_headers import read_headers
 from stylegan_core.frames.metadata import Metadata, png_texts, read_metadata
 from stylegan_core.frames.picture import Picture
 

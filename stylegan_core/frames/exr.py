@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from stylegan_core.frames.declared import Declared
 from stylegan_core.frames.exr_codec import band_rows, unpack_band
+from stylegan_core.frames.exr_headers import COMPRESSIONS, ExrPart, ReadAt
 from stylegan_core.frames.exr_layers import Beauty, find_beauties, other_layers
-from stylegan_core.frames.exr_structure import COMPRESSIONS, ExrPart, ExrStructure, ReadAt, read_structure
+from stylegan_core.frames.exr_structure import ExrStructure, read_structure
 
 Pixels = NDArray[Any]
 COLOUR_TAGS = ("chromaticities", "acesImageContainerFlag", "colorInteropID", "oiio:ColorSpace")

@@ -14,13 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stylegan_core.frames.exr_structure import (
-    ExrAttribute,
-    ExrChannel,
-    ExrPart,
-    pack_headers,
-    read_structure,
-)
+from stylegan_core.frames.exr_headers import ExrAttribute, ExrChannel, ExrPart, pack_headers
+from stylegan_core.frames.exr_structure import read_structure
 from stylegan_core.frames.unreadable import UnreadablePictureError
 
 Plane = NDArray[Any]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stylegan_core.frames.exr_structure import ExrChannel, ExrPart, string_vector
+from stylegan_core.frames.exr_headers import ExrChannel, ExrPart, string_vector
 from stylegan_core.frames.unreadable import UnreadablePictureError
 
 _BEAUTY_NAMES = frozenset({"", "rgba", "rgb", "beauty", "combined", "main", "color", "colour"})

@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 
 from stylegan_core.frames.exr import COLOUR_TAGS, ExrSource, bodies_of_rows, chunk_top, exr_colour_tags, reader
 from stylegan_core.frames.exr_codec import Plane, band_rows, pack_band, unpack_band
-from stylegan_core.frames.exr_structure import (
+from stylegan_core.frames.exr_headers import (
     COMPRESSIONS,
     SAMPLE_TYPES,
     ExrAttribute,
-    ExrChunk,
     ExrPart,
     ReadAt,
     pack_headers,
     read_headers,
 )
+from stylegan_core.frames.exr_structure import ExrChunk
 from stylegan_core.frames.unreadable import UnreadablePictureError
 
 Pixels = NDArray[Any]

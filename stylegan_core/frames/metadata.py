@@ -17,6 +17,7 @@ import OpenImageIO as oiio  # noqa: N813
 from stylegan_core.frames.containers import jpeg_segments, png_chunks, webp_chunks
 from stylegan_core.frames.dpx import DpxSource
 from stylegan_core.frames.exr import ExrSource
+from stylegan_core.frames.tiff_channels import OtherChannels
 from stylegan_core.frames.tiff_fields import read_xmp
 
 _EXIF_PREFIX = b"Exif\x00\x00"
@@ -72,6 +73,7 @@ class Metadata:
         attributes: what a TIFF needs of it, as OpenImageIO names them: (name, type, value).
         exr: the OpenEXR file around the picture.
         dpx: the DPX file around the picture.
+        other_channels: of a TIFF, beside its colours and alpha.
         texts: (name, text), written in each format's own way, see ``attributes``.
     """
 
@@ -84,6 +86,7 @@ class Metadata:
     attributes: tuple[Attribute, ...] = ()
     exr: ExrSource | None = None
     dpx: DpxSource | None = None
+    other_channels: OtherChannels | None = None
     texts: tuple[tuple[str, str], ...] = ()
 
 

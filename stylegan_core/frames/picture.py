@@ -22,6 +22,7 @@ from stylegan_core.frames.dpx import dpx_colour_tags, dpx_warnings, read_dpx
 from stylegan_core.frames.exr import exr_colour_tags, exr_layers, exr_warnings, read_exr
 from stylegan_core.frames.icc import profile_problem
 from stylegan_core.frames.metadata import Metadata, png_colour_tags, png_profile, read_metadata, tiff_attributes
+from stylegan_core.frames.tiff_channels import take_out
 from stylegan_core.frames.unreadable import UnreadablePictureError
 from stylegan_core.frames.writing import encode_picture_file
 
@@ -210,31 +211,31 @@ def _read_still(path: Path, picture_format: str, check_size: CheckSize) -> Pictu
     pixels, spec = _decode(path, picture_format, coded)
     if pixels.shape[:2] != (declared.height_px, declared.width_px):
         raise UnreadablePictureError("damaged: its size differs from what its header declares")
-    has_alpha = spec.alpha_channel >= 0
-    if pixels.shape[2] > 4 or (has_alpha and spec.alpha_channel != pixels.shape[2] - 1):
-        raise UnreadablePictureError(f"unsupported: its channels are {', '.join(spec.channelnames)}")
-    if pixels.shape[2] == 2 and not has_alpha:
-        raise UnreadablePictureError("unsupported: it has two channels, and neither is alpha")
     stored_profile = spec.getattribute("ICCProfile")
     if picture_format != "png" and stored_profile is not None:
         profile = np.asarray(stored_profile, np.uint8).tobytes()
-    metadata = replace(metadata, attributes=tiff_attributes(spec))
-    straight = bool(spec.get_int_attribute("oiio:UnassociatedAlpha", 0))
     bits = _depth(spec) if picture_format == "tiff" else None
     if bits is not None:
         codes = pixels >> (pixels.dtype.itemsize * 8 - bits)
         if bits == _TRIPLE_BITS and order == b"MM":
             codes = codes.byteswap() >> (codes.itemsize * 8 - bits)  # OpenImageIO takes these backwards
         pixels = from_codes(codes, bits)
+    has_alpha = spec.alpha_channel >= 0
+    straight = bool(spec.get_int_attribute("oiio:UnassociatedAlpha", 0))
+    upright = orient(pixels, spec.get_int_attribute("Orientation", 1))
+    pixels, other = take_out(upright, spec.channelnames, spec.alpha_channel)
+    if other is not None and picture_format != "tiff":
+        raise UnreadablePictureError(f"unsupported: its channels are {', '.join(spec.channelnames)}")
     return Picture(
-        pixels=orient(pixels, spec.get_int_attribute("Orientation", 1)),
+        pixels=pixels,
         format=picture_format,
         has_alpha=has_alpha,
         alpha_associated=has_alpha and picture_format == "tiff" and not straight,
         icc_profile=profile,
-        spec=metadata,
+        spec=replace(metadata, attributes=tiff_attributes(spec), other_channels=other),
         warnings=_warnings(path, picture_format, declared, profile, 3 if pixels.shape[2] >= 3 else 1),
         colour_tags=png_colour_tags(metadata),
+        layers=() if other is None else other.layers,
         bits=bits,
     )
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from stylegan_core.frames.bit_depth import held_in, to_codes
 from stylegan_core.frames.metadata import Metadata
+from stylegan_core.frames.tiff_channels import put_back
 from stylegan_core.frames.tiff_fields import put_xmp, replace_pixels
 from stylegan_core.frames.tiff_structure import walk_tiff
 from stylegan_core.frames.unreadable import UnreadablePictureError
@@ -47,8 +48,13 @@ def write_tiff(
     Raises:
         OSError: the file cannot be written.
     """
+    whole = put_back(pixels, metadata.other_channels)
     fewer = bits is not None and bits != pixels.dtype.itemsize * 8 and held_in(bits) == pixels.dtype
     spec = _spec(pixels, has_alpha, alpha_associated, icc_profile, metadata)
+    if whole is not None and metadata.other_channels is not None:
+        pixels, own = whole, metadata.other_channels.own
+        spec.nchannels, spec.channelnames = whole.shape[2], metadata.other_channels.names
+        spec.alpha_channel = own[-1] if has_alpha else -1
     if fewer:
         # OpenImageIO writes the metadata around one pixel, which then makes room for the real ones.
         spec.width = spec.height = spec.full_width = spec.full_height = 1

@@ -14,8 +14,9 @@ import OpenEXR
 import pytest
 
 from stylegan_core.frames import exr_codec
+from stylegan_core.frames.exr_headers import ExrAttribute, ExrChannel, ExrPart, pack_headers
 from stylegan_core.frames.exr_layers import find_beauties
-from stylegan_core.frames.exr_structure import ExrAttribute, ExrChannel, ExrPart, pack_headers, read_structure
+from stylegan_core.frames.exr_structure import read_structure
 from stylegan_core.frames.picture import Picture, UnreadablePictureError, read_picture, write_picture
 from tests.stylegan_core.frames.film_files import (
     HEIGHT,

@@ -76,3 +76,23 @@ def test_many_strips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_picture(tmp_path / "a.tif", Picture(from_codes(codes, 10), bits=10))
     assert len(tifffile.TiffFile(tmp_path / "a.tif").pages[0].dataoffsets) == 13
     assert np.array_equal(tifffile.imread(tmp_path / "a.tif"), codes)
+
+
+@pytest.mark.parametrize(
+    ("channels", "extra", "own"),
+    [(6, ("unspecified", "unassalpha", "unspecified"), (0, 1, 2, 4)), (5, ("unspecified",) * 2, (0, 1, 2))],
+)
+def test_other_channels_pass_through(
+    tmp_path: Path, channels: int, extra: tuple[str, ...], own: tuple[int, ...]
+) -> None:
+    codes = codes_of(16, channels)
+    tifffile.imwrite(tmp_path / "a.tif", codes, photometric="rgb", planarconfig="contig", extrasamples=extra)
+    picture = read_picture(tmp_path / "a.tif")
+    assert picture.has_alpha == (len(own) == 4) and np.array_equal(picture.pixels, codes[..., own])
+    assert len(picture.layers) == channels - len(own)
+    write_picture(tmp_path / "b.tif", replace(picture, pixels=picture.pixels[::-1]))
+    wanted = codes.copy()
+    wanted[..., own] = wanted[::-1, :, own]
+    assert np.array_equal(tifffile.imread(tmp_path / "b.tif"), wanted)
+    back = read_picture(tmp_path / "b.tif")
+    assert back.has_alpha == picture.has_alpha and np.array_equal(back.pixels, picture.pixels[::-1])
