@@ -100,7 +100,8 @@ def _facts(path: Path, container: av.container.InputContainer) -> MovieFacts:
         raise UnreadablePictureError("it has no picture track", path)
     stream = container.streams.video[0]
     packets = (p for p in container.demux(stream) if p.pts is not None and p.size and not p.is_discard)
-    pts, checksums = [], False
+    pts: list[int] = []
+    checksums = False
     for packet in packets:
         if not pts and stream.codec_context.codec.name == "ffv1":
             checksums = slices_are_whole(bytes(packet))

@@ -84,9 +84,9 @@ def test_what_a_container_does_not_take_is_said(tmp_path):
     _, after, left = assembled(tmp_path / "a.mp4", tmp_path / "b.mxf")
     assert after.codec == "dnxhd" and len(left) == 1 and "PCM" in left[0]
     facts = after
-    with pytest.raises(MovieWriteError, match=".mp4 takes h264, hevc here, not ffv1"):
+    with pytest.raises(MovieWriteError, match="mp4 takes h264, hevc here, not ffv1"):
         movie_form(tmp_path / "c.mp4", facts, "yuv420p", "ffv1")
-    with pytest.raises(MovieWriteError, match="ends in .mp4"):
+    with pytest.raises(MovieWriteError, match="ends in"):
         movie_form(tmp_path / "c.gif", facts, "yuv420p")
 
 
