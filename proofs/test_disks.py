@@ -12,6 +12,8 @@ import pytest
 from stylegan_core.frames.records import RecordTail, read_records, sha256_of
 
 FRAMES = 300
+MODEL = ("--back-end", "torch", "--model")
+"""One back end, whatever is measured fastest: frames are compared byte for byte."""
 
 
 def mounted(*command):
@@ -43,7 +45,7 @@ def plates(make_plates):
 @pytest.fixture(scope="module")
 def expected(call, outputs, plates, tiny_model_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("reference") / "out"
-    code, _, err = call("stylize", plates, folder, "--model", tiny_model_folder, "--no-preview")
+    code, _, err = call("stylize", plates, folder, *MODEL, tiny_model_folder, "--no-preview")
     assert code == 0, err
     return outputs(folder)
 
@@ -62,7 +64,7 @@ def test_a_full_disk(call, outputs, plates, expected, tiny_model_folder, mount_p
     needed = sum(len(content) for content in expected.values())
     assert mounted("-t", "tmpfs", "-o", f"size={needed // 3}", "proof", mount_point)
     output = mount_point / "out"
-    asked = ("stylize", plates, output, "--model", tiny_model_folder, "--chunk-frames", 16, "--no-preview")
+    asked = ("stylize", plates, output, *MODEL, tiny_model_folder, "--chunk-frames", 16, "--no-preview")
     asked = (*asked, "--runner", runner, *(("--workers", 2) if runner == "dask" else ()))
     done: set[str] = set()
     for _ in range(2):  # run again on the full disk: the same, nothing lost
@@ -95,7 +97,7 @@ def test_a_mount_that_vanishes(
         behind.mkdir()
         source, output = plates, mount_point
     assert mounted("--bind", behind, mount_point)
-    asked = ("stylize", source, output, "--model", tiny_model_folder, "--chunk-frames", 16, "--no-preview")
+    asked = ("stylize", source, output, *MODEL, tiny_model_folder, "--chunk-frames", 16, "--no-preview")
     process = begin(*asked)
     tail, recorded = RecordTail(output), 0
     while process.poll() is None and recorded < FRAMES // 10:

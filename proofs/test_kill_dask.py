@@ -28,7 +28,7 @@ def workers_of(process):
 
 def test_sigkill_at_workers(begin, call, make_plates, outputs, tiny_model_folder, tmp_path, seed):
     plates, rng = make_plates(FRAMES), random.Random(seed)
-    asked = ("--model", tiny_model_folder, "--chunk-frames", CHUNK_FRAMES, "--no-preview")
+    asked = ("--model", tiny_model_folder, "--back-end", "torch", "--chunk-frames", CHUNK_FRAMES, "--no-preview")
     assert call("stylize", plates, tmp_path / "reference", *asked)[0] == 0
     expected, output, killed, seen = outputs(tmp_path / "reference"), tmp_path / "out", 0, []
     assert len(expected) == FRAMES

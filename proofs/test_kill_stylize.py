@@ -23,7 +23,8 @@ def start():
     server.set_forkserver_preload(["flows.cli_stylize", "stylegan_core.recipes.keyframe", "tasks.stylize"])
 
     def started(plates, output, model, strength):
-        arguments = ["stylize", str(plates), str(output), "--model", str(model), "--strength", strength]
+        arguments = ["stylize", str(plates), str(output), "--model", str(model), "--back-end", "torch"]
+        arguments += ["--strength", strength]
         code = f"import sys; sys.argv = {['stylereel', *arguments, '--chunk-frames', '16', '--no-preview']}\n"
         # A function of the language: what is defined in this file cannot be imported there.
         process = server.Process(target=exec, args=(code + "from flows.cli import main\nmain()",))

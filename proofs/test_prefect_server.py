@@ -3,95 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-PREFECT = str(Path(sys.executable).parent / "prefect")
+from proofs.local_server import PREFECT, Server, free_port, running, wait_for
+
 FIRES_WITHIN_S = 240
 COMPLETES_WITHIN_S = 900
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def _running(
-    command: list[str], folder: Path, environment: dict[str, str], log: Path
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A process group that is gone afterwards, whatever it thinks of SIGTERM."""
-    with log.open("wb") as sink:
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True
-        )
-        try:
-            yield process
-        finally:
-            for number in (signal.SIGTERM, signal.SIGKILL):
-                try:
-                    os.killpg(process.pid, number)
-                    process.wait(timeout=20)
-                except (ProcessLookupError, subprocess.TimeoutExpired):
-                    continue
-            process.wait(timeout=20)
-
-
-class _Server:
-    def __init__(self, api: str) -> None:
-        self.api = api
-
-    def post(self, path: str, body: dict[str, Any]) -> Any:
-        request = urllib.request.Request(
-            self.api + path, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
-        )
-        for patience_s in (30, 60, 120):  # a loaded machine
-            try:
-                with urllib.request.urlopen(request, timeout=patience_s) as answer:
-                    return json.loads(answer.read() or "null")
-            except TimeoutError:
-                continue
-        pytest.fail(f"no answer to {path}")
-
-    def is_up(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.api}/health", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
-
-    def flow_runs(self, where: dict[str, Any]) -> list[dict[str, Any]]:
-        return self.post("/flow_runs/filter", {**where, "sort": "START_TIME_ASC"})  # type: ignore[no-any-return]
-
-
-def _wait_for(what: str, found: Callable[[], Any], within_s: float, log: Path) -> Any:
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        if value := found():
-            return value
-        time.sleep(2)
-    pytest.fail(f"{what} not within {within_s} s; the log ends:\n{log.read_text(errors='replace')[-6000:]}")
 
 
 @pytest.mark.timeout(1800)
 def test_the_nightly_deployment_fires_and_completes(make_clone: Callable[..., Any], tmp_path: Path) -> None:
     clone = make_clone()
     clone.settings(clone.tiny)
-    port = _free_port()
-    server = _Server(f"http://127.0.0.1:{port}/api")
+    port = free_port()
+    server = Server(f"http://127.0.0.1:{port}/api")
     environment = {
         **clone.environment,
         "PREFECT_HOME": str(tmp_path / "prefect"),
@@ -100,8 +29,8 @@ def test_the_nightly_deployment_fires_and_completes(make_clone: Callable[..., An
     }
     logs = {name: tmp_path / f"{name}.log" for name in ("server", "worker")}
     serve = [PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    with _running(serve, tmp_path, environment, logs["server"]):
-        _wait_for("the server is up", server.is_up, 180, logs["server"])
+    with running(serve, tmp_path, environment, logs["server"]):
+        wait_for("the server is up", server.is_up, 180, logs["server"])
 
         def prefect(*arguments: str) -> None:
             clone.run(PREFECT, "--no-prompt", *arguments, **environment)
@@ -115,17 +44,17 @@ def test_the_nightly_deployment_fires_and_completes(make_clone: Callable[..., An
         assert crons == {"0 2 * * *", "* * * * *"}, "the file's own, and one that fires while we watch"
 
         work = [PREFECT, "worker", "start", "--pool", "stylereel", "--limit", "1"]
-        with _running(work, clone.root, environment, logs["worker"]):
+        with running(work, clone.root, environment, logs["worker"]):
             mine = {"deployments": {"id": {"any_": [deployment["id"]]}}}
 
             def state_of(*states: str) -> Callable[[], list[dict[str, Any]]]:
                 return lambda: [r for r in server.flow_runs(mine) if r["state_type"] in states and r["start_time"]]
 
-            begun = _wait_for(
+            begun = wait_for(
                 "a run has begun", state_of("RUNNING", "COMPLETED", "FAILED", "CRASHED"), FIRES_WITHIN_S, logs["worker"]
             )[0]
             assert begun["auto_scheduled"], "started by the schedule, not by hand"
-            ended = _wait_for(
+            ended = wait_for(
                 "a run has ended", state_of("COMPLETED", "FAILED", "CRASHED"), COMPLETES_WITHIN_S, logs["worker"]
             )[0]
             assert ended["id"] == begun["id"]
@@ -143,7 +72,7 @@ def test_the_nightly_deployment_fires_and_completes(make_clone: Callable[..., An
                 *("--param", f"output={out}", "--param", "model=models:/stylereel.clone.all@promoted"),
             )
             asked = {"flows": {"name": {"any_": ["stylize-on-demand"]}}}
-            done = _wait_for(
+            done = wait_for(
                 "the folder is stylized",
                 lambda: [r for r in server.flow_runs(asked) if r["state_type"] in ("COMPLETED", "FAILED", "CRASHED")],
                 COMPLETES_WITHIN_S,
@@ -157,7 +86,7 @@ def test_the_nightly_deployment_fires_and_completes(make_clone: Callable[..., An
     assert not server.is_up(), "the server is gone"
 
 
-def _check_stages(server: _Server, run_id: str) -> None:
+def _check_stages(server: Server, run_id: str) -> None:
     """Every stage is a flow run of its own, with its tasks."""
     tagged = server.flow_runs({"flow_runs": {"tags": {"all_": [f"pipeline:{run_id}"]}}})
     flows = server.post("/flows/filter", {"flows": {"id": {"any_": [run["flow_id"] for run in tagged]}}})

@@ -12,6 +12,8 @@ from stylegan_core.frames.records import read_records
 
 FRAMES = 96
 ROUNDS = 8
+MODEL = ("--back-end", "torch", "--model")
+"""One back end, whatever is measured fastest: frames are compared byte for byte."""
 pytestmark = pytest.mark.timeout(1700)
 
 
@@ -25,7 +27,7 @@ def expected(call, outputs, plates, tiny_model_folder, tmp_path):
     found = {}
     for strength in ("1.0", "0.5"):
         folder = tmp_path / f"reference-{strength}"
-        assert call("stylize", plates, folder, "--model", tiny_model_folder, "--strength", strength)[0] == 0
+        assert call("stylize", plates, folder, *MODEL, tiny_model_folder, "--strength", strength)[0] == 0
         found[strength] = outputs(folder)
     return found
 
@@ -36,7 +38,7 @@ def test_two_jobs_at_once_never_mix(begin, call, outputs, plates, expected, tiny
         both = {}
         for strength in rng.sample(["1.0", "0.5"], 2):
             both[strength] = begin(
-                "stylize", plates, output, "--model", tiny_model_folder, "--strength", strength, "--chunk-frames", 8
+                "stylize", plates, output, *MODEL, tiny_model_folder, "--strength", strength, "--chunk-frames", 8
             )
             time.sleep(rng.choice([0.0, 0.3, 1.0]))
         said = {strength: process.communicate(timeout=600)[1] for strength, process in both.items()}
@@ -55,7 +57,7 @@ def test_two_jobs_at_once_never_mix(begin, call, outputs, plates, expected, tiny
 
 def test_workers_of_one_job_share_it(begin, call, outputs, plates, expected, tiny_model_folder, tmp_path):
     output = tmp_path / "shared"
-    code, out, err = call("plan", plates, output, "--model", tiny_model_folder, "--chunk-frames", 8)
+    code, out, err = call("plan", plates, output, *MODEL, tiny_model_folder, "--chunk-frames", 8)
     assert code == 0, err
     job = out.strip()
     workers = [begin("work", job) for _ in range(3)]
@@ -70,11 +72,9 @@ def test_workers_of_one_job_share_it(begin, call, outputs, plates, expected, tin
     assert call("verify", output)[0] == 0
 
 
-def test_the_same_stylize_twice_refuses_the_second(
-    begin, call, outputs, plates, expected, tiny_model_folder, tmp_path
-):
+def test_the_same_stylize_twice_refuses_the_second(begin, call, outputs, plates, expected, tiny_model_folder, tmp_path):
     output = tmp_path / "same"
-    asked = ("stylize", plates, output, "--model", tiny_model_folder, "--chunk-frames", 8)
+    asked = ("stylize", plates, output, *MODEL, tiny_model_folder, "--chunk-frames", 8)
     first = begin(*asked)
     while first.poll() is None and not (output / ".stylereel").exists():
         time.sleep(0.01)
