@@ -40,7 +40,7 @@ def settings(shots=("sea", "hill"), common=None, overrides=None, **config):
 def write_prepared(folder, shots=("sea", "hill"), frames=2, extra_test_row=False):
     """Pairs of noise and its negative, with a corner held out."""
     rows = []
-    with StoreWriter(folder / "store", "srgb", "uint8") as writer:
+    with StoreWriter(folder / "store", "srgb", "uint8", "digest of a config") as writer:
         for shot in shots:
             for frame in range(1, frames + 1):
                 rng = np.random.default_rng([len(shot), frame])
@@ -113,6 +113,7 @@ def test_models_and_curves_are_written_and_a_second_machine_writes_the_same(proj
     model = load_model(project / "models" / "sea")
     assert (model.card.steps, model.card.images_seen, model.card.shots) == (6, 12, ["sea"])
     assert (model.card.working_space, model.card.stopped_by, model.card.init_from) == ("srgb", "budget", None)
+    assert model.card.ocio == "digest of a config"
     assert set(model.card.validation) == {"last", "best"} and "psnr_db" in model.card.validation["last"]
     curves = pd.read_csv(project / "reports" / "sea.csv")
     assert curves["step"].tolist() == [2, 4, 6] and curves["loss/generator/l1"].notna().all()
