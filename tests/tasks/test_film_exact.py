@@ -84,3 +84,18 @@ def test_both_views_of_a_stereo_file_are_stylized(tmp_path: Path, tiny_model_fol
     for name in before:
         changed = name.split(".")[-1] in ("0:R", "0:G", "0:B", "R", "G", "B") and "diffuse" not in name
         assert same_bits(before[name], after[name]) != changed, name
+
+
+def test_views_of_other_windows_are_stylized_each_in_its_own(tmp_path: Path, tiny_model_folder: Path) -> None:
+    (tmp_path / "plates").mkdir()
+    light = np.nan_to_num(plate(), nan=0, posinf=1, neginf=0)
+    display = {"displayWindow": ((0, 0), (99, 99))}
+    source = save_exr(
+        tmp_path / "plates/a.0001.exr",
+        (display | {"name": "left", "view": "left"}, planes(half(light))),
+        (display | {"name": "right", "view": "right"}, planes(half(light[9:, 5:]))),
+    )
+    request = Request.of(source=source.parent, output=tmp_path / "out", model=tiny_model_folder)
+    assert stylize_directory(request, LocalRunner(), preview=None).made == 1
+    before, after = samples(source), samples(tmp_path / "out/a.0001.exr")
+    assert all(before[name].shape == after[name].shape and not same_bits(before[name], after[name]) for name in before)
