@@ -9,9 +9,13 @@ from pathlib import Path
 
 from stylegan_core.frames.records import RECORDS_FOLDER, newest_by_frame, read_records, sha256_of
 from stylegan_core.inference.job import PlanError, read_job
+from stylegan_core.inference.movie_assembly import recorded_movie
+from stylegan_core.inference.movie_plan import frames_folder, writes_movie
 from stylegan_core.inference.outcome import Failure, in_words
 from stylegan_core.inference.output_lock import TEMPORARY_FOLDER
+from stylegan_core.inference.resume import FileState
 
+SIDECAR_SUFFIX = ".c2pa"
 _THREADS = 8
 
 
@@ -32,6 +36,7 @@ class Verdict:
         unmade: frames of the last job that have never been written.
         foreign: files that no record knows.
         temporaries: of a run that is at work or was killed.
+        movie: what is wrong with the movie that was put together of the frames; None: nothing, or there is none.
     """
 
     output: Path
@@ -42,6 +47,7 @@ class Verdict:
     unmade: tuple[str, ...]
     foreign: tuple[str, ...]
     temporaries: tuple[str, ...]
+    movie: Failure | None = None
 
     @property
     def wrong(self) -> tuple[Failure, ...]:
@@ -52,7 +58,8 @@ class Verdict:
             (self.unmade, "not made yet, or its input failed"),
         )
         named = [Failure(self.output / name, reason) for names, reason in reasons for name in names]
-        return tuple(sorted([*named, *self.unreadable], key=lambda failure: failure.path))
+        movie = [self.movie] if self.movie is not None else []
+        return tuple(sorted([*named, *self.unreadable, *movie], key=lambda failure: failure.path))
 
     def as_dict(self) -> dict[str, object]:
         """Plain values, for JSON."""
@@ -65,19 +72,22 @@ class Verdict:
             "unmade": list(self.unmade),
             "foreign": list(self.foreign),
             "temporaries": list(self.temporaries),
+            "movie": self.movie.reason if self.movie is not None else None,
         }
 
 
 def verify(output: Path) -> Verdict:
-    """Reads every frame of an output folder again.
+    """Reads every frame of an output folder again, and the movie that was put together of them.
 
     Args:
-        output: an output folder of stylize.
+        output: an output folder of stylize, or a movie.
 
     Raises:
         NoRecordsError: it is none.
         OSError: the folder cannot be read.
     """
+    if writes_movie(output):
+        output = frames_folder(output)
     newest = newest_by_frame(read_records(output))
     planned = _last_planned(output)
     if not newest and not planned:
@@ -92,6 +102,8 @@ def verify(output: Path) -> Verdict:
             unreadable.append(state)
         else:
             found[state].append(name)
+    movie = recorded_movie(output / RECORDS_FOLDER)
+    sidecars = {Path(name).with_suffix(SIDECAR_SUFFIX).as_posix() for name in newest}
     return Verdict(
         output=output,
         whole=tuple(found["whole"]),
@@ -99,9 +111,16 @@ def verify(output: Path) -> Verdict:
         changed=tuple(found["changed"]),
         unreadable=tuple(unreadable),
         unmade=tuple(sorted(set(planned) - set(newest))),
-        foreign=tuple(sorted(name for name in _files(output) if name not in newest)),
+        foreign=tuple(sorted(name for name in _files(output) if name not in newest and name not in sidecars)),
         temporaries=tuple(sorted(p.name for p in (output / RECORDS_FOLDER / TEMPORARY_FOLDER).glob("*"))),
+        movie=_movie_problem(*movie) if movie is not None else None,
     )
+
+
+def _movie_problem(path: Path, made: FileState) -> Failure | None:
+    state = _state(path, made.sha256)
+    reasons = {"missing": "missing", "changed": "differs from what was written"}
+    return state if isinstance(state, Failure) else Failure(path, reasons[state]) if state in reasons else None
 
 
 def _state(path: Path, sha256: str) -> str | Failure:

@@ -60,3 +60,28 @@ def test_a_folder_without_records_is_none_of_ours(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"x")
     with pytest.raises(NoRecordsError, match="no records"):
         verify(tmp_path)
+
+
+def test_a_movie_is_checked_with_the_frames_that_it_was_made_of(tmp_path: Path) -> None:
+    movie, frames = tmp_path / "out.mkv", tmp_path / ".out.mkv.frames"
+    with RecordWriter(frames) as writer:
+        (frames / "0001.mkv").write_bytes(b"frame")
+        writer.append({"frame": "0001.mkv", "made": FileState.of(frames / "0001.mkv").as_list()})
+    movie.write_bytes(b"movie")
+    said = {"key": "k", "made": FileState.of(movie).as_list(), "movie": str(movie)}
+    (frames / ".stylereel/movie.json").write_text(json.dumps(said))
+    for output in (movie, frames):
+        verdict = verify(output)
+        assert verdict.whole == ("0001.mkv",) and verdict.wrong == () and verdict.foreign == ()
+    movie.write_bytes(b"other")
+    (problem,) = verify(movie).wrong
+    assert (problem.path, problem.reason) == (movie, "differs from what was written")
+    assert json.loads(json.dumps(verify(movie).as_dict()))["movie"] == "differs from what was written"
+    movie.unlink()
+    assert [failure.reason for failure in verify(movie).wrong] == ["missing"]
+
+
+def test_signatures_beside_frames_are_ours(output: Path) -> None:
+    (output / "sub0/f.0.c2pa").write_bytes(b"manifest")
+    (output / "sub0/g.0.c2pa").write_bytes(b"somebody's own")
+    assert verify(output).foreign == ("sub0/g.0.c2pa",)
