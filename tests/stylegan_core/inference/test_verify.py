@@ -65,6 +65,7 @@ def test_a_folder_without_records_is_none_of_ours(tmp_path: Path) -> None:
 def test_a_movie_is_checked_with_the_frames_that_it_was_made_of(tmp_path: Path) -> None:
     movie, frames = tmp_path / "out.mkv", tmp_path / ".out.mkv.frames"
     with RecordWriter(frames) as writer:
+        frames.mkdir()
         (frames / "0001.mkv").write_bytes(b"frame")
         writer.append({"frame": "0001.mkv", "made": FileState.of(frames / "0001.mkv").as_list()})
     movie.write_bytes(b"movie")
