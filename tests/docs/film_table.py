@@ -124,9 +124,9 @@ def dpx_said(path: Path) -> object:
     return content[260:267] == b"someone" and content[1664:1666] == b"KK" and struct.unpack(">I", content[4:8])[0]
 
 
-def tiff(pixels: np.ndarray, bits: int | None = None) -> Callable[[Path], object]:
+def tiff(pixels: np.ndarray, bits: int | None = None, *extrasamples: str) -> Callable[[Path], object]:
     def make(path: Path) -> None:
-        extra = {"extrasamples": ["unassalpha"]} if pixels.shape[2] == 4 else {}
+        extra: dict[str, Any] = {"extrasamples": extrasamples} if extrasamples else {}
         kind = "minisblack" if pixels.shape[2] == 1 else "rgb"
         tifffile.imwrite(path, pixels, photometric=kind, extratags=[(315, 2, 8, "someone", True)], **extra)
         if bits is not None:  # no library at hand writes these
@@ -171,6 +171,8 @@ def tiff_said(path: Path) -> object:
 
 
 RGBA8 = np.dstack([EIGHT, (ALPHA * 255).astype(np.uint8)])
+MULTIPLIED = np.dstack([(EIGHT * ALPHA[..., None]).astype(np.uint8), RGBA8[..., 3:]])
+FIVE = np.dstack([EIGHT, EIGHT[::-1, :, :2]])
 CASES = (
     Case("EXR half", ".exr", exr(), exr_said),
     Case("EXR float", ".exr", exr(kind=np.float32), exr_said),
@@ -181,7 +183,9 @@ CASES = (
     *(Case(f"EXR {name}", ".exr", exr(packed=name), exr_said) for name in ("B44", "DWAA", "DWAB")),
     *(Case(f"DPX {bits} bit", ".dpx", dpx(bits), dpx_said) for bits in (8, 10, 12, 16)),
     Case("DPX 10 bit RGBA", ".dpx", dpx(10, 4), dpx_said),
-    Case("TIFF 8 bit", ".tif", tiff(RGBA8), tiff_said),
+    Case("TIFF 8 bit", ".tif", tiff(RGBA8, None, "unassalpha"), tiff_said),
+    Case("TIFF 8 bit, premultiplied", ".tif", tiff(MULTIPLIED, None, "assocalpha"), tiff_said),
+    Case("TIFF with other channels", ".tif", tiff(FIVE, None, "unspecified", "unspecified"), tiff_said),
     Case("TIFF 16 bit", ".tif", tiff(SIXTEEN), tiff_said),
     Case("TIFF 10 bit", ".tif", tiff(SIXTEEN, 10), tiff_said),
     Case("TIFF 32 bit", ".tif", tiff(SIXTEEN.astype(np.uint32) << np.uint32(15)), tiff_said),
@@ -243,6 +247,11 @@ def picture_rows() -> list[Row]:
         return rows
 
 
+def all_rows() -> list[Row]:
+    """The whole table."""
+    return picture_rows()
+
+
 def table(rows: Sequence[Row]) -> str:
     """Markdown."""
     heads = ("Format", "Read", "Write", "Exact at strength 0", "Metadata", "Alpha", "Other layers", "Windows")
@@ -279,12 +288,13 @@ def _unit(pixels: np.ndarray) -> np.ndarray:
 def _samples(path: Path) -> dict[str, np.ndarray]:
     if path.suffix == ".exr":
         return {f"{n}:{name}": plane for n, (_, part) in enumerate(load_exr(path)) for name, plane in part.items()}
-    return {"": load_with_oiio(path)}
+    pixels = load_with_oiio(path)
+    return {str(index): pixels[..., index] for index in range(pixels.shape[2])}
 
 
 def _owned(picture: Picture, samples: dict[str, np.ndarray]) -> set[str]:
     if picture.format != "exr":
-        return set(samples)
+        return {name for name in samples if int(name) < picture.pixels.shape[2]}
     layers = {layer.rpartition(":")[2] for layer in picture.layers}
     return {name for name in samples if name.partition(":")[2] not in layers}
 
@@ -297,4 +307,4 @@ def _windows(source: Path, new: Path) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page_with(picture_rows()), encoding="utf-8")
+    PAGE.write_text(page_with(all_rows()), encoding="utf-8")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tests.docs.film_table import PAGE, page_with, picture_rows
+from tests.docs.film_table import PAGE, all_rows, page_with
 
 
 def test_the_table_is_what_trying_every_format_finds() -> None:
-    rows = picture_rows()
+    rows = all_rows()
     assert all(row.read == "yes" and row.metadata == "kept" for row in rows)
     exact = {row.format for row in rows if row.exact == "yes"}
     assert exact == {row.format for row in rows} - {"JPEG", "WebP"}
