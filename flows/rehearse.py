@@ -40,7 +40,7 @@ def _told(found: dict[str, Any]) -> list[str]:
     chunks = "one chunk" if found["chunks"] == 1 else f"{found['chunks']} chunks"
     lines = [
         ("input", f"{found['input']}{numbered}"),
-        ("output", f"{found['output']}: {found['first']} to {found['last']}"),
+        ("output", found["output"] + (f": {found['first']} to {found['last']}" if found["first"] else "")),
         ("to make", f"{found['to_make']} of {found['frames']}{done}, in {chunks}"),
         ("model", f"{found['model']}, {found['recipe']}, {found['digest'][:16]}"),
         ("asked", ", ".join(f"{what} {words}" for what, words in found["asked"].items())),

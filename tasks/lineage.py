@@ -19,10 +19,12 @@ from typing import Any
 from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.frames.c2pa_signing import SigningError, read_manifest
 from stylegan_core.frames.cache import cache_folder
-from stylegan_core.frames.records import RECORDS_FOLDER, read_records, sha256_of
+from stylegan_core.frames.records import RECORDS_FOLDER, newest_by_frame, read_records, sha256_of
 from stylegan_core.frames.stamp import read_stamp
 from stylegan_core.frames.unreadable import UnreadablePictureError
 from stylegan_core.inference.job import STATE_FOLDER, PlanError, read_job
+from stylegan_core.inference.movie_assembly import assembled
+from stylegan_core.inference.movie_plan import frames_folder
 from stylegan_core.inference.told import tell_asked
 from tasks import registry, tracking
 from tasks.errors import UsageError
@@ -148,6 +150,8 @@ def _from_frame(root: Path, path: Path, trail: Trail) -> None:
         if record["made"][2] == sha256:
             _take_record(folder, record, trail)
             return
+    if _from_movie(path, sha256, trail):
+        return
     if model := trail.says.get("model"):
         trail.note = f"no record here knows {path} as it is now: this is what the file itself says, as it was made"
         trail.models[model] = {n: trail.says[n] for n in ("recipe", "mlflow_run", "data") if n in trail.says}
@@ -164,6 +168,17 @@ def _from_frame(root: Path, path: Path, trail: Trail) -> None:
     if digest:
         trail.note += f". Inferred from its place alone: it belongs to the shot {shot}, which this model stylizes"
         trail.models[digest] = {"inferred": "from the frame's place"}
+
+
+def _from_movie(path: Path, sha256: str, trail: Trail) -> bool:
+    """By the frames that a movie was put together from, which lie beside it."""
+    folder = frames_folder(path)
+    made = assembled(folder)
+    if made is None or made.sha256 != sha256:
+        return False
+    for record in newest_by_frame(read_records(folder)).values():
+        _take_record(folder, record, trail)
+    return bool(trail.frames)
 
 
 def read_facts(path: Path) -> tuple[dict[str, str], str]:

@@ -47,15 +47,15 @@ class Rehearsal:
         job, settings = self.job, self.job.settings
         numbers = [frame.number for frame in job.frames if frame.number is not None and not frame.missing]
         return {
-            "input": str(job.input_folder),
-            "output": str(job.output_folder),
+            "input": str(job.input_path(job.frames[0]) if job.frames[0].index is not None else job.input_folder),
+            "output": str(job.movie.path if job.movie is not None else job.output_folder),
             "frames": len(job.frames),
             "numbers": describe_gaps(numbers) if numbers and len(numbers) == len(set(numbers)) else None,
             "held_or_black": sum(frame.missing is not None for frame in job.frames),
             "done": len(job.frames) - len(self.to_make),
             "to_make": len(self.to_make),
-            "first": job.frames[0].output,
-            "last": job.frames[-1].output,
+            "first": job.frames[0].output if job.movie is None else None,
+            "last": job.frames[-1].output if job.movie is None else None,
             "model": str(job.model_folder),
             "digest": job.model_digest,
             "recipe": self.model.card.recipe,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from stylegan_core.frames.atomic import write_bytes_atomically
+from stylegan_core.frames.c2pa_signing import SigningError
 from stylegan_core.frames.colour import to_working
 from stylegan_core.frames.movie_facts import MovieFacts, probe_movie
 from stylegan_core.frames.movie_frame_file import SUFFIX, read_movie_frame
@@ -20,9 +21,11 @@ from stylegan_core.frames.movie_planes import Plane
 from stylegan_core.frames.movie_writer import MovieWriteError, assemble_movie, facts_of_pictures, movie_form
 from stylegan_core.frames.picture import read_picture
 from stylegan_core.frames.records import read_records
+from stylegan_core.frames.stamp import movie_tags
 from stylegan_core.inference.colour_plan import space_of
-from stylegan_core.inference.job import Job, PlanError
+from stylegan_core.inference.job import STATE_FOLDER, Job, PlanError
 from stylegan_core.inference.output_lock import TEMPORARY_FOLDER
+from stylegan_core.inference.provenance import load_signer, movie_facts, write_signed
 from stylegan_core.inference.resume import FileState
 
 _RECORD = "movie.json"
@@ -74,21 +77,25 @@ def assemble_job(job: Job) -> Assembled:
     facts, frames = _frames(job)
     first = next(iter(frames()), None)
     assert first is not None
-    try:
-        left = assemble_movie(
-            job.movie.path,
-            frames(),
-            facts,
-            movie_form(job.movie.path, facts, first[1], job.movie.codec),
-            keep_tracks=bool(facts.codec) and len(job.frames) == len(facts.pts),
-            tags={f"stylereel:{name}": value for name, value in job.provenance.items()},
-            temporary_folder=job.state_folder / TEMPORARY_FOLDER,
+    said, temporaries, left = movie_facts(job), job.state_folder / TEMPORARY_FOLDER, list[str]()
+
+    def make(file: Path) -> None:
+        assert job.movie is not None and first is not None
+        form = movie_form(file, facts, first[1], job.movie.codec)
+        kept, tags = _all_there(job, facts), movie_tags(said)
+        left.extend(
+            assemble_movie(file, frames(), facts, form, keep_tracks=kept, tags=tags, temporary_folder=temporaries)
         )
-    except MovieWriteError as error:
+
+    signer = load_signer(job.signing) if job.signing is not None else None
+    source = job.input_path(job.frames[0]) if job.frames[0].index is not None else None
+    try:
+        write_signed(job.movie.path, make, signer, said, source, temporaries)
+    except (MovieWriteError, SigningError) as error:
         raise PlanError(str(error)) from error
     record = {"key": key, "made": FileState.of(job.movie.path).as_list(), "movie": str(job.movie.path)}
     write_bytes_atomically(job.state_folder / _RECORD, json.dumps(record).encode())
-    return Assembled(job.movie.path, made=True, left=left)
+    return Assembled(job.movie.path, made=True, left=tuple(left))
 
 
 def recorded_movie(state_folder: Path) -> tuple[Path, FileState] | None:
@@ -104,11 +111,25 @@ def recorded_movie(state_folder: Path) -> tuple[Path, FileState] | None:
         return None
 
 
+def assembled(frames_folder: Path) -> FileState | None:
+    """The movie that was last put together from a folder of frames, as it was then; None if there was none."""
+    try:
+        return FileState(*json.loads((frames_folder / STATE_FOLDER / _RECORD).read_bytes())["made"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _all_there(job: Job, facts: MovieFacts) -> bool:
+    """Whether every frame of a movie is made, so that its sound fits."""
+    return bool(facts.codec) and len(job.frames) == len(facts.pts)
+
+
 def _key(job: Job) -> str:
     """What decides the movie: its frames, in order, and how they are put together."""
     made = {record["frame"]: record["made"][2] for record in read_records(job.output_folder) if "made" in record}
     assert job.movie is not None
-    said = [job.movie.model_dump(mode="json"), job.provenance, [made.get(frame.output) for frame in job.frames]]
+    said = [job.movie.model_dump(mode="json"), movie_facts(job), [made.get(frame.output) for frame in job.frames]]
+    said += [job.settings.signed_by] if job.settings.signed_by else []
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 

@@ -16,7 +16,7 @@ from stylegan_core.frames.picture import Picture, write_picture
 from stylegan_core.frames.stamp import stamp
 from stylegan_core.inference.job import Job, JobFrame, PlanError, Signing
 from stylegan_core.inference.resume import FileState
-from stylegan_core.inference.told import tell_directions
+from stylegan_core.inference.told import tell_asked, tell_directions
 from stylegan_core.stylize_settings import MannerSettings
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ class Provenance:
             PlanError: the certificate or the key cannot be used here.
         """
         self._job, self._settings_of, self._temporaries = job, job.settings_digest(), temporary_folder
-        self._signer = load_signer(job.signing) if job.signing is not None else None
+        # Of a movie the whole is signed, not each frame.
+        self._signer = load_signer(job.signing) if job.signing is not None and job.movie is None else None
 
     def facts(self, frame: JobFrame, source: FileState) -> dict[str, str]:
         """What a frame's file says; nothing if the job has no provenance.
@@ -59,7 +60,7 @@ class Provenance:
             **job.provenance,
             "settings": self._settings_of(frame),
             "asked": "; ".join(f"{what} {words}" for what, words in asked.items()),
-            "source": Path(frame.input).name + {"hold": ", held", "black": ", made black"}.get(frame.missing or "", ""),
+            "source": _named(frame),
             "source_sha256": source.sha256,
         }
 
@@ -81,25 +82,62 @@ class Provenance:
             return
         facts = self.facts(decoded.frame, decoded.source)
         stamped = stamp(picture, facts)
-        if self._signer is None:
-            write_picture(path, stamped, temporary_folder=self._temporaries)
-            return
-        source = self._job.input_path(decoded.frame)
-        if not embeds(path):
-            write_picture(path, stamped, temporary_folder=self._temporaries)
-            write_bytes_atomically(sidecar(path), self._signer.detached(path, facts, source))
-            return
-        unsigned = self._temporaries / f"{path.stem}.{os.getpid()}.{os.urandom(4).hex()}.unsigned{path.suffix}"
-        try:
-            write_picture(unsigned, stamped, temporary_folder=self._temporaries)
-            write_atomically(path, self._embed(unsigned, facts, source), self._temporaries)
-        finally:
-            unsigned.unlink(missing_ok=True)
 
-    def _embed(self, unsigned: Path, facts: Mapping[str, str], source: Path) -> Callable[[Path], None]:
-        signer = self._signer
-        assert signer is not None
-        return lambda signed: signer.embed(unsigned, signed, facts, source)
+        def make(file: Path) -> None:
+            write_picture(file, stamped, temporary_folder=self._temporaries)
+
+        write_signed(path, make, self._signer, facts, self._job.input_path(decoded.frame), self._temporaries)
+
+
+def write_signed(
+    path: Path,
+    make: Callable[[Path], None],
+    signer: C2paSigner | None,
+    facts: Mapping[str, str],
+    source: Path | None,
+    temporary_folder: Path,
+) -> None:
+    """Writes a file, signed if there is a signer, whole or not at all.
+
+    Args:
+        path: the final name.
+        make: writes the file of a name that it is given, whole or not at all.
+        signer: who signs it; None is nobody.
+        facts: what the manifest says.
+        source: what the file was made from.
+        temporary_folder: on the file system of ``path``.
+
+    Raises:
+        SigningError: it cannot be signed.
+        OSError: it cannot be written.
+    """
+    if signer is None or not embeds(path):
+        make(path)
+        if signer is not None:
+            write_bytes_atomically(sidecar(path), signer.detached(path, facts, source))
+        return
+    unsigned = temporary_folder / f"{path.stem}.{os.getpid()}.{os.urandom(4).hex()}.unsigned{path.suffix}"
+    try:
+        make(unsigned)
+        write_atomically(path, lambda signed: signer.embed(unsigned, signed, facts, source), temporary_folder)
+    finally:
+        unsigned.unlink(missing_ok=True)
+
+
+def movie_facts(job: Job) -> dict[str, str]:
+    """What a job's movie says of its making; nothing if the job has no provenance."""
+    if not job.provenance:
+        return {}
+    first = job.frames[0]
+    source = Path(first.input).name if first.index is not None else job.input_folder.name
+    asked = "; ".join(f"{what} {words}" for what, words in tell_asked(job).items())
+    return {**job.provenance, "settings": job.settings.digest(), "asked": asked, "source": source}
+
+
+def _named(frame: JobFrame) -> str:
+    """The source of a frame."""
+    name = Path(frame.input).name + (f", frame {frame.number}" if frame.index is not None else "")
+    return name + {"hold": ", held", "black": ", made black"}.get(frame.missing or "", "")
 
 
 def load_signer(signing: Signing) -> C2paSigner:

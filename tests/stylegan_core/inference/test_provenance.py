@@ -97,3 +97,37 @@ def test_files_are_signed_with_a_certificate(plates: Path, tiny_model: Model, tm
     assert not [*(job.state_folder / "temporary").iterdir()]
     with pytest.raises(PlanError, match="belong together"):
         made(plates, tiny_model, "out", c2pa_certificate=certificate)
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mkv"])
+def test_a_movie_is_signed_whole_and_says_what_made_it(tiny_model: Model, tmp_path: Path, suffix: str) -> None:
+    pytest.importorskip("c2pa")
+    from stylegan_core.frames.c2pa_signing import read_manifest
+    from stylegan_core.frames.movie import write_preview
+    from stylegan_core.inference.movie_assembly import assemble_job, assembled
+
+    rng = np.random.default_rng(5)
+    write_preview([rng.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(3)], tmp_path / "clip.mp4")
+    certificate, key = write_chain(tmp_path)
+
+    def planned(**manner: Any) -> Job:
+        chosen = select(tmp_path / "clip.mp4", tmp_path / f"styl{suffix}")
+        job = plan_job(
+            chosen.frames, input_folder=chosen.input_folder, output_folder=chosen.output_folder, model=tiny_model,
+            manner=MannerSettings(precision="fp32", back_end="torch", **manner),
+        ).model_copy(update={"movie": chosen.movie})  # fmt: skip
+        with Stylizer(job, tiny_model) as work:
+            assert not work.chunk(0).failed
+        return job
+
+    movie = assemble_job(planned())
+    facts = read_stamp(movie.path)
+    assert movie.made and facts["model"] == tiny_model.card.digest
+    assert (facts["asked"], facts["source"]) == ("strength 1", "clip.mp4")
+    assert read_manifest(movie.path) == ({}, "")
+    signed = assemble_job(planned(c2pa_certificate=certificate, c2pa_key=key))
+    assert signed.made and read_manifest(signed.path) == (read_stamp(signed.path), "Valid")
+    assert signed.path.with_suffix(".c2pa").exists() == (suffix == ".mkv")
+    state = assembled(select(tmp_path / "clip.mp4", signed.path).output_folder)
+    assert state is not None and state.sha256 == sha256_of(signed.path)
+    assert not assemble_job(planned(c2pa_certificate=certificate, c2pa_key=key)).made
