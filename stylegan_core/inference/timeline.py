@@ -82,7 +82,7 @@ def number_of(frame: JobFrame) -> int | None:
     """The number of a frame on its timeline: its place in a movie, or the number in its file's name."""
     if frame.index is not None:
         return frame.index
-    return frame.number if frame.number is not None else frame_number(PurePosixPath(frame.input))  # type: ignore[arg-type]
+    return frame.number if frame.number is not None else frame_number(Path(frame.input))
 
 
 def _sequence_of(frame: JobFrame) -> tuple[str, str] | None:
