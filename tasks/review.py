@@ -17,6 +17,7 @@ import pandas as pd
 from stylegan_core.config import Params
 from stylegan_core.data.manifest import read_manifest
 from stylegan_core.data.subjects import Still, Subject, find_subjects
+from stylegan_core.frames.ocio import config_name, prefer_config
 from stylegan_core.frames.sequence import Frame, list_pictures
 from stylegan_core.report.curves import read_columns
 from stylegan_core.report.embed import PictureFile
@@ -102,6 +103,7 @@ def build_review(
         ManifestError: prepared data are missing.
         ValueError: there is no stylized frame to show.
     """
+    prefer_config(config_name(params.prepare.ocio))
     project = _Project(params, prepared, models, reports, stylized, lineage, root or Path())
     folders = sorted(path for path in stylized.iterdir() if path.is_dir() and not path.name.startswith("."))
     shots = [shot for folder in folders if (shot := project.shot(folder)) is not None]
@@ -213,7 +215,7 @@ class _Project:
         )
 
     def _frames(self, results: Sequence[Frame], subject: Subject | None) -> list[FrameReview]:
-        spaces = self.params.prepare
+        spaces, asked = self.params.prepare, self.params.stylize.output_space
         given = self._given_input()
         frames = []
         for result in results:
@@ -226,7 +228,7 @@ class _Project:
             frames.append(
                 FrameReview(
                     label=result.relative.as_posix(),
-                    result=PictureFile(result.path, spaces.content_space),
+                    result=PictureFile(result.path, spaces.content_space if asked == "source" else asked),
                     original=PictureFile(original, spaces.content_space),
                     number=result.number if still is not None and still.frame is not None else None,
                     truth=PictureFile(painting, spaces.style_space) if painting and painting.is_file() else None,

@@ -231,7 +231,7 @@ def _item(
         input_folder=folder,
         output_folder=folder,
         model=model,
-        manner=asked.manner(),
+        manner=asked.manner().model_copy(update={"ocio": asked.ocio or params.prepare.ocio}),
         source_space=params.prepare.content_space,
         chunk_frames=asked.chunk_frames,
     )

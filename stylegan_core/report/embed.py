@@ -21,7 +21,7 @@ class PictureFile:
 
     Attributes:
         path: the file.
-        source_space: what its colours are taken for: "auto", "srgb" or "linear_rec709".
+        source_space: what its colours are taken for, see ``source_space_of``.
     """
 
     path: Path
