@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -39,6 +40,13 @@ colorspaces:
     to_scene_reference: !<FileTransform> {src: curve.spi1d, interpolation: linear}
 """
 LUT = "Version 1\nFrom 0.0 1.0\nLength 3\nComponents 1\n{\n0.0\n0.25\n1.0\n}\n"
+
+
+@pytest.fixture(autouse=True)
+def _no_job_before() -> Iterator[None]:
+    prefer_config("")
+    yield
+    prefer_config("")
 
 
 @pytest.fixture
