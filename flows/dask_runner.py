@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from flows.dask_workers import LocalWorkers
 from tasks.errors import StoppedError, UsageError
 
 Item = TypeVar("Item")
@@ -92,7 +93,7 @@ def dask_client(settings: DaskSettings) -> Iterator[Any]:
         import distributed
     except ImportError:
         raise UsageError("--runner dask needs Dask: pip install 'stylereel[dask]'") from None
-    # Restarts of killed workers are told by the nanny; lost connections are told by nothing but their effect.
+    # A lost connection is told by the worker that is started again.
     for name in ("distributed.comm", "distributed.core", "distributed.batched", "distributed.worker"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with _scheduler(settings) as where:
@@ -117,19 +118,13 @@ def _scheduler(settings: DaskSettings) -> Iterator[Any]:
     import distributed
 
     workers = settings.workers or _default_workers()
-    with dask.config.set({"distributed.scheduler.allowed-failures": MOST_DEATHS}):
-        cluster = distributed.LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address=None,
-            memory_limit=0,
-            silence_logs=logging.CRITICAL,
-            env={"OMP_NUM_THREADS": str(_threads_each(workers))},
-        )
-        with cluster:
-            yield cluster
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": MOST_DEATHS}),
+        distributed.LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=None, silence_logs=logging.CRITICAL)
+        as cluster,
+        LocalWorkers(cluster.scheduler_address, workers, _threads_each(workers)),
+    ):
+        yield cluster
 
 
 def _ask_chunks(what: str, *arguments: str) -> None:

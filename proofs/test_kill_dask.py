@@ -18,10 +18,10 @@ pytestmark = pytest.mark.timeout(1700)
 
 
 def workers_of(process):
-    """The workers: what the nannies spawned, that is children of the command that run Python's spawn."""
+    """The workers: children of the command that run Dask's program."""
     try:
         children = psutil.Process(process.pid).children()
-        return [child for child in children if "multiprocessing.spawn" in " ".join(child.cmdline())]
+        return [child for child in children if "dask_worker" in " ".join(child.cmdline())]
     except psutil.NoSuchProcess:
         return []
 

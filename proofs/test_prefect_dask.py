@@ -38,7 +38,7 @@ def test_chunks_are_task_runs_on_dask(call, outputs, make_plates, tiny_model_fol
                     recorded += len(tail.new())
                     time.sleep(0.005)
                 children = psutil.Process(process.pid).children()
-                workers = [child for child in children if "multiprocessing.spawn" in " ".join(child.cmdline())]
+                workers = [child for child in children if "dask_worker" in " ".join(child.cmdline())]
                 workers[0].kill()
                 code = process.wait(600)
             finally:
