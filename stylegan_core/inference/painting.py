@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from stylegan_core.frames.picture import Picture
-from stylegan_core.inference.back_ends.runner import runner
+from stylegan_core.inference.back_ends.runner import pictures_at_once, runner
 from stylegan_core.inference.bands import Band, paint_in_bands, picture_rows, unpainted
 from stylegan_core.inference.directions import conditions_of, heeds_strength
 from stylegan_core.inference.frame_work import Decoded
@@ -18,8 +18,9 @@ from stylegan_core.inference.frozen_statistics import StatisticsError, freeze, r
 from stylegan_core.inference.job import BackEnd, Directions, Job, JobFrame, PlanError, Precision
 from stylegan_core.inference.large_frames import finish_in_bands
 from stylegan_core.inference.measure_statistics import Rows
+from stylegan_core.inference.side_by_side import side_by_side
 from stylegan_core.inference.steadier import Steadier
-from stylegan_core.inference.tiling import Tiling, Translate
+from stylegan_core.inference.tiling import MOST_WHOLE_PX, Tiling, Translate
 from stylegan_core.inference.translate import Pixels, translate_batch_unit
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 from stylegan_core.recipes.model import Model, load_model
@@ -78,15 +79,26 @@ class Painter:
             batch_unit: the frames.
             own: strength and weights of the references that these frames have; None are the job's.
         """
-        return translate_batch_unit(
-            self._recipe,
-            batch_unit,
-            precision=self._precision,
-            device=self._device,
-            conditions=self._with(own),
-            tiling=self._tiling,
-            run=self._run(own),
-        )
+        conditions, run = self._with(own), self._run(own)
+
+        def translated(pictures: Pixels) -> Pixels:
+            return translate_batch_unit(
+                self._recipe,
+                pictures,
+                precision=self._precision,
+                device=self._device,
+                conditions=conditions,
+                tiling=self._tiling,
+                run=run,
+            )
+
+        count, height, width = batch_unit.shape[:3]
+        if self._device == "cpu" and height * width <= MOST_WHOLE_PX:
+            return np.concatenate(side_by_side(translated, np.split(batch_unit, count)))
+        full = pictures_at_once(height, width, self._device)
+        if len(batch_unit) < full:  # which frames are ready together is chance, and must not show in the last bits
+            batch_unit = np.concatenate([batch_unit, np.repeat(batch_unit[-1:], full - count, axis=0)])
+        return translated(batch_unit)[:count]
 
     def bands(self, rows: Rows, own: Own = (None, None)) -> Iterator[Band]:
         """A large picture, band by band.

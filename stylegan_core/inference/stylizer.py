@@ -21,6 +21,7 @@ import numpy as np
 
 from stylegan_core.frames.atomic import folder_syncs_left
 from stylegan_core.frames.picture import Picture
+from stylegan_core.inference.back_ends.runner import MOST_TOGETHER_PX, pictures_at_once
 from stylegan_core.inference.colour_plan import check_config
 from stylegan_core.inference.endings import Endings
 from stylegan_core.inference.frame_log import FrameLog
@@ -36,12 +37,11 @@ from stylegan_core.inference.outcome import ChunkReport, ChunkWork, Failure, Pro
 from stylegan_core.inference.output_lock import TEMPORARY_FOLDER
 from stylegan_core.inference.painting import Answer, Painting, bytes_per_pixel
 from stylegan_core.inference.provenance import Provenance
+from stylegan_core.inference.side_by_side import cores
 from stylegan_core.inference.sources import Sources
 from stylegan_core.inference.window import WindowReader
 from stylegan_core.recipes.model import Model
 
-BATCH_PIXELS = 1 << 18
-"""Frames of one size are translated together up to this many pixels: larger ones fill the processor alone."""
 MEMORY_BYTES = 2 << 30
 """For frames in flight, of all chunks together; one frame is always allowed."""
 THREADS = 2
@@ -200,7 +200,7 @@ class Stylizer:
             if not self._largest_px:
                 return 2 * THREADS if self._endings.any_skipped else 1
             affordable = MEMORY_BYTES // (self._largest_px * self._bytes_per_pixel * max(1, self._active_chunks))
-            wanted = 2 * THREADS + max(THREADS, 2 * (BATCH_PIXELS // self._largest_px))
+            wanted = 2 * THREADS + max(THREADS, 2 * max(cores(), MOST_TOGETHER_PX // self._largest_px))
             return int(max(1, min(affordable, wanted, 24)))
 
     def _next_batch(self, decoding: deque[Future[Decoded | None]]) -> list[Decoded]:
@@ -209,7 +209,7 @@ class Stylizer:
         if first is None:
             return []
         batch = [first]
-        most = BATCH_PIXELS // max(1, first.height_px * first.width_px)
+        most = pictures_at_once(first.height_px, first.width_px, self._job.device)
         while len(batch) < most and decoding and decoding[0].done():
             following = decoding[0].result()
             if following is not None:

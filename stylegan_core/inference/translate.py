@@ -91,11 +91,19 @@ def translate_batch_unit(
     """
     if batch_unit.ndim != 4 or batch_unit.shape[3] != 3:
         raise ValueError(f"pictures have the shape (N, H, W, 3), not {batch_unit.shape}")
-    # Convolutions of few channels spend much of their time on copies between layouts: one layout throughout.
-    recipe.to(device).to(memory_format=torch.channels_last).eval()
+    ready(recipe, device)
     signed = signed_from_unit(batch_unit, device)
     translated = translate_signed(recipe, signed, precision=precision, conditions=conditions, tiling=tiling, run=run)
     return unit_from_signed(translated)
+
+
+def ready(recipe: BaseRecipe, device: str) -> None:
+    """Moves a recipe where it will run, unless it is there: threads may be running it."""
+    weights = [parameter for parameter in recipe.parameters() if parameter.ndim == 4]
+    there = all(weight.device == torch.device(device) for weight in weights)
+    if recipe.training or not there or not all(w.is_contiguous(memory_format=torch.channels_last) for w in weights):
+        # Convolutions of few channels spend much of their time on copies between layouts: one layout throughout.
+        recipe.to(device).to(memory_format=torch.channels_last).eval()
 
 
 def signed_from_unit(batch_unit: Pixels, device: torch.device | str) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from stylegan_core.inference.job import BackEnd, Precision
+from stylegan_core.inference.side_by_side import cores
 from stylegan_core.inference.tiling import Translate
 from stylegan_core.inference.translate import for_each, network
 from stylegan_core.recipes.base import BaseRecipe, Conditions
@@ -34,6 +36,11 @@ PRECISIONS: dict[BackEnd, tuple[Precision, ...]] = {
 _MOST_SHAPES = 6
 """Sizes that a converted network is kept for; it is converted for each, since fixed sizes run fastest."""
 
+_PADDED_TO_PX, _LEAST_TRACED_PX = 256, 64
+"""A network pads inside to a divisor of the first: eight halvings are the most that any has."""
+MOST_TOGETHER_PX = 1 << 18
+"""Frames of one size are translated together up to this many pixels, on a GPU."""
+
 
 class BackEndError(RuntimeError):
     """A back end cannot run this network here; the message says why, or what to install."""
@@ -42,6 +49,14 @@ class BackEndError(RuntimeError):
 def missing_packages(back_end: BackEnd) -> list[str]:
     """What would have to be installed for a back end."""
     return [package for package in PACKAGES[back_end] if importlib.util.find_spec(package) is None]
+
+
+def pictures_at_once(height: int, width: int, device: str) -> int:
+    """How many pictures of a size are translated together: always as many, since a sum's order follows the count.
+
+    On a CPU one a core, each by itself (see ``side_by_side``): a batch would not fit into its caches.
+    """
+    return max(1, MOST_TOGETHER_PX // max(1, height * width)) if device.startswith("cuda") else cores()
 
 
 def runner(recipe: BaseRecipe, conditions: Conditions, back_end: BackEnd, precision: Precision) -> Translate:
@@ -103,6 +118,7 @@ class _Converted:
         self, fixed: FixedNetwork, convert: Callable[[FixedNetwork, Tensor, Precision], _Run], precision: Precision
     ) -> None:
         self._fixed, self._convert, self._precision = fixed.eval(), convert, precision
+        self._lock = threading.Lock()
         self._runs: OrderedDict[tuple[int, ...], _Run] = OrderedDict()
 
     def __call__(self, content: Tensor) -> Tensor:
@@ -114,6 +130,10 @@ class _Converted:
 
     def _for(self, example: Tensor) -> _Run:
         size = tuple(example.shape)
+        with self._lock:  # pictures come side by side
+            return self._converted(size, example)
+
+    def _converted(self, size: tuple[int, ...], example: Tensor) -> _Run:
         if size not in self._runs:
             with _quietly():
                 try:
@@ -135,25 +155,54 @@ def exported(fixed: FixedNetwork, example: Tensor) -> torch.export.ExportedProgr
         return torch.export.export(fixed, (torch.zeros(example.shape),))
 
 
-def openvino_properties(precision: Precision, threads: int | None = None) -> dict[str, Any]:
-    """How OpenVINO runs one picture at a time on all cores that torch uses, too."""
+def openvino_properties(precision: Precision) -> dict[str, Any]:
+    """A picture a core: threads that call at the same time each get one."""
     return {
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
-        "PERFORMANCE_HINT": "LATENCY",
-        "NUM_STREAMS": 1,
-        "INFERENCE_NUM_THREADS": threads or torch.get_num_threads(),
+        "NUM_STREAMS": cores(),
+        "INFERENCE_NUM_THREADS": cores(),
     }
+
+
+def converted_openvino(fixed: FixedNetwork, example: Tensor) -> Any:
+    """OpenVINO's form of a network for pictures of one size.
+
+    It is traced over a small picture that leaves the same remainders, so that what a network pads is padded, too: a
+    trace takes a tenth of a second, ``torch.export`` many times that, with its imports.
+
+    Raises:
+        ValueError: the network is another one at the size of ``example``.
+    """
+    import openvino
+
+    count, channels, height, width = example.shape
+    small = torch.linspace(-1, 1, channels * _alike(height) * _alike(width), device="cpu")
+    small = small.reshape(1, channels, _alike(height), _alike(width)).expand(count, -1, -1, -1).contiguous()
+    with torch.no_grad():
+        traced = torch.jit.trace(fixed, small, check_trace=False)
+    converted = openvino.convert_model(traced, example_input=small)
+    converted.reshape(list(example.shape))
+    given, expected = list(converted.output(0).shape), [height * fixed.recipe.scale, width * fixed.recipe.scale]
+    if given[2:] != expected:
+        raise ValueError(f"what was traced at {list(small.shape[2:])} gives {given[2:]} for {[height, width]}")
+    return converted
+
+
+def _alike(side_px: int) -> int:
+    """The least side that is worth tracing and leaves the same remainder as ``side_px`` by all that networks pad to."""
+    return min(side_px, side_px % _PADDED_TO_PX + (_PADDED_TO_PX if side_px % _PADDED_TO_PX < _LEAST_TRACED_PX else 0))
 
 
 def _openvino(fixed: FixedNetwork, example: Tensor, precision: Precision) -> _Run:
     import openvino
 
-    converted = openvino.convert_model(exported(fixed, example))
-    compiled = openvino.Core().compile_model(converted, "CPU", openvino_properties(precision))
-    request = compiled.create_infer_request()
+    compiled = openvino.Core().compile_model(converted_openvino(fixed, example), "CPU", openvino_properties(precision))
+    own = threading.local()
 
     def run(picture: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        (made,) = request.infer([picture], share_inputs=True).values()  # outputs are copies
+        if not hasattr(own, "request"):
+            own.request = compiled.create_infer_request()
+        (made,) = own.request.infer([picture], share_inputs=True).values()  # outputs are copies
         return made  # type: ignore[no-any-return]
 
     return run
