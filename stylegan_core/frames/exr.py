@@ -22,6 +22,8 @@ from stylegan_core.frames.exr_layers import Beauty, find_beauties, other_layers
 from stylegan_core.frames.exr_structure import ExrStructure, read_structure
 
 Pixels = NDArray[Any]
+Window = tuple[int, int, int, int]
+"""Columns and rows from the display window's first pixel to the picture's, and the display's width and height."""
 COLOUR_TAGS = ("chromaticities", "acesImageContainerFlag", "colorInteropID", "oiio:ColorSpace")
 _LOSSY = frozenset({"pxr24", "b44", "b44a", "dwaa", "dwab"})
 
@@ -116,6 +118,18 @@ def exr_colour_tags(source: ExrSource) -> dict[str, object]:
             values = struct.unpack(layout, found.value)
             tags[name] = values if len(values) > 1 else values[0]
     return tags
+
+
+def exr_windows(source: ExrSource) -> tuple[Window, ...]:
+    """Where each view lies in its display window."""
+    windows = []
+    for beauty in source.beauties:
+        part = source.structure.parts[beauty.part]
+        display = part.attribute("displayWindow")
+        assert display is not None  # every header has one
+        left, top, right, bottom = struct.unpack("<4i", display.value)
+        windows.append((part.data_window[0] - left, part.data_window[1] - top, right - left + 1, bottom - top + 1))
+    return tuple(windows)
 
 
 def exr_layers(source: ExrSource) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from stylegan_core.frames.bit_depth import from_codes, held_in
 from stylegan_core.frames.damage import CheckSize, walk
 from stylegan_core.frames.declared import FORMATS, SUFFIX_FORMATS, Declared, sniff
 from stylegan_core.frames.dpx import dpx_colour_tags, dpx_warnings, read_dpx
-from stylegan_core.frames.exr import exr_colour_tags, exr_layers, exr_warnings, read_exr
+from stylegan_core.frames.exr import Window, exr_colour_tags, exr_layers, exr_warnings, exr_windows, read_exr
 from stylegan_core.frames.icc import profile_problem
 from stylegan_core.frames.metadata import Metadata, png_colour_tags, png_profile, read_metadata, tiff_attributes
 from stylegan_core.frames.tiff_channels import take_out
@@ -29,7 +29,7 @@ from stylegan_core.frames.writing import encode_picture_file
 if TYPE_CHECKING:
     from stylegan_core.frames.movie_planes import FramePlanes
 
-__all__ = ["FORMATS", "SUFFIX_FORMATS", "Picture", "UnreadablePictureError", "read_picture", "write_picture"]
+__all__ = ["FORMATS", "SUFFIX_FORMATS", "Picture", "UnreadablePictureError", "Window", "read_picture", "write_picture"]
 
 Pixels = NDArray[Any]
 _IN_WORDS = {
@@ -58,6 +58,7 @@ class Picture:
         spec: metadata for ``write_picture``, opaque; None for a picture that came from no file.
         warnings: what a user should hear about the file.
         other_views: (H, W, C) each, the same picture through the other eyes of a stereo file.
+        windows: (left, top, display width, display height) of each view in a file with windows; empty in others.
         colour_tags: what the file says of its colours beside a profile, raw.
         layers: names of what passes through beside the pixels.
         movie: a movie frame's own planes.
@@ -72,6 +73,7 @@ class Picture:
     spec: Metadata | None = None
     warnings: tuple[str, ...] = ()
     other_views: tuple[Pixels, ...] = ()
+    windows: tuple[Window, ...] = ()
     colour_tags: Mapping[str, object] = field(default_factory=dict)
     layers: tuple[str, ...] = ()
     bits: int | None = None
@@ -180,6 +182,7 @@ def _read_exr(path: Path, picture_format: str, check_size: CheckSize) -> Picture
         spec=Metadata(exr=source),
         warnings=(*_name_warnings(path, picture_format), *exr_warnings(source)),
         other_views=source.originals[1:],
+        windows=exr_windows(source),
         colour_tags=exr_colour_tags(source),
         layers=exr_layers(source),
     )

@@ -99,18 +99,23 @@ def decode_frame(
     """
     seen = windows.see(frame) if windows is not None else see(frame, sources, settings)
     picture, state = seen.picture, seen.state
-    mask_unit, mask_state = None, None
+    views = [replace(picture, pixels=pixels, other_views=()) for pixels in (picture.pixels, *picture.other_views)]
+    masks: list[Pixels | None] = [None for _ in views]
+    mask_state = None
     if frame.mask is not None:
         mask_path = Path(frame.mask)
         mask_state = FileState.of(mask_path)
-        mask_unit = read_mask(mask_path, picture.height_px, picture.width_px, max_megapixels=max_megapixels)
+        places = picture.windows or [None for _ in views]
+        masks = [
+            read_mask(mask_path, view.height_px, view.width_px, window=window, max_megapixels=max_megapixels)
+            for view, window in zip(views, places, strict=True)
+        ]
         refuse_changed(mask_path, mask_state)
     weights = regions.read(frame, picture.height_px, picture.width_px) if regions is not None else None
     files = weights.files if weights is not None else ()
-    views = [replace(picture, pixels=pixels, other_views=()) for pixels in (picture.pixels, *picture.other_views)]
     first, *others = [
         Decoded(frame, view, seen.space, unit, mask_unit, state, mask_state, weights, beside=files)
-        for view, unit in zip(views, seen.views, strict=True)
+        for view, unit, mask_unit in zip(views, seen.views, masks, strict=True)
     ]
     if windows is not None and frame.window:
         windows_of_views, more = windows.window(frame, seen)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stylegan_core.frames.colour import to_working
-from stylegan_core.frames.picture import Picture, UnreadablePictureError, read_picture
+from stylegan_core.frames.picture import Picture, UnreadablePictureError, Window, read_picture
 from stylegan_core.inference.directions import cover
 from stylegan_core.inference.job import JobFrame, Region
 from stylegan_core.inference.resume import FileState
@@ -126,13 +126,33 @@ class RegionReader:
         return shown
 
 
-def read_mask(path: Path, height_px: int, width_px: int, *, max_megapixels: float = 200.0) -> Pixels:
+def read_mask(
+    path: Path,
+    height_px: int,
+    width_px: int,
+    *,
+    window: Window | None = None,
+    max_megapixels: float = 200.0,
+) -> Pixels:
     """A mask as (H, W) float32 in [0, 1]: its first channel by value, as painted, without colour conversion.
+
+    Args:
+        path: of the mask.
+        height_px: of the picture.
+        width_px: of the picture.
+        window: of a picture that shows a part of its display window; a mask of the display's size is then cut to it,
+            and what lies beyond the display gets the mask of its edge.
+        max_megapixels: masks that declare more are refused before they are decoded.
 
     Raises:
         UnreadablePictureError: it is damaged or of another size.
     """
-    return _unit(_read_map(path, height_px, width_px, max_megapixels))
+    picture = _read_picture(path, max_megapixels)
+    if window is not None and (picture.width_px, picture.height_px) == window[2:] != (width_px, height_px):
+        rows = np.clip(np.arange(window[1], window[1] + height_px), 0, picture.height_px - 1)
+        columns = np.clip(np.arange(window[0], window[0] + width_px), 0, picture.width_px - 1)
+        picture = replace(picture, pixels=picture.pixels[rows][:, columns])
+    return _unit(_of_size(path, picture, height_px, width_px))
 
 
 def selected(labels: npt.NDArray[np.generic], value: int | tuple[int, int, int]) -> Pixels:
@@ -201,10 +221,17 @@ def refuse_changed(path: Path, state: FileState) -> None:
 
 
 def _read_map(path: Path, height_px: int, width_px: int, max_megapixels: float) -> Picture:
+    return _of_size(path, _read_picture(path, max_megapixels), height_px, width_px)
+
+
+def _read_picture(path: Path, max_megapixels: float) -> Picture:
     try:
-        picture = read_picture(path, max_megapixels=max_megapixels)
+        return read_picture(path, max_megapixels=max_megapixels)
     except UnreadablePictureError as error:
         raise UnreadablePictureError(f"its mask {path.name}: {error.reason}") from error
+
+
+def _of_size(path: Path, picture: Picture, height_px: int, width_px: int) -> Picture:
     if (picture.height_px, picture.width_px) != (height_px, width_px):
         raise UnreadablePictureError(
             f"its mask {path.name} is {picture.width_px} x {picture.height_px} px, "

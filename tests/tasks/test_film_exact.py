@@ -99,3 +99,32 @@ def test_views_of_other_windows_are_stylized_each_in_its_own(tmp_path: Path, tin
     assert stylize_directory(request, LocalRunner(), preview=None).made == 1
     before, after = samples(source), samples(tmp_path / "out/a.0001.exr")
     assert all(before[name].shape == after[name].shape and not same_bits(before[name], after[name]) for name in before)
+
+
+def test_a_mask_of_the_display_window_fits_every_view(tmp_path: Path, tiny_model_folder: Path) -> None:
+    (tmp_path / "plates").mkdir()
+    (tmp_path / "masks").mkdir()
+    light = np.nan_to_num(plate(), nan=0, posinf=1, neginf=0)
+    display = {"displayWindow": ((0, 0), (59, 79))}
+    windows = {"left": (4, 6), "right": (9, -3)}  # the right one begins above the display
+    parts = [
+        (
+            display | {"name": view, "view": view, "dataWindow": ((x, y), (x + 49, y + 69))},
+            planes(half(light[:, :50])),
+        )
+        for view, (x, y) in windows.items()
+    ]
+    source = save_exr(tmp_path / "plates/a.0001.exr", *parts)
+    mask = np.zeros((80, 60, 1), np.uint8)
+    mask[40:, 30:] = 255
+    write_picture(tmp_path / "masks/a.0001.png", Picture(mask))
+    request = Request.of(
+        source=source.parent, output=tmp_path / "out", model=tiny_model_folder, masks=tmp_path / "masks"
+    )
+    assert stylize_directory(request, LocalRunner(), preview=None).made == 1
+    before, after = samples(source), samples(tmp_path / "out/a.0001.exr")
+    for number, (x, y) in enumerate(windows.values()):
+        moved = before[f"{number}:G"] != after[f"{number}:G"]
+        inside = np.zeros((70, 50), bool)
+        inside[40 - y :, 30 - x :] = True
+        assert not moved[~inside].any() and moved[inside].mean() > 0.5
