@@ -23,7 +23,7 @@ from stylegan_core.frames.records import RECORDS_FOLDER, newest_by_frame, read_r
 from stylegan_core.frames.stamp import read_stamp
 from stylegan_core.frames.unreadable import UnreadablePictureError
 from stylegan_core.inference.job import STATE_FOLDER, PlanError, read_job
-from stylegan_core.inference.movie_assembly import assembled
+from stylegan_core.inference.movie_assembly import recorded_movie
 from stylegan_core.inference.movie_plan import frames_folder
 from stylegan_core.inference.told import tell_asked
 from tasks import registry, tracking
@@ -173,8 +173,8 @@ def _from_frame(root: Path, path: Path, trail: Trail) -> None:
 def _from_movie(path: Path, sha256: str, trail: Trail) -> bool:
     """By the frames that a movie was put together from, which lie beside it."""
     folder = frames_folder(path)
-    made = assembled(folder)
-    if made is None or made.sha256 != sha256:
+    movie = recorded_movie(folder / STATE_FOLDER)
+    if movie is None or movie[1].sha256 != sha256:
         return False
     for record in newest_by_frame(read_records(folder)).values():
         _take_record(folder, record, trail)

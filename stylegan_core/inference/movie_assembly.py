@@ -23,7 +23,7 @@ from stylegan_core.frames.picture import read_picture
 from stylegan_core.frames.records import read_records
 from stylegan_core.frames.stamp import movie_tags
 from stylegan_core.inference.colour_plan import space_of
-from stylegan_core.inference.job import STATE_FOLDER, Job, PlanError
+from stylegan_core.inference.job import Job, PlanError
 from stylegan_core.inference.output_lock import TEMPORARY_FOLDER
 from stylegan_core.inference.provenance import load_signer, movie_facts, write_signed
 from stylegan_core.inference.resume import FileState
@@ -107,14 +107,6 @@ def recorded_movie(state_folder: Path) -> tuple[Path, FileState] | None:
     try:
         found = json.loads((state_folder / _RECORD).read_bytes())
         return Path(found["movie"]), FileState(*found["made"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def assembled(frames_folder: Path) -> FileState | None:
-    """The movie that was last put together from a folder of frames, as it was then; None if there was none."""
-    try:
-        return FileState(*json.loads((frames_folder / STATE_FOLDER / _RECORD).read_bytes())["made"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

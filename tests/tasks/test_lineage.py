@@ -181,3 +181,21 @@ def test_a_file_that_was_copied_elsewhere_answers_by_itself(
     (elsewhere / "plain.png").write_bytes((tmp_path / "plates" / "a.0001.png").read_bytes())
     with pytest.raises(UsageError, match="no record knows"):
         whence(elsewhere, str(elsewhere / "plain.png"))
+
+
+def test_a_movie_leads_to_its_frames(
+    root: Path, tmp_path: Path, tiny_model_folder: Path, noise_picture: Callable[..., npt.NDArray[np.uint8]]
+) -> None:
+    from stylegan_core.frames.movie import write_preview
+
+    write_preview([noise_picture(seed, 48, 64) for seed in range(3)], tmp_path / "clip.mp4")
+    asked = Request.of(tmp_path / "clip.mp4", tmp_path / "styl.mp4", model=tiny_model_folder, back_end="torch")
+    report = stylize_directory(asked, LocalRunner(), preview=None)
+    trail = whence(root, str(tmp_path / "styl.mp4"))
+    assert list(trail.models) == [report.job.model_digest] and len(trail.frames) == 3 and trail.note == ""
+    assert trail.says["source"] == "clip.mp4" and list(trail.jobs) == [report.job.digest[:16]]
+    # Away from its frames it still says what made it.
+    (tmp_path / "elsewhere").mkdir()
+    moved = (tmp_path / "styl.mp4").rename(tmp_path / "elsewhere" / "styl.mp4")
+    trail = whence(root, str(moved))
+    assert list(trail.models) == [report.job.model_digest] and not trail.frames and "the file itself says" in trail.note

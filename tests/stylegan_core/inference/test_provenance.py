@@ -104,7 +104,7 @@ def test_a_movie_is_signed_whole_and_says_what_made_it(tiny_model: Model, tmp_pa
     pytest.importorskip("c2pa")
     from stylegan_core.frames.c2pa_signing import read_manifest
     from stylegan_core.frames.movie import write_preview
-    from stylegan_core.inference.movie_assembly import assemble_job, assembled
+    from stylegan_core.inference.movie_assembly import assemble_job
 
     rng = np.random.default_rng(5)
     write_preview([rng.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(3)], tmp_path / "clip.mp4")
@@ -128,6 +128,4 @@ def test_a_movie_is_signed_whole_and_says_what_made_it(tiny_model: Model, tmp_pa
     signed = assemble_job(planned(c2pa_certificate=certificate, c2pa_key=key))
     assert signed.made and read_manifest(signed.path) == (read_stamp(signed.path), "Valid")
     assert signed.path.with_suffix(".c2pa").exists() == (suffix == ".mkv")
-    state = assembled(select(tmp_path / "clip.mp4", signed.path).output_folder)
-    assert state is not None and state.sha256 == sha256_of(signed.path)
     assert not assemble_job(planned(c2pa_certificate=certificate, c2pa_key=key)).made
