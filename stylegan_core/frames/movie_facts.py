@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import av
 
 from stylegan_core.frames.ffv1_checksum import slices_are_whole
+from stylegan_core.frames.movie_hdr import hdr_of, left_out
 from stylegan_core.frames.movie_planes import MATRICES, bits_of
 from stylegan_core.frames.unreadable import UnreadablePictureError
 
@@ -44,6 +46,7 @@ class MovieFacts:
         tracks: type and codec of the others, such as ("audio", "aac").
         warnings: what a user should hear.
         checksums: whether every frame has some that tell damage.
+        hdr: of the display that it was graded on, see ``hdr_of``.
     """
 
     path: Path
@@ -66,11 +69,12 @@ class MovieFacts:
     tracks: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
     checksums: bool = False
+    hdr: dict[str, str] = field(default_factory=dict)
 
     @property
     def constant_rate(self) -> bool:
         """Whether all frames last equally long."""
-        steps = {b - a for a, b in zip(self.pts, self.pts[1:], strict=False)}
+        steps = {b - a for a, b in pairwise(self.pts)}
         return not steps or max(steps) - min(steps) <= 1
 
 
@@ -99,16 +103,20 @@ def _facts(path: Path, container: av.container.InputContainer) -> MovieFacts:
     if not container.streams.video:
         raise UnreadablePictureError("it has no picture track", path)
     stream = container.streams.video[0]
-    packets = (p for p in container.demux(stream) if p.pts is not None and p.size and not p.is_discard)
     pts: list[int] = []
-    checksums = False
-    for packet in packets:
+    checksums, packets = False, 0
+    for packet in container.demux(stream):
+        packets += packet.size > 0
+        if packet.pts is None or not packet.size or packet.is_discard:
+            continue
         if not pts and stream.codec_context.codec.name == "ffv1":
             checksums = slices_are_whole(bytes(packet))
         pts.append(packet.pts)
     pts.sort()
     if not pts:
         raise UnreadablePictureError("its picture track holds no frames", path)
+    if promised := _broken_promise(stream, packets, pts):
+        raise UnreadablePictureError(f"truncated: it promises {promised}", path)
     container.seek(pts[0], stream=stream)
     frame = next(container.decode(stream), None)
     if frame is None:
@@ -134,6 +142,8 @@ def _facts(path: Path, container: av.container.InputContainer) -> MovieFacts:
     rotation = int(frame.rotation)
     if rotation:
         warnings.append(f"is turned by {rotation} degrees by players; it is stylized as it is stored")
+    if lost := left_out(frame.side_data):
+        warnings.append(f"has {' and '.join(lost)} in its frames, which cannot be kept")
     rate = stream.average_rate or stream.guessed_rate or stream.base_rate or Fraction(24)
     others = [s for s in container.streams if s.index != stream.index]
     codes = [s.metadata.get("timecode") for s in (stream, *others)] + [container.metadata.get("timecode")]
@@ -159,7 +169,24 @@ def _facts(path: Path, container: av.container.InputContainer) -> MovieFacts:
         tracks=tuple((s.type, s.codec_context.name if s.codec_context else "data") for s in others),
         warnings=tuple(warnings),
         checksums=checksums,
+        hdr=hdr_of(frame.side_data),
     )
+
+
+def _broken_promise(stream: av.VideoStream, packets: int, pts: list[int]) -> str | None:
+    """What the header says of the length and the file does not hold, in words."""
+    if stream.frames > packets + 1:
+        return f"{stream.frames} frames, and {packets} are there"
+    said = stream.metadata.get("DURATION", "")  # Matroska's, of this track
+    if said.count(":") != 2 or len(pts) < 2 or stream.time_base is None:
+        return None
+    hours, minutes, seconds = said.split(":")
+    promised_s = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    longest = max(b - a for a, b in pairwise(pts))
+    there_s = float((pts[-1] + longest) * stream.time_base)
+    if promised_s > there_s + float(longest * stream.time_base):
+        return f"{promised_s:.2f} s, and {there_s:.2f} s are there"
+    return None
 
 
 def frame_count(path: Path) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 import av
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 Plane = NDArray[Any]
@@ -82,7 +82,7 @@ def planes_of(frame: av.VideoFrame, matrix: str, full_range: bool) -> FramePlane
     name = str(frame.format.name)
     planar = _PLANAR.get(name, name)
     if planar != name:
-        frame = frame.reformat(format=planar)
+        frame = VideoReformatter().reformat(frame, format=planar)
     supported = planar.startswith(("yuv", "gbr", "gray")) and not planar.endswith(("be", "f32le", "f16le"))
     if not supported:
         raise ValueError(f"unsupported: its pixel format is {name}")
@@ -96,7 +96,8 @@ def planes_of(frame: av.VideoFrame, matrix: str, full_range: bool) -> FramePlane
     if is_rgb(planar) or planar.startswith("gray"):
         rgb = _rgb_of_planes(planar, planes, bits, full_range)
     else:
-        turned = frame.reformat(
+        turned = VideoReformatter().reformat(  # a frame's own is shared by threads
+            frame,
             format=deep,
             src_colorspace=SWSCALE[matrix],
             dst_colorspace=SWSCALE[matrix],

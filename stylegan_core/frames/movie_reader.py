@@ -17,7 +17,8 @@ from stylegan_core.frames.unreadable import UnreadablePictureError
 _POSITIONS = 4
 """Places that are decoded from side by side: one for each chunk at work."""
 _KEPT = 12
-"""Decoded frames that are kept for threads that come in another order."""
+_KEPT_BYTES = 256 << 20
+"""Decoded frames that are kept for threads that come in another order; of large ones fewer."""
 _REACH = 96
 """Frames that are decoded and passed over rather than sought."""
 
@@ -39,7 +40,7 @@ class MovieReader:
         self.facts = facts or probe_movie(path)
         self._lock = threading.Lock()
         self._positions: list[_Position] = []
-        self._kept: OrderedDict[int, FramePlanes] = OrderedDict()
+        self._kept: OrderedDict[int, av.VideoFrame] = OrderedDict()
 
     def read(self, index: int) -> FramePlanes:
         """A frame.
@@ -55,7 +56,8 @@ class MovieReader:
         with self._lock:
             if index not in self._kept:
                 self._decode(index)
-            return self._kept[index]
+            frame = self._kept[index]
+        return planes_of(frame, self.facts.matrix, self.facts.full_range)  # side by side
 
     def close(self) -> None:
         """Closes the file."""
@@ -77,7 +79,7 @@ class MovieReader:
         try:
             for at, frame in position.frames:
                 position.at = at + 1
-                if frame is not None:
+                if frame is not None and index - at < _KEPT:
                     self._keep(at, frame)
                 elif at == index:
                     self._positions.append(position)
@@ -94,8 +96,9 @@ class MovieReader:
         self._positions.append(position)
 
     def _keep(self, at: int, frame: av.VideoFrame) -> None:
-        self._kept[at] = planes_of(frame, self.facts.matrix, self.facts.full_range)
-        while len(self._kept) > _KEPT:
+        self._kept[at] = frame
+        most = max(2, min(_KEPT, _KEPT_BYTES // (6 * frame.width * frame.height)))
+        while len(self._kept) > most:
             self._kept.popitem(last=False)
 
 
@@ -121,29 +124,25 @@ class _Position:
         if index:
             self._container.seek(pts[index], stream=self._stream, backward=True)
         began = False
+        for number, frame in self._numbered(wanted):
+            if not began and number > index:  # the seek went too far: some containers have no exact index
+                self._container.seek(pts[0], stream=self._stream, backward=True)
+                yield from (found for found in self._numbered(wanted) if found[0] >= index)
+                return
+            began = True
+            if number >= index:
+                yield number, frame
+
+    def _numbered(self, wanted: dict[int, int]) -> Generator[tuple[int, av.VideoFrame | None], None, None]:
+        """Frames from here on with their index; None is a damaged one."""
         for packet in self._container.demux(self._stream):
-            self._check(packet, wanted)
-            for frame in packet.decode():
+            if self._facts.checksums and packet.pts in wanted and not slices_are_whole(bytes(packet)):
+                self._damaged.add(wanted[packet.pts])
+            try:
+                frames = packet.decode()
+            except av.error.InvalidDataError:  # its frame is left out, which tells whose it was
+                continue
+            for frame in frames:
                 number = wanted.get(frame.pts)
-                if number is None:
-                    continue
-                if not began and number > index:  # the seek went too far: some containers have no exact index
-                    self._container.seek(pts[0], stream=self._stream, backward=True)
-                    yield from self._from_the_start(index)
-                    return
-                began = True
-                if number >= index:
+                if number is not None:
                     yield number, None if frame.is_corrupt or number in self._damaged else frame
-
-    def _check(self, packet: av.Packet, wanted: dict[int, int]) -> None:
-        if not self._facts.checksums or packet.pts not in wanted or slices_are_whole(bytes(packet)):
-            return
-        self._damaged.add(wanted[packet.pts])
-
-    def _from_the_start(self, index: int) -> Generator[tuple[int, av.VideoFrame | None], None, None]:
-        wanted = {at: number for number, at in enumerate(self._facts.pts)}
-        for packet in self._container.demux(self._stream):
-            for frame in packet.decode():
-                number = wanted.get(frame.pts)
-                if number is not None and number >= index:
-                    yield number, None if frame.is_corrupt else frame

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +15,7 @@ from av.video.reformatter import ColorRange
 from stylegan_core.frames.atomic import write_atomically
 from stylegan_core.frames.movie_facts import MovieFacts
 from stylegan_core.frames.movie_frame_file import STORED
+from stylegan_core.frames.movie_hdr import encoder_options
 from stylegan_core.frames.movie_planes import SWSCALE, Plane, bits_of, is_rgb, video_frame
 
 logger = logging.getLogger(__name__)
@@ -42,6 +44,8 @@ _PRORES_PROFILES = {"Proxy": "proxy", "LT": "lt", "Standard": "standard", "HQ": 
 _DNXHR_PROFILES = {
     "yuv422p": "dnxhr_hq", "yuv422p10le": "dnxhr_hqx", "yuv444p10le": "dnxhr_444", "gbrp10le": "dnxhr_444",
 }  # fmt: skip
+_PARAMETERS = {"h264": "x264-params", "hevc": "x265-params"}
+_CRF = 12
 _LEAST_DNXHR_PX = (256, 120)
 
 
@@ -64,7 +68,9 @@ class MovieForm:
     options: dict[str, str]
 
 
-def movie_form(path: Path, facts: MovieFacts, pix_fmt: str, codec: str | None = None) -> MovieForm:
+def movie_form(
+    path: Path, facts: MovieFacts, pix_fmt: str, codec: str | None = None, quality: int | None = None
+) -> MovieForm:
     """The source's codec and depth where the container takes them; else the container's own, at equal depth or more.
 
     Args:
@@ -72,6 +78,7 @@ def movie_form(path: Path, facts: MovieFacts, pix_fmt: str, codec: str | None = 
         facts: of the source.
         pix_fmt: of the frames, planar.
         codec: asked for; None is settled here.
+        quality: constant rate factor of H.264 and H.265, 0 (most) to 51; None is near lossless.
 
     Raises:
         MovieWriteError: the container is unknown, or takes no such codec.
@@ -85,7 +92,9 @@ def movie_form(path: Path, facts: MovieFacts, pix_fmt: str, codec: str | None = 
     fitting = _OF_PICTURES.get(chosen, pix_fmt) if not facts.codec else _nearest(chosen, pix_fmt)
     if chosen == "dnxhd" and (facts.width_px < _LEAST_DNXHR_PX[0] or facts.height_px < _LEAST_DNXHR_PX[1]):
         raise MovieWriteError("DNxHR frames are at least {} x {} px: --codec prores".format(*_LEAST_DNXHR_PX))
-    return MovieForm(chosen, fitting, _options(chosen, fitting, facts))
+    if quality is not None and chosen not in _PARAMETERS:
+        raise MovieWriteError(f"--quality is of h264 and hevc; {chosen} has none")
+    return MovieForm(chosen, fitting, _options(chosen, fitting, facts, _CRF if quality is None else quality))
 
 
 def _nearest(codec: str, pix_fmt: str) -> str:
@@ -107,11 +116,12 @@ def _nearest(codec: str, pix_fmt: str) -> str:
     return min(known, key=loss)
 
 
-def _options(codec: str, pix_fmt: str, facts: MovieFacts) -> dict[str, str]:
-    if codec == "h264":
-        return {"crf": "12", "preset": "fast"}
-    if codec == "hevc":
-        return {"crf": "12", "preset": "fast", "x265-params": "log-level=error"}
+def _options(codec: str, pix_fmt: str, facts: MovieFacts, quality: int) -> dict[str, str]:
+    if codec in _PARAMETERS:
+        said = ["log-level=error"] if codec == "hevc" else []
+        said += [more] if (more := encoder_options(codec, facts.hdr)) else []
+        parameters = {_PARAMETERS[codec]: ":".join(said)} if said else {}
+        return {"crf": str(quality), "preset": "fast", **parameters}
     if codec == "prores":
         if pix_fmt.startswith(("yuv444", "yuva444")):
             profile = "4444xq" if facts.profile == "XQ" else "4444"
@@ -174,7 +184,8 @@ def _encode(
 ) -> list[str]:
     left: list[str] = []
     options = {"movflags": "+use_metadata_tags+write_colr"} if path.suffix.lower() in (".mp4", ".mov", ".m4v") else {}
-    with av.open(str(path), "w", options=options) as container:
+    with ExitStack() as opened:
+        container = opened.enter_context(av.open(str(path), "w", options=options))
         container.metadata.update({**facts.metadata, **tags})
         stream = container.add_stream(ENCODERS[form.codec], rate=facts.rate)
         stream.width, stream.height, stream.pix_fmt = facts.width_px, facts.height_px, form.pix_fmt
@@ -189,7 +200,13 @@ def _encode(
             context.sample_aspect_ratio = facts.aspect
         if facts.timecode:
             stream.metadata["timecode"] = facts.timecode
-        tracks = _Tracks(facts.path, path, container, left) if keep_tracks and facts.tracks else None
+        if facts.rotation:
+            stream.set_display_rotation(facts.rotation)
+        if facts.hdr and form.codec not in _PARAMETERS:
+            left.append(f"what it says of the display that it was graded on: {form.codec} cannot hold it here")
+        tracks = None
+        if keep_tracks and facts.codec:
+            tracks = opened.enter_context(closing(_Tracks(facts.path, path, container, left)))
         first: int | None = None
         for pts, pix_fmt, planes in frames:
             first = pts if first is None else first
@@ -233,11 +250,13 @@ class _Tracks:
     def __init__(self, source: Path, path: Path, container: av.container.OutputContainer, left: list[str]) -> None:
         self._container, self._input = container, av.open(str(source))
         self._copies: dict[int, av.stream.Stream] = {}
+        chapters = self._input.chapters()
+        container.set_chapters(chapters)
         for stream in self._input.streams:
-            if stream.type == "data" and stream.metadata.get("timecode"):
-                continue  # the muxer writes that track from the timecode itself
+            if stream.type == "data" and (stream.metadata.get("timecode") or chapters):
+                continue  # the muxer writes those tracks itself
             if stream.type not in ("audio", "subtitle"):
-                if stream.type != "video":
+                if stream.index != self._input.streams.video[0].index:
                     left.append(f"a {stream.type} track")
                 continue
             name = stream.codec_context.name
@@ -250,10 +269,15 @@ class _Tracks:
                 left.append(f"the {stream.type} track ({name}): {error}")
                 continue
             copy.metadata.update(stream.metadata)
+            copy.disposition = stream.disposition
             self._copies[stream.index] = copy
         streams = [stream for stream in self._input.streams if stream.index in self._copies]
         self._packets: Iterator[av.Packet] = iter(self._input.demux(streams) if streams else ())
         self._waiting: av.Packet | None = None
+
+    def close(self) -> None:
+        """Closes the source."""
+        self._input.close()
 
     def copy_until(self, second: float | None) -> None:
         """Copies packets up to a time; None is all that are left."""
@@ -261,8 +285,6 @@ class _Tracks:
             packet = self._waiting or next(self._packets, None)
             self._waiting = None
             if packet is None:
-                if second is None:
-                    self._input.close()
                 return
             if packet.dts is None:
                 continue

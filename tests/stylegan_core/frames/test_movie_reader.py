@@ -115,3 +115,53 @@ def test_a_damaged_frame_is_named_and_the_others_are_read(tmp_path):
         bad.read(4)
     for index in (0, 3, 5, 9):
         assert np.array_equal(bad.read(index).rgb, good.read(index).rgb)
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "suffix"), [("prores_ks", "yuv422p10le", ".mov"), ("libx264", "yuv420p", ".mp4")]
+)
+def test_damage_that_only_the_decoder_finds_costs_its_frame_alone(tmp_path, codec, pix_fmt, suffix):
+    path, bad = tmp_path / f"m{suffix}", tmp_path / f"bad{suffix}"
+    movies.make_movie(path, codec, pix_fmt, options={"g": "1"})
+    content, packet = bytearray(path.read_bytes()), movies.packets(path, "video")[4]
+    at = content.find(packet)
+    content[at : at + len(packet)] = bytes(len(packet))
+    bad.write_bytes(content)
+    good, reader = MovieReader(path), MovieReader(bad)
+    with pytest.raises(UnreadablePictureError, match="frame 4 is damaged"):
+        reader.read(4)
+    for index in (6, 3, 5, 9):
+        assert np.array_equal(reader.read(index).rgb, good.read(index).rgb)
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("ffv1", ".mkv"), ("libx264", ".mp4"), ("ffv1", ".avi")])
+def test_a_movie_that_was_cut_off_is_refused(tmp_path, codec, suffix):
+    path = tmp_path / f"m{suffix}"
+    movies.make_movie(path, codec, "yuv420p", options={"g": "1"})
+    if suffix == ".mp4":  # its index in front, as for streaming
+        with (
+            av.open(str(path)) as source,
+            av.open(str(tmp_path / "f.mp4"), "w", options={"movflags": "faststart"}) as to,
+        ):
+            copy = to.add_stream_from_template(source.streams.video[0])
+            for packet in source.demux(video=0):
+                if packet.size:
+                    packet.stream = copy
+                    to.mux(packet)
+        path = tmp_path / "f.mp4"
+    assert len(probe_movie(path).pts) == movies.COUNT
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    with pytest.raises(UnreadablePictureError, match=r"truncated|no movie"):
+        probe_movie(path)
+
+
+def test_many_threads_get_their_own_frames(tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    path = tmp_path / "m.mp4"
+    movies.make_movie(path, "libx264", "yuv420p", options={"bf": "3", "g": "5"})
+    expected, reader = decoded(path), MovieReader(path)
+    order = [index for _ in range(6) for index in (0, 5, 1, 9, 2, 7, 3, 8, 4, 6)]
+    with ThreadPoolExecutor(8) as pool:
+        for index, found in zip(order, pool.map(reader.read, order), strict=True):
+            assert [plane.tobytes() for plane in found.planes] == expected[index]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 
@@ -117,3 +118,28 @@ def test_pictures_become_what_players_show(tmp_path):
         planes = MovieReader(path).read(3)
         shown = planes.rgb[24, 32].astype(float) / np.iinfo(planes.rgb.dtype).max
         assert np.abs(shown - np.array([50000, 40000, 20000]) / 65535).max() < 0.02
+
+
+def test_rotation_chapters_languages_and_quality(tmp_path):
+    plain, source, made = tmp_path / "plain.mp4", tmp_path / "source.mp4", tmp_path / "made.mp4"
+    movies.make_movie(plain, "libx264", "yuv420p", audio="aac")
+    with av.open(str(plain)) as read, av.open(str(source), "w") as write:
+        copies = {stream.index: write.add_stream_from_template(stream) for stream in read.streams}
+        copies[0].set_display_rotation(90)
+        copies[1].metadata["language"] = "swe"
+        write.set_chapters(
+            [{"id": 1, "start": 0, "end": 200, "time_base": Fraction(1, 1000), "metadata": {"title": "one"}}]
+        )
+        for packet in read.demux():
+            if packet.size:
+                packet.stream = copies[packet.stream.index]
+                write.mux(packet)
+    before, after, left = assembled(source, made)
+    assert left == () and abs(before.rotation) == 90 and after.rotation == before.rotation
+    with av.open(str(made)) as container:
+        assert [chapter["metadata"]["title"] for chapter in container.chapters()] == ["one"]
+        assert container.streams.audio[0].metadata["language"] == "swe"
+    form = movie_form(made, after, "yuv420p", quality=30)
+    assert form.options["crf"] == "30" and movie_form(made, after, "yuv420p").options["crf"] == "12"
+    with pytest.raises(MovieWriteError, match="prores has none"):
+        movie_form(tmp_path / "m.mov", after, "yuv420p", "prores", quality=30)
