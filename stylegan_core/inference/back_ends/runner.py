@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import logging
 import threading
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from stylegan_core.inference.back_ends.silent import import_openvino, quietly
 from stylegan_core.inference.job import BackEnd, Precision
 from stylegan_core.inference.side_by_side import cores
 from stylegan_core.inference.tiling import Translate
@@ -135,7 +134,7 @@ class _Converted:
 
     def _converted(self, size: tuple[int, ...], example: Tensor) -> _Run:
         if size not in self._runs:
-            with _quietly():
+            with quietly():
                 try:
                     self._runs[size] = self._convert(self._fixed, example, self._precision)
                 except MemoryError:
@@ -173,13 +172,12 @@ def converted_openvino(fixed: FixedNetwork, example: Tensor) -> Any:
     Raises:
         ValueError: the network is another one at the size of ``example``.
     """
-    import openvino
-
+    openvino = import_openvino()
     count, channels, height, width = example.shape
     small = torch.linspace(-1, 1, channels * _alike(height) * _alike(width), device="cpu")
     small = small.reshape(1, channels, _alike(height), _alike(width)).expand(count, -1, -1, -1).contiguous()
     with torch.no_grad():
-        traced = torch.jit.trace(fixed, small, check_trace=False)
+        traced = torch.jit.trace(fixed, small, check_trace=False)  # type: ignore[no-untyped-call]
     converted = openvino.convert_model(traced, example_input=small)
     converted.reshape(list(example.shape))
     given, expected = list(converted.output(0).shape), [height * fixed.recipe.scale, width * fixed.recipe.scale]
@@ -194,8 +192,7 @@ def _alike(side_px: int) -> int:
 
 
 def _openvino(fixed: FixedNetwork, example: Tensor, precision: Precision) -> _Run:
-    import openvino
-
+    openvino = import_openvino()
     compiled = openvino.Core().compile_model(converted_openvino(fixed, example), "CPU", openvino_properties(precision))
     own = threading.local()
 
@@ -224,21 +221,3 @@ def _onnxruntime(fixed: FixedNetwork, example: Tensor, precision: Precision) -> 
         return made  # type: ignore[no-any-return]
 
     return run
-
-
-class _quietly:  # noqa: N801  (reads as a function)
-    """Converters warn of their own making."""
-
-    def __enter__(self) -> None:
-        self._caught = warnings.catch_warnings()
-        self._caught.__enter__()
-        warnings.simplefilter("ignore")
-        self._loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "openvino", "torch.export")]
-        self._levels = [logger.level for logger in self._loggers]
-        for logger in self._loggers:
-            logger.setLevel(logging.ERROR)
-
-    def __exit__(self, *exception: object) -> None:
-        for logger, level in zip(self._loggers, self._levels, strict=True):
-            logger.setLevel(level)
-        self._caught.__exit__(None, None, None)
