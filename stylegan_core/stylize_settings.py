@@ -53,6 +53,14 @@ class MannerSettings(Settings):
         None, ge=1, description="frames of a shot that are measured; default: up to 5, fewer of large ones"
     )
 
+    def named_files(self) -> list[Path]:
+        """What it reads beside the frames and the model; words such as "auto" are none."""
+        words = {"auto", "none", "shot", "picture"}
+        named = [None if self.cuts in words else self.cuts.rpartition("@")[0] or self.cuts]
+        named += [None if self.statistics in words else self.statistics]
+        named += [None if self.ocio is None or "://" in self.ocio else self.ocio]
+        return [*([self.curve] if self.curve else []), *(Path(name) for name in named if name is not None)]
+
 
 class RegionSettings(Settings):
     """One entry of ``stylize.regions``: where, and what is made there."""
@@ -88,7 +96,9 @@ class RegionSettings(Settings):
 class StylizeSettings(MannerSettings):
     """Section ``stylize``."""
 
-    input: Path | None = Field(None, description="a directory; default: every shot, or the test pictures")
+    input: Path | None = Field(
+        None, description="a directory, a pattern or a movie; default: every shot, or the test pictures"
+    )
     style_images: tuple[str, ...] = Field(
         (), description='references, for recipes that take them; a weight follows a colon: ["a.png:0.3", "b.png"]'
     )

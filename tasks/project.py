@@ -316,7 +316,7 @@ def _named_by_stylize(params: Params, root: Path) -> Iterator[Path]:
         yield asked.style_bank
     else:
         yield from map(style_image_path, asked.style_images)
-    yield from (asked.curve,) if asked.curve else ()
+    yield from asked.named_files()
     for region in asked.regions:
         yield from region.files()
         if region.model and (root / region.model).is_dir() and Path(region.model).parts[0] != "models":

@@ -19,6 +19,7 @@ from stylegan_core.data.manifest import read_manifest
 from stylegan_core.data.subjects import Still, Subject, find_subjects
 from stylegan_core.frames.ocio import config_name, prefer_config
 from stylegan_core.frames.sequence import Frame, list_pictures
+from stylegan_core.inference.select import input_folder
 from stylegan_core.report.curves import read_columns
 from stylegan_core.report.embed import PictureFile
 from stylegan_core.report.figures import describe, shown
@@ -240,10 +241,11 @@ class _Project:
 
     def _given_input(self) -> dict[str, Path]:
         """Pictures of ``stylize.input`` by relative path, which the manifest does not know."""
-        folder = self.params.stylize.input
-        if folder is None or not (self.root / folder).is_dir():
-            return {}
-        return {frame.relative.as_posix(): frame.path for frame in list_pictures(self.root / folder)}
+        asked = self.params.stylize.input
+        folder = input_folder(self.root / asked) if asked is not None else None
+        if folder is None or not folder.is_dir() or (self.root / asked).is_file():
+            return {}  # a movie's frames are no files
+        return {frame.relative.as_posix(): frame.path for frame in list_pictures(folder)}
 
     def _training_of(self, name: str) -> str:
         if recorded := (self.stylize_report.get(name) or {}).get("training"):

@@ -25,7 +25,7 @@ from stylegan_core.frames.cache import cache_folder
 from stylegan_core.frames.sequence import list_frames
 from stylegan_core.inference.job import STATE_FOLDER, Job, JobFrame, PlanError
 from stylegan_core.inference.outcome import Progress
-from stylegan_core.inference.select import select_frames
+from stylegan_core.inference.select import input_folder, select
 from stylegan_core.inference.told import tell_asked
 from stylegan_core.inference.vocabulary import OWN as OWN_VOCABULARY
 from stylegan_core.inference.wishes import Wishes, plan_wishes
@@ -85,9 +85,11 @@ def list_items(params: Params, prepared: Path, models: Path, *, root: Path | Non
                         "stylize.input is one folder, but there are several models: "
                         "`stylereel stylize INPUT OUTPUT --model NAME` takes one"
                     )
-                folder = root / params.stylize.input
-                frames = select_frames(folder)
-                items.append(_item(params, folder.name, training.name, model, folder, frames, None, **places))
+                asked = root / params.stylize.input
+                name = asked.stem if asked.is_file() else input_folder(asked).name
+                found = select(asked, cache_folder("stylize", name))
+                folder, frames = found.input_folder, list(found.frames)
+                items.append(_item(params, name, training.name, model, folder, frames, None, **places))
                 continue
             subjects = find_subjects(
                 manifest,

@@ -12,6 +12,7 @@ from stylegan_core.config import parse_params
 from tasks.errors import InputsFailedError, UsageError
 from tasks.prepare import prepare
 from tasks.stylize_stage import KEPT_STORES, counted, list_items, materialize, stylize_item
+from tests.stylegan_core.frames import movies
 
 
 def document(**stylize):
@@ -107,7 +108,17 @@ def test_a_plate_that_prepare_refused_is_named_again(project):
     assert [failure.path.name for failure in reports[1].failed] == ["quay.0005.png"]
 
 
-def test_a_folder_of_the_settings_goes_through_the_one_model(project, tiny_model_folder):
+@pytest.mark.parametrize(
+    ("given", "made"),
+    [
+        ("quay/plates", [f"plates/quay.{n:04d}.png" for n in range(1, 6)]),
+        ("quay/plates/quay.2-4####.png", [f"plates/quay.{n:04d}.png" for n in range(2, 5)]),
+        ("boat.mkv", [f"boat/boat.{n:04d}.png" for n in range(1, 11)]),
+    ],
+)
+def test_an_input_of_the_settings_goes_through_the_one_model(project, tiny_model_folder, given, made):
+    if given == "boat.mkv":
+        movies.make_movie(Path(given), "ffv1", "yuv420p")
     shutil.copytree(tiny_model_folder, "models/all")
     params = parse_params(
         {
@@ -118,11 +129,11 @@ def test_a_folder_of_the_settings_goes_through_the_one_model(project, tiny_model
                 "min_side_px": 16,
                 "test_fraction": 0.4,
             },
-            "stylize": {"input": "quay/plates"},
+            "stylize": {"input": given},
         }
     )
     run(params)
-    assert [name for name in outputs() if name.endswith(".png")] == [f"plates/quay.{n:04d}.png" for n in range(1, 6)]
+    assert [name for name in outputs() if name.endswith(".png")] == made
 
 
 def test_test_pictures_of_a_collection(project, tiny_model_folder):
