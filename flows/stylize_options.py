@@ -101,6 +101,7 @@ _SELECTION: tuple[_Option, ...] = (
     ),
     ("chunk_frames", Annotated[int, typer.Option("--chunk-frames", min=1, help="Frames of one task.")], 64),
     ("codec", Annotated[str | None, typer.Option(help="Of OUTPUT, a movie. Default: as INPUT.")], None),
+    ("quality", Annotated[int | None, typer.Option(help="CRF of OUTPUT in H.264 or H.265, 0 to 51.")], None),
     ("fps", Annotated[float, typer.Option(help="Frames a second of a movie made of pictures, and of previews.")], 24.0),
     ("device", Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")], "auto"),
     (

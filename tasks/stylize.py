@@ -165,6 +165,7 @@ def plan_request(request: Request, planned_in: Path | None = None) -> tuple[Job,
             missing_mask=request.missing_mask,
             pick=request.pick,
             codec=request.codec,
+            quality=request.quality,
             fps=request.fps,
         )
         wishes = request.wishes()

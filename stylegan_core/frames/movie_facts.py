@@ -84,12 +84,18 @@ def is_movie(path: Path) -> bool:
 
 
 def probe_movie(path: Path) -> MovieFacts:
-    """Reads a movie's packets, and decodes its first frame.
+    """Reads a movie's packets, and decodes its first frame; once while it stays as it is.
 
     Raises:
         UnreadablePictureError: it is no movie, has no picture track, or is damaged at its beginning.
         OSError: the file is missing or cannot be read at all.
     """
+    status = path.stat()
+    return _probed(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _probed(path: Path, size_bytes: int, mtime_ns: int) -> MovieFacts:
     try:
         with av.open(str(path)) as container:
             return _facts(path, container)
@@ -192,12 +198,6 @@ def _broken_promise(stream: av.VideoStream, packets: int, pts: list[int]) -> str
 def frame_count(path: Path) -> int:
     """How many frames a movie has; 0 if it cannot be read."""
     try:
-        status = path.stat()
-        return _counted(path, status.st_size, status.st_mtime_ns)
+        return len(probe_movie(path).pts)
     except (UnreadablePictureError, OSError):
         return 0
-
-
-@lru_cache(maxsize=16)
-def _counted(path: Path, size_bytes: int, mtime_ns: int) -> int:
-    return len(probe_movie(path).pts)

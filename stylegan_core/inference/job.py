@@ -240,11 +240,13 @@ class MovieTarget(_Frozen):
     Attributes:
         path: absolute.
         codec: asked for; None is the source's where the container takes it.
+        quality: constant rate factor of H.264 and H.265; None is near lossless.
         rate: frames a second where the source is no movie, as a fraction such as "24000/1001".
     """
 
     path: Path
     codec: str | None = None
+    quality: int | None = None
     rate: str = "24"
 
 

@@ -22,6 +22,7 @@ from stylegan_core.frames.movie_writer import MovieWriteError, assemble_movie, f
 from stylegan_core.frames.picture import read_picture
 from stylegan_core.frames.records import read_records
 from stylegan_core.frames.stamp import movie_tags
+from stylegan_core.frames.timecode import later_timecode
 from stylegan_core.inference.colour_plan import space_of
 from stylegan_core.inference.job import Job, PlanError
 from stylegan_core.inference.output_lock import TEMPORARY_FOLDER
@@ -81,7 +82,7 @@ def assemble_job(job: Job) -> Assembled:
 
     def make(file: Path) -> None:
         assert job.movie is not None and first is not None
-        form = movie_form(file, facts, first[1], job.movie.codec)
+        form = movie_form(file, facts, first[1], job.movie.codec, job.movie.quality)
         kept, tags = _all_there(job, facts), movie_tags(said)
         left.extend(
             assemble_movie(file, frames(), facts, form, keep_tracks=kept, tags=tags, temporary_folder=temporaries)
@@ -138,7 +139,11 @@ def _frames(job: Job) -> tuple[MovieFacts, Callable[[], Iterator[Timed]]]:
     first = job.frames[0]
     if first.index is not None and job.output_path(first).suffix == SUFFIX:
         facts = probe_movie(job.input_path(first))
-        base = 0 if len(job.frames) == len(facts.pts) else facts.pts[first.index]
+        base = 0
+        if len(job.frames) < len(facts.pts):
+            base = facts.pts[first.index]
+            began = later_timecode(facts.timecode, first.index, facts.rate) if facts.timecode else None
+            facts = replace(facts, timecode=began)
 
         def of_movie() -> Iterator[Timed]:
             for frame in job.frames:

@@ -29,12 +29,13 @@ def frames_folder(movie: Path) -> Path:
     return movie.parent / f".{movie.name}.frames"
 
 
-def movie_target(output: str | Path, codec: str | None, fps: float) -> MovieTarget:
+def movie_target(output: str | Path, codec: str | None, quality: int | None, fps: float) -> MovieTarget:
     """The movie that a call makes.
 
     Args:
         output: its path.
         codec: asked for, or None.
+        quality: constant rate factor asked for, or None.
         fps: frames a second, where the source is no movie.
 
     Raises:
@@ -47,9 +48,12 @@ def movie_target(output: str | Path, codec: str | None, fps: float) -> MovieTarg
     if codec is not None and codec not in takes:
         known = f"; known codecs are {', '.join(CODECS)}" if codec not in CODECS else ""
         raise PlanError(f"--codec {codec}: {path.suffix} takes {', '.join(takes)} here{known}")
+    if quality is not None and (not 0 <= quality <= 51 or codec not in (None, "h264", "hevc")):
+        raise PlanError(f"--quality {quality}: of h264 and hevc, 0 (the most) to 51; 12 is near lossless")
     if fps <= 0:
         raise PlanError(f"--fps is {fps:g}, but a movie has more than 0 frames a second")
-    return MovieTarget(path=path.absolute(), codec=codec, rate=str(Fraction(fps).limit_denominator(1001)))
+    rate = str(Fraction(fps).limit_denominator(1001))
+    return MovieTarget(path=path.absolute(), codec=codec, quality=quality, rate=rate)
 
 
 def choose_movie_frames(

@@ -32,6 +32,7 @@ class Request:
         missing_mask: what a frame without a mask means.
         manner: how frames are stylized.
         codec: of an output that is a movie; None is the source's where its container takes it.
+        quality: constant rate factor of such a movie in H.264 or H.265; None is near lossless.
         fps: frames a second of a movie made of pictures, and of previews.
         source_space: "auto", "srgb" or "linear_rec709".
         chunk_frames: frames of one task run.
@@ -59,6 +60,7 @@ class Request:
     missing_mask: Literal["error", "everywhere", "nowhere"] = "error"
     manner: MannerSettings = DEFAULT_MANNER
     codec: str | None = None
+    quality: int | None = None
     fps: float = 24.0
     source_space: str = "auto"
     chunk_frames: int = 64

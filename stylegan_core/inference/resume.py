@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,15 @@ from stylegan_core.frames.records import newest_by_frame, read_records, sha256_o
 from stylegan_core.inference.job import Job
 
 Record = dict[str, Any]
+
+
+_LARGE_BYTES = 64 << 20
+"""Of movies, which every one of their frames asks for: their digest is kept while the process runs."""
+
+
+@lru_cache(maxsize=64)
+def _sha256_once(path: Path, size_bytes: int, mtime_ns: int) -> str:
+    return sha256_of(path)
 
 
 @dataclass(frozen=True)
@@ -39,7 +49,9 @@ class FileState:
             OSError: it is not there.
         """
         status = path.stat()
-        return cls(status.st_size, status.st_mtime_ns, sha256_of(path))
+        if status.st_size < _LARGE_BYTES:
+            return cls(status.st_size, status.st_mtime_ns, sha256_of(path))
+        return cls(status.st_size, status.st_mtime_ns, _sha256_once(path, status.st_size, status.st_mtime_ns))
 
     def as_list(self) -> list[Any]:
         """For a record."""

@@ -67,6 +67,7 @@ def select(
     missing_mask: MissingMask = "error",
     pick: int | None = None,
     codec: str | None = None,
+    quality: int | None = None,
     fps: float = 24.0,
 ) -> Selection:
     """Which frames a call is about, and where they go.
@@ -83,12 +84,13 @@ def select(
         missing_mask: what a frame without a mask means.
         pick: of all these so many, evenly spread.
         codec: of an output that is a movie; None is the source's where its container takes it.
+        quality: constant rate factor of such a movie in H.264 or H.265.
         fps: frames a second of a movie made of pictures.
 
     Raises:
         PlanError: nothing is selected, or a range, a folder or a mask is wrong.
     """
-    movie = movie_target(output, codec, fps) if writes_movie(output) else None
+    movie = movie_target(output, codec, quality, fps) if writes_movie(output) else None
     if movie is not None and movie.path.resolve() == Path(source).resolve():
         raise PlanError(f"{output} would replace its own input: choose another name")
     names = OutputNames.of(output) if movie is None else OutputNames(frames_folder(movie.path))

@@ -49,6 +49,12 @@ class Sources:
         refuse_changed(path, state)
         return _blackened(picture) if frame.missing == "black" else picture, state
 
+    def close(self) -> None:
+        """Closes the movies."""
+        with self._lock:
+            for reader, _ in self._movies.values():
+                reader.close()
+            self._movies.clear()
 
     def _movie_frame(self, path: Path, index: int) -> tuple[Picture, FileState]:
         """A movie is hashed once, not for each of its frames."""

@@ -122,6 +122,7 @@ class Stylizer:
             self._idle.wait_for(lambda: self._active_chunks == 0)
         for pool in (self._decoders, self._translator, self._encoders):
             pool.shutdown(wait=True, cancel_futures=True)
+        self._sources.close()
         self._ledger.close()
         self._log.close()
 

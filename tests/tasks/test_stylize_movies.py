@@ -101,6 +101,7 @@ def test_frames_of_a_movie_as_pictures_and_pictures_as_a_movie(tmp_path, stylize
     [
         ({"frames": "5-20"}, "no frame 11-20: its numbers are 1 to 10"),
         ({"codec": "ffv1"}, "takes h264, hevc here"),
+        ({"quality": 70}, "0 \\(the most\\) to 51"),
         ({"output": "out.webm"}, "end in|ends in"),
         ({"output": "in.mp4"}, "replace its own input"),
     ],
@@ -120,3 +121,11 @@ def test_a_users_own_movie_is_not_replaced(tmp_path, stylized):
         stylized(tmp_path / "in.mp4", tmp_path / "mine.mp4")
     assert (tmp_path / "mine.mp4").read_bytes() == b"mine"
     assert stylized(tmp_path / "in.mp4", tmp_path / "mine.mp4", overwrite=True).made == movies.COUNT
+
+
+def test_a_part_of_a_movie_begins_at_its_own_timecode(tmp_path, stylized):
+    source, output = tmp_path / "in.mov", tmp_path / "made.mov"
+    movies.make_movie(source, "prores_ks", "yuv422p10le", timecode="01:00:00:22", audio="pcm_s16le")
+    assert stylized(source, output, frames="4-8", strength=0.0).made == 5
+    facts = probe_movie(output)
+    assert (facts.timecode, len(facts.pts), facts.pts[0], facts.tracks[:1]) == ("01:00:01:01", 5, 0, (("data", "data"),))
