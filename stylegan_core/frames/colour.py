@@ -8,31 +8,21 @@ OpenColorIO config. A model knows [0, 1] of its working space. All functions wor
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stylegan_core.frames.carry import carried_change
 from stylegan_core.frames.icc import from_linear, to_linear
-from stylegan_core.frames.ocio import VIEW, load_config
+from stylegan_core.frames.ocio import VIEW, ColourError, load_config
 from stylegan_core.frames.output_form import OutputForm
 from stylegan_core.frames.picture import Picture
 from stylegan_core.frames.primaries import is_by_primaries, to_rec709
 from stylegan_core.frames.samples import Pixels, Unit, add_change, from_unit, make_finite, to_unit
 from stylegan_core.frames.source_space import OWN_SPACES, source_space_of
 
-WORKING_SPACES = OWN_SPACES
+_LARGEST_LOSS = 0.01  # of light; a network's answer is coarser
 REC709_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
-
-
-def describe_source_space(picture: Picture, source_space: str = "auto", path: Path | None = None) -> str:
-    """What a picture's colours are taken for, to be said aloud.
-
-    Raises:
-        ValueError: an unknown ``source_space``.
-    """
-    return source_space_of(picture, source_space, path=path).name
 
 
 def working_space_name(name: str, ocio: str | None = None) -> str:
@@ -45,7 +35,8 @@ def working_space_name(name: str, ocio: str | None = None) -> str:
         return name
     config = load_config(ocio)
     full = config.find(name)
-    config.round_trip_error("linear_rec709", full)
+    if config.round_trip_error("linear_rec709", full) > _LARGEST_LOSS:
+        raise ColourError(f"{full} of {config.name} cannot be a working space: what goes there does not come back")
     return full
 
 

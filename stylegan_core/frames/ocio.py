@@ -160,7 +160,7 @@ class ColourConfig:
         names = self.space_names()
         words = {one.lower(): one for one in names}
         words |= {alias.lower(): one.getName() for one in self._config.getColorSpaces() for alias in one.getAliases()}
-        if near := difflib.get_close_matches(name.lower(), words, cutoff=0.5):
+        if near := difflib.get_close_matches(name.lower(), words, cutoff=0.6):
             return f"; did you mean {' or '.join(dict.fromkeys(words[one] for one in near))}?"
         more = "" if len(names) <= _NAMED else f" and {len(names) - _NAMED} more"
         return f"; its spaces are: {', '.join(names[:_NAMED])}{more}"

@@ -14,7 +14,6 @@ from skimage.color import rgb2xyz
 from stylegan_core.frames.colour import (
     REC709_LUMA,
     carry_over,
-    describe_source_space,
     from_working,
     linear_to_srgb,
     srgb_to_linear,
@@ -22,6 +21,7 @@ from stylegan_core.frames.colour import (
 )
 from stylegan_core.frames.icc import is_srgb, profile_problem
 from stylegan_core.frames.picture import Picture
+from stylegan_core.frames.source_space import source_space_of
 
 RNG = np.random.default_rng(13)
 D65 = (0.3127, 0.3290, 1.0)
@@ -63,15 +63,15 @@ def test_every_code_survives_there_and_back(sample_type: str, working_space: str
 
 def test_what_untagged_pictures_are_taken_for() -> None:
     integers, floats = Picture(np.zeros((1, 1, 3), np.uint16)), Picture(np.full((1, 1, 3), 0.5, np.float16))
-    assert describe_source_space(integers) == "srgb" and describe_source_space(floats) == "linear_rec709"
-    assert describe_source_space(replace(floats, icc_profile=ADOBE)) == "icc"
-    assert describe_source_space(replace(floats, icc_profile=b"damaged")) == "linear_rec709"
-    assert describe_source_space(replace(integers, icc_profile=ADOBE), "linear_rec709") == "linear_rec709"
+    assert source_space_of(integers).name == "srgb" and source_space_of(floats).name == "linear_rec709"
+    assert source_space_of(replace(floats, icc_profile=ADOBE)).name == "icc"
+    assert source_space_of(replace(floats, icc_profile=b"damaged")).name == "linear_rec709"
+    assert source_space_of(replace(integers, icc_profile=ADOBE), "linear_rec709").name == "linear_rec709"
     assert np.allclose(to_working(floats), 0.735357, atol=1e-5)  # the sRGB code of half the light
     with pytest.raises(ValueError, match=r"no colour space 'rec2020'; did you mean Linear Rec\.2020"):
-        describe_source_space(floats, "rec2020")
+        source_space_of(floats, "rec2020")
     with pytest.raises(ValueError, match="no usable ICC profile"):
-        describe_source_space(floats, "icc")
+        source_space_of(floats, "icc")
     with pytest.raises(ValueError, match="no colour space 'ACEScgg'"):
         to_working(floats, working_space="ACEScgg")
 

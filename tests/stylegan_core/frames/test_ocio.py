@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stylegan_core.frames.colour import linear_to_srgb, to_working
+from stylegan_core.frames.colour import linear_to_srgb, to_working, working_space_name
 from stylegan_core.frames.ocio import PINNED_CONFIG, ColourError, config_name, load_config, prefer_config
 
 OWN_CONFIG = """\
@@ -38,6 +38,12 @@ colorspaces:
     aliases: [my_grade]
     encoding: sdr-video
     to_scene_reference: !<FileTransform> {src: curve.spi1d, interpolation: linear}
+  - !<ColorSpace>
+    name: clamped
+    from_scene_reference: !<RangeTransform> {min_in_value: 0, min_out_value: 0, max_in_value: 0.3, max_out_value: 0.3}
+  - !<ColorSpace>
+    name: one_way
+    from_scene_reference: !<MatrixTransform> {matrix: [1, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1, 0, 0, 0, 0, 1]}
 """
 LUT = "Version 1\nFrom 0.0 1.0\nLength 3\nComponents 1\n{\n0.0\n0.25\n1.0\n}\n"
 
@@ -148,6 +154,16 @@ def test_which_config_is_taken(own_config: Path, tmp_path: Path, monkeypatch: py
     (tmp_path / "bad.ocio").write_text("ocio_profile_version: 2\ncolorspaces: 3\n")
     with pytest.raises(ColourError, match=r"bad\.ocio is no usable OpenColorIO config"):
         load_config(tmp_path / "bad.ocio")
+
+
+def test_a_working_space_needs_a_way_back(own_config: Path) -> None:
+    assert working_space_name("my_grade", str(own_config)) == "graded"
+    for name, said in (("clamped", "does not come back"), ("one_way", "in no way"), ("none", "no colour space")):
+        with pytest.raises(ColourError, match=said):
+            working_space_name(name, str(own_config))
+    config = load_config(PINNED_CONFIG)
+    for space in config.space_names():
+        assert working_space_name(space, PINNED_CONFIG) == space
 
 
 def test_threads_share_a_config() -> None:
