@@ -9,7 +9,7 @@ import json
 import re
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -146,6 +146,16 @@ def new_source(height_px: int, width_px: int, channels: int, bits: int) -> DpxSo
     for start, stop in ((1408, 1432), (1628, 1636), (1712, 1732), (1920, 1928), (1932, 1972)):
         header[start:stop] = b"\xff" * (stop - start)
     return DpxSource(bytes(header), b"", packing, channels, reversed_channels=False)
+
+
+def resized(source: DpxSource, height_px: int, width_px: int) -> DpxSource:
+    """The same headers and user data for a picture of another size; other elements, which have the old size, go."""
+    header, order = bytearray(source.before), source.packing.order
+    packing = replace(source.packing, joined=False)
+    struct.pack_into(order + "HII", header, _ORIENTATION_AT + 2, 1, width_px, height_px)
+    data_bytes = line_bytes(packing, width_px * source.channels) * height_px
+    struct.pack_into(order + "I", header, _FILE_SIZE_AT, len(header) + data_bytes)
+    return replace(source, before=bytes(header), after=b"", packing=packing, elements=1)
 
 
 def dpx_colour_tags(source: DpxSource) -> dict[str, object]:

@@ -151,7 +151,10 @@ def _exr_writer(
 
 def _dpx_writer(pixels: Pixels, bits: int | None, metadata: Metadata) -> Callable[[Path], None]:
     source = metadata.dpx
-    if source is None or not dpx.fits_source(source, pixels):
+    if source is not None and source.channels == pixels.shape[2] and held_in(source.packing.bits) == pixels.dtype:
+        if not dpx.fits_source(source, pixels):
+            source = dpx.resized(source, pixels.shape[0], pixels.shape[1])
+    else:
         depth = bits if bits in _DPX_BITS and held_in(bits) == pixels.dtype else pixels.dtype.itemsize * 8
         source = dpx.new_source(pixels.shape[0], pixels.shape[1], pixels.shape[2], depth)
     texts, chosen = dict(metadata.texts), source

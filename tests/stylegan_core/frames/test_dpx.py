@@ -104,6 +104,21 @@ def test_changed_samples_are_rounded_to_the_depth_of_the_file(tmp_path: Path) ->
     assert np.array_equal(read_picture(tmp_path / "b.dpx").pixels, wanted)
 
 
+def test_a_picture_of_another_size_keeps_the_headers(tmp_path: Path) -> None:
+    save_with_oiio(tmp_path / "a.dpx", from_codes(codes_of(10, 3), 10), oiio_BitsPerSample=10, oiio_Endian="big")
+    content = bytearray((tmp_path / "a.dpx").read_bytes())
+    content[260:268] = b"Project1"
+    (tmp_path / "a.dpx").write_bytes(content)
+    picture = read_picture(tmp_path / "a.dpx")
+    larger = np.repeat(np.repeat(picture.pixels, 2, axis=0), 2, axis=1)
+    write_picture(tmp_path / "b.dpx", replace(picture, pixels=larger))
+    back = read_picture(tmp_path / "b.dpx")
+    assert back.bits == 10 and np.array_equal(back.pixels, larger)
+    assert np.array_equal(load_with_oiio(tmp_path / "b.dpx") >> 6, larger >> 6)
+    written = (tmp_path / "b.dpx").read_bytes()
+    assert written[260:268] == b"Project1" and struct.unpack_from(">I", written, 16)[0] == len(written)
+
+
 def test_pictures_of_other_formats_become_plain_files(tmp_path: Path) -> None:
     for channels in (1, 3, 4):
         sixteen = codes_of(16, channels, 36)
