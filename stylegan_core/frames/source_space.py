@@ -18,10 +18,14 @@ _IDS = {"srgb_rec709_scene": "srgb", "srgb_rec709_display": "srgb", "lin_rec709_
 """Interop IDs (Academy Color Interop Forum, 2024) of our own spaces; the config knows the others."""
 
 _VIDEO = "srgb"
+_DPX_VIDEO = ("unspecified video", "smpte 274m", "itu-r 709", "itu-r 601 625", "itu-r 601 525", "ntsc", "pal")
+_DPX_LOG = ("printing density", "logarithmic")
+"""Transfer characteristics of DPX (SMPTE 268M-2003), as ``dpx_colour_tags`` words them."""
 # Video in Rec.709 is taken as it is shown: stills that other tools extract from a movie hold the same codes untagged.
 _TRANSFERS: dict[str, str] = {
     **dict.fromkeys(("bt709", "smpte170m", "bt470bg", "bt470m", "bt2020-10", "bt2020-12"), _VIDEO),
-    **dict.fromkeys(("iec61966-2-1", "srgb"), _VIDEO),
+    **dict.fromkeys(_DPX_VIDEO, _VIDEO),
+    **dict.fromkeys(("iec61966-2-1", "srgb", "gamma22", "gamma28"), _VIDEO),
     **dict.fromkeys(("smpte2084", "pq"), "pq_rec2020_display"),
     **dict.fromkeys(("arib-std-b67", "hlg"), "hlg_rec2020_display"),
     "linear": "linear_rec709",
@@ -29,8 +33,7 @@ _TRANSFERS: dict[str, str] = {
 """Transfer characteristics (ITU-T H.273) by ffmpeg's names, with the space that stands for each."""
 _CICP_TRANSFERS = {1: "bt709", 6: "smpte170m", 8: "linear", 13: "srgb", 16: "smpte2084", 18: "arib-std-b67"}
 _CICP_P3 = 12
-_DPX_VIDEO = ("rec709", "itu-r 709", "ccir 709", "smpte 274m", "ccir 601", "itu-r 601", "ntsc", "pal")
-_FILM_LOG = ("log", "printing density", "kodaklog", "cineon")
+_FLOATS, _INTEGERS = "untagged floating-point samples are", "untagged integer samples are"
 _FILM_LOG_SPACES = ("Cineon", "cineon", "lg10")
 
 
@@ -84,11 +87,11 @@ def source_space_of(
         ruled = config.file_rule(path)
         if ruled is not None:
             return SourceSpace(ruled, f"a file rule of {config.name} says so")
-    name = "linear_rec709" if floats else "srgb"
-    transfer = str(picture.colour_tags.get("transfer", "")).lower()
-    if any(word in transfer for word in _FILM_LOG):
-        return SourceSpace(name, "its header says film log, but not which: name it with --source-space")
-    return SourceSpace(name, f"untagged {'floating-point' if floats else 'integer'} samples are")
+    if str(picture.colour_tags.get("transfer")).lower() in _DPX_LOG:
+        return SourceSpace("srgb", "its header says film log, but not which: name it with --source-space")
+    if picture.format == "movie":
+        return SourceSpace("srgb", "untagged movies are")
+    return SourceSpace(*("linear_rec709", _FLOATS) if floats else ("srgb", _INTEGERS))
 
 
 def _said_by_header(tags: Mapping[str, object], floats: bool, ocio: str | None) -> SourceSpace | None:
@@ -133,14 +136,10 @@ def _by_cicp(numbers: Sequence[float]) -> str | None:
 
 def _by_transfer(value: str, ocio: str | None) -> str | None:
     word = value.strip().lower()
-    if word in _TRANSFERS:
-        return _TRANSFERS[word]
-    if any(one in word for one in _DPX_VIDEO):
-        return _VIDEO
-    if any(one in word for one in _FILM_LOG):
-        config: ColourConfig = load_config(ocio)
+    if word in _DPX_LOG:
+        config = load_config(ocio)
         return next((name for name in _FILM_LOG_SPACES if config.has(name)), None)
-    return None
+    return _TRANSFERS.get(word)
 
 
 def _numbers(value: object) -> list[float]:

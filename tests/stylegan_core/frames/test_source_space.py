@@ -66,9 +66,12 @@ def tagged(picture: Picture, **tags: object) -> Picture:
         (tagged(CODES, transfer="bt709"), "srgb"),
         (tagged(CODES, transfer="smpte2084"), "Rec.2100-PQ - Display"),
         (tagged(CODES, transfer="linear"), "linear_rec709"),
-        (tagged(CODES, transfer="Linear"), "linear_rec709"),
-        (tagged(CODES, transfer="ITU-R 709-4"), "srgb"),
-        (tagged(CODES, transfer="User defined"), "srgb"),
+        (tagged(CODES, transfer="bt601 of tomorrow"), "srgb"),
+        (tagged(CODES, transfer="linear", colorimetric="linear"), "linear_rec709"),
+        (tagged(CODES, transfer="ITU-R 709"), "srgb"),
+        (tagged(CODES, transfer="unspecified video"), "srgb"),
+        (replace(FLOATS, format="movie"), "srgb"),
+        (replace(tagged(FLOATS, transfer="bt709"), format="movie"), "srgb"),
     ],
 )
 def test_what_a_file_says(picture: Picture, name: str) -> None:
@@ -84,7 +87,7 @@ def test_it_is_said_aloud() -> None:
     assert source_space_of(tagged(FLOATS, chromaticities=XYZ)).sentence() == (
         "colours are taken for linear light of its own primaries: its chromaticities say so"
     )
-    log = source_space_of(tagged(CODES, transfer="Printing density"))
+    log = source_space_of(tagged(CODES, transfer="printing density"))
     assert log.name == "srgb" and "--source-space" in log.sentence()
     assert source_space_of(FLOATS, "acescg").sentence() == "colours are taken for ACEScg: it was asked for"
 
