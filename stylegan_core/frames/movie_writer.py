@@ -46,6 +46,7 @@ _DNXHR_PROFILES = {
 }  # fmt: skip
 _PARAMETERS = {"h264": "x264-params", "hevc": "x265-params"}
 _CRF = 12
+_WITHOUT_TAGS = (".mxf", ".avi")
 _LEAST_DNXHR_PX = (256, 120)
 
 
@@ -202,6 +203,8 @@ def _encode(
             stream.metadata["timecode"] = facts.timecode
         if facts.rotation:
             stream.set_display_rotation(facts.rotation)
+        if tags and path.suffix.lower() in _WITHOUT_TAGS:
+            left.append(f"what says how it was made: {path.suffix} holds no tags but its own")
         if facts.hdr and form.codec not in _PARAMETERS:
             left.append(f"what it says of the display that it was graded on: {form.codec} cannot hold it here")
         tracks = None

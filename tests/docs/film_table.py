@@ -249,7 +249,9 @@ def picture_rows() -> list[Row]:
 
 def all_rows() -> list[Row]:
     """The whole table."""
-    return picture_rows()
+    from tests.docs.film_movies import movie_rows
+
+    return [*picture_rows(), *movie_rows()]
 
 
 def table(rows: Sequence[Row]) -> str:
