@@ -83,7 +83,7 @@ def settle_back_end(job: Job, model: Model, manner: MannerSettings) -> Job:
         return _with(job, manner.back_end, precision)
     if set(model.recipe.directed_by) - {"direction"} or job.settings.regions or model.recipe.scale != 1:
         return job  # directions and regions make networks of their own, which would all have to be converted
-    choice = fastest(_as_it_runs(job, model), manner.precision, job.device, _megapixels(job))
+    choice = fastest(as_it_runs(job, model), manner.precision, job.device, _megapixels(job))
     return _with(job, choice.back_end, choice.precision)
 
 
@@ -127,7 +127,7 @@ def _megapixels(job: Job) -> float:
     return 0.0
 
 
-def _as_it_runs(job: Job, model: Model) -> Model:
+def as_it_runs(job: Job, model: Model) -> Model:
     """With the statistics of the first shot frozen, which is another network to convert."""
     path = job.statistics_path(job.frames[0])
     return model if path is None else replace(model, recipe=freeze(model.recipe, read_statistics(path)))
