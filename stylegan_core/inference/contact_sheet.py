@@ -43,7 +43,8 @@ def write_contact_sheet(job: Job, frames: Sequence[JobFrame], path: Path) -> Non
         space = space_of(picture, settings, sources.path(frame)).name
         after = read_picture(job.output_path(frame), max_megapixels=job.max_megapixels)
         pair = [shown(picture, space, settings.colour_config), shown(after, result_space(job), settings.colour_config)]
-        pairs.append(labelled(np.hstack([pair[0], _gap(pair[0]), pair[1]]), frame.output))
+        name = f"{frame.output} ({frame.missing})" if frame.missing else frame.output
+        pairs.append(labelled(np.hstack([pair[0], _gap(pair[0]), pair[1]]), name))
     write_picture(path, Picture(sheet_of(pairs)))
 
 
