@@ -67,7 +67,7 @@ class Painter:
         self._recipe, self._precision, self._device = model.recipe, precision, device
         self._back_end: BackEnd = back_end
         self._runs: dict[Own, Translate] = {}
-        self._tiling = Tiling(approximate=approximate_tiles)
+        self._tiling = Tiling(approximate=approximate_tiles, fast=back_end == "torch")
         self._conditions: Conditions | None = None
         if heeds_strength(model.recipe) or directions != Directions():
             self._conditions = conditions_of(model, directions, strength=strength, device=device)

@@ -132,3 +132,15 @@ def test_approximate_tiles_are_the_same_on_every_machine():
         )
         sizes.append(run.sizes)
     assert sizes[0] == sizes[1] and APPROXIMATE.halo_px == 128
+
+
+def test_a_small_network_on_a_cpu_gets_small_tiles_and_a_wide_one_does_not():
+    content = noise(600, 700)
+    for channels, divided in ((16, True), (64, False)):
+        recipe = build("keyframe", channels=channels, blocks=3)
+        run = watched(lambda pictures, recipe=recipe: recipe.translate(pictures, Conditions()))
+        with torch.inference_mode():
+            made = Tiling(fast=True).translate(recipe, Conditions(), run, content)
+            assert (len(run.sizes) > 1) == divided
+            assert (made - recipe.translate(content, Conditions())).abs().max() < 2e-6
+    assert max(size[2] * size[3] for size in run.sizes) == 600 * 700
