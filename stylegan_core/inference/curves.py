@@ -83,7 +83,7 @@ def settle_curves(job: Job, model: Model, manner: MannerSettings) -> Job:
 def _on(frame: JobFrame, curves: Curves, directions: Directions, file: Path) -> JobFrame:
     if frame.number is None:
         raise PlanError(f"the curve {file} goes by frame numbers, and {frame.input} has none")
-    own = {"style_weights": curves.weights_at(frame.number, directions)}
+    own: dict[str, object] = {"style_weights": curves.weights_at(frame.number, directions)}
     if frame.strength is None:  # else it has no mask and nothing of it is stylized
         own["strength"] = curves.strength_at(frame.number)
     return frame.model_copy(update=own)
