@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 from stylegan_core.frames.cache import cache_folder
+from stylegan_core.inference.colour_plan import refuse_movie_space
 from stylegan_core.inference.find_model import find_model
 from stylegan_core.inference.job import Job, PlanError, read_job, write_job
 from stylegan_core.inference.movie_assembly import assemble_job, refuse_foreign_movie
@@ -186,6 +187,7 @@ def plan_request(request: Request, planned_in: Path | None = None) -> tuple[Job,
         if not request.overwrite:
             refuse_foreign_outputs(job)
             refuse_foreign_movie(job)
+        refuse_movie_space(job)
     for note in selection.notes:
         log.warning("%s", note)
     return with_origin(job, model), model

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stylegan_core.frames.icc import is_srgb, profile_problem
-from stylegan_core.frames.ocio import PINNED_CONFIG, ColourConfig, config_name, load_config
+from stylegan_core.frames.ocio import PINNED_CONFIG, config_name, load_config
 from stylegan_core.frames.picture import Picture
 from stylegan_core.frames.primaries import space_of_primaries
 

@@ -71,6 +71,16 @@ def settle_colour(job: Job, model: Model, manner: MannerSettings) -> Job:
     return job
 
 
+def refuse_movie_space(job: Job) -> None:
+    """Refuses another space for a movie: a movie's frames keep its own colours, pictures become sRGB.
+
+    Raises:
+        PlanError: one was asked for.
+    """
+    if job.movie is not None and job.settings.output_space != SAME:
+        raise PlanError("a movie keeps its colours, and pictures become sRGB in one: leave out --output-space")
+
+
 def check_config(settings: FrameSettings) -> None:
     """Refuses to work with another config than was planned with.
 

@@ -23,7 +23,8 @@ from stylegan_core.inference.translate import translate_batch_unit
 from stylegan_core.recipes.keyframe import Config, Recipe
 from stylegan_core.recipes.model import load_model, save_model
 from stylegan_core.stylize_settings import MannerSettings
-from tasks.stylize import Request, stylize_directory
+from tasks.errors import UsageError
+from tasks.stylize import Request, plan_request, stylize_directory
 
 RNG = np.random.default_rng(8)
 CONFIG = """\
@@ -151,6 +152,14 @@ def test_a_config_with_untrained_names_is_refused(tiny_model, tmp_path):
     card = tiny_model.card.model_copy(update={"working_space": "house_log"})
     with pytest.raises(PlanError, match="no colour space 'house_log'"):
         plan(replace(tiny_model, card=card), tmp_path, tmp_path / "out", "a.exr")
+
+
+def test_movies_keep_their_colours(tiny_model_folder, tmp_path):
+    (tmp_path / "in").mkdir()
+    write_picture(tmp_path / "in/a.0001.png", Picture(np.zeros((40, 56, 3), np.uint8)))
+    options = {"model": tiny_model_folder, "precision": "fp32", "back_end": "torch", "output_space": "ACEScg"}
+    with pytest.raises(UsageError, match="leave out --output-space"):
+        plan_request(Request.of(tmp_path / "in", tmp_path / "out.mov", **options))
 
 
 def test_results_in_another_space_and_format(tiny_model_folder, tmp_path):
