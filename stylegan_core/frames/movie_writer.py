@@ -47,6 +47,7 @@ _DNXHR_PROFILES = {
 _PARAMETERS = {"h264": "x264-params", "hevc": "x265-params"}
 _CRF = 12
 _WITHOUT_TAGS = (".mxf", ".avi")
+_OF_THE_CONTAINER = ("major_brand", "minor_version", "compatible_brands", "encoder")
 _LEAST_DNXHR_PX = (256, 120)
 
 
@@ -187,7 +188,8 @@ def _encode(
     options = {"movflags": "+use_metadata_tags+write_colr"} if path.suffix.lower() in (".mp4", ".mov", ".m4v") else {}
     with ExitStack() as opened:
         container = opened.enter_context(av.open(str(path), "w", options=options))
-        container.metadata.update({**facts.metadata, **tags})
+        kept = {name: text for name, text in facts.metadata.items() if name.lower() not in _OF_THE_CONTAINER}
+        container.metadata.update({**kept, **tags})
         stream = container.add_stream(ENCODERS[form.codec], rate=facts.rate)
         stream.width, stream.height, stream.pix_fmt = facts.width_px, facts.height_px, form.pix_fmt
         stream.options, stream.time_base = dict(form.options), facts.time_base
