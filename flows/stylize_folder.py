@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from flows.own_stdout import own_stdout
+from flows.library_output import libraries_on_stderr
 from flows.progress import frames_bar
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tasks.stylize import Request, StylizeReport
 
 
-@own_stdout()
 def stylize_folder(
     asked: Request, *, checksum: bool, preview: bool, as_json: bool, dask: DaskSettings | None = None
 ) -> None:
@@ -28,7 +27,7 @@ def stylize_folder(
     from flows.runner import run_stage
     from tasks.stylize import stylize_directory
 
-    with frames_bar() as watch:
+    with libraries_on_stderr(), frames_bar() as watch:
         report = run_stage(
             "stylize-folder",
             lambda runner: stylize_directory(
@@ -44,22 +43,21 @@ def stylize_folder(
     _tell(report, as_json)
 
 
-@own_stdout()
 def plan_only(asked: Request) -> None:
     """Writes the job file and prints its path, the first half of ``stylize``."""
     from stylegan_core.inference.job import write_job
     from tasks.stylize import frames_to_make, plan_request
 
-    job, _ = plan_request(asked)
-    to_make = len(frames_to_make(job))
-    path = write_job(job)
+    with libraries_on_stderr():
+        job, _ = plan_request(asked)
+        to_make = len(frames_to_make(job))
+        path = write_job(job)
     last = len(job.chunks()) - 1
     chunks = f"chunks 0 to {last}" if last else "chunk 0"
     typer.echo(f"{len(job.frames)} frames, {to_make} to make, {chunks}, {job.settings.precision}", err=True)
     typer.echo(str(path))
 
 
-@own_stdout()
 def work_only(
     job_file: Path,
     *,
@@ -82,7 +80,7 @@ def work_only(
 
     job, model = open_job(job_file)
     chunks = chosen_chunks(chunk, len(job.chunks())) if chunk is not None else None
-    with frames_bar() as watch:
+    with libraries_on_stderr(), frames_bar() as watch:
         report = run_stage(
             "work",
             lambda runner: work_on(
