@@ -1,7 +1,8 @@
-"""``stylereel export``, a model for other programs, and ``style-bank``, a model's codes of references."""
+"""``stylereel export``, a model for other programs, ``distill``, a small one, and ``style-bank``, references' codes."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,13 @@ _EXAMPLES = """
 stylereel export models/all harbour.onnx
 stylereel export models:/stylereel.harbour.all@promoted harbour.onnx
 stylereel export cyclegan photo.onnx --direction backward
+stylereel export models/all harbour.xml --precision bf16
+stylereel export models/all harbour8.onnx --precision int8 --calibrate plates --test others
+"""
+
+_DISTILL_EXAMPLES = """
+stylereel distill models/all plates models/small
+stylereel distill models/all plates models/phone --channels 8 --blocks 2 --minutes 10
 """
 
 _BANK_EXAMPLES = """
@@ -23,30 +31,97 @@ stylereel stylize photos out --style-bank banks/monet --style-image dusk.jpg --s
 def register(command: Callable[..., Callable[[Callable[..., object]], object]]) -> None:
     """Adds the commands, by the command line's own decorator."""
     command("export", _EXAMPLES)(export)
+    command("distill", _DISTILL_EXAMPLES)(distill)
     command("style-bank", _BANK_EXAMPLES)(style_bank)
 
 
 def export(
     model: Annotated[str, typer.Argument(help="A model folder, the name of one in models/, or models:/NAME@ALIAS.")],
-    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The file to write, ending in .onnx.")],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The file to write: .onnx, or .xml for OpenVINO.")],
     direction: Annotated[str, typer.Option(help="forward or backward, for models that go both ways.")] = "forward",
+    precision: Annotated[
+        str, typer.Option(help="fp32; fp16 or bf16: weights of two bytes; int8: a quarter, see --calibrate.")
+    ] = "fp32",
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(help="A folder of your pictures that int8 is fitted to; half are held back to test it."),
+    ] = None,
+    test: Annotated[
+        Path | None, typer.Option(help="A folder of other pictures to test with, beside built-in photographs.")
+    ] = None,
+    accept_loss: Annotated[
+        float, typer.Option(help="Least PSNR, in dB, that a reduced precision may have to the model.")
+    ] = 50.0,
 ) -> None:
-    """Write a model as ONNX, proved equal to the model at several sizes; OUTPUT's .json says what goes in and out.
+    """Write a model for other programs, proved equal to the model; OUTPUT's .json says what goes in and out.
 
-    Height and width are free, in multiples of 8 from 32 on.
+    Height and width are free, in multiples of 8 from 32 on. What differs from the model by more than 1e-4 in fp32, or
+    falls under 50 dB in another precision, is not written.
     """
+    from stylegan_core.inference.export_forms import EXPORT_PRECISIONS
     from tasks.errors import UsageError
     from tasks.export import export_model
     from tasks.versioning import project_root
 
     if direction not in ("forward", "backward"):
         raise UsageError(f"--direction {direction} is none of forward, backward")
-    made = export_model(model, project_root() / "models", output, direction=direction)  # type: ignore[arg-type]
-    sides = made.card["sides_px"]
-    typer.echo(f"{made.file}: inputs {', '.join(made.card['inputs'])}; described in {made.card_file}")
+    if precision not in EXPORT_PRECISIONS:
+        raise UsageError(f"--precision {precision} is none of {', '.join(EXPORT_PRECISIONS)}")
+    made = export_model(
+        model,
+        project_root() / "models",
+        output,
+        direction=direction,  # type: ignore[arg-type]
+        precision=precision,
+        calibrate=calibrate,
+        test=test,
+        accept_loss_db=accept_loss,
+    )
+    card, sides = made.card, made.card["sides_px"]
     typer.echo(
-        f"sides are multiples of {sides['multiple_of']} px, {sides['least']} or more; "
-        f"it differs from the model by {made.card['largest_difference_to_torch']:g} at most"
+        f"{made.file}: {card['precision']}, {card['bytes'] / 1e6:.2f} MB, inputs {', '.join(card['inputs'])}; "
+        f"described in {made.card_file}"
+    )
+    loss = f", {card['psnr_to_torch_db']:.1f} dB PSNR on the worst" if "psnr_to_torch_db" in card else ""
+    typer.echo(
+        f"sides are multiples of {sides['multiple_of']} px, {sides['least']} or more; on {card['pictures_tested']} "
+        f"pictures it differs from the model by {card['largest_difference_to_torch_on_pictures']:g} at most{loss}"
+    )
+
+
+def distill(
+    model: Annotated[str, typer.Argument(help="The teacher: a model folder, the name of one, or models:/NAME@ALIAS.")],
+    pictures: Annotated[Path, typer.Argument(metavar="PICTURES", help="A folder of pictures like those to stylize.")],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The student's model folder, a new one.")],
+    channels: Annotated[int, typer.Option(min=4, help="Of the student's first layer.")] = 12,
+    blocks: Annotated[int, typer.Option(min=1, help="Of its body.")] = 3,
+    half: Annotated[bool, typer.Option(help="It works on 2 x 2 px cells: a quarter of the work.")] = True,
+    minutes: Annotated[float, typer.Option(min=0.01, help="Of training.")] = 5.0,
+) -> None:
+    """Train a small model on a large one's answers; every sixth picture is held out to judge it by."""
+    from tasks.distill import distill_model
+    from tasks.versioning import project_root
+
+    with typer.progressbar(length=1000, label="learning", file=sys.stderr) as bar:
+        made = distill_model(
+            model,
+            project_root() / "models",
+            pictures,
+            output,
+            channels=channels,
+            blocks=blocks,
+            half_resolution=half,
+            minutes=minutes,
+            progress=lambda share: bar.update(int(1000 * share) - bar.pos),
+        )
+    student, share = made.student, made.parameters / made.teacher_parameters
+    typer.echo(
+        f"{output}: {made.parameters:,} weights, {100 * share:.2g} % of the teacher's, after {student.steps} steps on "
+        f"{made.learned} pictures"
+    )
+    typer.echo(
+        f"on {made.judged} others: {student.psnr_db:.1f} dB PSNR to the teacher, patch SWD {student.swd:.4f} "
+        f"(untouched pictures: {student.swd_unstylized:.4f})"
     )
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from stylegan_core.inference import export
-from stylegan_core.inference.export import ExportError, export_onnx
+from stylegan_core.inference import export_forms
+from stylegan_core.inference.export import ExportError, Form, export_onnx
 from stylegan_core.inference.job import PlanError
 from stylegan_core.recipes import config_class, list_recipes, recipe_class
 from stylegan_core.recipes.base import Conditions, Kind
@@ -126,9 +126,9 @@ def test_an_export_that_differs_is_not_kept(tiny_model, tmp_path, monkeypatch, w
 
 
 def test_missing_packages_are_named(tiny_model, tmp_path, monkeypatch):
-    found = export.importlib.util.find_spec
+    found = export_forms.importlib.util.find_spec
     monkeypatch.setattr(
-        export.importlib.util, "find_spec", lambda name: None if name == "onnxscript" else found(name)
+        export_forms.importlib.util, "find_spec", lambda name: None if name == "onnxscript" else found(name)
     )
     with pytest.raises(ExportError, match="export needs onnxscript: pip install onnx onnxscript onnxruntime"):
         export_onnx(tiny_model, tmp_path / "model.onnx")
@@ -152,3 +152,73 @@ def test_an_export_may_be_made_again_and_a_bad_place_is_named(tiny_model, tmp_pa
     with pytest.raises(ExportError, match=r"folder\.onnx cannot be written"):
         export_onnx(tiny_model, tmp_path / "folder.onnx")
     assert list(tmp_path.glob("folder.json")) == []
+
+
+def psnr_of(file, model, picture):
+    """Of an export that another program runs, beside the model."""
+    if file.suffix == ".onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+        (made,) = session.run(None, {"content": picture.numpy()})
+    else:
+        import openvino
+
+        made = openvino.Core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(
+            {"content": picture.numpy()}
+        )[0]
+    with torch.no_grad():
+        error = np.square((made - model.recipe.translate(picture, Conditions()).numpy()) / 2).mean()
+    return -10 * np.log10(max(error, 1e-20))
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".xml"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
+def test_both_forms_agree_in_every_precision(tiny_of, tmp_path, suffix, precision):
+    needs_packages()
+    pytest.importorskip("openvino")
+    model = tiny_of("pix2pix")
+    made = export_onnx(model, tmp_path / f"model{suffix}", wanted=Form(precision, test=[signed(3, 1, 40, 64)]))
+    assert made.card["precision"] == precision and made.card["pictures_tested"] == 3
+    measured = psnr_of(made.file, model, signed(5, 1, 72, 48))
+    assert measured > (90 if precision == "fp32" else 50)
+    beside = {".json", ".bin"} if suffix == ".xml" else {".json"}
+    assert {path.suffix for path in tmp_path.glob("model.*")} == {suffix, *beside}
+    if precision == "fp32":
+        assert made.card["largest_difference_to_torch_on_pictures"] <= 1e-4
+    else:
+        assert 50 <= made.card["psnr_to_torch_db"] < 90
+
+
+def test_halved_weights_halve_the_file(tiny_of, tmp_path):
+    needs_packages()
+    model = tiny_of("pix2pix")
+    weights = sum(p.numel() for p in model.recipe.parameters() if p.numel() >= 256)
+    sizes = {p: export_onnx(model, tmp_path / f"{p}.onnx", wanted=Form(p)).card["bytes"] for p in ("fp32", "fp16")}
+    assert 1.6 * weights < sizes["fp32"] - sizes["fp16"] < 2 * weights
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".xml"])
+def test_int8_is_offered_with_its_loss(tiny_of, tmp_path, suffix):
+    needs_packages()
+    pytest.importorskip("nncf")
+    model = tiny_of("cyclegan")
+    file = tmp_path / f"model{suffix}"
+    with pytest.raises(PlanError, match="--calibrate"):
+        export_onnx(model, file, wanted=Form("int8"))
+    fitted, others = [signed(n, 1, 64, 64) for n in range(3)], [signed(9, 1, 64, 64)]
+    with pytest.raises(ExportError, match=r"int8 falls to .* dB .* --accept-loss"):
+        export_onnx(model, file, wanted=Form("int8", fitted, others, 90.0))
+    assert list(tmp_path.glob("model.*")) == []
+    made = export_onnx(model, file, wanted=Form("int8", fitted, others, 10.0))
+    loss = made.card["psnr_to_torch_db"]
+    assert 10 < loss < 70 and psnr_of(file, model, others[0]) > loss - 0.5
+
+
+def test_reduced_precision_that_loses_too_much_is_not_kept(tiny_of, tmp_path, monkeypatch):
+    needs_packages()
+    monkeypatch.setattr(export_forms, "psnr_db", lambda made, expected: 49.9)
+    monkeypatch.setattr("stylegan_core.inference.export.psnr_db", lambda made, expected: 49.9)
+    with pytest.raises(ExportError, match=r"bf16 falls to 49\.9 dB .* under 50 dB"):
+        export_onnx(tiny_of("pix2pix"), tmp_path / "model.onnx", wanted=Form("bf16"))
+    assert list(tmp_path.glob("model.*")) == []
