@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from flows.library_output import libraries_on_stderr
 from flows.progress import frames_bar
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ def dry_run(asked: Request, *, as_json: bool) -> None:
     """Says what a call would do, and does nothing."""
     from tasks.rehearsal import rehearse
 
-    found = rehearse(asked).as_dict()
+    with libraries_on_stderr():
+        found = rehearse(asked).as_dict()
     typer.echo(json.dumps(found, indent=1) if as_json else "\n".join(_told(found)))
 
 
@@ -26,7 +28,7 @@ def look_dev(asked: Request, *, frames: int) -> None:
     from flows.runner import run_stage
     from tasks.rehearsal import look_dev, sheet_beside
 
-    with frames_bar() as watch:
+    with libraries_on_stderr(), frames_bar() as watch:
         sheet = run_stage(
             "look-dev",
             lambda runner: look_dev(asked, runner, sheet_beside(asked.output), frames=frames, progress=watch),
