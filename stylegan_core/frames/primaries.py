@@ -21,6 +21,7 @@ KNOWN: dict[str, Chromaticities] = {
     "lin_p3d65_scene": (0.68, 0.32, 0.265, 0.69, 0.15, 0.06, 0.3127, 0.3290),
 }
 """Linear spaces that are known by their primaries: ours, or an interop ID (Academy Color Interop Forum, 2024)."""
+_XYZ = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 _SAME_XY = 5e-4
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 _LINEAR = "linear:"
@@ -54,8 +55,13 @@ def is_by_primaries(space: str) -> bool:
 
 @lru_cache(maxsize=16)
 def to_rec709(space: str) -> NDArray[np.float64]:
-    """(3, 3) from a space of ``space_of_primaries`` to linear Rec.709, for columns; white stays white."""
+    """(3, 3) from a space of ``space_of_primaries`` to linear Rec.709, for columns.
+
+    White stays white, except of CIE XYZ itself: its numbers are colours as measured, and EXR files hold them so.
+    """
     numbers = tuple(float(number) for number in space.removeprefix(_LINEAR).split(","))
+    if np.abs(np.subtract(numbers[:6], _XYZ)).max() < _SAME_XY:
+        return np.linalg.inv(_to_xyz(REC709))
     white, target_white = _xyz(numbers[6:]), _xyz(REC709[6:])
     cones = np.diag((_BRADFORD @ target_white) / (_BRADFORD @ white))
     adapt = np.linalg.inv(_BRADFORD) @ cones @ _BRADFORD
