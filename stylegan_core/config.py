@@ -9,8 +9,6 @@ from pydantic import Field, model_validator
 from ruamel.yaml import YAML
 
 from stylegan_core.data.choices import LABELLED, Filter, Half, Layout
-from stylegan_core.frames.colour import working_space_name
-from stylegan_core.frames.source_space import known_space
 from stylegan_core.recipes import config_class, list_recipes
 from stylegan_core.recipes.base import RecipeConfig
 from stylegan_core.settings import Settings, SettingsError, mapping, validated
@@ -64,14 +62,6 @@ class PrepareSettings(Settings):
                 raise ValueError(f"prepare.source is {self.source}: set prepare.content to a folder")
             if self.style:
                 raise ValueError(f"prepare.source is {self.source}, which reads no prepare.style: set it to null")
-        return self
-
-    @model_validator(mode="after")
-    def _spaces_exist(self) -> PrepareSettings:
-        working_space_name(self.working_space, self.ocio)
-        for space in (self.content_space, self.style_space):
-            if space != "auto":
-                known_space(space, self.ocio)
         return self
 
     @model_validator(mode="after")

@@ -47,6 +47,8 @@ STAGE_CODE: dict[str, tuple[str, ...]] = {
     ),
     "stylize": (
         "flows/stylize.py",
+        "tasks/chunk_work.py",
+        "tasks/job_chunks.py",
         "tasks/review.py",
         "tasks/stylize.py",
         "tasks/stylize_stage.py",
@@ -54,6 +56,7 @@ STAGE_CODE: dict[str, tuple[str, ...]] = {
         "stylegan_core/data",
         "stylegan_core/frames",
         "stylegan_core/inference",
+        "stylegan_core/motion",
         "stylegan_core/networks",
         "stylegan_core/recipes",
         "stylegan_core/report",

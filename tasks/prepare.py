@@ -24,7 +24,7 @@ from stylegan_core.data.unpacking import build_once
 from stylegan_core.frames.cache import cache_folder
 from stylegan_core.frames.colour import working_space_name
 from stylegan_core.frames.ocio import PINNED_CONFIG, config_name, load_config
-from stylegan_core.frames.source_space import OWN_SPACES
+from stylegan_core.frames.source_space import OWN_SPACES, known_space
 from tasks.errors import InputsFailedError, UsageError
 
 _log = logging.getLogger(__name__)
@@ -94,6 +94,7 @@ def list_sources(params: Params, output: Path, *, project: Path | None = None) -
     settings = params.prepare
     place = Place(project or Path.cwd())
     try:
+        _check_spaces(settings)
         if settings.source == "sample":
             return _list_sample(settings, output, place)
         if settings.source == "shots":
@@ -167,6 +168,14 @@ def finish(params: Params, listing: Listing, decoded: Sequence[Sequence[Decoded]
         for space, count in facts["colour"].items():
             _log.info("%s: %d taken as %s", group, count, _SPACES.get(space, space))
     return report
+
+
+def _check_spaces(settings: PrepareSettings) -> None:
+    """Here and not where settings are read: training need not know of colour spaces."""
+    working_space_name(settings.working_space, settings.ocio)
+    for space in (settings.content_space, settings.style_space):
+        if space != "auto":
+            known_space(space, settings.ocio)
 
 
 def decode_settings(settings: PrepareSettings) -> DecodeSettings:

@@ -29,11 +29,15 @@ def test_dvc_yaml_depends_on_the_code_that_the_digest_covers(stage: str) -> None
 
 # Imported, but without a say in a stage's outputs: what starts, watches, names and reports.
 _WITHOUT_A_SAY = {
+    *("flows.dask_runner", "flows.dask_workers"),
     *("flows.runner", "flows.stage", "tasks.code", "tasks.errors", "tasks.origin", "tasks.params_file"),
     *("tasks.project", "tasks.registry", "tasks.tracking", "tasks.train_watch", "tasks.versioning"),
     *("stylegan_core.frames.atomic", "stylegan_core.frames.cache", "stylegan_core.recipes.base"),
     # What they hold is in params.yaml, whose sections are dependencies.
     *("stylegan_core.settings", "stylegan_core.stylize_settings"),
+    # Training notes which run made a model, and progress is told in numbers; neither decides what is made.
+    *("stylegan_core.inference.job", "stylegan_core.inference.outcome", "tasks.provenance"),
+    "stylegan_core.frames.ocio",
     # tasks.project asks for a file's name and a model's digest; the stages that use more of them list their folders.
     *("stylegan_core.inference.vocabulary", "stylegan_core.recipes.model"),
 }
