@@ -61,8 +61,7 @@ def to_rec709(space: str) -> NDArray[np.float64]:
     """
     numbers = tuple(float(number) for number in space.removeprefix(_LINEAR).split(","))
     if np.abs(np.subtract(numbers[:6], _XYZ)).max() < _SAME_XY:
-        measured: NDArray[np.float64] = np.linalg.inv(_to_xyz(REC709))
-        return measured
+        return np.linalg.inv(_to_xyz(REC709)).astype(np.float64)
     white, target_white = _xyz(numbers[6:]), _xyz(REC709[6:])
     cones = np.diag((_BRADFORD @ target_white) / (_BRADFORD @ white))
     adapt = np.linalg.inv(_BRADFORD) @ cones @ _BRADFORD
