@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -275,8 +276,9 @@ def work_on(
         if job.movie is not None and chunks is None:
             shown = _assembled(job, runner, reports)
     report = _summary(job, reports, time.monotonic() - began_s, shown)
-    for warning in report.warnings:
-        log.warning("%s: %s", warning.path, warning.reason)
+    for reason, count in Counter(warning.reason for warning in report.warnings).items():
+        first = next(warning.path for warning in report.warnings if warning.reason == reason)
+        log.warning("%s: %s%s", first, reason, f" (and {count - 1} more like it)" if count > 1 else "")
     log.info(
         "%s: %d made, %d done before, %d failed, %.1f s (%s)",
         job.output_folder,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import OpenEXR
 import pytest
 
 from flows.runner import LocalRunner
@@ -128,3 +129,18 @@ def test_a_mask_of_the_display_window_fits_every_view(tmp_path: Path, tiny_model
         inside = np.zeros((70, 50), bool)
         inside[40 - y :, 30 - x :] = True
         assert not moved[~inside].any() and moved[inside].mean() > 0.5
+
+
+def test_a_warning_that_all_frames_share_is_said_once(
+    tmp_path: Path, tiny_model_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "plates").mkdir()
+    light = np.nan_to_num(plate(), nan=0, posinf=1, neginf=0)
+    for number in range(3):
+        header = {"compression": OpenEXR.DWAA_COMPRESSION}
+        save_exr(tmp_path / f"plates/a.{number:04d}.exr", (header, planes(half(light))))
+    request = Request.of(source=tmp_path / "plates", output=tmp_path / "out", model=tiny_model_folder)
+    report = stylize_directory(request, LocalRunner(), preview=None)
+    assert len(report.warnings) == 3
+    said = [record.getMessage() for record in caplog.records if "loses detail" in record.getMessage()]
+    assert len(said) == 1 and said[0].endswith("(and 2 more like it)")
