@@ -49,10 +49,10 @@ class MovieReader:
             index: from 0, in order of presentation.
 
         Raises:
-            UnreadablePictureError: it is damaged, or lies beyond the end.
+            UnreadablePictureError: it is damaged, or lies beyond the end; says its number, which begins at 1.
         """
         if not 0 <= index < len(self.facts.pts):
-            raise UnreadablePictureError(f"it has {len(self.facts.pts)} frames, none of index {index}")
+            raise UnreadablePictureError(f"it has {len(self.facts.pts)} frames, no frame {index + 1}")
         with self._lock:
             if index not in self._kept:
                 self._decode(index)
@@ -83,16 +83,16 @@ class MovieReader:
                     self._keep(at, frame)
                 elif at == index:
                     self._positions.append(position)
-                    raise UnreadablePictureError(f"frame {index} is damaged")
+                    raise UnreadablePictureError(f"frame {index + 1} is damaged")
                 if at == index:
                     break
                 if at > index:
-                    raise UnreadablePictureError(f"frame {index} is damaged: the decoder leaves it out")
+                    raise UnreadablePictureError(f"frame {index + 1} is damaged: the decoder leaves it out")
             else:
-                raise UnreadablePictureError(f"frame {index} is damaged: the movie ends before it")
+                raise UnreadablePictureError(f"frame {index + 1} is damaged: the movie ends before it")
         except av.error.FFmpegError as error:
             position.close()
-            raise UnreadablePictureError(f"frame {index} is damaged: {error.strerror}") from error
+            raise UnreadablePictureError(f"frame {index + 1} is damaged: {error.strerror}") from error
         self._positions.append(position)
 
     def _keep(self, at: int, frame: av.VideoFrame) -> None:

@@ -75,7 +75,7 @@ def test_a_damaged_frame_is_named_and_the_movie_waits(tmp_path, stylized):
         content[at + offset] ^= 0x55
     source.write_bytes(content)
     report = stylized(source, output)
-    assert (report.made, [failure.reason for failure in report.failed]) == (movies.COUNT - 1, ["frame 4 is damaged"])
+    assert (report.made, [failure.reason for failure in report.failed]) == (movies.COUNT - 1, ["frame 5 is damaged"])
     assert report.preview is None and not output.exists()
 
 
@@ -128,4 +128,5 @@ def test_a_part_of_a_movie_begins_at_its_own_timecode(tmp_path, stylized):
     movies.make_movie(source, "prores_ks", "yuv422p10le", timecode="01:00:00:22", audio="pcm_s16le")
     assert stylized(source, output, frames="4-8", strength=0.0).made == 5
     facts = probe_movie(output)
-    assert (facts.timecode, len(facts.pts), facts.pts[0], facts.tracks[:1]) == ("01:00:01:01", 5, 0, (("data", "data"),))
+    assert (facts.timecode, len(facts.pts), facts.pts[0]) == ("01:00:01:01", 5, 0)
+    assert [kind for kind, _ in facts.tracks] == ["data"]  # that of the timecode
