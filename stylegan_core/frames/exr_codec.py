@@ -48,7 +48,7 @@ def unpack_band(part: ExrPart, top: int, rows: int, bodies: Sequence[Body]) -> d
     Raises:
         UnreadablePictureError: the packed pixels are damaged.
     """
-    import OpenEXR  # type: ignore[import-not-found]
+    import OpenEXR
 
     content = _pack_file(part, top, rows, bodies)
     try:
