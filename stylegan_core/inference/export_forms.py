@@ -72,13 +72,13 @@ def running(files: Files, precision: ExportPrecision) -> Callable[[Arrays], npt.
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         session = onnxruntime.InferenceSession(files[".onnx"], options, providers=["CPUExecutionProvider"])
-        return lambda feed: session.run(None, dict(feed))[0]  # type: ignore[no-any-return]
+        return lambda feed: session.run(None, dict(feed))[0]
     openvino = import_openvino()
     core = openvino.Core()
     network = core.read_model(files[".xml"], files[".bin"])
     hint = {"INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32"}
     request = core.compile_model(network, "CPU", hint).create_infer_request()
-    return lambda feed: request.infer(dict(feed))[0].copy()  # type: ignore[no-any-return]
+    return lambda feed: request.infer(dict(feed))[0].copy()
 
 
 def psnr_db(made: npt.NDArray[Any], expected: npt.NDArray[Any]) -> float:
@@ -89,7 +89,7 @@ def psnr_db(made: npt.NDArray[Any], expected: npt.NDArray[Any]) -> float:
 
 def _halved(content: bytes, precision: Literal["fp16", "bf16"]) -> bytes:
     """With constants of two bytes, which runtimes widen when they load them."""
-    import onnx  # type: ignore[import-untyped]
+    import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     model = onnx.load_model_from_string(content)

@@ -94,7 +94,7 @@ def distill(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         recipe = Recipe(config)
-    network = recipe.networks["generator"].to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = recipe.networks["generator"].to(memory_format=torch.channels_last)
     average = copy.deepcopy(recipe).eval().requires_grad_(False)
     optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, betas=(0.9, 0.99))
     generator, began_s, step, done = np.random.default_rng(seed), time.monotonic(), 0, 0.0
