@@ -13,6 +13,7 @@ from typing import Any
 
 from tasks import tracking
 from tasks.errors import UsageError
+from tasks.provenance import note_model
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +87,7 @@ def fetch_model(uri: str, folder: Path) -> Path:
         raise UsageError(
             f"{uri} is registered as the model {digest[:16]}, but its files are of {(found or 'none')[:16]}"
         )
+    note_model(digest, str(version.run_id))
     return target
 
 

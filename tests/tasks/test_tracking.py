@@ -20,6 +20,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "PREFECT_API_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("STYLEREEL_FLOW_RUN_ID", "flow-1")
+    monkeypatch.setenv("STYLEREEL_CACHE_DIR", str(tmp_path / "cache"))
     (tmp_path / "params.yaml").write_text("{}\n")
     subprocess.run(["git", "init", "-q"], check=True)
     subprocess.run(["git", "add", "."], check=True)
