@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -106,12 +107,13 @@ def norm_layers(recipe: BaseRecipe, conditions: Conditions | None = None) -> dic
     Returns:
         Empty if there are none, or if one runs more than once and so has no statistics of its own.
     """
-    seen: list[tuple[str, int]] = []
+    here, seen = threading.get_ident(), list[tuple[str, int]]()
     handles = []
     for name, module in instance_norms(recipe).items():
 
         def watch(_: nn.Module, inputs: tuple[Tensor, ...], name: str = name) -> None:
-            seen.append((name, max(1, _STRIDE_PROBE_PX[1] // inputs[0].shape[-1])))
+            if threading.get_ident() == here:  # not another picture, on its way through the same network
+                seen.append((name, max(1, _STRIDE_PROBE_PX[1] // inputs[0].shape[-1])))
 
         handles.append(module.register_forward_pre_hook(watch))
     if not handles:

@@ -8,6 +8,7 @@ derive the same figure layer by layer, which a network with skips or warps in it
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -74,10 +75,12 @@ def bytes_per_pixel(recipe: BaseRecipe, conditions: Conditions | None = None) ->
         recipe: in evaluation mode.
         conditions: as in ``receptive_field``.
     """
-    given, most = conditions or Conditions(), 0
+    given, most, here = conditions or Conditions(), 0, threading.get_ident()
 
     def watch(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         nonlocal most
+        if threading.get_ident() != here:  # another picture, on its way through the same network
+            return
         tensors = [each for each in (*inputs, output) if isinstance(each, Tensor)]
         most = max(most, sum(each.numel() * each.element_size() for each in tensors))
 

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import logging
 import math
+import threading
 from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
@@ -167,6 +168,7 @@ class Tiling:
         self.approximate, self.most_whole_px, self.tile_bytes = approximate, most_whole_px, tile_bytes
         self._fast, self._fast_area_px = fast, -1
         self._tilers: dict[ReceptiveField, Tiler] = {}
+        self._lock = threading.RLock()  # pictures side by side settle it once
 
     def tiler(self, recipe: BaseRecipe, conditions: Conditions) -> Tiler | None:
         """What divides pictures of a network; None if it depends on the whole picture.
@@ -175,16 +177,17 @@ class Tiling:
             recipe: on the device where it will run.
             conditions: what it is directed by, labels of one row.
         """
-        window = receptive_field(recipe, conditions) or (APPROXIMATE if self.approximate else None)
-        if window is None:
-            return None
-        if window not in self._tilers:
-            most_bytes = self.tile_bytes or _affordable_bytes(device_of(recipe))
-            area_px = min(MOST_TILE_PX, most_bytes // bytes_per_pixel(recipe, conditions))
-            if fast_px := self._fast_px(recipe, conditions):
-                area_px = fast_px
-            self._tilers[window] = Tiler(window, area_px)
-        return self._tilers[window]
+        with self._lock:
+            window = receptive_field(recipe, conditions) or (APPROXIMATE if self.approximate else None)
+            if window is None:
+                return None
+            if window not in self._tilers:
+                most_bytes = self.tile_bytes or _affordable_bytes(device_of(recipe))
+                area_px = min(MOST_TILE_PX, most_bytes // bytes_per_pixel(recipe, conditions))
+                if fast_px := self._fast_px(recipe, conditions):
+                    area_px = fast_px
+                self._tilers[window] = Tiler(window, area_px)
+            return self._tilers[window]
 
     def translate(self, recipe: BaseRecipe, conditions: Conditions, run: Translate, content: Tensor) -> Tensor:
         """One batch, whole or in tiles.
@@ -221,15 +224,16 @@ class Tiling:
 
     def _fast_px(self, recipe: BaseRecipe, conditions: Conditions) -> int:
         """Area of fast tiles; 0 if larger ones cost less."""
-        if self._fast_area_px < 0:
-            self._fast_area_px = 0
-            if self._fast and self.tile_bytes is None and device_of(recipe).type == "cpu":
-                area_px = FAST_TILE_BYTES // bytes_per_pixel(recipe, conditions)
-                side_px = math.isqrt(area_px)
-                # Looked for only where halos could be small enough beside such a tile: it takes a moment.
-                window = receptive_field(recipe, conditions) if side_px >= _LEAST_FAST_PX else None
-                if window is not None and side_px**2 <= MOST_OVERHEAD * (side_px - 2 * window.halo_px) ** 2:
-                    self._fast_area_px = area_px
+        with self._lock:
+            if self._fast_area_px < 0:
+                self._fast_area_px = 0
+                if self._fast and self.tile_bytes is None and device_of(recipe).type == "cpu":
+                    area_px = FAST_TILE_BYTES // bytes_per_pixel(recipe, conditions)
+                    side_px = math.isqrt(area_px)
+                    # Looked for only where halos could be small enough beside such a tile: it takes a moment.
+                    window = receptive_field(recipe, conditions) if side_px >= _LEAST_FAST_PX else None
+                    if window is not None and side_px**2 <= MOST_OVERHEAD * (side_px - 2 * window.halo_px) ** 2:
+                        self._fast_area_px = area_px
         return self._fast_area_px
 
 
