@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 
-from stylegan_core.config import parse_params
 from stylegan_core.frames.bit_depth import from_codes
 from stylegan_core.frames.colour import srgb_to_linear
 from stylegan_core.frames.ocio import PINNED_CONFIG, load_config
 from stylegan_core.frames.picture import Picture, write_picture
-from stylegan_core.settings import SettingsError
+from tasks.errors import UsageError
 from tests.tasks.prepared import pixels, read, run, save
 
 pytestmark = pytest.mark.usefixtures("workplace")
@@ -72,6 +71,6 @@ def test_plain_settings_record_no_config(pair):
         ({"working_space": "ACEScct", "ocio": "none.ocio"}, r"none\.ocio cannot be read"),
     ],
 )
-def test_a_space_that_is_not_there_is_refused_with_the_settings(setting, said):
-    with pytest.raises(SettingsError, match=said):
-        parse_params({"prepare": setting})
+def test_a_space_that_is_not_there_is_refused_before_the_first_picture(pair, setting, said):
+    with pytest.raises(UsageError, match=said):
+        run(**PAIRS, **setting)
