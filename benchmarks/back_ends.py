@@ -23,22 +23,14 @@ from pathlib import Path
 import torch
 from stylize import NETWORKS, untrained  # beside this script
 
+from stylegan_core.inference.back_ends.choose import seconds_a_picture
 from stylegan_core.inference.back_ends.runner import PRECISIONS, BackEndError, runner
 from stylegan_core.inference.job import BackEnd, Precision
 from stylegan_core.inference.precision import has_bf16, probe_unit
-from stylegan_core.inference.tiling import Translate
 from stylegan_core.inference.translate import pad_to_network, signed_from_unit
 from stylegan_core.recipes.base import Conditions
 from stylegan_core.recipes.model import load_model
 from stylegan_core.report.results import Result, record_results
-
-
-def timed(run: Translate, content: torch.Tensor) -> float:
-    began_s = time.perf_counter()
-    run(content)
-    if content.device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - began_s
 
 
 def candidates(device: str, wanted: list[str]) -> Iterator[tuple[BackEnd, Precision]]:
@@ -81,7 +73,10 @@ def main() -> None:
             print(json.dumps({"back_end": back_end, "precision": precision, "error": str(error)}), flush=True)
             continue
         first_s = time.perf_counter() - began_s
-        turns = [(timed(plain, content), timed(run, content)) for _ in range(options.turns)]
+        turns = [
+            (seconds_a_picture(plain, content, options.device), seconds_a_picture(run, content, options.device))
+            for _ in range(options.turns)
+        ]
         error = float((made - exact).double().square().mean()) / 4
         found = {
             "network": options.network,

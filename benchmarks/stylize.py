@@ -34,7 +34,7 @@ from PIL import Image
 
 from flows.runner import LocalRunner
 from stylegan_core.data.photographs import list_photographs, load_photograph
-from stylegan_core.inference.back_ends.choose import as_it_runs
+from stylegan_core.inference.back_ends.choose import as_it_runs, seconds_a_picture
 from stylegan_core.inference.back_ends.runner import runner
 from stylegan_core.inference.frame_work import decode_frame, encode_frame
 from stylegan_core.inference.job import Job
@@ -133,14 +133,8 @@ def stages(job: Job, model: Model, output: Path) -> dict[str, float]:
     recipe = as_it_runs(job, model).recipe.to(job.device).to(memory_format=torch.channels_last).eval()
     run = runner(recipe, Conditions(), job.settings.back_end, job.settings.precision)
     content = pad_to_network(signed_from_unit(decoded.before_unit[None], job.device))
-    run(content)
-    times = []
-    for _ in range(max(3, min(16, len(job.frames)))):
-        began_s = time.perf_counter()
-        run(content)
-        if job.device.startswith("cuda"):
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - began_s)
+    seconds_a_picture(run, content, job.device)
+    times = [seconds_a_picture(run, content, job.device) for _ in range(max(3, min(16, len(job.frames))))]
     return {stage: seconds / len(frames) for stage, seconds in spent.items()} | {"bare": statistics.median(times)}
 
 
@@ -149,8 +143,9 @@ def seconds_to_first_frame(asked: list[str]) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="stylereel-cache-") as cache:
         found = {}
         for name in ("new", "known"):
+            call = [sys.executable, __file__, "--first-frame", asked[0], f"{asked[1]}-{name}", *asked[2:]]
             made = subprocess.run(
-                [sys.executable, __file__, "--first-frame", asked[0], f"{asked[1]}-{name}", *asked[2:]], check=True, capture_output=True, text=True,
+                call, check=True, capture_output=True, text=True,
                 env=os.environ | {"STYLEREEL_CACHE_DIR": cache},
             )
             found[name] = round(float(made.stdout.strip().splitlines()[-1]), 2)
