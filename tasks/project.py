@@ -326,6 +326,8 @@ def _named_by_stylize(params: Params, root: Path) -> Iterator[Path]:
 
 
 def _named_inputs(params: Params) -> Iterator[Path]:
+    if params.prepare.ocio is not None and "://" not in params.prepare.ocio:
+        yield Path(params.prepare.ocio)
     if params.prepare.source not in ("sample", "shots"):
         named = (params.prepare.content, params.prepare.style, params.prepare.labels)
         yield from (p for p in named if p is not None)

@@ -129,7 +129,7 @@ class FrameSettings(_Frozen):
     blend_weight: float = Field(0.0, ge=0.0, le=1.0)
     keep_source_colour: bool = False
     signed_by: str | None = None
-    revision: int = 1
+    revision: int = 2
     directions: Directions = Directions()
     regions: tuple[Region, ...] = ()
     elsewhere: Literal["source", "style"] = "source"
