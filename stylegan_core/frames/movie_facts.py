@@ -10,7 +10,7 @@ from pathlib import Path
 
 import av
 
-from stylegan_core.frames.ffv1_checksum import slices_are_whole
+from stylegan_core.frames.ffv1_checksum import a_slice_is_whole
 from stylegan_core.frames.movie_hdr import hdr_of, left_out
 from stylegan_core.frames.movie_planes import MATRICES, bits_of
 from stylegan_core.frames.unreadable import UnreadablePictureError
@@ -19,6 +19,9 @@ MOVIE_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".mxf", ".avi", ".webm")
 _UNSPECIFIED = 2
 _FULL = 2
 _HD_ROWS = 720
+
+
+_LOOK_AT = 10
 
 
 @dataclass(frozen=True)
@@ -94,13 +97,24 @@ def probe_movie(path: Path) -> MovieFacts:
     return _probed(path, status.st_size, status.st_mtime_ns)
 
 
+def _can_be_read(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            while file.read(1 << 20):
+                pass
+    except OSError:
+        return False
+    return True
+
+
 @lru_cache(maxsize=16)
 def _probed(path: Path, size_bytes: int, mtime_ns: int) -> MovieFacts:
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             return _facts(path, container)
     except av.error.FFmpegError as error:
-        if isinstance(error, OSError) and error.errno in (2, 5, 13, 21):
+        # FFmpeg says "input/output error" of a Matroska file that was cut in its header too.
+        if isinstance(error, OSError) and error.errno in (2, 5, 13, 21) and not _can_be_read(path):
             raise
         raise UnreadablePictureError(f"it is no movie that FFmpeg reads: {error.strerror}", path) from error
 
@@ -115,8 +129,9 @@ def _facts(path: Path, container: av.container.InputContainer) -> MovieFacts:
         packets += packet.size > 0
         if packet.pts is None or not packet.size or packet.is_discard:
             continue
-        if not pts and stream.codec_context.codec.name == "ffv1":
-            checksums = slices_are_whole(bytes(packet))
+        # One that holds shows that there are checksums; the first frames may be the damaged ones.
+        if not checksums and len(pts) < _LOOK_AT and stream.codec_context.codec.name == "ffv1":
+            checksums = a_slice_is_whole(bytes(packet))
         pts.append(packet.pts)
     pts.sort()
     if not pts:

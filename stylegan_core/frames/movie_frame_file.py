@@ -63,7 +63,7 @@ def read_movie_frame(path: Path) -> tuple[str, tuple[Plane, ...]]:
     if not path.is_file():
         raise FileNotFoundError(2, "there is no such file", str(path))
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             packet = next(container.demux(video=0))
             frame = next(iter([*packet.decode(), *container.streams.video[0].decode(None)]), None)
             if frame is None or not slices_are_whole(bytes(packet)):

@@ -106,7 +106,7 @@ class _Position:
     """One decoder on its way through a movie."""
 
     def __init__(self, facts: MovieFacts, index: int) -> None:
-        self._container = av.open(str(facts.path))
+        self._container = av.open(str(facts.path), metadata_errors="replace")
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = "AUTO"
         self._facts = facts

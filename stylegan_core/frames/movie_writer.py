@@ -253,7 +253,7 @@ class _Tracks:
     """The other tracks of the source, copied beside the pictures as time goes on."""
 
     def __init__(self, source: Path, path: Path, container: av.container.OutputContainer, left: list[str]) -> None:
-        self._container, self._input = container, av.open(str(source))
+        self._container, self._input = container, av.open(str(source), metadata_errors="replace")
         self._copies: dict[int, av.stream.Stream] = {}
         chapters = self._input.chapters()
         container.set_chapters(chapters)

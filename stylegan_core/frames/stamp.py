@@ -51,7 +51,7 @@ def _tags_of_movie(path: Path) -> dict[str, str] | None:
     import av
 
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             if _MOVIES.isdisjoint(container.format.name.split(",")):  # FFmpeg takes texts for pictures of letters
                 return None
             return {name.lower(): text for name, text in container.metadata.items()}
