@@ -47,7 +47,7 @@ def form(content: bytes, suffix: str, precision: ExportPrecision, calibration: S
     Args:
         content: the ONNX file, in fp32.
         suffix: one of ``SUFFIXES``.
-        precision: int8 is of the convolutions between the first and the last, which stay in fp32.
+        precision: int8 leaves the output layers in fp32.
         calibration: inputs by name, as they will be, for int8.
     """
     if precision in ("fp16", "bf16"):
