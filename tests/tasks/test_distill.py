@@ -23,7 +23,7 @@ def test_a_student_loads_and_names_its_teacher(tiny_model_folder, folder, tmp_pa
     made = distill_model(
         str(tiny_model_folder), tmp_path, folder, tmp_path / "small", channels=4, blocks=1, minutes=0.03
     )
-    assert (made.learned, made.judged) == (2, 1) and 0 < made.parameters
+    assert (made.learned, made.judged) == (2, 1) and made.parameters > 0
     student, teacher = load_model(tmp_path / "small"), load_model(tiny_model_folder)
     assert student.card.init_from == teacher.card.digest and student.card.steps == made.student.steps
     picture = cv2.imread(str(folder / "0.png")).astype(np.float32)[..., ::-1] / 255

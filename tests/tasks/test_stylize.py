@@ -101,7 +101,7 @@ def test_wrong_calls_do_nothing(request_of, tmp_path, options):
 
 
 def test_a_manner_out_of_range_is_named(request_of):
-    with pytest.raises(SettingsError, match="stylize.strength"):
+    with pytest.raises(SettingsError, match=r"stylize\.strength"):
         request_of(strength=5.0)
 
 
@@ -234,7 +234,8 @@ def test_edits_reach_the_recipe_with_their_strength(request_of, editor, plates, 
     from stylegan_core.recipes.model import load_model
 
     def made(**wish):
-        assert stylize_directory(request_of(model=editor, precision="fp32", statistics="picture", **wish), LocalRunner()).made == 7
+        asked = request_of(model=editor, precision="fp32", statistics="picture", **wish)
+        assert stylize_directory(asked, LocalRunner()).made == 7
         return cv2.cvtColor(cv2.imread(str(tmp_path / "out/shot.0002.png")), cv2.COLOR_BGR2RGB).astype(int)
 
     source = cv2.cvtColor(cv2.imread(str(plates / "shot.0002.png")), cv2.COLOR_BGR2RGB)

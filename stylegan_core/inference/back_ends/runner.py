@@ -160,6 +160,7 @@ def openvino_properties(precision: Precision) -> dict[str, Any]:
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
         "NUM_STREAMS": cores(),
         "INFERENCE_NUM_THREADS": cores(),
+        "ENABLE_CPU_PINNING": False,  # processes side by side would all take the first core
     }
 
 
