@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.frames.ocio import PINNED_CONFIG
+from stylegan_core.inference.delivery import MovieTarget, Signing
 
 STATE_FOLDER = ".stylereel"
 """Folder in an output folder for job files, records, temporaries and the lock; never part of a DVC output."""
@@ -218,36 +219,6 @@ class JobFrame(_Frozen):
 
 _OWN_SETTINGS = ("index", "missing", "strength", "style_weights", "statistics", "window")
 """What decides a frame's pixels beside its files and the job's settings."""
-
-
-class Signing(_Frozen):
-    """Who signs the outputs (C2PA).
-
-    Attributes:
-        certificate: absolute path, PEM.
-        key: absolute path, PEM.
-        sha256: of the certificate's bytes.
-    """
-
-    certificate: Path
-    key: Path
-    sha256: str = ""
-
-
-class MovieTarget(_Frozen):
-    """A movie that the outputs become.
-
-    Attributes:
-        path: absolute.
-        codec: asked for; None is the source's where the container takes it.
-        quality: constant rate factor of H.264 and H.265; None is near lossless.
-        rate: frames a second where the source is no movie, as a fraction such as "24000/1001".
-    """
-
-    path: Path
-    codec: str | None = None
-    quality: int | None = None
-    rate: str = "24"
 
 
 class Job(_Frozen):

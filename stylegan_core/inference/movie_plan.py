@@ -10,7 +10,8 @@ from stylegan_core.frames.movie_frame_file import SUFFIX
 from stylegan_core.frames.movie_writer import CODECS, CONTAINERS
 from stylegan_core.frames.ranges import parse_frame_range, write_frame_range
 from stylegan_core.frames.unreadable import UnreadablePictureError
-from stylegan_core.inference.job import JobFrame, MovieTarget, PlanError
+from stylegan_core.inference.delivery import MovieTarget
+from stylegan_core.inference.job import JobFrame, PlanError
 from stylegan_core.inference.output_names import OutputNames
 
 

@@ -14,7 +14,8 @@ from stylegan_core.frames.movie_frame_file import write_movie_frame
 from stylegan_core.frames.movie_planes import changed_planes
 from stylegan_core.frames.picture import Picture, write_picture
 from stylegan_core.frames.stamp import stamp
-from stylegan_core.inference.job import Job, JobFrame, PlanError, Signing
+from stylegan_core.inference.delivery import Signing
+from stylegan_core.inference.job import Job, JobFrame, PlanError
 from stylegan_core.inference.resume import FileState
 from stylegan_core.inference.told import tell_asked, tell_directions
 from stylegan_core.stylize_settings import MannerSettings

@@ -12,7 +12,8 @@ from stylegan_core.frames.movie_facts import is_movie
 from stylegan_core.frames.pattern import Pattern, is_pattern, parse_pattern
 from stylegan_core.frames.ranges import parse_frame_range, write_frame_range
 from stylegan_core.frames.sequence import PICTURE_SUFFIXES, frame_number, list_pictures, match_pattern, natural_key
-from stylegan_core.inference.job import JobFrame, MovieTarget, PlanError
+from stylegan_core.inference.delivery import MovieTarget
+from stylegan_core.inference.job import JobFrame, PlanError
 from stylegan_core.inference.match_files import match_files, some
 from stylegan_core.inference.missing import Numbered, Rule, sequences, tell_gaps, tell_missing
 from stylegan_core.inference.movie_plan import (
