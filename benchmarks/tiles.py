@@ -141,7 +141,8 @@ def small_statistics(folder: Path, model: Path) -> Path:
     from tasks.stylize import plan_request
 
     make_frames(folder / "small", 256, 256, 2)
-    job, _ = plan_request(Request.of(str(folder / "small"), str(folder / "small_out"), model=str(model), statistics="shot"))
+    places = str(folder / "small"), str(folder / "small_out")
+    job, _ = plan_request(Request.of(*places, model=str(model), statistics="shot"))
     path = job.statistics_path(job.frames[0])
     assert path is not None, "this network has no norm layers"
     return path
