@@ -129,7 +129,7 @@ def main() -> None:
                 Result(
                     recipe="keyframe", name=f"film/{name}", value=value, status="measured", unit="1",
                     command="python benchmarks/film_formats.py $DATA", seed=0,
-                    machine="any", date=datetime.now(UTC).date(),
+                    machine="any", date=datetime.now(UTC).date().isoformat(),
                 )
                 for name, value in counts.items()
             ],
