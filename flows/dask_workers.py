@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 _LOOK_S = 0.2
 _ENDS_WITHIN_S = 10.0
 _LONGEST_PAUSE_S = 30.0
+_ORPHANED_S = 30
+"""How long a worker looks for a scheduler that was killed before it answered; one that is lost ends it at once."""
 
 
 class LocalWorkers:
@@ -73,6 +75,7 @@ class LocalWorkers:
     def _start(self, name: int) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "distributed.cli.dask_worker", self._address, "--no-nanny", "--nthreads", "1"]
         command += ["--name", str(name), "--host", "127.0.0.1", "--no-dashboard", "--memory-limit", "0"]
+        command += ["--death-timeout", str(_ORPHANED_S)]
         environment = {
             **os.environ,
             "OMP_NUM_THREADS": str(self._threads_each),
