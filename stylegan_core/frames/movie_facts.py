@@ -159,7 +159,7 @@ def _facts(path: Path, container: av.container.InputContainer) -> MovieFacts:
         if not pix_fmt.startswith(("gbr", "rgb", "bgr", "gray", "rgba")):
             warnings.append(f"says no colour matrix; {matrix} is taken by its size")
     if frame.interlaced_frame:
-        warnings.append("is interlaced; its fields are stylized as one picture")
+        warnings.append("is interlaced; its fields are stylized as one picture, and a movie of them says progressive")
     rotation = int(frame.rotation)
     if rotation:
         warnings.append(f"is turned by {rotation} degrees by players; it is stylized as it is stored")

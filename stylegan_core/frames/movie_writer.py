@@ -47,6 +47,8 @@ _DNXHR_PROFILES = {
 _PARAMETERS = {"h264": "x264-params", "hevc": "x265-params"}
 _CRF = 12
 _WITHOUT_TAGS = (".mxf", ".avi")
+_WITHOUT_RANGE = ".avi"
+_LOSSLESS = ("ffv1", "ffvhuff", "huffyuv", "magicyuv", "png", "qtrle", "r210", "rawvideo", "utvideo", "v210", "v410")
 _OF_THE_CONTAINER = ("major_brand", "minor_version", "compatible_brands", "encoder")
 _LEAST_DNXHR_PX = (256, 120)
 
@@ -97,6 +99,30 @@ def movie_form(
     if quality is not None and chosen not in _PARAMETERS:
         raise MovieWriteError(f"--quality is of h264 and hevc; {chosen} has none")
     return MovieForm(chosen, fitting, _options(chosen, fitting, facts, _CRF if quality is None else quality))
+
+
+def told_of_codec(path: Path, facts: MovieFacts, codec: str | None = None) -> list[str]:
+    """What a user should hear before a movie is made in another codec than the source's, or in another range.
+
+    Args:
+        path: of the movie to write.
+        facts: of the source.
+        codec: asked for, or None.
+    """
+    suffix, told = path.suffix.lower(), []
+    if codec is None and facts.codec not in (takes := CONTAINERS[suffix]):
+        loses = takes[0] != "ffv1" and facts.codec in _LOSSLESS
+        better = "loses detail, which a name that ends in .mkv does not" if loses else "takes its place"
+        reason = f"{suffix} does not take here" if facts.codec in CODECS else "is not written"
+        told.append(f"is {facts.codec}, which {reason}; {takes[0]} {better}")
+    if _range_is_lost(path, facts):
+        told.append(f"has codes of full range, which {suffix} cannot say; they become limited range")
+    return told
+
+
+def _range_is_lost(path: Path, facts: MovieFacts) -> bool:
+    """Whether players would take codes of full range for limited ones."""
+    return path.suffix.lower() == _WITHOUT_RANGE and facts.full_range and not is_rgb(facts.pix_fmt)
 
 
 def _nearest(codec: str, pix_fmt: str) -> str:
@@ -195,6 +221,7 @@ def _encode(
         stream.options, stream.time_base = dict(form.options), facts.time_base
         context = stream.codec_context
         context.time_base, context.framerate = facts.time_base, facts.rate
+        narrow = _range_is_lost(path, facts)
         wanted = [*zip(("color_range", "colorspace", "color_primaries", "color_trc"), facts.colour, strict=True)]
         for name, value in wanted:
             if value:
@@ -218,6 +245,8 @@ def _encode(
             frame = video_frame(pix_fmt, planes)
             if pix_fmt != form.pix_fmt:
                 frame = _reformatted(frame, pix_fmt, form.pix_fmt, facts)
+            if narrow:
+                frame = frame.reformat(src_color_range=ColorRange.JPEG, dst_color_range=ColorRange.MPEG)
             for name, value in wanted:  # some encoders take them from the frames alone
                 if value:
                     setattr(frame, name, value)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stylegan_core.frames.movie_facts import MovieFacts, is_movie, probe_movie
 from stylegan_core.frames.movie_frame_file import SUFFIX
-from stylegan_core.frames.movie_writer import CODECS, CONTAINERS
+from stylegan_core.frames.movie_writer import CODECS, CONTAINERS, told_of_codec
 from stylegan_core.frames.ranges import parse_frame_range, write_frame_range
 from stylegan_core.frames.unreadable import UnreadablePictureError
 from stylegan_core.inference.delivery import MovieTarget
@@ -58,7 +58,7 @@ def movie_target(output: str | Path, codec: str | None, quality: int | None, fps
 
 
 def choose_movie_frames(
-    source: Path, names: OutputNames, *, frames: str | None, every: int, limit: int | None, to_movie: bool
+    source: Path, names: OutputNames, *, frames: str | None, every: int, limit: int | None, movie: MovieTarget | None
 ) -> tuple[list[JobFrame], list[str]]:
     """The frames of a movie to make, and what a person should hear of it.
 
@@ -68,11 +68,12 @@ def choose_movie_frames(
         frames: a range of numbers.
         every: of what ``frames`` leaves, the first of every so many.
         limit: of what ``every`` leaves, the first so many.
-        to_movie: whether the frames are kept for a movie.
+        movie: that the frames are kept for; None is pictures.
 
     Raises:
         PlanError: the movie cannot be read, or a number lies beyond its end.
     """
+    to_movie = movie is not None
     try:
         facts = probe_movie(source)
         asked = parse_frame_range(frames) if frames else range(1, len(facts.pts) + 1)
@@ -93,7 +94,8 @@ def choose_movie_frames(
         )
         for number in numbers
     ]
-    return chosen, [f"{source.name} {warning}" for warning in facts.warnings] + _lost(facts, len(numbers), to_movie)
+    told = [*facts.warnings, *(told_of_codec(movie.path, facts, movie.codec) if movie is not None else ())]
+    return chosen, [f"{source.name} {warning}" for warning in told] + _lost(facts, len(numbers), to_movie)
 
 
 def _lost(facts: MovieFacts, count: int, to_movie: bool) -> list[str]:

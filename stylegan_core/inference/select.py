@@ -99,7 +99,7 @@ def select(
     check_folders(folder, names.folder, whole=Path(source).is_dir())
     if reads_movie(source):
         chosen, notes = choose_movie_frames(
-            Path(source), names, frames=frames, every=every, limit=limit, to_movie=movie is not None
+            Path(source), names, frames=frames, every=every, limit=limit, movie=movie
         )
     else:
         chosen, notes = _choose(source, frames, every, limit, missing, names)

@@ -10,7 +10,13 @@ import pytest
 
 from stylegan_core.frames.movie_facts import probe_movie
 from stylegan_core.frames.movie_reader import MovieReader
-from stylegan_core.frames.movie_writer import MovieWriteError, assemble_movie, facts_of_pictures, movie_form
+from stylegan_core.frames.movie_writer import (
+    MovieWriteError,
+    assemble_movie,
+    facts_of_pictures,
+    movie_form,
+    told_of_codec,
+)
 from tests.stylegan_core.frames import movies
 
 HDR = (1, 9, 9, 16)  # limited range, BT.2020, PQ
@@ -89,6 +95,31 @@ def test_what_a_container_does_not_take_is_said(tmp_path):
         movie_form(tmp_path / "c.mp4", facts, "yuv420p", "ffv1")
     with pytest.raises(MovieWriteError, match="ends in"):
         movie_form(tmp_path / "c.gif", facts, "yuv420p")
+
+
+def test_another_codec_than_the_sources_is_told_and_where_it_loses_detail(tmp_path):
+    movies.make_movie(tmp_path / "a.mov", "v210", "yuv422p10le")
+    facts = probe_movie(tmp_path / "a.mov")
+    assert told_of_codec(tmp_path / "b.mov", facts) == [
+        "is v210, which is not written; prores loses detail, which a name that ends in .mkv does not"
+    ]
+    assert told_of_codec(tmp_path / "b.mkv", facts) == ["is v210, which is not written; ffv1 takes its place"]
+    assert told_of_codec(tmp_path / "b.mov", facts, "h264") == []
+    movies.make_movie(tmp_path / "a.mp4", "libx264", "yuv420p")
+    facts = probe_movie(tmp_path / "a.mp4")
+    assert told_of_codec(tmp_path / "b.mp4", facts) == []
+    assert told_of_codec(tmp_path / "b.mxf", facts) == ["is h264, which .mxf does not take here; dnxhd takes its place"]
+
+
+def test_codes_of_full_range_look_alike_in_a_container_that_cannot_say_so(tmp_path):
+    source, made = tmp_path / "a.avi", tmp_path / "b.avi"
+    movies.make_movie(source, "mjpeg", "yuvj420p", colour=(2, 5, 2, 2))
+    before, after, _ = assembled(source, made)
+    assert before.full_range and not after.full_range
+    assert "become limited range" in told_of_codec(made, before)[1]
+    one, other = MovieReader(source).read(3), MovieReader(made).read(3)
+    assert np.abs(one.planes[0].astype(float) * 219 / 255 + 16 - other.planes[0]).max() <= 1
+    assert np.abs((one.planes[1].astype(float) - 128) * 224 / 255 + 128 - other.planes[1]).max() <= 1.5
 
 
 def test_nothing_is_left_of_a_movie_that_breaks_off(tmp_path):
