@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 
-def write_chain(folder: Path, kind: str = "es256") -> tuple[Path, Path]:
+def write_chain(folder: Path, kind: str = "es256", *, alone: bool = False) -> tuple[Path, Path]:
     """Writes the signer's certificate with its root, and its key.
 
     Args:
         folder: that is there.
         kind: es256, es384, ed25519 or ps256.
+        alone: whether the signer vouches for itself.
     Returns:
         The paths of certificate and key.
     """
@@ -57,6 +58,7 @@ def write_chain(folder: Path, kind: str = "es256") -> tuple[Path, Path]:
         )  # fmt: skip
         return x509.KeyUsage(digital_signature=sign, key_cert_sign=not sign, crl_sign=not sign, **others)
 
+    issuer_key = key if alone else root_key
     root = (
         begun("Root", root_key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
@@ -64,16 +66,16 @@ def write_chain(folder: Path, kind: str = "es256") -> tuple[Path, Path]:
         .sign(root_key, hashes.SHA256())
     )
     signer = (
-        begun("Signer", key.public_key())
+        begun("Root" if alone else "Signer", key.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
         .add_extension(usage(sign=True), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
-        .sign(root_key, hashes.SHA256())
+        .sign(issuer_key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM
     certificate_file, key_file = folder / f"{kind}.cert.pem", folder / f"{kind}.key.pem"
-    certificate_file.write_bytes(signer.public_bytes(pem) + root.public_bytes(pem))
+    certificate_file.write_bytes(signer.public_bytes(pem) + (b"" if alone else root.public_bytes(pem)))
     plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     key_file.write_bytes(key.private_bytes(pem, *plain))
     return certificate_file, key_file

@@ -105,3 +105,8 @@ def test_what_cannot_sign_says_why(tmp_path: Path) -> None:
     ):
         with pytest.raises(SigningError, match=message):
             C2paSigner.load(*pair)
+
+
+def test_a_certificate_that_c2pa_refuses_is_told_before_the_first_frame(tmp_path: Path) -> None:
+    with pytest.raises(SigningError, match=r"C2PA takes no signature by .*es256\.cert\.pem: .*self-signed"):
+        C2paSigner.load(*write_chain(tmp_path, alone=True))
