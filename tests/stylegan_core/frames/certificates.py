@@ -13,7 +13,7 @@ def write_chain(folder: Path, kind: str = "es256", *, alone: bool = False) -> tu
     Args:
         folder: that is there.
         kind: es256, es384, ed25519 or ps256.
-        alone: whether the signer vouches for itself.
+        alone: whether the signer vouches for itself, as an authority does.
     Returns:
         The paths of certificate and key.
     """
@@ -67,7 +67,7 @@ def write_chain(folder: Path, kind: str = "es256", *, alone: bool = False) -> tu
     )
     signer = (
         begun("Root" if alone else "Signer", key.public_key())
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=alone, path_length=None), critical=True)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
         .add_extension(usage(sign=True), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
