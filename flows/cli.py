@@ -188,6 +188,7 @@ def doctor() -> None:
 @_command(
     "whence",
     """stylereel whence out/stylized/sample/shot.0001.png
+    stylereel whence delivered/sh010.1042.exr     (by what the file says of itself)
     stylereel whence models/all
     stylereel whence 3f9a21c0     (first digits of a model, an MLflow run, a flow run or a commit)""",
 )

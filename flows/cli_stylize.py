@@ -32,19 +32,22 @@ Workers = Annotated[
 _EXAMPLES = """
 stylereel stylize                                  (the project's shots, by dvc)
 stylereel stylize ~/plates ~/painted-plates
-stylereel stylize plates/sh010.####.png out/sh010 --frames 1001-1100x2
+stylereel stylize plates/sh010.####.exr out/sh010 --frames 1001-1100x2
+stylereel stylize sh010.mov sh010_styl.mov
 stylereel stylize photos out --model models:/stylereel.harbour.all@promoted --strength 0.7
 stylereel stylize photos out --model swap --style-image dusk.jpg --style-image sea.jpg:0.3
 stylereel stylize faces out --model attributes --edit "smiling, no glasses"
 stylereel stylize plates out --regions regions.yaml --elsewhere style
 stylereel stylize plates/sh010.####.exr out/sh010_styl.%05d.png --missing hold --dry-run
 stylereel stylize plates out --look-dev 5
+stylereel stylize plates out --blend-frames 2 --cuts reel.edl@25
+stylereel stylize plates out --source-space "ARRI LogC4"
 stylereel stylize plates out --runner dask --address tcp://10.0.0.5:8786
 """
 
 _PLAN_EXAMPLES = """
 stylereel work $(stylereel plan plates out)
-stylereel plan plates/sh010.####.png out --frames 1-100
+stylereel plan plates/sh010.####.exr out --frames 1001-1100 --chunk-frames 16
 """
 
 _WORK_EXAMPLES = """
