@@ -6,7 +6,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stylegan_core.frames.declared import SUFFIX_FORMATS
@@ -18,6 +18,11 @@ PICTURE_SUFFIXES = tuple(SUFFIX_FORMATS)
 _NUMBER = re.compile(r"(?:(?:(?<=[._/])|^)-)?\d+", re.ASCII)
 _NUMBERS = re.compile(f"({_NUMBER.pattern})", re.ASCII)
 _NAMED = 8  # names in an error message
+_FOREIGN = (
+    *(".avif", ".bmp", ".cin", ".gif", ".hdr", ".heic", ".heif", ".iff", ".jp2", ".pic", ".psd", ".sgi", ".tga"),
+    *(".arw", ".cr2", ".cr3", ".dng", ".nef", ".raf", ".mp4", ".m4v", ".mov", ".mkv", ".mxf", ".avi", ".webm"),
+)
+"""Pictures that are not read, and movies, which are no pictures of a folder."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,13 @@ def list_pictures(folder: Path, *, recursive: bool = True) -> list[Frame]:
         held = ", ".join(f"{count} x {suffix}" for suffix, count in others.most_common(5)) or "nothing"
         raise ValueError(f"{folder} holds no picture ({', '.join(PICTURE_SUFFIXES)}); it holds {held}")
     return sorted(found, key=lambda frame: natural_key(frame.relative.as_posix()))
+
+
+def foreign_pictures(folder: Path) -> dict[str, int]:
+    """How many files of each suffix ``list_pictures`` leaves out of a folder though they hold pictures."""
+    names = (name for root, _, names in os.walk(folder, followlinks=True) for name in names)
+    visible = (Path(name).suffix.lower() for name in names if not name.startswith("."))
+    return dict(sorted(Counter(suffix for suffix in visible if suffix in _FOREIGN).items()))
 
 
 def list_frames(pattern_or_folder: str | Path, frames: str | None = None) -> list[Frame]:
@@ -157,8 +169,18 @@ def match_pattern(pattern: Pattern) -> list[Frame]:
             raise ValueError(f"frame {number} is there twice: {found[number].path.name} and {path.name}")
         found[number] = Frame(path, Path(path.name), number)
     if not found and wanted is None:
-        raise ValueError(f"no file matches {pattern}")
+        raise ValueError(f"no file matches {pattern}{_but_there_is(pattern)}")
     return [found[number] for number in sorted(found)]
+
+
+def _but_there_is(pattern: Pattern) -> str:
+    """What a pattern that matches nothing may have meant, for a message."""
+    names = sorted((path.name for path in pattern.folder.iterdir() if not path.name.startswith(".")), key=natural_key)
+    any_digits = replace(pattern, digits=0)
+    if padded := [name for name in names if any_digits.number(name) is not None]:
+        return f": {padded[0]} has another number of digits; {Path(str(any_digits)).name} takes any"
+    more = " ..." if len(names) > 3 else ""
+    return f": the folder holds {', '.join(names[:3]) or 'nothing'}{more}"
 
 
 def _complete(pattern: Pattern) -> list[Frame]:

@@ -8,10 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from stylegan_core.frames.movie_facts import is_movie
+from stylegan_core.frames.movie_facts import MOVIE_SUFFIXES, is_movie
 from stylegan_core.frames.pattern import Pattern, is_pattern, parse_pattern
 from stylegan_core.frames.ranges import parse_frame_range, write_frame_range
-from stylegan_core.frames.sequence import PICTURE_SUFFIXES, frame_number, list_pictures, match_pattern, natural_key
+from stylegan_core.frames.sequence import (
+    PICTURE_SUFFIXES,
+    foreign_pictures,
+    frame_number,
+    list_pictures,
+    match_pattern,
+    natural_key,
+)
 from stylegan_core.inference.delivery import MovieTarget
 from stylegan_core.inference.job import JobFrame, PlanError
 from stylegan_core.inference.match_files import match_files, some
@@ -98,11 +105,12 @@ def select(
     folder = input_folder(source)
     check_folders(folder, names.folder, whole=Path(source).is_dir())
     if reads_movie(source):
-        chosen, notes = choose_movie_frames(
-            Path(source), names, frames=frames, every=every, limit=limit, movie=movie
-        )
+        chosen, notes = choose_movie_frames(Path(source), names, frames=frames, every=every, limit=limit, movie=movie)
     else:
         chosen, notes = _choose(source, frames, every, limit, missing, names)
+        if Path(source).is_dir() and (foreign := foreign_pictures(Path(source))):
+            some_of_each = ", ".join(f"{count} x {suffix}" for suffix, count in foreign.items())
+            notes = [*notes, f"{source} holds files that are left alone: {some_of_each}"]
     if own := [frame.output for frame in chosen if (names.folder / frame.output).resolve() == _real(folder, frame)]:
         raise PlanError(f"{some(own)} would replace its own input: choose another folder or another name")
     if pick is not None:
@@ -165,9 +173,14 @@ def check_folders(source: Path, output: Path, *, whole: bool = True) -> None:
         PlanError: the input is missing, or one folder lies inside the other.
     """
     if not source.exists():
-        raise PlanError(f"there is no folder {source}")
+        meant = source.name.replace("*", "@")
+        hint = f"; frame numbers are written #### or @, as {meant}" if "*" in source.name else ""
+        raise PlanError(f"there is no folder {source}{hint}")
     if not source.is_dir():
-        raise PlanError(f"{source} is no picture that stylize reads, and no folder or pattern such as shot.####.exr")
+        raise PlanError(
+            f"{source} is no folder, no pattern such as shot.####.exr, and no file that stylize reads: "
+            f"{', '.join((*PICTURE_SUFFIXES, *MOVIE_SUFFIXES))}"
+        )
     if output.exists() and not output.is_dir():
         raise PlanError(f"the output {output} is a file, not a folder")
     if not whole:

@@ -52,6 +52,9 @@ def settle_shots(job: Job, model: Model, manner: MannerSettings) -> Job:
     Raises:
         PlanError: the list of cuts is wrong.
     """
+    if manner.cuts not in ("auto", "none"):  # a list that is wrong is told even where nothing depends on it
+        path, fps = _with_rate(manner.cuts)
+        read_cut_list(path, first=0, fps=fps)
     blends = manner.blend_frames > 0 and manner.blend_weight > 0
     if blends:
         blend = {"blend_frames": manner.blend_frames, "blend_weight": manner.blend_weight}

@@ -84,6 +84,26 @@ def test_empty_and_missing_folders_are_named(tmp_path):
         select_frames(tmp_path / "missing")
 
 
+def test_a_call_that_means_something_else_is_told_how_to_say_it(shot, tmp_path):
+    for pattern, meant in (
+        ("s.*.png", r"written #### or @, as s\.@\.png"),
+        ("s.####.png", r"s\.1\.png has another .*s\.@"),
+    ):
+        with pytest.raises(PlanError, match=meant):
+            select(shot / pattern, tmp_path / "out")
+    with pytest.raises(PlanError, match=r"holds notes\.txt, s\.1\.png, s\.2\.png \.\.\."):
+        select(shot / "other.####.png", tmp_path / "out")
+    with pytest.raises(PlanError, match=r"notes\.txt is no folder, .* reads: \.png.*\.mov"):
+        select(shot / "notes.txt", tmp_path / "out")
+
+
+def test_pictures_of_other_kinds_in_a_folder_are_not_left_out_in_silence(shot, tmp_path):
+    assert select(shot, tmp_path / "out").notes == ()
+    touch(shot, "a.tga", "deep/b.TGA", "c.mov", ".hidden.tga")
+    assert "left alone: 1 x .mov, 2 x .tga" in select(shot, tmp_path / "out").notes[0]
+    assert select(shot / "s.@.png", tmp_path / "out").notes == ()
+
+
 def test_a_pattern_with_gaps_is_refused_by_default_and_a_folder_is_not(gaps, tmp_path):
     told = r"p\.####\.exr\.png: frames 1001-1012, missing 1003, 1007-1008 \(3 of 12\)"
     with pytest.raises(PlanError, match=told):

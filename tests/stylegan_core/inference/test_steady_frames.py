@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from skimage.data import astronaut, coffee
 
+from stylegan_core.inference.job import PlanError
 from stylegan_core.inference.plan import plan_job
 from stylegan_core.inference.resume import frames_to_make
 from stylegan_core.inference.select import select
@@ -72,6 +73,11 @@ def test_windows_end_where_shots_and_films_end(film, tiny_model):
     by_rate = {rate: plan(film, tiny_model, cuts=f"{film}/reel.edl{rate}") for rate in ("", "@8")}
     assert [frame.shot for frame in by_rate[""].frames] == [0] * 5 + [1] * 7
     assert [frame.shot for frame in by_rate["@8"].frames] == [0] * 5 + [1] * 3 + [2] * 4
+
+
+def test_a_wrong_list_of_cuts_is_told_though_nothing_depends_on_it(film, tiny_model):
+    with pytest.raises(PlanError, match="there is no list of cuts"):
+        plan(film, tiny_model, blend_frames=0, cuts="missing.edl")
 
 
 def test_a_gap_leaves_its_frame_out_of_windows(film, tiny_model):
