@@ -51,9 +51,9 @@ def _told(found: dict[str, Any]) -> list[str]:
         ("shots", str(found["shots"])),
     ]
     if found["held_or_black"]:
-        lines.insert(1, ("missing", f"{found['held_or_black']} frames are made of their neighbours"))
+        lines.insert(1, ("missing", f"{found['held_or_black']} of them, made of their neighbours"))
     if found["blend_frames"]:
-        lines.append(("steadied", f"with {found['blend_frames']} frames to each side"))
+        lines.append(("steadied", f"over {2 * found['blend_frames'] + 1} frames"))
     if found["signed"]:
         lines.append(("signed", "with C2PA"))
     if found["seconds"]:

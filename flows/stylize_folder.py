@@ -125,7 +125,7 @@ def verify_output(output: Path, *, as_json: bool) -> None:
             + "\n".join(f"{failure.path}: {failure.reason}" for failure in wrong)
         )
     if not as_json:
-        typer.echo(f"{len(verdict.whole)} frames are as they were written")
+        typer.echo(f"{len(verdict.whole)} of {len(verdict.whole)} frames are as they were written")
 
 
 def _tell(report: StylizeReport, as_json: bool) -> None:
