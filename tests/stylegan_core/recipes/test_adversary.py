@@ -75,6 +75,7 @@ def test_least_squares_is_sure_above_the_middle_of_its_targets() -> None:
 @pytest.mark.parametrize("pictures_in_set", [None, 10, 11])
 @pytest.mark.parametrize("augmentation", ["diffaugment", "ada"])
 def test_large_sets_are_not_augmented(augmentation: str, pictures_in_set: int | None) -> None:
+    torch.manual_seed(0)  # augmentation may darken a bright crop
     part = adversary(augmentation=augmentation, augment_below_pictures=10, ada_kimg=0.001)
     part.pictures_in_set = pictures_in_set
     judge, bright = Fixed(10.0), crops(4).abs()
