@@ -240,9 +240,13 @@ def _stored_as(output: OutputForm, picture: Picture, change: Unit, space: str, o
         colours = np.concatenate([colours, alpha], axis=2)
     profile = picture.icc_profile if output.space == space else None
     associated = picture.has_alpha and output.alpha_associated
+    pixels = from_unit(colours, kind)
+    if kind.kind == "f" and picture.pixels.dtype.kind == "f":  # no number, no light that could be converted
+        with np.errstate(over="ignore"):
+            np.copyto(pixels, picture.pixels.astype(kind), where=~np.isfinite(picture.pixels))
     return replace(
         picture,
-        pixels=from_unit(colours, kind),
+        pixels=pixels,
         icc_profile=profile,
         alpha_associated=associated,
         colour_tags=dict(output.colour_tags),

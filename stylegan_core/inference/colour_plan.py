@@ -18,7 +18,7 @@ from stylegan_core.frames.ocio import (
 )
 from stylegan_core.frames.output_form import SAME, OutputForm, output_form
 from stylegan_core.frames.picture import Picture
-from stylegan_core.frames.source_space import OWN_SPACES, SourceSpace, known_space, source_space_of
+from stylegan_core.frames.source_space import OWN_SPACES, SourceSpace, in_words, known_space, source_space_of
 from stylegan_core.frames.unreadable import UnreadablePictureError
 from stylegan_core.inference.job import FrameSettings, Job, JobFrame, PlanError
 from stylegan_core.inference.sources import Sources
@@ -140,4 +140,7 @@ def _say(job: Job) -> None:
         form = form_of(picture, space, frame, job.settings)
         if form is not None:
             log.info("%s", form.sentence())
+        elif frame.output.lower().endswith(".exr") and picture.format != "exr" and space.name != "linear_rec709":
+            words = "%s stays in %s, which no header says: readers take EXR for linear light; --output-space converts it"
+            log.warning(words, frame.output, in_words(space.name))
         return

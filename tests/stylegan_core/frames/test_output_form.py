@@ -66,6 +66,19 @@ def test_results_are_converted_and_rounded_once() -> None:
     )
 
 
+@pytest.mark.parametrize("source_type", ["float16", "float32"])
+def test_samples_that_are_no_numbers_stay_so_in_another_space(source_type: str) -> None:
+    pixels = np.full((2, 2, 4), 0.18, source_type)
+    pixels[0, 0, 0], pixels[0, 1, :3], pixels[1, 0, 2] = np.nan, np.inf, -np.inf
+    picture = Picture(pixels, "exr", has_alpha=True, alpha_associated=True)
+    before = to_working(picture)
+    found = output_form(picture, source_space_of(picture), "a.exr", "ACEScg")
+    stored = carry_over(picture, before, before, output=found).pixels
+    strange = ~np.isfinite(pixels)
+    np.testing.assert_array_equal(stored[strange], pixels[strange])
+    assert np.isfinite(stored[~strange]).all()
+
+
 def test_alpha_is_associated_in_exr_and_kept() -> None:
     straight = Picture(np.array([[[255, 255, 255, 128], [255, 0, 0, 0]]], np.uint8), "png", has_alpha=True)
     before = to_working(straight)

@@ -127,6 +127,19 @@ def test_spaces_are_said_aloud_and_settled(tiny_model, tmp_path, caplog):
             plan(tiny_model, tmp_path / "in", tmp_path / "out", "a.exr", **wrong)
 
 
+def test_an_exr_of_logarithmic_codes_is_warned_of(tiny_model, tmp_path, caplog):
+    (tmp_path / "in").mkdir()
+    write_picture(tmp_path / "in/a.dpx", Picture(np.full((40, 56, 3), 30000, np.uint16), "dpx"))
+    for output, warned in (("a.exr", True), ("a.dpx", False)):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "stylegan_core"):
+            plan_job(
+                [JobFrame(input="a.dpx", output=output)], input_folder=tmp_path / "in", output_folder=tmp_path / "out",
+                model=tiny_model, manner=MannerSettings(precision="fp32"), source_space="ACEScct", device="cpu",
+            )  # fmt: skip
+        assert ("a.exr stays in ACEScct, which no header says" in caplog.text) == warned
+
+
 def test_workers_use_the_config_of_the_plan_or_refuse(tiny_model, tmp_path, monkeypatch, caplog):
     config = tmp_path / "house.ocio"
     config.write_text(CONFIG)
