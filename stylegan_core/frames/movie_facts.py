@@ -12,7 +12,7 @@ import av
 
 from stylegan_core.frames.ffv1_checksum import a_slice_is_whole
 from stylegan_core.frames.movie_hdr import hdr_of, left_out
-from stylegan_core.frames.movie_planes import MATRICES, bits_of
+from stylegan_core.frames.movie_planes import MATRICES, bits_of, is_rgb, planar_format
 from stylegan_core.frames.unreadable import UnreadablePictureError
 
 MOVIE_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".mxf", ".avi", ".webm")
@@ -156,7 +156,7 @@ def _facts(path: Path, container: av.container.InputContainer) -> MovieFacts:
     matrix = MATRICES.get(colour[1])
     if matrix is None:
         matrix = "bt709" if stream.height >= _HD_ROWS else "bt601"
-        if not pix_fmt.startswith(("gbr", "rgb", "bgr", "gray", "rgba")):
+        if not is_rgb(planar_format(pix_fmt)) and not pix_fmt.startswith("gray"):
             warnings.append(f"says no colour matrix; {matrix} is taken by its size")
     if frame.interlaced_frame:
         warnings.append("is interlaced; its fields are stylized as one picture, and a movie of them says progressive")
@@ -181,7 +181,7 @@ def _facts(path: Path, container: av.container.InputContainer) -> MovieFacts:
         pix_fmt=pix_fmt,
         bits=max(8, bits_of(pix_fmt)),
         matrix=matrix,
-        full_range=colour[0] == _FULL or pix_fmt.startswith(("yuvj", "gbr", "rgb", "bgr")),
+        full_range=colour[0] == _FULL or pix_fmt.startswith("yuvj") or is_rgb(planar_format(pix_fmt)),
         colour=(colour[0], colour[1], colour[2], colour[3]),
         aspect=stream.sample_aspect_ratio,
         rotation=rotation,

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import av
+import numpy as np
+
 from stylegan_core.frames.movie_facts import MovieFacts
 from stylegan_core.frames.movie_planes import FramePlanes
 from stylegan_core.frames.picture import Picture
@@ -25,3 +30,18 @@ def movie_picture(planes: FramePlanes, facts: MovieFacts) -> Picture:
     if transfer in _TRANSFERS:
         tags["transfer"] = _TRANSFERS[transfer]
     return Picture(planes.rgb, format="movie", colour_tags=tags, movie=planes)
+
+
+def with_alpha(picture: Picture) -> Picture:
+    """The same picture with the movie's alpha, straight, as a picture file of its own holds it; itself without one.
+
+    Args:
+        picture: of ``movie_picture``.
+    """
+    planes = picture.movie
+    if planes is None or not av.VideoFormat(planes.pix_fmt).components[-1].is_alpha:
+        return picture
+    most = np.iinfo(picture.pixels.dtype).max
+    unit = planes.planes[-1].astype(np.float32) / ((1 << planes.bits) - 1)
+    alpha = np.rint(unit * most).astype(picture.pixels.dtype)
+    return replace(picture, pixels=np.dstack([picture.pixels, alpha]), has_alpha=True)

@@ -19,7 +19,8 @@ Plane = NDArray[Any]
 _PLANAR = {
     "nv12": "yuv420p", "nv21": "yuv420p", "nv16": "yuv422p", "p010le": "yuv420p10le", "p016le": "yuv420p16le",
     "yuyv422": "yuv422p", "uyvy422": "yuv422p", "rgb24": "gbrp", "bgr24": "gbrp", "rgb0": "gbrp", "bgr0": "gbrp",
-    "rgba": "gbrap", "bgra": "gbrap", "argb": "gbrap", "abgr": "gbrap", "rgb48le": "gbrp16le", "rgb48be": "gbrp16le",
+    "rgba": "gbrap", "bgra": "gbrap", "0rgb": "gbrp", "0bgr": "gbrp", "argb": "gbrap", "abgr": "gbrap",
+    "rgb48le": "gbrp16le", "rgb48be": "gbrp16le",
     "rgba64le": "gbrap16le", "rgba64be": "gbrap16le", "pal8": "gbrap", "yuvj420p": "yuv420p", "yuvj422p": "yuv422p",
     "yuvj444p": "yuv444p", "x2rgb10le": "gbrp10le", "vyu444": "yuv444p",
 }  # fmt: skip
@@ -64,6 +65,11 @@ def bits_of(pix_fmt: str) -> int:
     return int(av.VideoFormat(pix_fmt).components[0].bits)
 
 
+def planar_format(pix_fmt: str) -> str:
+    """The format of the same samples with a plane for each component."""
+    return _PLANAR.get(pix_fmt, pix_fmt)
+
+
 def is_rgb(pix_fmt: str) -> bool:
     """Whether a format holds red, green and blue."""
     return pix_fmt.startswith(("gbr", "bgr", "rgb"))
@@ -80,7 +86,7 @@ def planes_of(frame: av.VideoFrame, matrix: str, full_range: bool) -> FramePlane
         ValueError: its pixel format is not supported.
     """
     name = str(frame.format.name)
-    planar = _PLANAR.get(name, name)
+    planar = planar_format(name)
     if planar != name:
         frame = VideoReformatter().reformat(frame, format=planar)
     supported = planar.startswith(("yuv", "gbr", "gray")) and not planar.endswith(("be", "f32le", "f16le"))

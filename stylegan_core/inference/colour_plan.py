@@ -141,6 +141,6 @@ def _say(job: Job) -> None:
         if form is not None:
             log.info("%s", form.sentence())
         elif frame.output.lower().endswith(".exr") and picture.format != "exr" and space.name != "linear_rec709":
-            words = "%s stays in %s, which no header says: readers take EXR for linear light; --output-space converts it"
+            words = "%s stays in %s, which no header says: readers take EXR for linear light; --output-space converts"
             log.warning(words, frame.output, in_words(space.name))
         return

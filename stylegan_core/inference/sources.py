@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stylegan_core.frames.movie_picture import movie_picture
+from stylegan_core.frames.movie_frame_file import SUFFIX as MOVIE_FRAME
+from stylegan_core.frames.movie_picture import movie_picture, with_alpha
 from stylegan_core.frames.movie_reader import MovieReader
 from stylegan_core.frames.picture import Picture, read_picture
 from stylegan_core.frames.unreadable import UnreadablePictureError
@@ -43,7 +44,8 @@ class Sources:
         """
         path = self._job.input_path(frame)
         if frame.index is not None:
-            return self._movie_frame(path, frame.index)
+            picture, state = self._movie_frame(path, frame.index)
+            return picture if Path(frame.output).suffix == MOVIE_FRAME else with_alpha(picture), state
         state = FileState.of(path)
         picture = read_picture(path, max_megapixels=self._job.max_megapixels)
         refuse_changed(path, state)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -94,6 +95,30 @@ def test_frames_of_a_movie_as_pictures_and_pictures_as_a_movie(tmp_path, stylize
     shown, wanted = MovieReader(movie).read(0).rgb / 65535, picture.pixels / 65535
     assert np.abs(shown.mean((0, 1)) - wanted.mean((0, 1))).max() < 0.01  # chroma is shared by two pixels
     assert np.abs(shown - wanted).mean() < 0.05
+
+
+@pytest.mark.parametrize(("codec", "pix_fmt"), [("prores_ks", "yuva444p10le"), ("qtrle", "argb")])
+def test_pictures_of_a_movie_have_its_levels_and_its_alpha(tmp_path, stylized, codec, pix_fmt):
+    source = tmp_path / "in.mov"
+    noise = np.random.default_rng(0).integers(0, 256, (6, 8, 4), np.uint8).repeat(8, 0).repeat(8, 1)
+    with av.open(str(source), "w") as write:
+        stream = write.add_stream(codec, rate=24)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pix_fmt
+        for _ in range(2):
+            write.mux(stream.encode(av.VideoFrame.from_ndarray(noise, format="rgba").reformat(format=pix_fmt)))
+        write.mux(stream.encode(None))
+    assert stylized(source, tmp_path / "out" / "a.####.png", limit=1, strength=0.0).made == 1
+    picture = read_picture(tmp_path / "out/a.0001.png")
+    with av.open(str(source)) as read:
+        wanted = next(read.decode(video=0))
+        wanted = wanted.to_ndarray(format="rgba64le" if picture.pixels.dtype == np.uint16 else "rgba")
+    assert picture.has_alpha and not picture.alpha_associated
+    difference = np.abs(picture.pixels.astype(float) - wanted) / np.iinfo(picture.pixels.dtype).max
+    assert difference[..., 3].max() < 2e-3  # FFmpeg widens 10 bits to 16 by a shift
+    assert difference[..., :3].max() < 0.02
+    movie = tmp_path / "made.mov"
+    assert stylized(source, movie, strength=0.0).made == 2
+    assert MovieReader(movie).read(0).pix_fmt.startswith("yuva")
 
 
 @pytest.mark.parametrize(
