@@ -7,12 +7,15 @@ from pathlib import Path
 
 from stylegan_core.frames.movie_facts import MovieFacts, is_movie, probe_movie
 from stylegan_core.frames.movie_frame_file import SUFFIX
-from stylegan_core.frames.movie_writer import CODECS, CONTAINERS, told_of_codec
+from stylegan_core.frames.movie_writer import CODECS, CONTAINERS, MovieWriteError, movie_form, told_of_codec
 from stylegan_core.frames.ranges import parse_frame_range, write_frame_range
 from stylegan_core.frames.unreadable import UnreadablePictureError
 from stylegan_core.inference.delivery import MovieTarget
 from stylegan_core.inference.job import JobFrame, PlanError
 from stylegan_core.inference.output_names import OutputNames
+
+_MXF_RATES = (24, 25, 30, 48, 50, 60, 72, 75, 90, 96, 100, 120)
+"""Frames a second; all but multiples of 25 are there times 1000/1001, too."""
 
 
 def reads_movie(source: str | Path) -> bool:
@@ -53,8 +56,26 @@ def movie_target(output: str | Path, codec: str | None, quality: int | None, fps
         raise PlanError(f"--quality {quality}: of h264 and hevc, 0 (the most) to 51; 12 is near lossless")
     if fps <= 0:
         raise PlanError(f"--fps is {fps:g}, but a movie has more than 0 frames a second")
-    rate = str(Fraction(fps).limit_denominator(1001))
-    return MovieTarget(path=path.absolute(), codec=codec, quality=quality, rate=rate)
+    return MovieTarget(path=path.absolute(), codec=codec, quality=quality, rate=str(exact_rate(fps)))
+
+
+def exact_rate(fps: float) -> Fraction:
+    """Frames a second as meant: 23.976 and 29.97 are 24000/1001 and 30000/1001."""
+    whole = round(fps * 1.001)
+    if not fps.is_integer() and abs(fps - whole / 1.001) < 0.005:
+        return Fraction(whole * 1000, 1001)
+    return Fraction(fps).limit_denominator(1001)
+
+
+def check_rate(path: Path, asked: Fraction) -> None:
+    """Refuses a rate that the container of a movie cannot say, before frames are made for it.
+
+    Raises:
+        PlanError: it is MXF, and not one of film or television.
+    """
+    known = {*map(Fraction, _MXF_RATES), *(Fraction(rate * 1000, 1001) for rate in _MXF_RATES if rate % 25)}
+    if path.suffix.lower() == ".mxf" and asked not in known:
+        raise PlanError(f"{path.name}: .mxf takes rates of film and television, not {float(asked):g}; .mov takes any")
 
 
 def choose_movie_frames(
@@ -94,6 +115,12 @@ def choose_movie_frames(
         )
         for number in numbers
     ]
+    if movie is not None:
+        try:
+            movie_form(movie.path, facts, facts.pix_fmt, movie.codec, movie.quality)
+        except MovieWriteError as error:
+            raise PlanError(str(error)) from error
+        check_rate(movie.path, facts.rate)
     told = [*facts.warnings, *(told_of_codec(movie.path, facts, movie.codec) if movie is not None else ())]
     return chosen, [f"{source.name} {warning}" for warning in told] + _lost(facts, len(numbers), to_movie)
 
