@@ -6,6 +6,7 @@ contradict. What no format can tell (a flipped bit inside a valid JPEG or WebP s
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "SUFFIX_FORMATS", "Picture", "UnreadablePictureError", "Window", "read_picture", "write_picture"]
 
+log = logging.getLogger(__name__)
+
 Pixels = NDArray[Any]
+_NAMED = 8
 _IN_WORDS = {
     "png": "a PNG", "jpeg": "a JPEG", "webp": "a WebP", "tiff": "a TIFF", "exr": "an EXR", "dpx": "a DPX",
 }  # fmt: skip
@@ -128,6 +132,9 @@ def write_picture(path: Path, picture: Picture, *, temporary_folder: Path | None
         UnreadablePictureError: an EXR whose other layers are needed changed since it was read.
         OSError: the disk is full or the folder cannot be written; ``path`` is then as it was.
     """
+    if picture.layers and SUFFIX_FORMATS.get(path.suffix.lower(), picture.format) != picture.format:
+        some = ", ".join(picture.layers[:_NAMED]) + (" ..." if len(picture.layers) > _NAMED else "")
+        log.warning("%s: its format does not hold the source's other layers, which are left out: %s", path, some)
     encode_picture_file(
         path,
         picture.pixels,
