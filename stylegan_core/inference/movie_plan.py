@@ -67,6 +67,18 @@ def exact_rate(fps: float) -> Fraction:
     return Fraction(fps).limit_denominator(1001)
 
 
+def check_movie_of_pictures(movie: MovieTarget) -> None:
+    """Refuses what a movie of pictures cannot be, before they are made.
+
+    Raises:
+        PlanError: its codec has no quality to choose, or its container cannot say its rate.
+    """
+    codec = movie.codec or CONTAINERS[movie.path.suffix.lower()][0]
+    if movie.quality is not None and codec not in ("h264", "hevc"):
+        raise PlanError(f"--quality is of h264 and hevc; {movie.path.name} becomes {codec}, which has none")
+    check_rate(movie.path, Fraction(movie.rate))
+
+
 def check_rate(path: Path, asked: Fraction) -> None:
     """Refuses a rate that the container of a movie cannot say, before frames are made for it.
 

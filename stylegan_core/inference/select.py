@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +24,7 @@ from stylegan_core.inference.job import JobFrame, PlanError
 from stylegan_core.inference.match_files import match_files, some
 from stylegan_core.inference.missing import Numbered, Rule, sequences, tell_gaps, tell_missing
 from stylegan_core.inference.movie_plan import (
-    check_rate,
+    check_movie_of_pictures,
     choose_movie_frames,
     frames_folder,
     movie_target,
@@ -110,7 +109,7 @@ def select(
         chosen, notes = choose_movie_frames(Path(source), names, frames=frames, every=every, limit=limit, movie=movie)
     else:
         if movie is not None:
-            check_rate(movie.path, Fraction(movie.rate))
+            check_movie_of_pictures(movie)
         chosen, notes = _choose(source, frames, every, limit, missing, names)
         if Path(source).is_dir() and (foreign := foreign_pictures(Path(source))):
             some_of_each = ", ".join(f"{count} x {suffix}" for suffix, count in foreign.items())

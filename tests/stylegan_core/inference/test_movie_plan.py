@@ -10,7 +10,14 @@ import pytest
 
 from stylegan_core.frames.movie import write_preview
 from stylegan_core.inference.job import PlanError
-from stylegan_core.inference.movie_plan import check_rate, choose_movie_frames, exact_rate, frames_folder, movie_target
+from stylegan_core.inference.movie_plan import (
+    check_movie_of_pictures,
+    check_rate,
+    choose_movie_frames,
+    exact_rate,
+    frames_folder,
+    movie_target,
+)
 from stylegan_core.inference.output_names import OutputNames
 
 
@@ -32,6 +39,13 @@ def test_mxf_takes_rates_of_film_and_television(tmp_path: Path) -> None:
     for rate in ("15", "45000/1499", "25000/1001"):
         with pytest.raises(PlanError, match=r"a\.mxf: \.mxf takes rates of film and television, not "):
             check_rate(tmp_path / "a.mxf", Fraction(rate))
+
+
+def test_a_movie_of_pictures_has_a_quality_where_its_codec_has_one(tmp_path: Path) -> None:
+    check_movie_of_pictures(movie_target(tmp_path / "a.mp4", None, 20, 24.0))
+    check_movie_of_pictures(movie_target(tmp_path / "a.mov", "h264", 20, 24.0))
+    with pytest.raises(PlanError, match=r"a\.mov becomes prores, which has none"):
+        check_movie_of_pictures(movie_target(tmp_path / "a.mov", None, 20, 24.0))
 
 
 @pytest.mark.parametrize(
