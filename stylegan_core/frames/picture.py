@@ -6,7 +6,6 @@ contradict. What no format can tell (a flipped bit inside a valid JPEG or WebP s
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,14 +24,12 @@ from stylegan_core.frames.icc import profile_problem
 from stylegan_core.frames.metadata import Metadata, png_colour_tags, png_profile, read_metadata, tiff_attributes
 from stylegan_core.frames.tiff_channels import take_out
 from stylegan_core.frames.unreadable import UnreadablePictureError
-from stylegan_core.frames.writing import encode_picture_file
+from stylegan_core.frames.writing import encode_picture_file, tell_once
 
 if TYPE_CHECKING:
     from stylegan_core.frames.movie_planes import FramePlanes
 
 __all__ = ["FORMATS", "SUFFIX_FORMATS", "Picture", "UnreadablePictureError", "Window", "read_picture", "write_picture"]
-
-log = logging.getLogger(__name__)
 
 Pixels = NDArray[Any]
 _NAMED = 8
@@ -134,7 +131,7 @@ def write_picture(path: Path, picture: Picture, *, temporary_folder: Path | None
     """
     if picture.layers and SUFFIX_FORMATS.get(path.suffix.lower(), picture.format) != picture.format:
         some = ", ".join(picture.layers[:_NAMED]) + (" ..." if len(picture.layers) > _NAMED else "")
-        log.warning("%s: its format does not hold the source's other layers, which are left out: %s", path, some)
+        tell_once(path, f"its format does not hold the source's other layers, which are left out: {some}")
     encode_picture_file(
         path,
         picture.pixels,

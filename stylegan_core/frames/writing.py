@@ -28,6 +28,8 @@ from stylegan_core.frames.xmp import with_texts
 
 log = logging.getLogger(__name__)
 
+_told: set[tuple[Path, str]] = set()
+
 Pixels = NDArray[Any]
 LOSSY_QUALITY = 95
 _MAX_SIDE_PX = {"jpeg": 65_500, "webp": 16_383}
@@ -95,11 +97,11 @@ def encode_picture_file(
         write_atomically(path, write, temporary_folder)
         return
     if other_views:
-        log.warning("%s: only an EXR holds several views, the first alone is written", path)
+        tell_once(path, "only an EXR holds several views, the first alone is written")
     if alpha_associated and picture_format != "tiff":
         pixels = to_straight(pixels)
     if pixels.shape[2] in _ALPHA_DROPPED.get(picture_format, ()):
-        log.warning("%s: %s has no alpha channel, it is dropped", path, _IN_WORDS[picture_format])
+        tell_once(path, f"{_IN_WORDS[picture_format]} has no alpha channel, it is dropped")
         pixels, has_alpha = pixels[:, :, :-1], False
     pixels = np.ascontiguousarray(_fit_samples(pixels, picture_format))
     if picture_format == "dpx":
@@ -119,6 +121,14 @@ def encode_picture_file(
     encode = {"png": _encode_png, "jpeg": _encode_jpeg, "webp": _encode_webp}[picture_format]
     content = encode(pixels, icc_profile, kept)
     write_atomically(path, lambda temporary: _write_bytes(temporary, content), temporary_folder)
+
+
+def tell_once(path: Path, words: str) -> None:
+    """Warns of a file, and is silent of the others of its folder that the same holds for: a sequence has thousands."""
+    told = (path.parent, words)
+    if told not in _told:
+        _told.add(told)
+        log.warning("%s: %s", path, words)
 
 
 def _exr_writer(
