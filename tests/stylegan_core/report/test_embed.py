@@ -17,6 +17,8 @@ from stylegan_core.report.embed import (
     webp,
 )
 
+pytestmark = pytest.mark.openvino
+
 NOISE = np.random.default_rng(0)
 
 

@@ -14,6 +14,8 @@ from stylegan_core.training.interruption import TrainingInterrupted
 from stylegan_core.training.observer import Observers
 from stylegan_core.training.trainer import train
 
+pytestmark = pytest.mark.openvino
+
 
 class KilledError(Exception):
     """Stands for a kill: nothing after it runs."""

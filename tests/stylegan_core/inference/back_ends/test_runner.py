@@ -13,6 +13,8 @@ from stylegan_core.inference.back_ends.runner import BackEndError, runner
 from stylegan_core.recipes.base import Conditions
 from stylegan_core.recipes.keyframe import Config, Recipe
 
+pytestmark = pytest.mark.openvino
+
 
 @pytest.fixture(scope="module")
 def recipe() -> Recipe:
