@@ -25,8 +25,6 @@ from tasks.stylize import Request, stylize_directory
 from tasks.train import plan_trainings, train_model
 from tests.tiny import tiny_sizes
 
-pytestmark = pytest.mark.openvino
-
 BUDGET = {"budget_steps": 5, "r1_gamma": 0.1, "r1_every_steps": 2}
 COMMON = {"accelerator": "cpu", "precision": "fp32", "validate_every_steps": 4, "checkpoint_every_s": 1e-9}
 

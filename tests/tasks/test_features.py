@@ -9,8 +9,6 @@ from stylegan_core.features.feature_picture import feature_picture, layer_featur
 from stylegan_core.features.random_filters import RandomFilters
 from stylegan_core.frames.picture import Picture, read_picture, write_picture
 
-pytestmark = pytest.mark.openvino
-
 
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:

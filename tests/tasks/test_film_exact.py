@@ -24,8 +24,6 @@ from tests.stylegan_core.frames.film_files import (
     save_with_oiio,
 )
 
-pytestmark = pytest.mark.openvino
-
 RAMP = (np.arange(70 * 52 * 3, dtype=np.uint32).reshape(70, 52, 3) * 7) % 1024
 
 

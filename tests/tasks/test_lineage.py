@@ -20,8 +20,6 @@ from tasks.errors import UsageError
 from tasks.lineage import link_run, whence
 from tasks.stylize import Request, stylize_directory
 
-pytestmark = pytest.mark.openvino
-
 MODEL, RUN, FLOW, LATER_FLOW, COMMIT = "aa11" * 16, "bb22" * 8, "cc33-made", "dd44-delivered", "ee55" * 10
 
 

@@ -7,8 +7,6 @@ from stylegan_core.settings import SettingsError
 from tasks.errors import InputsFailedError, UsageError
 from tests.tasks.prepared import pixels, read, run, save
 
-pytestmark = pytest.mark.openvino
-
 FOLDER = {"source": "folder", "content": "faces"}
 
 

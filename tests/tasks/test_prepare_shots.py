@@ -9,8 +9,6 @@ import pytest
 from tasks.errors import InputsFailedError, UsageError
 from tests.tasks.prepared import SIDE, pixels, read, run_params, save
 
-pytestmark = pytest.mark.openvino
-
 
 @pytest.fixture
 def shot(workplace):

@@ -26,8 +26,6 @@ from tasks.project import (
 )
 from tasks.versioning import STAGES, git_state
 
-pytestmark = pytest.mark.openvino
-
 REPOSITORY = Path(__file__).parents[2]
 
 

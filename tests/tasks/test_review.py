@@ -11,8 +11,6 @@ from stylegan_core.recipes import config_class
 from stylegan_core.recipes.model import model_digest
 from tasks.review import build_review
 
-pytestmark = pytest.mark.openvino
-
 
 @pytest.fixture
 def shown(monkeypatch):

@@ -14,8 +14,6 @@ from stylegan_core.settings import SettingsError
 from tasks.errors import InputsFailedError, StoppedError, UsageError
 from tasks.stylize import Request, frames_to_make, open_job, plan_request, stylize_directory, work_on
 
-pytestmark = pytest.mark.openvino
-
 
 @pytest.fixture
 def plates(tmp_path, noise_picture):

@@ -13,8 +13,6 @@ from tasks import registry, tracking
 from tasks.errors import UsageError
 from tasks.origin import origin
 
-pytestmark = pytest.mark.openvino
-
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

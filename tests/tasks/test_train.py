@@ -24,8 +24,6 @@ from tasks import train_watch
 from tasks.errors import StoppedError, UsageError
 from tasks.train import mark_finished, plan_trainings, train_model
 
-pytestmark = pytest.mark.openvino
-
 TINY = {"channels": 4, "blocks": 1, "discriminator_channels": 4, "crop_px": 32, "batch_size": 2, "budget_steps": 6}
 COMMON = {"accelerator": "cpu", "precision": "fp32", "log_every_steps": 2, "validate_every_steps": 4}
 

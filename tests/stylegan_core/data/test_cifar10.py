@@ -7,8 +7,6 @@ from PIL import Image
 from stylegan_core.data.cifar10 import list_cifar10, unpack_cifar10
 from stylegan_core.data.sources import Place, SourceError
 
-pytestmark = pytest.mark.openvino
-
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):

@@ -8,8 +8,6 @@ from stylegan_core.data.crops import CropSampler, signed
 from stylegan_core.data.manifest import ManifestError, as_manifest
 from stylegan_core.data.store import SampleStore, StoreWriter
 
-pytestmark = pytest.mark.openvino
-
 WIDTH, HEIGHT = 60, 40
 
 

@@ -5,8 +5,6 @@ from PIL import Image
 from stylegan_core.data.layouts import list_layout, unpack_layout
 from stylegan_core.data.sources import Place, SourceError
 
-pytestmark = pytest.mark.openvino
-
 
 def picture(path):
     path.parent.mkdir(parents=True, exist_ok=True)

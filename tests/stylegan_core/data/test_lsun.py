@@ -8,8 +8,6 @@ from PIL import Image
 from stylegan_core.data.lsun import list_lsun, unpack_lsun
 from stylegan_core.data.sources import Place, SourceError
 
-pytestmark = pytest.mark.openvino
-
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):

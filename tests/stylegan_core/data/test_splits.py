@@ -6,8 +6,6 @@ import pytest
 from stylegan_core.data.manifest import Box
 from stylegan_core.data.splits import held_out_box, split_by_hash, typical_corner
 
-pytestmark = pytest.mark.openvino
-
 DIGESTS = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(4000)]
 
 

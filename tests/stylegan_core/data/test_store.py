@@ -5,8 +5,6 @@ import pytest
 
 from stylegan_core.data.store import SampleStore, StoreError, StoreWriter, to_samples, to_unit
 
-pytestmark = pytest.mark.openvino
-
 
 def picture(height=5, width=7, channels=3, seed=0):
     return np.random.default_rng(seed).random((height, width, channels), np.float32)

@@ -6,8 +6,6 @@ from stylegan_core.data.manifest import Box, as_manifest
 from stylegan_core.data.store import SampleStore, StoreWriter
 from stylegan_core.data.validation import validation_set
 
-pytestmark = pytest.mark.openvino
-
 
 @pytest.fixture
 def build(tmp_path):

@@ -1,11 +1,8 @@
 import numpy as np
-import pytest
 import torch
 
 from stylegan_core.features.feature_picture import feature_picture, layer_features
 from stylegan_core.features.random_filters import RandomFilters
-
-pytestmark = pytest.mark.openvino
 
 
 def test_the_mean_goes_from_black_to_white() -> None:

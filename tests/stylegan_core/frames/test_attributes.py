@@ -17,8 +17,6 @@ from stylegan_core.frames.declared import SUFFIX_FORMATS
 from stylegan_core.frames.picture import Picture, read_picture, write_picture
 from stylegan_core.frames.xmp import with_texts
 
-pytestmark = pytest.mark.openvino
-
 TEXTS = {"stylereel:model": "sha256:0123", "stylereel:input": 'Ä "plate" <1> & more'}
 PIXELS = np.arange(24 * 16 * 3, dtype=np.uint8).reshape(24, 16, 3)
 XMP = (

@@ -7,8 +7,6 @@ import pytest
 
 from stylegan_core.frames.bit_depth import from_codes, held_in, to_codes
 
-pytestmark = pytest.mark.openvino
-
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 10, 12, 14, 16, 24, 32])
 def test_every_code_comes_back(bits: int) -> None:

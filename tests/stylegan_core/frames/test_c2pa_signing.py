@@ -14,8 +14,6 @@ from stylegan_core.frames.movie import write_preview
 from stylegan_core.frames.picture import Picture, read_picture, write_picture
 from tests.stylegan_core.frames.certificates import write_chain
 
-pytestmark = pytest.mark.openvino
-
 c2pa = pytest.importorskip("c2pa")
 pytest.importorskip("cryptography")
 

@@ -23,8 +23,6 @@ from stylegan_core.frames.icc import is_srgb, profile_problem
 from stylegan_core.frames.picture import Picture
 from stylegan_core.frames.source_space import source_space_of
 
-pytestmark = pytest.mark.openvino
-
 RNG = np.random.default_rng(13)
 D65 = (0.3127, 0.3290, 1.0)
 ADOBE_GAMMA = 2.19921875

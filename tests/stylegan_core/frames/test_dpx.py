@@ -15,8 +15,6 @@ from stylegan_core.frames.dpx import new_source, write_dpx
 from stylegan_core.frames.picture import Picture, UnreadablePictureError, read_picture, write_picture
 from tests.stylegan_core.frames.film_files import load_with_oiio, save_with_oiio
 
-pytestmark = pytest.mark.openvino
-
 PACKINGS = {"Packed": 0, "Filled, method A": 1, "Filled, method B": 2}
 
 

@@ -31,8 +31,6 @@ from tests.stylegan_core.frames.film_files import (
     save_exr,
 )
 
-pytestmark = pytest.mark.openvino
-
 LOSSLESS = ("NO", "RLE", "ZIPS", "ZIP", "PIZ", "HTJ2K256", "HTJ2K32")
 LOSSY = ("PXR24", "B44", "B44A", "DWAA", "DWAB")
 

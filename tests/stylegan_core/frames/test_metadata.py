@@ -12,8 +12,6 @@ from PIL import Image, PngImagePlugin
 from stylegan_core.frames.metadata import reset_exif
 from stylegan_core.frames.picture import read_picture, write_picture
 
-pytestmark = pytest.mark.openvino
-
 PIXELS = np.random.default_rng(5).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'

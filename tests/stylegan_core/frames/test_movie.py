@@ -11,8 +11,6 @@ import pytest
 
 from stylegan_core.frames.movie import write_preview
 
-pytestmark = pytest.mark.openvino
-
 
 def flat(colour: tuple[int, int, int], height: int = 32, width: int = 48) -> np.ndarray:
     return np.full((height, width, 3), colour, np.uint8)

@@ -10,8 +10,6 @@ from stylegan_core.frames.movie_planes import changed_planes, planes_of, video_f
 from stylegan_core.frames.unreadable import UnreadablePictureError
 from tests.stylegan_core.frames.movies import random_planes
 
-pytestmark = pytest.mark.openvino
-
 FORMATS = ("yuv420p", "yuv422p10le", "yuv444p12le", "yuva444p10le", "gbrp", "gbrp10le", "gbrap", "gray10le")
 
 

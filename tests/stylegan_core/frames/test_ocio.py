@@ -14,8 +14,6 @@ import pytest
 from stylegan_core.frames.colour import linear_to_srgb, to_working, working_space_name
 from stylegan_core.frames.ocio import PINNED_CONFIG, ColourError, config_name, load_config, prefer_config
 
-pytestmark = pytest.mark.openvino
-
 OWN_CONFIG = """\
 ocio_profile_version: 2
 search_path: luts

@@ -10,8 +10,6 @@ from stylegan_core.frames.output_form import output_form
 from stylegan_core.frames.picture import Picture
 from stylegan_core.frames.source_space import source_space_of
 
-pytestmark = pytest.mark.openvino
-
 LINEAR = Picture(np.full((2, 2, 3), 0.18, np.float16), "exr")
 CODES = Picture(np.full((2, 2, 3), 118, np.uint8), "png")
 

@@ -15,8 +15,6 @@ from PIL import Image, ImageOps
 
 from stylegan_core.frames.picture import UnreadablePictureError, read_picture, write_picture
 
-pytestmark = pytest.mark.openvino
-
 RNG = np.random.default_rng(7)
 RGBA = RNG.integers(0, 256, (13, 17, 4), dtype=np.uint8)
 RGBA16 = RNG.integers(0, 65536, (13, 17, 4), dtype=np.uint16)

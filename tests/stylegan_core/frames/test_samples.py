@@ -8,8 +8,6 @@ import pytest
 from stylegan_core.frames.bit_depth import from_codes, to_codes
 from stylegan_core.frames.samples import add_change, from_unit, make_finite, to_unit
 
-pytestmark = pytest.mark.openvino
-
 
 @pytest.mark.parametrize(
     ("bits", "kind"), [(8, "uint8"), (10, "uint16"), (12, "uint16"), (16, "uint16"), (24, "uint32")]

@@ -13,8 +13,6 @@ from stylegan_core.frames.picture import Picture, read_picture, write_picture
 from stylegan_core.frames.stamp import movie_tags, read_stamp, stamp
 from stylegan_core.frames.unreadable import UnreadablePictureError
 
-pytestmark = pytest.mark.openvino
-
 FACTS = {"model": "ab" * 32, "asked": "strength 0.5; edit käse <&> smiling +1", "source": "s.0001.exr", "commit": ""}
 SAID = {name: text for name, text in FACTS.items() if text}
 

@@ -14,8 +14,6 @@ from stylegan_core.frames.picture import Picture, read_picture, write_picture
 from stylegan_core.frames.tiff_fields import pack_bits, replace_pixels
 from tests.stylegan_core.frames.film_files import load_with_oiio, plate, same_bits
 
-pytestmark = pytest.mark.openvino
-
 
 def codes_of(bits: int, channels: int) -> np.ndarray:
     kind = np.uint8 if bits <= 8 else np.uint16 if bits <= 16 else np.uint32

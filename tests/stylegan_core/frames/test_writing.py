@@ -18,8 +18,6 @@ from stylegan_core.frames import tiff_writing, writing
 from stylegan_core.frames.picture import Picture, read_picture, write_picture
 from stylegan_core.frames.writing import convert_samples
 
-pytestmark = pytest.mark.openvino
-
 RNG = np.random.default_rng(11)
 RGBA = RNG.integers(0, 256, (19, 23, 4), dtype=np.uint8)
 RGBA16 = RNG.integers(0, 65536, (19, 23, 4), dtype=np.uint16)

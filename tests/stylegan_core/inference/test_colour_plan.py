@@ -26,8 +26,6 @@ from stylegan_core.stylize_settings import MannerSettings
 from tasks.errors import UsageError
 from tasks.stylize import Request, plan_request, stylize_directory
 
-pytestmark = pytest.mark.openvino
-
 RNG = np.random.default_rng(8)
 CONFIG = """\
 ocio_profile_version: 2

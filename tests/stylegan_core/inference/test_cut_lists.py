@@ -3,8 +3,6 @@ import pytest
 from stylegan_core.inference.cut_lists import read_cut_list
 from stylegan_core.inference.job import PlanError
 
-pytestmark = pytest.mark.openvino
-
 EDL = """TITLE: REEL 1
 FCM: NON-DROP FRAME
 

@@ -4,8 +4,6 @@ from skimage.data import astronaut, chelsea, coffee
 
 from stylegan_core.inference.cuts import PROXY_HEIGHT_PX, PROXY_WIDTH_PX, find_cuts, proxy_of, shots_of
 
-pytestmark = pytest.mark.openvino
-
 
 def pan(picture, frames, step_px, start=0):
     """A camera that moves over a photograph."""

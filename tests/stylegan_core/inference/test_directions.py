@@ -12,8 +12,6 @@ from stylegan_core.inference.job import FrameSettings, PlanError
 from stylegan_core.inference.translate import translate_unit
 from stylegan_core.recipes.base import BaseRecipe, Kind, Needs, RecipeConfig
 
-pytestmark = pytest.mark.openvino
-
 
 class Tinter(BaseRecipe):
     """Goes from the content to the mean colour of its references, which it computes once."""

@@ -15,9 +15,10 @@ from stylegan_core.recipes.base import Conditions, Kind
 from stylegan_core.recipes.model import load_model, save_model
 from tests.tiny import tiny_sizes
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
-)
+pytestmark = [
+    pytest.mark.openvino,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
+]
 
 
 @pytest.fixture

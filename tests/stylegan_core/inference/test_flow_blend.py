@@ -9,8 +9,6 @@ from stylegan_core.inference.flow_blend import Beside, blended, motion_proxy
 from stylegan_core.metrics.detail import laplacian_variance
 from stylegan_core.motion.optical_flow import Flow, estimate_flow
 
-pytestmark = pytest.mark.openvino
-
 HEIGHT, WIDTH = 160, 200
 
 

@@ -7,8 +7,6 @@ from stylegan_core.frames.picture import UnreadablePictureError
 from stylegan_core.inference.job import JobFrame, Region, RegionFiles
 from stylegan_core.inference.masks import RegionReader, feathered, normalized, selected
 
-pytestmark = pytest.mark.openvino
-
 
 @pytest.fixture
 def half(tmp_path):

@@ -20,8 +20,6 @@ from stylegan_core.inference.movie_plan import (
 )
 from stylegan_core.inference.output_names import OutputNames
 
-pytestmark = pytest.mark.openvino
-
 
 @pytest.mark.parametrize(
     ("fps", "rate"),

@@ -14,8 +14,6 @@ from stylegan_core.inference.stylizer import Stylizer
 from stylegan_core.inference.translate import translate_unit
 from stylegan_core.recipes.model import load_model, save_model
 
-pytestmark = pytest.mark.openvino
-
 HEIGHT, WIDTH = 40, 56
 
 

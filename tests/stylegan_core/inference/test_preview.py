@@ -6,8 +6,6 @@ import pytest
 from stylegan_core.inference.job import FrameSettings, Job, JobFrame
 from stylegan_core.inference.preview import LARGEST_SIDE_PX, is_sequence, write_job_preview
 
-pytestmark = pytest.mark.openvino
-
 
 @pytest.fixture
 def job(tmp_path):

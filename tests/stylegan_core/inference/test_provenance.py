@@ -20,8 +20,6 @@ from stylegan_core.recipes.model import Model
 from stylegan_core.stylize_settings import MannerSettings
 from tests.stylegan_core.frames.certificates import write_chain
 
-pytestmark = pytest.mark.openvino
-
 FORMATS = {".png": "uint8", ".tif": "uint16", ".jpg": "uint8", ".webp": "uint8", ".exr": "half", ".dpx": "uint16"}
 
 

@@ -11,8 +11,6 @@ from stylegan_core.inference.regions import load_regions, plan_regions
 from stylegan_core.settings import SettingsError
 from stylegan_core.stylize_settings import RegionSettings
 
-pytestmark = pytest.mark.openvino
-
 FRAMES = [JobFrame(input=f"a/shot.{n:04d}.png", output=f"a/shot.{n:04d}.png") for n in (1, 2, 10)]
 
 

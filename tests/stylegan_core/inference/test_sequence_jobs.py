@@ -21,8 +21,6 @@ from stylegan_core.inference.stylizer import Stylizer
 from stylegan_core.recipes.model import Model
 from stylegan_core.stylize_settings import MannerSettings
 
-pytestmark = pytest.mark.openvino
-
 
 @pytest.fixture
 def plates(tmp_path: Path, noise_picture: Callable[..., Any]) -> Path:

@@ -18,8 +18,6 @@ from stylegan_core.recipes.model import load_model, save_model
 from stylegan_core.stylize_settings import MannerSettings
 from tests.stylegan_core.inference.test_frozen_statistics import Frame, uneven
 
-pytestmark = pytest.mark.openvino
-
 
 def saved(folder, name, **settings):
     recipe = uneven(name, **settings)

@@ -14,8 +14,6 @@ from stylegan_core.inference.select import select
 from stylegan_core.inference.stylizer import Stylizer
 from stylegan_core.stylize_settings import MannerSettings
 
-pytestmark = pytest.mark.openvino
-
 FRAMES, CUT = 12, 8
 
 

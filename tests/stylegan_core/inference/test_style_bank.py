@@ -17,8 +17,6 @@ from stylegan_core.recipes.base import Conditions
 from stylegan_core.recipes.model import Model, load_model, save_model
 from stylegan_core.recipes.swap import Config, Recipe
 
-pytestmark = pytest.mark.openvino
-
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:

@@ -15,8 +15,6 @@ from stylegan_core.inference.job import FrameSettings, Job, JobFrame
 from stylegan_core.inference.stylizer import Stylizer, StylizeStopped
 from stylegan_core.recipes.base import Conditions
 
-pytestmark = pytest.mark.openvino
-
 
 @pytest.fixture
 def shot(tmp_path, tiny_model, noise_picture):

@@ -12,8 +12,6 @@ from stylegan_core.metrics.pictures import as_pictures, luma
 from stylegan_core.metrics.psnr import LARGEST_DB, psnr_db
 from stylegan_core.metrics.ssim import ssim
 
-pytestmark = pytest.mark.openvino
-
 
 @pytest.fixture(scope="module")
 def pair() -> tuple[np.ndarray, np.ndarray]:

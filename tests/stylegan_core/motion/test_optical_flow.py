@@ -3,8 +3,6 @@ import pytest
 
 from stylegan_core.motion.optical_flow import consistent, estimate_flow, grey_proxy, warp_by_flow
 
-pytestmark = pytest.mark.openvino
-
 
 def texture(x, y):
     """A smooth picture over the whole plane, in unit range."""

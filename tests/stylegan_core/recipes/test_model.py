@@ -18,8 +18,6 @@ from stylegan_core.recipes.model import (
     save_model,
 )
 
-pytestmark = pytest.mark.openvino
-
 CONFIG = Config(channels=4, blocks=1, discriminator_channels=4, discriminator_layers=1)
 
 

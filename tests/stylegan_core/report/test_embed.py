@@ -17,8 +17,6 @@ from stylegan_core.report.embed import (
     webp,
 )
 
-pytestmark = pytest.mark.openvino
-
 NOISE = np.random.default_rng(0)
 
 

@@ -11,8 +11,6 @@ from stylegan_core.report.panels import (
     to_uint8,
 )
 
-pytestmark = pytest.mark.openvino
-
 RED = np.tile(np.array([1.0, 0.0, 0.0], np.float32), (40, 60, 1))
 GREEN = np.tile(np.array([0, 255, 0], np.uint8), (40, 60, 1))
 

@@ -7,8 +7,6 @@ import pytest
 
 from stylegan_core.report.review import FrameReview, Refused, ReviewData, ShotReview, render_review, write_review
 
-pytestmark = pytest.mark.openvino
-
 FIGURES = {"truth/swd": 0.01, "truth/swd_unstylized": 0.03, "truth/swd_best_filter": 0.02, "truth/psnr_db": 20.0}
 
 

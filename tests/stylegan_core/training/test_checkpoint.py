@@ -13,8 +13,6 @@ from stylegan_core.training.checkpoint import (
     save_checkpoint,
 )
 
-pytestmark = pytest.mark.openvino
-
 TENSORS = {
     "recipe/g.weight": torch.randn(3, 4).t(),  # not contiguous
     "half": torch.randn(5).half(),

@@ -5,8 +5,6 @@ from stylegan_core.recipes import config_class, recipe_class
 from stylegan_core.recipes.model import ModelError, load_networks, read_card, save_model
 from stylegan_core.training.model_store import find_model, keep_model
 
-pytestmark = pytest.mark.openvino
-
 
 @pytest.fixture
 def model(tmp_path, monkeypatch):

@@ -10,8 +10,6 @@ from stylegan_core.data.manifest import as_manifest
 from stylegan_core.data.store import SampleStore, StoreWriter
 from stylegan_core.training.run_folder import RunFolder, data_digest, run_key, trim_runs
 
-pytestmark = pytest.mark.openvino
-
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):

@@ -14,8 +14,6 @@ from stylegan_core.training.interruption import TrainingInterrupted
 from stylegan_core.training.observer import Observers
 from stylegan_core.training.trainer import train
 
-pytestmark = pytest.mark.openvino
-
 
 class KilledError(Exception):
     """Stands for a kill: nothing after it runs."""

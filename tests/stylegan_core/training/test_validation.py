@@ -8,8 +8,6 @@ from stylegan_core.metrics.psnr import psnr_db
 from stylegan_core.metrics.swd import patch_swd
 from stylegan_core.training.validation import Validator, translate
 
-pytestmark = pytest.mark.openvino
-
 
 class Negative(torch.nn.Module):
     """A "recipe" that inverts, asks for sides that are multiples of 8, and adds an offset."""
