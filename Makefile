@@ -41,10 +41,8 @@ check: setup ## ruff, mypy, the import linter
 	mypy
 	lint-imports
 
-# OpenVINO and a training in one process end in a segmentation fault (no command does both): two processes.
 test: setup ## the tests
-	python -m pytest -m "not openvino"
-	python -m pytest -m openvino
+	python -m pytest
 
 proof: setup ## the slow checks: kills, damage, servers, browsers
 	python -m pytest proofs --timeout 1800

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from stylegan_core.inference.back_ends.silent import import_openvino, quietly, without_bars
+from stylegan_core.inference.back_ends.silent import import_openvino, openvino_core, quietly, without_bars
 
 ExportPrecision = Literal["fp32", "fp16", "bf16", "int8"]
 EXPORT_PRECISIONS: tuple[ExportPrecision, ...] = ("fp32", "fp16", "bf16", "int8")
@@ -55,7 +55,7 @@ def form(content: bytes, suffix: str, precision: ExportPrecision, calibration: S
     if suffix == ".onnx":
         return {suffix: _quantized_onnx(content, calibration) if precision == "int8" else content}
     openvino = import_openvino()
-    network = openvino.Core().read_model(content)
+    network = openvino_core().read_model(content)
     if precision == "int8":
         network = _quantize(network, calibration, _output_layers_openvino(network))
     with tempfile.TemporaryDirectory(prefix="stylereel-export-") as folder:
@@ -73,8 +73,7 @@ def running(files: Files, precision: ExportPrecision) -> Callable[[Arrays], npt.
         options.log_severity_level = 3
         session = onnxruntime.InferenceSession(files[".onnx"], options, providers=["CPUExecutionProvider"])
         return lambda feed: session.run(None, dict(feed))[0]
-    openvino = import_openvino()
-    core = openvino.Core()
+    core = openvino_core()
     network = core.read_model(files[".xml"], files[".bin"])
     hint = {"INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32"}
     request = core.compile_model(network, "CPU", hint).create_infer_request()
@@ -125,10 +124,9 @@ def _quantized_onnx(content: bytes, calibration: Sequence[Arrays]) -> bytes:
 
 def _quantize(network: Any, calibration: Sequence[Arrays], in_fp32: Sequence[str]) -> Any:
     import_openvino()
-    with quietly(), without_bars():
+    with quietly():  # imported first: it sets its logger's level
         import nncf
-
-        nncf.set_log_level(40)  # errors
+    with quietly(), without_bars():
         return nncf.quantize(
             network,
             nncf.Dataset(list(calibration)),

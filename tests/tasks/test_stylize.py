@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from flows.runner import LocalRunner
+from stylegan_core.inference import stylizer
 from stylegan_core.settings import SettingsError
 from tasks.errors import InputsFailedError, StoppedError, UsageError
 from tasks.stylize import Request, frames_to_make, open_job, plan_request, stylize_directory, work_on
@@ -149,11 +150,24 @@ def test_a_second_run_on_the_same_output_is_refused(request_of, tmp_path):
     assert stylize_directory(request_of(), LocalRunner()).made == 7
 
 
-def test_a_signal_stops_between_frames_and_a_rerun_finishes(request_of):
+def test_a_signal_stops_between_frames_and_a_rerun_finishes(request_of, monkeypatch):
+    """The last frames are read once the signal was heard, however fast this machine is."""
+    heard, stop, decode = threading.Event(), stylizer.Stylizer.stop, stylizer.decode_frame
+
+    def stop_and_tell(self, reason):
+        stop(self, reason)
+        heard.set()
+
+    def decode_late(frame, *args, **kwargs):
+        assert "0007" not in frame.input or heard.wait(60)
+        return decode(frame, *args, **kwargs)
+
     def interrupt(progress):
         if progress.done == 2:
             os.kill(os.getpid(), signal.SIGTERM)
 
+    monkeypatch.setattr(stylizer.Stylizer, "stop", stop_and_tell)
+    monkeypatch.setattr(stylizer, "decode_frame", decode_late)
     with pytest.raises(StoppedError, match=r"SIGTERM; \d of 7 frames are done"):
         stylize_directory(request_of(chunk_frames=7), LocalRunner(), progress=interrupt)
     assert threading.active_count() < 20

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stylegan_core.inference.back_ends.silent import import_openvino, quietly
+from stylegan_core.inference.back_ends.silent import import_openvino, openvino_core, quietly
 from stylegan_core.inference.job import BackEnd, Precision
 from stylegan_core.inference.side_by_side import cores
 from stylegan_core.inference.tiling import Translate
@@ -193,8 +193,8 @@ def _alike(side_px: int) -> int:
 
 
 def _openvino(fixed: FixedNetwork, example: Tensor, precision: Precision) -> _Run:
-    openvino = import_openvino()
-    compiled = openvino.Core().compile_model(converted_openvino(fixed, example), "CPU", openvino_properties(precision))
+    network = converted_openvino(fixed, example)
+    compiled = openvino_core().compile_model(network, "CPU", openvino_properties(precision))
     own = threading.local()
 
     def run(picture: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

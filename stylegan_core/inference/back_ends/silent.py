@@ -1,8 +1,9 @@
-"""OpenVINO and NNCF without their telemetry: what a studio converts stays in the studio."""
+"""OpenVINO and NNCF as guests: no telemetry (what a studio converts stays there), no chatter, no traces."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import logging
 import sys
@@ -21,6 +22,16 @@ def import_openvino() -> Any:
     import openvino
 
     return openvino
+
+
+@functools.cache
+def openvino_core() -> Any:
+    """This process's ``openvino.Core``, which is never freed.
+
+    Its CPU plugin gives the thread that loads it a signal stack, and takes that memory back when it is freed; freed on
+    another thread, the next signal to the first would end the process with a segmentation fault.
+    """
+    return import_openvino().Core()
 
 
 @contextlib.contextmanager

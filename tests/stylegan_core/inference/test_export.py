@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from stylegan_core.inference import export_forms
+from stylegan_core.inference.back_ends.silent import openvino_core
 from stylegan_core.inference.export import ExportError, Form, export_onnx
 from stylegan_core.inference.job import PlanError
 from stylegan_core.recipes import config_class, list_recipes, recipe_class
@@ -15,10 +16,9 @@ from stylegan_core.recipes.base import Conditions, Kind
 from stylegan_core.recipes.model import load_model, save_model
 from tests.tiny import tiny_sizes
 
-pytestmark = [
-    pytest.mark.openvino,
-    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
-]
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
+)
 
 
 @pytest.fixture
@@ -164,9 +164,7 @@ def psnr_of(file, model, picture):
         session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
         (made,) = session.run(None, {"content": picture.numpy()})
     else:
-        import openvino
-
-        made = openvino.Core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(
+        made = openvino_core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(
             {"content": picture.numpy()}
         )[0]
     with torch.no_grad():
@@ -201,7 +199,7 @@ def test_halved_weights_halve_the_file(tiny_of, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".xml"])
-def test_int8_is_offered_with_its_loss(tiny_of, tmp_path, suffix):
+def test_int8_is_offered_with_its_loss(tiny_of, tmp_path, suffix, caplog):
     needs_packages()
     pytest.importorskip("nncf")
     model = tiny_of("cyclegan")
@@ -215,6 +213,7 @@ def test_int8_is_offered_with_its_loss(tiny_of, tmp_path, suffix):
     made = export_onnx(model, file, wanted=Form("int8", fitted, others, 10.0))
     loss = made.card["psnr_to_torch_db"]
     assert 10 < loss < 70 and psnr_of(file, model, others[0]) > loss - 0.5
+    assert caplog.handler.level == 0, "NNCF's level is set in its own logger alone"
 
 
 def test_reduced_precision_that_loses_too_much_is_not_kept(tiny_of, tmp_path, monkeypatch):

@@ -12,8 +12,6 @@ from stylegan_core.inference.back_ends.choose import Choice, fastest, settle_bac
 from stylegan_core.inference.job import FrameSettings, Job, JobFrame, PlanError, write_job
 from stylegan_core.stylize_settings import MannerSettings
 
-pytestmark = pytest.mark.openvino
-
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
