@@ -250,6 +250,9 @@ def record(options: argparse.Namespace, found: dict[str, Any]) -> None:
         f"python benchmarks/stylize.py --network {options.network} --size {options.size} --frames {options.frames} "
         f"--suffix {options.suffix} --turns {options.turns}"
     )
+    for name in ("precision", "back_end", "statistics"):
+        if getattr(options, name) != "auto":
+            command += f" --{name.replace('_', '-')} {getattr(options, name)}"
     machine = f"{platform.machine()}, {found['threads']} cores, {found['back_end']} {found['precision']}"
     values = {
         "ratio": (found["ratio"], "1"),

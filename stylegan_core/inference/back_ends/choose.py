@@ -106,11 +106,14 @@ def fastest(model: Model, requested: str, device: str, megapixels: float) -> Cho
         megapixels: of a frame: small ones stay with torch.
     """
     memory = cache_folder("back-ends") / f"{_key(model, requested, device)}.json"
-    known = _remembered(memory) or [_plain(model.recipe, requested, device)]
+    remembered = _remembered(memory)
+    known = remembered or [_plain(model.recipe, requested, device)]
     plain = known[0]
     small = device == "cpu" and megapixels / plain.megapixels_per_s < WORTH_A_SEARCH_S
     if not small and len(known) == 1:
-        known.append(_best(model.recipe, plain, requested, device))
+        if remembered:  # of an hour that may have been busier than that of the others
+            plain = _plain(model.recipe, plain.precision, device)
+        known.append(_better(model.recipe, plain, requested, device))
         logger.info("%s in %s runs %s fastest here", known[1].back_end, known[1].precision, model.folder)
     write_bytes_atomically(memory, json.dumps([choice.__dict__ for choice in known]).encode())
     return plain if small else known[1]
@@ -142,13 +145,10 @@ def _plain(recipe: BaseRecipe, requested: str, device: str) -> Choice:
     return Choice("torch", precision, _rate(content, seconds))
 
 
-def _best(recipe: BaseRecipe, plain: Choice, requested: str, device: str) -> Choice:
-    """The fastest of what is there."""
+def _better(recipe: BaseRecipe, plain: Choice, requested: str, device: str) -> Choice:
+    """The first of what is there that is worth leaving torch for; ``plain`` if none is."""
     content = _probe(recipe, device)
     exact = runner(recipe, Conditions(), "torch", "fp32")(content)
-    # Again, beside the others: what was remembered may be of a busier hour.
-    _, plain_s = _timed(runner(recipe, Conditions(), "torch", plain.precision), content, device, turns=1)
-    best, best_s = plain, plain_s / LEAST_GAIN
     for back_end, precision in _candidates(requested, plain.precision, device):
         try:
             made, seconds = _timed(runner(recipe, Conditions(), back_end, precision), content, device)
@@ -158,10 +158,9 @@ def _best(recipe: BaseRecipe, plain: Choice, requested: str, device: str) -> Cho
         difference = _difference_unit(made, exact)
         if not difference <= LARGEST_DIFFERENCE_UNIT:  # NaN is none either
             logger.info("%s in %s differs by %.2f codes of 255", back_end, precision, difference * 255)
-            continue
-        if seconds < best_s:
-            best, best_s = Choice(back_end, precision, _rate(content, seconds)), seconds
-    return best
+        elif (rate := _rate(content, seconds)) > LEAST_GAIN * plain.megapixels_per_s:
+            return Choice(back_end, precision, rate)
+    return plain
 
 
 def _probe(recipe: BaseRecipe, device: str) -> torch.Tensor:
@@ -180,6 +179,7 @@ def _difference_unit(made: torch.Tensor, exact: torch.Tensor) -> float:
 
 
 def _candidates(requested: str, precision: Precision, device: str) -> Iterator[tuple[BackEnd, Precision]]:
+    """The fastest first."""
     if device != "cpu":
         yield "compiled", precision
         return
@@ -193,11 +193,10 @@ def _candidates(requested: str, precision: Precision, device: str) -> Iterator[t
     yield "openvino", "fp32"
 
 
-def _timed(run: Translate, content: torch.Tensor, device: str, turns: int = 2) -> tuple[torch.Tensor, float]:
+def _timed(run: Translate, content: torch.Tensor, device: str) -> tuple[torch.Tensor, float]:
     """What it makes, and the seconds of its best turn after the first, which sets up."""
     made = run(content)
-    seconds_a_picture(run, content, device)
-    return made, min(seconds_a_picture(run, content, device) for _ in range(turns))
+    return made, min(seconds_a_picture(run, content, device) for _ in range(2))
 
 
 def seconds_a_picture(run: Translate, content: torch.Tensor, device: str) -> float:

@@ -29,7 +29,7 @@ def clock(monkeypatch):
         run = plain(recipe, conditions, back_end, precision)
         return lambda content: (calls.append((back_end, precision)), run(content))[1]
 
-    def timed(run, content, device, turns=2):
+    def timed(run, content, device):
         made = run(content)
         return made, seconds[calls[-1]]
 
