@@ -10,19 +10,15 @@ import functools
 import logging
 import math
 import os
-import queue
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tasks.origin import origin
 from tasks.versioning import project_root
 
 if TYPE_CHECKING:
-    import numpy as np
     from mlflow import MlflowClient
 
 log = logging.getLogger(__name__)
@@ -32,7 +28,6 @@ TAG = "stylereel."
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _BATCH = 900  # a request takes 1,000 metrics at the most
-_FLUSH_S = 2.0
 
 
 def warn_and_go_on(function: _Function) -> _Function:
@@ -151,90 +146,9 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-class MlflowObserver:
-    """Hands a training's progress to its MLflow run; a thread sends it in batches, so training never waits.
-
-    Use as a context manager: leaving by an exception marks the run as failed (or killed, when interrupted).
-
-    Args:
-        run_id: from ``start_training_run``; None observes nothing.
-    """
-
-    def __init__(self, run_id: str | None) -> None:
-        self.run_id = run_id
-        self._queue: queue.SimpleQueue[tuple[str, int, Any] | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._closing = threading.Event()
-        self._skip_to = -1
-
-    def start(self, total_steps: int, resumed_from: int) -> None:
-        """Metrics that an interrupted process has sent already for later steps are not sent twice."""
-        if self.run_id is None:
-            return
-        self._skip_to = last_logged_step(self.run_id) if resumed_from > 0 else -1
-        self._thread = threading.Thread(target=self._send, name="mlflow", daemon=True)
-        self._thread.start()
-
-    def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        """Queues metrics of a step."""
-        if self._thread is not None and step > self._skip_to:
-            self._queue.put(("metrics", step, (int(time.time() * 1000), dict(values))))
-
-    def pictures(self, step: int, grid: np.ndarray[Any, Any]) -> None:
-        """Queues a picture, (H, W, 3) uint8."""
-        if self._thread is not None:
-            self._queue.put(("picture", step, grid))
-
-    def checkpoint(self, step: int) -> None:
-        """Nothing to send: checkpoints stay on the machine."""
-
-    def finish(self, result: object) -> None:
-        """Sends what is queued and marks the run as finished."""
-        self.close("FINISHED")
-
-    def close(self, status: str) -> None:
-        """Sends what is queued and marks the run; once."""
-        if self._thread is None:
-            return
-        self._queue.put(None)
-        self._closing.set()
-        self._thread.join(timeout=60)
-        self._thread = None
-        _set_status(self.run_id, status)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close("FINISHED")
-        else:
-            self.close("FAILED" if issubclass(kind, Exception) else "KILLED")
-
-    def _send(self) -> None:
-        running = True
-        while running:
-            batch = [self._queue.get()]
-            self._closing.wait(_FLUSH_S)
-            while not self._queue.empty():
-                batch.append(self._queue.get())
-            running = None not in batch
-            entries = [e for e in batch if e is not None]
-            _log_metrics(self.run_id, [(step, *payload) for what, step, payload in entries if what == "metrics"])
-            for what, step, payload in entries:
-                if what == "picture":
-                    _log_picture(self.run_id, step, payload)
-
-
 @warn_and_go_on
-def _set_status(run_id: str, status: str) -> None:
-    client().set_terminated(run_id, status)
-
-
-@warn_and_go_on
-def _log_metrics(run_id: str, rows: list[tuple[int, int, Mapping[str, float]]]) -> None:
+def log_metrics(run_id: str, rows: Sequence[tuple[int, int, Mapping[str, float]]]) -> None:
+    """Adds metrics to a run: step, milliseconds since the epoch and values of each row."""
     from mlflow.entities import Metric
 
     # SQL stores keep no NaN beside a number; a figure that is not finite says nothing in a plot either.
@@ -243,22 +157,6 @@ def _log_metrics(run_id: str, rows: list[tuple[int, int, Mapping[str, float]]]) 
     ]
     for start in range(0, len(metrics), _BATCH):
         client().log_batch(run_id, metrics=metrics[start : start + _BATCH])
-
-
-@warn_and_go_on
-def _log_picture(run_id: str, step: int, grid: np.ndarray[Any, Any]) -> None:
-    client().log_image(run_id, grid, key="samples", step=step)
-
-
-def last_logged_step(run_id: str) -> int:
-    """The largest step that any metric of the run has; -1 if there is none."""
-    try:
-        run = client().get_run(run_id)
-        histories = (client().get_metric_history(run_id, key) for key in run.data.metrics)
-        return max((m.step for history in histories for m in history), default=-1)
-    except Exception as error:
-        log.warning("MLflow: cannot read run %s: %s", run_id, error)
-        return -1
 
 
 @warn_and_go_on
@@ -282,7 +180,7 @@ def log_results(
     from mlflow.entities import RunTag
 
     store = client()
-    _log_metrics(run_id, [(0, int(time.time() * 1000), metrics or {})])
+    log_metrics(run_id, [(0, int(time.time() * 1000), metrics or {})])
     if tags:
         store.log_batch(run_id, tags=[RunTag(TAG + k, str(v)) for k, v in tags.items()])
     for target, path in (files or {}).items():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from stylegan_core.recipes.model import ModelCard
 from stylegan_core.training.observer import Observer, Observers
 from tasks import tracking
+from tasks.mlflow_observer import MlflowObserver
 from tasks.provenance import note_model
 from tasks.train import TrainingJob
 
@@ -50,7 +51,7 @@ def watch(job: TrainingJob) -> Iterator[Observer]:
     )
     if run_id is not None:
         job.folder.write_notes({**notes, _RUN_ID: run_id})
-    with ConsoleObserver(training.name) as console, tracking.MlflowObserver(run_id) as mlflow:
+    with ConsoleObserver(training.name) as console, MlflowObserver(run_id) as mlflow:
         yield Observers([console, mlflow])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -67,6 +68,7 @@ class Painter:
         self._recipe, self._precision, self._device = model.recipe, precision, device
         self._back_end: BackEnd = back_end
         self._runs: dict[Own, Translate] = {}
+        self._lock = threading.Lock()
         self._tiling = Tiling(approximate=approximate_tiles, fast=back_end == "torch")
         self._conditions: Conditions | None = None
         if heeds_strength(model.recipe) or directions != Directions():
@@ -117,10 +119,11 @@ class Painter:
         """What runs the network; None is torch as it is, which costs nothing to set up."""
         if self._back_end == "torch":
             return None
-        if own not in self._runs:
-            recipe = self._recipe.to(self._device).to(memory_format=torch.channels_last).eval()
-            self._runs[own] = runner(recipe, self._with(own) or Conditions(), self._back_end, self._precision)
-        return self._runs[own]
+        with self._lock:
+            if own not in self._runs:
+                recipe = self._recipe.to(self._device).to(memory_format=torch.channels_last).eval()
+                self._runs[own] = runner(recipe, self._with(own) or Conditions(), self._back_end, self._precision)
+            return self._runs[own]
 
     def _with(self, own: Own) -> Conditions | None:
         conditions, (strength, weights) = self._conditions, own
@@ -132,7 +135,7 @@ class Painter:
 
 
 class Painting:
-    """What a job makes of its frames; its calls come from one thread."""
+    """What a job makes of its frames; as many threads as ``batches_at_once`` says may ask it."""
 
     def __init__(self, job: Job, model: Model) -> None:
         """Loads the models of the regions and prepares all references.
@@ -153,6 +156,7 @@ class Painting:
         self._arguments: list[tuple[Model, Directions, float, Precision]] = []
         self._steady: set[int] = set()  # painters that the statistics were measured for
         self._frozen: OrderedDict[tuple[int, str], Painter] = OrderedDict()
+        self._freezing, self._large = threading.Lock(), threading.Lock()
         self._known: dict[tuple[object, ...], int] = {}
         self._device, self._recipe = job.device, model.recipe
         self._heeds_strength = heeds_strength(model.recipe)
@@ -176,6 +180,11 @@ class Painting:
             painter = self._painter(chosen, region.directions, region.strength, region.precision)
             self._regions.append((painter, carried_strength(chosen.recipe, region.strength)))
 
+    @property
+    def batches_at_once(self) -> int:
+        """On a CPU two: while the last picture of one is at work, the other cores begin with the next."""
+        return 2 if self._device == "cpu" and not self._by_regions and self._steadier is None else 1
+
     def carried(self, frame: JobFrame) -> float:
         """How much of the answer's change is carried over to a frame's source; of regions, a factor on them all."""
         if frame.missing == "black":
@@ -188,7 +197,8 @@ class Painting:
         """The answers to frames of one size and shot; the finished picture of one that is painted in bands."""
         if not batch[0].in_bands:
             return self.paint(batch)
-        return [self._finished(view) for view in batch]
+        with self._large:  # one alone fills the memory that it may
+            return [self._finished(view) for view in batch]
 
     def _finished(self, view: Decoded) -> Picture:
         assert self._rest is not None
@@ -257,17 +267,18 @@ class Painting:
         if path is None:
             return self._painters[painter]
         key = (painter, path.name)
-        if key not in self._frozen:
-            model, directions, strength, precision = self._arguments[painter]
-            try:
-                model = replace(model, recipe=freeze(model.recipe, read_statistics(path)))
-            except StatisticsError as error:
-                raise PlanError(f"{error}: plan again") from error
-            self._frozen[key] = self._built(model, directions, strength, precision)
-            while len(self._frozen) > _MOST_FROZEN:
-                self._frozen.popitem(last=False)
-        self._frozen.move_to_end(key)
-        return self._frozen[key]
+        with self._freezing:
+            if key not in self._frozen:
+                model, directions, strength, precision = self._arguments[painter]
+                try:
+                    model = replace(model, recipe=freeze(model.recipe, read_statistics(path)))
+                except StatisticsError as error:
+                    raise PlanError(f"{error}: plan again") from error
+                self._frozen[key] = self._built(model, directions, strength, precision)
+                while len(self._frozen) > _MOST_FROZEN:
+                    self._frozen.popitem(last=False)
+            self._frozen.move_to_end(key)
+            return self._frozen[key]
 
     def _built(self, model: Model, directions: Directions, strength: float, precision: Precision) -> Painter:
         approximate = self._job.settings.tiles == "approximate"

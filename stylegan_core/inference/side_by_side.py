@@ -39,6 +39,7 @@ def _pool(workers: int) -> ThreadPoolExecutor:
 
     def alone() -> None:
         torch.set_num_threads(1)  # of this thread, and of all that begin later
+        torch.get_num_threads()  # settles it: else a thread takes, at its first parallel work, what was set last
         everyone.wait()
 
     pool = ThreadPoolExecutor(workers, thread_name_prefix="picture", initializer=alone)

@@ -1,6 +1,6 @@
 """Runs a job's chunks: decode, inference and encode overlapped by bounded threads; skips, records, carries on.
 
-    decode pool -> one inference thread -> encode pool
+    decode pool -> inference -> encode pool
     check record, read, hash    network            carry over, write, fsync, rename; then a thread that records
 
 A frame that fails is named with its reason, has no output, and costs no other frame. What would fail every frame, a
@@ -102,7 +102,7 @@ class Stylizer:
         self._temporaries = job.state_folder / TEMPORARY_FOLDER
         self._provenance = Provenance(job, self._temporaries)
         self._decoders = ThreadPoolExecutor(THREADS, thread_name_prefix="decode")
-        self._translator = ThreadPoolExecutor(1, thread_name_prefix="translate")
+        self._translator = ThreadPoolExecutor(self._painting.batches_at_once, thread_name_prefix="translate")
         self._encoders = ThreadPoolExecutor(THREADS, thread_name_prefix="encode")
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
@@ -156,6 +156,7 @@ class Stylizer:
         frames = deque(self._chunks[index])
         work = ChunkWork()
         decoding: deque[Future[Decoded | None]] = deque()
+        translating: deque[tuple[list[Decoded], Future[list[list[Answer] | None]]]] = deque()
         encoding: deque[Future[Future[None] | None]] = deque()
         recording: list[Future[None]] = []
         with self._lock:
@@ -163,23 +164,25 @@ class Stylizer:
                 raise StylizeStopped(self.stop_reason)
             self._active_chunks += 1
         try:
-            while (frames or decoding) and self.stop_reason is None:
+            while (frames or decoding or translating) and self.stop_reason is None:
                 while encoding and encoding[0].done():
                     recording += _recorded(encoding.popleft().result())
-                while frames and len(decoding) + len(encoding) < self._window():
+                painted = sum(len(batch) for batch, _ in translating)
+                while frames and len(decoding) + painted + len(encoding) < self._window():
                     decoding.append(self._decoders.submit(self._decode, frames.popleft(), work))
-                if not decoding:  # the window is full of frames that are being written
+                full = len(translating) == self._painting.batches_at_once
+                if translating and (full or not decoding or translating[0][1].done()):
+                    batch, answers = translating.popleft()
+                    for decoded, after in zip(batch, answers.result(), strict=True):
+                        if after is not None:
+                            encoding.append(self._encoders.submit(self._encode, decoded, after, work))
+                elif decoding:
+                    if batch := self._next_batch(decoding):
+                        translating.append((batch, self._translator.submit(self._translate, batch, work)))
+                else:  # the window is full of frames that are being written
                     wait([encoding[0]])
-                    continue
-                batch = self._next_batch(decoding)
-                if not batch:
-                    continue
-                for decoded, after in zip(batch, self._translate(batch, work), strict=True):
-                    if after is not None:
-                        encoding.append(self._encoders.submit(self._encode, decoded, after, work))
         finally:
-            wait(decoding)
-            wait(encoding)
+            wait([*decoding, *(answers for _, answers in translating), *encoding])
             for written in encoding:
                 recording += _recorded(written.result() if written.exception() is None else None)
             self._ledger.hurry()
@@ -249,9 +252,6 @@ class Stylizer:
         return decoded
 
     def _translate(self, batch: list[Decoded], work: ChunkWork) -> list[list[Answer] | None]:
-        return self._translator.submit(self._translate_now, batch, work).result()
-
-    def _translate_now(self, batch: list[Decoded], work: ChunkWork) -> list[list[Answer] | None]:
         """The answers to all views of each frame."""
         if self.stop_reason is not None:
             return [None] * len(batch)
@@ -262,7 +262,7 @@ class Stylizer:
                     views += [painted for view in decoded.other_views for painted in self._painting.answers([view])]
         except Exception as error:
             if len(batch) > 1:  # one frame must not cost the others
-                return [self._translate_now([decoded], work)[0] for decoded in batch]
+                return [self._translate([decoded], work)[0] for decoded in batch]
             self._endings.failed(batch[0].frame, error, work)
             return [None]
         results: list[list[Answer] | None] = []

@@ -31,7 +31,8 @@ def test_dvc_yaml_depends_on_the_code_that_the_digest_covers(stage: str) -> None
 _WITHOUT_A_SAY = {
     *("flows.dask_runner", "flows.dask_workers"),
     *("flows.runner", "flows.stage", "tasks.code", "tasks.errors", "tasks.origin", "tasks.params_file"),
-    *("tasks.project", "tasks.registry", "tasks.tracking", "tasks.train_watch", "tasks.versioning"),
+    *("tasks.mlflow_observer", "tasks.project", "tasks.registry", "tasks.tracking"),
+    *("tasks.train_watch", "tasks.versioning"),
     *("stylegan_core.frames.atomic", "stylegan_core.frames.cache", "stylegan_core.recipes.base"),
     # What they hold is in params.yaml, whose sections are dependencies.
     *("stylegan_core.settings", "stylegan_core.stylize_settings"),

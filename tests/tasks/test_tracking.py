@@ -11,6 +11,7 @@ import pytest
 
 from tasks import registry, tracking
 from tasks.errors import UsageError
+from tasks.mlflow_observer import MlflowObserver
 from tasks.origin import origin
 
 
@@ -33,7 +34,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_training_from_start_to_registry(project: Path) -> None:
     run_id = tracking.start_training_run("all", settings={"common": {"seed": 0}, "recipe": "keyframe"})
     assert run_id is not None
-    with tracking.MlflowObserver(run_id) as observer:
+    with MlflowObserver(run_id) as observer:
         observer.start(100, 0)
         for step in (25, 50):
             observer.metrics(step, {"loss/generator/l1": 1 / step, "validation/psnr_db": float("nan")})
@@ -49,7 +50,7 @@ def test_a_training_from_start_to_registry(project: Path) -> None:
 
     # An interrupted process sent step 50 already: after a resume only later steps are sent.
     assert tracking.start_training_run("all", settings={"common": {"seed": 1}}, run_id=run_id) == run_id
-    with pytest.raises(KeyboardInterrupt), tracking.MlflowObserver(run_id) as observer:
+    with pytest.raises(KeyboardInterrupt), MlflowObserver(run_id) as observer:
         observer.start(100, 25)
         observer.metrics(50, {"loss/generator/l1": 0.02})
         observer.metrics(75, {"loss/generator/l1": 0.01})
@@ -128,7 +129,7 @@ def test_a_store_that_is_away_is_a_warning(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project}/missing/folder/mlflow.db")
     monkeypatch.setattr(tracking, "client", _away)
     assert tracking.start_training_run("all", settings={}) is None
-    with tracking.MlflowObserver(None) as observer:
+    with MlflowObserver(None) as observer:
         observer.start(1, 0)
         observer.metrics(1, {"loss": 1.0})
     assert tracking.register_model(None, project / "model", training="all", digest="d") is None

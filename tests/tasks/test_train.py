@@ -313,7 +313,7 @@ def test_the_flow_tracks_and_registers(project, monkeypatch):
         calls.append(("start", name, settings["keyframe"]["budget_steps"], run_id))
         return run_id or f"run of {name}"
 
-    monkeypatch.setattr(train_watch.tracking, "MlflowObserver", Mlflow)
+    monkeypatch.setattr(train_watch, "MlflowObserver", Mlflow)
     monkeypatch.setattr(train_watch.tracking, "start_training_run", start)
     monkeypatch.setattr(train_watch.tracking, "log_results", lambda run_id, **what: calls.append(("results", run_id)))
     monkeypatch.setattr(

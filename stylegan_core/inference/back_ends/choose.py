@@ -196,7 +196,7 @@ def _candidates(requested: str, precision: Precision, device: str) -> Iterator[t
 
 
 def _timed(run: Translate, content: torch.Tensor, device: str) -> tuple[torch.Tensor, float]:
-    """What it makes, and its seconds a picture after that first turn, which sets up; of the better of two quick ones."""
+    """What it makes, and the seconds of a turn after that first one, which sets up; of two if they are quick."""
     made = run(content)
     seconds = seconds_a_picture(run, content, device)
     return made, seconds if seconds > _SLOW_S else min(seconds, seconds_a_picture(run, content, device))
