@@ -182,7 +182,9 @@ class Stylizer:
                 else:  # the window is full of frames that are being written
                     wait([encoding[0]])
         finally:
-            wait([*decoding, *(answers for _, answers in translating), *encoding])
+            wait(decoding)
+            wait([answers for _, answers in translating])
+            wait(encoding)
             for written in encoding:
                 recording += _recorded(written.result() if written.exception() is None else None)
             self._ledger.hurry()
