@@ -254,7 +254,7 @@ def measured(options: argparse.Namespace, manner: dict[str, str]) -> dict[str, A
 def record(options: argparse.Namespace, found: dict[str, Any]) -> None:
     """Into docs/results.json."""
     width_px, height_px = found["size_px"]
-    where = f"{found['network']}/{width_px}x{height_px}_{found['suffix']}"
+    where = f"{found['network']}_{width_px}x{height_px}_{found['suffix']}"
     command = (
         f"python benchmarks/stylize.py --network {options.network} --size {options.size} --frames {options.frames} "
         f"--suffix {options.suffix} --turns {options.turns}"
@@ -277,8 +277,8 @@ def record(options: argparse.Namespace, found: dict[str, Any]) -> None:
         options.results,
         [
             Result(
-                recipe=recipe, name=f"speed/{where}/{name}", value=value, status="measured", unit=unit, command=command,
-                seed=0, machine=machine, date=date.today().isoformat(),
+                recipe=recipe, name=f"stylize/{where}/{name}", value=value, status="measured", unit=unit,
+                command=command, seed=0, machine=machine, date=date.today().isoformat(),
             )
             for name, (value, unit) in values.items()
         ],

@@ -47,7 +47,7 @@ def _told(found: dict[str, Any]) -> list[str]:
         ("model", f"{found['model']}, {found['recipe']}, {found['digest'][:16]}"),
         ("asked", ", ".join(f"{what} {words}" for what, words in found["asked"].items())),
         ("runs on", f"{found['back_end']}, {found['precision']}, {found['device']}"),
-        ("colour", f"from {found['source_space']} through {found['working_space']} to {found['output_space']}"),
+        ("colour", _colour(found["source_space"], found["working_space"], found["output_space"])),
         ("shots", str(found["shots"])),
     ]
     if found["held_or_black"]:
@@ -60,3 +60,8 @@ def _told(found: dict[str, Any]) -> list[str]:
         minutes, seconds = divmod(found["seconds"], 60)
         lines.append(("takes", f"about {minutes} min {seconds} s, at {found['frames_per_s']:g} frames/s as last time"))
     return [f"{what:<9}{words}" for what, words in [*lines, ("", "nothing was done: a dry run")]]
+
+
+def _colour(source: str, working: str, output: str) -> str:
+    read = "as each file says" if source == "auto" else f"read as {source}"
+    return f"{read}, changed in {working}, {'kept' if output == 'source' else f'written as {output}'}"

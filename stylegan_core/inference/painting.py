@@ -71,6 +71,8 @@ class Painter:
         self._lock = threading.Lock()
         self._tiling = Tiling(approximate=approximate_tiles, fast=back_end == "torch")
         self._conditions: Conditions | None = None
+        if device.startswith("cuda") and precision == "fp32":
+            torch.backends.cudnn.allow_tf32 = False  # of 10 bits: tiles would not equal the whole; bf16 is for speed
         if heeds_strength(model.recipe) or directions != Directions():
             self._conditions = conditions_of(model, directions, strength=strength, device=device)
 
