@@ -6,6 +6,8 @@ skipped without a record: a file that was renamed just before a kill is made onc
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -48,10 +50,12 @@ class FileState:
         Raises:
             OSError: it is not there.
         """
-        status = path.stat()
-        if status.st_size < _LARGE_BYTES:
-            return cls(status.st_size, status.st_mtime_ns, sha256_of(path))
-        return cls(status.st_size, status.st_mtime_ns, _sha256_once(path, status.st_size, status.st_mtime_ns))
+        with path.open("rb", buffering=0) as file:
+            status = os.fstat(file.fileno())
+            small = status.st_size < _LARGE_BYTES  # in one go: small frames come in hundreds a second
+            digest = hashlib.sha256(file.readall()).hexdigest() if small else None
+        digest = digest or _sha256_once(path, status.st_size, status.st_mtime_ns)
+        return cls(status.st_size, status.st_mtime_ns, digest)
 
     def as_list(self) -> list[Any]:
         """For a record."""
