@@ -153,6 +153,7 @@ def main() -> None:
 
         common = {
             "recipe": "keyframe",
+            "status": "measured",
             "command": f"python benchmarks/many_frames.py --frames {options.frames} --side {options.side}",
             "seed": 0,
             "machine": f"{os.cpu_count()} CPU cores",

@@ -199,6 +199,11 @@ def measured(options: argparse.Namespace, manner: dict[str, str]) -> dict[str, A
         given = options.model or untrained(folder / "model", options.network)
         asked = Request.of(source, output, model=given, device=options.device, **manner)
         job, model = plan_request(asked)
+        first = {}
+        if options.device in ("auto", "cpu"):  # before this process fills the memory
+            call = [str(source), str(folder / "first"), str(given)]
+            extra = [f"--{key.replace('_', '-')}={value}" for key, value in manner.items()]
+            first = seconds_to_first_frame([*call, *extra, f"--device={job.device}"])
         fp32 = load_model(given, device=job.device)
 
         def ours() -> None:
@@ -221,11 +226,6 @@ def measured(options: argparse.Namespace, manner: dict[str, str]) -> dict[str, A
                     rates[which].append(options.frames / seconds)
                     spent += [cpu_s] if which == "ours" else []
         bare_s = bare_seconds(job, model)
-        call = [str(source), str(folder / "first"), str(given)]
-        extra = [f"--{key.replace('_', '-')}={value}" for key, value in manner.items()]
-        first = {}
-        if options.device in ("auto", "cpu"):
-            first = seconds_to_first_frame([*call, *extra, f"--device={job.device}"])
     ratios = [o / p for o, p in zip(rates["ours"], rates["plain"], strict=True)]
     cores, ours_rate = torch.get_num_threads(), statistics.median(rates["ours"])
     found = {

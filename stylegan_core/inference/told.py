@@ -20,7 +20,8 @@ def tell_asked(job: Job) -> dict[str, str]:
     if settings.keep_source_colour:
         told["colour"] = "the source's"
     if settings.blend_frames:
-        told["blend"] = f"{settings.blend_frames} frames to each side, weight {settings.blend_weight:g}"
+        frames = "1 frame" if settings.blend_frames == 1 else f"{settings.blend_frames} frames"
+        told["blend"] = f"{frames} to each side, weight {settings.blend_weight:g}"
     for index, region in enumerate(settings.regions):
         told[f"region {index + 1}"] = ", ".join(_region(job, index, region))
     if settings.regions:
