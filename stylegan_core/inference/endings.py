@@ -37,11 +37,6 @@ class Endings:
         self._began_s = time.monotonic()
         self.stop_reason: str | None = None
 
-    @property
-    def any_skipped(self) -> bool:
-        """Whether a frame was done before."""
-        return self._counts["skipped"] > 0
-
     def stop(self, reason: str) -> None:
         """Says why the job has to stop; the first reason counts."""
         self.stop_reason = self.stop_reason or reason

@@ -13,9 +13,9 @@ import errno
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -37,6 +37,7 @@ from stylegan_core.inference.outcome import ChunkReport, ChunkWork, Failure, Pro
 from stylegan_core.inference.output_lock import TEMPORARY_FOLDER
 from stylegan_core.inference.painting import Answer, Painting, bytes_per_pixel
 from stylegan_core.inference.provenance import Provenance
+from stylegan_core.inference.room import Room
 from stylegan_core.inference.side_by_side import cores
 from stylegan_core.inference.sources import Sources
 from stylegan_core.inference.window import WindowReader
@@ -104,9 +105,9 @@ class Stylizer:
         self._decoders = ThreadPoolExecutor(THREADS, thread_name_prefix="decode")
         self._translator = ThreadPoolExecutor(self._painting.batches_at_once, thread_name_prefix="translate")
         self._encoders = ThreadPoolExecutor(THREADS, thread_name_prefix="encode")
-        self._lock = threading.Lock()
-        self._idle = threading.Condition(self._lock)
-        self._largest_px = 0
+        self._idle = threading.Condition()
+        self._room, self._queueing = Room(MEMORY_BYTES), threading.Lock()
+        self._latest_px = 0
         self._active_chunks = 0
 
     def __enter__(self) -> Self:
@@ -159,7 +160,7 @@ class Stylizer:
         translating: deque[tuple[list[Decoded], Future[list[list[Answer] | None]]]] = deque()
         encoding: deque[Future[Future[None] | None]] = deque()
         recording: list[Future[None]] = []
-        with self._lock:
+        with self._idle:
             if self.stop_reason is not None:
                 raise StylizeStopped(self.stop_reason)
             self._active_chunks += 1
@@ -169,16 +170,17 @@ class Stylizer:
                     recording += _recorded(encoding.popleft().result())
                 painted = sum(len(batch) for batch, _ in translating)
                 while frames and len(decoding) + painted + len(encoding) < self._window():
-                    decoding.append(self._decoders.submit(self._decode, frames.popleft(), work))
+                    with self._queueing:  # tickets in the order of the pool's queue
+                        ticket = self._room.ticket()
+                        decoding.append(self._decoders.submit(self._decode, frames.popleft(), ticket, work))
                 full = len(translating) == self._painting.batches_at_once
+                if translating and decoding and not full:  # a decode may wait for the room of what is translated
+                    either: list[Future[Any]] = [translating[0][1], decoding[0]]
+                    wait(either, return_when=FIRST_COMPLETED)
                 if translating and (full or not decoding or translating[0][1].done()):
-                    batch, answers = translating.popleft()
-                    for decoded, after in zip(batch, answers.result(), strict=True):
-                        if after is not None:
-                            encoding.append(self._encoders.submit(self._encode, decoded, after, work))
+                    encoding += self._encoded(*translating.popleft(), work)
                 elif decoding:
-                    if batch := self._next_batch(decoding):
-                        translating.append((batch, self._translator.submit(self._translate, batch, work)))
+                    translating += self._translating(self._next_batch(decoding), work)
                 else:  # the window is full of frames that are being written
                     wait([encoding[0]])
         finally:
@@ -189,6 +191,8 @@ class Stylizer:
                 recording += _recorded(written.result() if written.exception() is None else None)
             self._ledger.hurry()
             wait(recording)
+            for frame in self._chunks[index]:  # a stop leaves some half-way
+                self._room.left(frame.output)
             with self._idle:
                 self._active_chunks -= 1
                 self._idle.notify_all()
@@ -201,13 +205,21 @@ class Stylizer:
         return work.report()
 
     def _window(self) -> int:
-        """Frames that one chunk may have in flight; one until the first is decoded and its size known."""
-        with self._lock:
-            if not self._largest_px:
-                return 2 * THREADS if self._endings.any_skipped else 1
-            affordable = MEMORY_BYTES // (self._largest_px * self._bytes_per_pixel * max(1, self._active_chunks))
-            wanted = 2 * THREADS + max(THREADS, 2 * max(cores(), MOST_TOGETHER_PX // self._largest_px))
-            return int(max(1, min(affordable, wanted, 24)))
+        """Frames of one chunk that are worth having in flight; ``Room`` says how many may be."""
+        together = max(cores(), MOST_TOGETHER_PX // max(1, self._latest_px)) if self._latest_px else 1
+        return min(24, 2 * THREADS + max(THREADS, 2 * together))
+
+    # Apart from the loop, whose names would keep the last frames in memory.
+    def _translating(
+        self, batch: list[Decoded], work: ChunkWork
+    ) -> list[tuple[list[Decoded], Future[list[list[Answer] | None]]]]:
+        return [(batch, self._translator.submit(self._translate, batch, work))] if batch else []
+
+    def _encoded(
+        self, batch: list[Decoded], answers: Future[list[list[Answer] | None]], work: ChunkWork
+    ) -> list[Future[Future[None] | None]]:
+        found = zip(batch, answers.result(), strict=True)
+        return [self._encoders.submit(self._encode, frame, after, work) for frame, after in found if after is not None]
 
     def _next_batch(self, decoding: deque[Future[Decoded | None]]) -> list[Decoded]:
         """Waits for the first frame, then takes those of its size that are there already."""
@@ -227,17 +239,25 @@ class Stylizer:
             decoding.popleft()
         return batch
 
-    def _decode(self, frame: JobFrame, work: ChunkWork) -> Decoded | None:
+    def _decode(self, frame: JobFrame, ticket: int, work: ChunkWork) -> Decoded | None:
         """None if there is nothing to translate: done before, failed, or stopped."""
-        if self.stop_reason is not None:
+        self._room.enter(ticket, lambda: self.stop_reason is not None)
+        decoded = self._decode_now(frame, work) if self.stop_reason is None else None
+        if decoded is None:
+            self._room.decoded(None)
             return None
+        self._latest_px = decoded.height_px * decoded.width_px * (1 + len(decoded.other_views))
+        self._room.decoded(frame.output, self._latest_px * self._bytes_per_pixel)
+        return decoded
+
+    def _decode_now(self, frame: JobFrame, work: ChunkWork) -> Decoded | None:
         job = self._job
         try:
             if self._ledger.done(frame):
                 self._endings.skipped(frame, work)
                 return None
             with self._log.timed("decode", [frame]):
-                decoded = decode_frame(
+                return decode_frame(
                     frame,
                     self._sources,
                     job.settings,
@@ -248,10 +268,6 @@ class Stylizer:
         except Exception as error:
             self._endings.failed(frame, error, work)
             return None
-        with self._lock:
-            views = 1 + len(decoded.other_views)
-            self._largest_px = max(self._largest_px, decoded.height_px * decoded.width_px * views)
-        return decoded
 
     def _translate(self, batch: list[Decoded], work: ChunkWork) -> list[list[Answer] | None]:
         """The answers to all views of each frame."""
@@ -265,6 +281,7 @@ class Stylizer:
         except Exception as error:
             if len(batch) > 1:  # one frame must not cost the others
                 return [self._translate([decoded], work)[0] for decoded in batch]
+            self._room.left(batch[0].frame.output)
             self._endings.failed(batch[0].frame, error, work)
             return [None]
         results: list[list[Answer] | None] = []
@@ -273,6 +290,7 @@ class Stylizer:
                 results.append(views)
             else:
                 results.append(None)
+                self._room.left(decoded.frame.output)
                 self._endings.failed(decoded.frame, ValueError("the model's answer is not finite"), work)
         return results
 
@@ -303,6 +321,8 @@ class Stylizer:
         except Exception as error:
             self._endings.unwritten(frame, error, work, written=written)
             return None
+        finally:
+            self._room.left(frame.output)
 
 
 def _recorded(future: Future[None] | None) -> list[Future[None]]:
