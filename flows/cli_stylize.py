@@ -96,7 +96,7 @@ def register(
             rehearse.dry_run(asked, as_json=as_json)
             return
         if look_dev is not None:
-            rehearse.look_dev(asked, frames=look_dev)
+            rehearse.look_dev(asked, frames=look_dev, as_json=as_json)
             return
         dask = dask_settings(runner, address, workers)
         stylize_folder.stylize_folder(asked, checksum=checksum, preview=preview, as_json=as_json, dask=dask)

@@ -23,7 +23,7 @@ def dry_run(asked: Request, *, as_json: bool) -> None:
     typer.echo(json.dumps(found, indent=1) if as_json else "\n".join(_told(found)))
 
 
-def look_dev(asked: Request, *, frames: int) -> None:
+def look_dev(asked: Request, *, frames: int, as_json: bool = False) -> None:
     """Makes a sheet of a few frames and prints its path."""
     from flows.runner import run_stage
     from tasks.rehearsal import look_dev, sheet_beside
@@ -33,7 +33,7 @@ def look_dev(asked: Request, *, frames: int) -> None:
             "look-dev",
             lambda runner: look_dev(asked, runner, sheet_beside(asked.output), frames=frames, progress=watch),
         )
-    typer.echo(str(sheet))
+    typer.echo(json.dumps({"sheet": str(sheet)}) if as_json else str(sheet))
 
 
 def _told(found: dict[str, Any]) -> list[str]:
@@ -48,8 +48,9 @@ def _told(found: dict[str, Any]) -> list[str]:
         ("asked", ", ".join(f"{what} {words}" for what, words in found["asked"].items())),
         ("runs on", f"{found['back_end']}, {found['precision']}, {found['device']}"),
         ("colour", _colour(found["source_space"], found["working_space"], found["output_space"])),
-        ("shots", str(found["shots"])),
     ]
+    if found["shots"] > 1:
+        lines.append(("shots", str(found["shots"])))
     if found["held_or_black"]:
         lines.insert(1, ("missing", f"{found['held_or_black']} of them, made of their neighbours"))
     if found["blend_frames"]:

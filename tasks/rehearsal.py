@@ -14,13 +14,13 @@ from typing import Any
 
 from stylegan_core.frames.ranges import describe_gaps
 from stylegan_core.inference.contact_sheet import write_contact_sheet
-from stylegan_core.inference.job import STATE_FOLDER, Job
+from stylegan_core.inference.job import STATE_FOLDER, Job, PlanError
 from stylegan_core.inference.output_names import OutputNames
 from stylegan_core.inference.request import Request
 from stylegan_core.inference.resume import frames_to_make
 from stylegan_core.inference.told import tell_asked
 from stylegan_core.recipes.model import Model
-from tasks.errors import InputsFailedError
+from tasks.errors import InputsFailedError, UsageError
 from tasks.stylize import ProgressCallback, Runner, plan_request, work_on
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ def rehearse(request: Request) -> Rehearsal:
     Raises:
         UsageError: the call is wrong.
     """
-    with _stand_in(OutputNames.of(request.output).folder) as stand_in:
+    with _stand_in(_output_folder(request.output)) as stand_in:
         job, model = plan_request(request, stand_in)
     return Rehearsal(job, model, tuple(frames_to_make(job)), _rate(job))
 
@@ -119,6 +119,13 @@ def look_dev(
     for failure in report.failed:
         log.warning("%s: %s", failure.path, failure.reason)
     return sheet
+
+
+def _output_folder(output: str | Path) -> Path:
+    try:
+        return OutputNames.of(output).folder
+    except PlanError as error:
+        raise UsageError(str(error)) from error
 
 
 def sheet_beside(output: str | Path) -> Path:

@@ -85,7 +85,10 @@ class C2paSigner:
         form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         if private.public_key().public_bytes(*form) != public.public_bytes(*form):
             raise SigningError(f"{key} is not the key of {certificate}")
-        signer = cls(read[certificate], read[key], _algorithm(public, certificate))
+        pkcs8 = private.private_bytes(  # the library takes no "EC PRIVATE KEY", which openssl writes
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        signer = cls(read[certificate], pkcs8, _algorithm(public, certificate))
         try:  # what C2PA asks of certificates (an issuer, uses, dates) it checks in signing: now, not frame by frame
             signer._sign({}, None, "a trial", _OTHER, io.BytesIO(b"a trial"), None)
         except SigningError as error:

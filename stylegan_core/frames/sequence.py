@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -43,22 +43,23 @@ class Frame:
 def list_pictures(folder: Path, *, recursive: bool = True) -> list[Frame]:
     """All pictures in a folder, by suffix, in natural order ("frame.2" before "frame.10").
 
-    Hidden files and folders, ``.stylereel/`` among them, are skipped.
+    Hidden files and folders, ``.stylereel/`` among them, are skipped, and links to folders that hold them.
 
     Raises:
         FileNotFoundError: there is no such folder.
         NotADirectoryError: it is a file.
-        ValueError: it holds no picture; names what it holds instead.
+        ValueError: it holds no picture, and what it holds instead; or one whose name is not UTF-8.
     """
     _check_folder(folder)
     found, others = [], Counter[str]()
-    for root, folders, names in os.walk(folder, followlinks=True):
+    for root, folders, names in _walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith(".")) if recursive else []
         for name in names:
             path = Path(root, name)
             if name.startswith("."):
                 continue
             if path.suffix.lower() in PICTURE_SUFFIXES:
+                _refuse_undecodable(path)
                 found.append(Frame(path, path.relative_to(folder), frame_number(path)))
             else:
                 others[path.suffix.lower() or "no suffix"] += 1
@@ -70,7 +71,7 @@ def list_pictures(folder: Path, *, recursive: bool = True) -> list[Frame]:
 
 def foreign_pictures(folder: Path) -> dict[str, int]:
     """How many files of each suffix ``list_pictures`` leaves out of a folder though they hold pictures."""
-    names = (name for root, _, names in os.walk(folder, followlinks=True) for name in names)
+    names = (name for _, _, names in _walk(folder) for name in names)
     visible = (Path(name).suffix.lower() for name in names if not name.startswith("."))
     return dict(sorted(Counter(suffix for suffix in visible if suffix in _FOREIGN).items()))
 
@@ -225,3 +226,21 @@ def _by_name(frames: Iterable[Frame]) -> dict[str, Frame]:
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """``os.walk`` through links, but into no folder that it is in already."""
+    above: dict[str, frozenset[str]] = {}
+    for root, folders, names in os.walk(folder, followlinks=True):
+        here = above.get(str(Path(root)), frozenset()) | {os.path.realpath(root)}
+        folders[:] = [name for name in folders if os.path.realpath(Path(root, name)) not in here]
+        above |= {str(Path(root, name)): here for name in folders}
+        yield root, folders, names
+
+
+def _refuse_undecodable(path: Path) -> None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        raise ValueError(f"{shown}: its name is not UTF-8, which records are written in: rename it") from None

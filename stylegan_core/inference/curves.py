@@ -76,6 +76,8 @@ def settle_curves(job: Job, model: Model, manner: MannerSettings) -> Job:
     curves = read_curves(manner.curve)
     if curves.weights and job.settings.regions:
         raise PlanError(f"{manner.curve} weighs references, but regions have their own: with them, give strength alone")
+    if curves.strength and job.settings.strength != 1 and not job.settings.regions:
+        raise PlanError(f"{manner.curve} says the strength of every frame: leave out --strength")
     frames = [_on(frame, curves, job.settings.directions, manner.curve) for frame in job.frames]
     return job.model_copy(update={"frames": tuple(frames)})
 

@@ -93,6 +93,8 @@ def test_failed_inputs_are_named_at_the_end_and_all_others_done(request_of, plat
         {"source_space": "ACEScgg"},
         {"limit": 0},
         {"masks": Path("missing")},
+        {"device": "cuda:7"},
+        {"device": "gpu"},
     ],
 )
 def test_wrong_calls_do_nothing(request_of, tmp_path, options):

@@ -76,6 +76,8 @@ def write_chain(folder: Path, kind: str = "es256", *, alone: bool = False) -> tu
     pem = serialization.Encoding.PEM
     certificate_file, key_file = folder / f"{kind}.cert.pem", folder / f"{kind}.key.pem"
     certificate_file.write_bytes(signer.public_bytes(pem) + (b"" if alone else root.public_bytes(pem)))
-    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    # As `openssl ecparam -genkey` writes those of curves.
+    form = "TraditionalOpenSSL" if isinstance(key, ec.EllipticCurvePrivateKey) else "PKCS8"
+    plain = (getattr(serialization.PrivateFormat, form), serialization.NoEncryption())
     key_file.write_bytes(key.private_bytes(pem, *plain))
     return certificate_file, key_file

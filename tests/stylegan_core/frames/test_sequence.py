@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,25 @@ def test_pictures_in_natural_order_without_what_is_hidden(tmp_path: Path) -> Non
     assert [frame.relative.as_posix() for frame in frames] == ["a1.jpeg", "a2.PNG", "a10.png", "b/c3.tif", "b/c20.webp"]
     assert numbers(frames) == [1, 2, 10, 3, 20] and frames[3].path == tmp_path / "b" / "c3.tif"
     assert len(list_pictures(tmp_path, recursive=False)) == 3
+
+
+def test_a_link_back_is_not_followed_and_other_links_are(tmp_path: Path) -> None:
+    folder = touch(tmp_path / "in", "a/1.png", "a/b/2.png")
+    touch(tmp_path / "elsewhere", "3.png")
+    (folder / "a/b/back").symlink_to(folder)
+    (folder / "more").symlink_to(tmp_path / "elsewhere")
+    names = [frame.relative.as_posix() for frame in list_pictures(folder)]
+    assert names == ["a/1.png", "a/b/2.png", "more/3.png"]
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "good.png")
+    try:
+        (tmp_path / os.fsdecode(b"bad\xff.png")).touch()
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    with pytest.raises(ValueError, match=r"bad\\xff\.png: its name is not UTF-8"):
+        list_pictures(tmp_path)
 
 
 def test_folders_that_hold_no_pictures(tmp_path: Path) -> None:
