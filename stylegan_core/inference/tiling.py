@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 MOST_WHOLE_PX = 1 << 22
 """Larger pictures are translated in tiles: 2048 x 2048 takes a 64-channel network 5 GB."""
-TILE_BYTES = 768 << 20
+TILE_BYTES = 512 << 20
 """Working memory of a tile on a CPU: with an 8K frame before and after, and its rows at work, less than 2 GB."""
 MOST_TILE_PX = 1 << 20
 """Of a tile of a small network: larger ones only make bands of rows larger."""

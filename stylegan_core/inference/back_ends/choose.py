@@ -157,6 +157,7 @@ def _better(recipe: BaseRecipe, plain: Choice, requested: str, device: str) -> C
         try:
             run = runner(recipe, Conditions(), back_end, precision)
             made = run(content)
+            seconds_a_picture(run, content, device)  # each thread sets something up
             seconds = _seconds(run, content, device)
         except Exception as error:  # whatever a converter or a compiler stumbles over
             logger.info("%s does not run this network: %s", back_end, error)
