@@ -14,14 +14,14 @@ from typing import Any
 
 from stylegan_core.frames.ranges import describe_gaps
 from stylegan_core.inference.contact_sheet import write_contact_sheet
-from stylegan_core.inference.job import STATE_FOLDER, Job, PlanError
+from stylegan_core.inference.job import STATE_FOLDER, Job
 from stylegan_core.inference.output_names import OutputNames
 from stylegan_core.inference.request import Request
 from stylegan_core.inference.resume import frames_to_make
 from stylegan_core.inference.told import tell_asked
 from stylegan_core.recipes.model import Model
-from tasks.errors import InputsFailedError, UsageError
-from tasks.stylize import ProgressCallback, Runner, plan_request, work_on
+from tasks.errors import InputsFailedError
+from tasks.stylize import ProgressCallback, Runner, plan_request, usage_errors, work_on
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def rehearse(request: Request) -> Rehearsal:
     Raises:
         UsageError: the call is wrong.
     """
-    with _stand_in(_output_folder(request.output)) as stand_in:
+    with _stand_in(_names(request.output).folder) as stand_in:
         job, model = plan_request(request, stand_in)
     return Rehearsal(job, model, tuple(frames_to_make(job)), _rate(job))
 
@@ -106,7 +106,7 @@ def look_dev(
         InputsFailedError: no frame could be made.
         StoppedError: an interrupt.
     """
-    names = OutputNames.of(request.output)
+    names = _names(request.output)
     with tempfile.TemporaryDirectory(prefix="stylereel-look-") as folder:
         place = Path(folder, "out")
         output = place if names.pattern is None else str(replace(names.pattern, folder=place))
@@ -121,16 +121,14 @@ def look_dev(
     return sheet
 
 
-def _output_folder(output: str | Path) -> Path:
-    try:
-        return OutputNames.of(output).folder
-    except PlanError as error:
-        raise UsageError(str(error)) from error
+def _names(output: str | Path) -> OutputNames:
+    with usage_errors():
+        return OutputNames.of(output)
 
 
 def sheet_beside(output: str | Path) -> Path:
     """Where the sheet of a call goes: OUTPUT if that is a picture, else beside it."""
-    names = OutputNames.of(output)
+    names = _names(output)
     if names.picture is not None:
         return Path(output)
     folder = names.folder.absolute()

@@ -155,7 +155,7 @@ def plan_request(request: Request, planned_in: Path | None = None) -> tuple[Job,
     Raises:
         UsageError: the call is wrong.
     """
-    with _usage_errors():
+    with usage_errors():
         selection = select(
             request.source,
             request.output,
@@ -209,7 +209,7 @@ def open_job(file: Path) -> tuple[Job, Model]:
     Raises:
         UsageError: the file is no job, or the model is not the one that it was planned for.
     """
-    with _usage_errors():
+    with usage_errors():
         job = read_job(file)
         model = load_model(job.model_folder)
         if model.card.digest != job.model_digest:
@@ -258,7 +258,7 @@ def work_on(
             if runner.distributed:
                 reports = run_on_cluster(job, runner, asked, checksum=checksum, progress=progress)
             else:
-                with _usage_errors():
+                with usage_errors():
                     stylizer = Stylizer(job, model, checksum=checksum, context=origin(), progress=progress)
                 reports = run_here(stylizer, runner, asked, shared=shared, wait_s=lock_wait_s)
         except StylizeStopped as stop:
@@ -297,7 +297,7 @@ def _assembled(job: Job, runner: Runner, reports: Sequence[ChunkReport]) -> Path
     if failed := sum(len(report.failed) for report in reports):
         log.error("%s is not put together: %d frames failed, the others are kept", job.movie.path, failed)
         return None
-    with _usage_errors():
+    with usage_errors():
         assembled = runner.run("movie", assemble_job, job)
     for what in assembled.left:
         log.warning("%s leaves out %s", job.movie.path, what)
@@ -319,7 +319,8 @@ def _held_output(job: Job, wait_s: float, *, shared: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _usage_errors() -> Iterator[None]:
+def usage_errors() -> Iterator[None]:
+    """Turns what a planner refuses within into ``UsageError``, in its words."""
     try:
         yield
     except (PlanError, ModelError, SettingsError) as error:

@@ -206,7 +206,7 @@ class Stylizer:
 
     def _window(self) -> int:
         """Frames of one chunk that are worth having in flight; ``Room`` says how many may be."""
-        together = max(cores(), MOST_TOGETHER_PX // max(1, self._latest_px)) if self._latest_px else 1
+        together = max(cores(), MOST_TOGETHER_PX // self._latest_px) if self._latest_px else 1
         return min(24, 2 * THREADS + max(THREADS, 2 * together))
 
     # Apart from the loop, whose names would keep the last frames in memory.
