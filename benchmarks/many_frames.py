@@ -101,14 +101,14 @@ def main() -> None:
         make_frames(source, options.side, options.frames)
         model_folder = default_model(folder / "model")
         asked = Request(source, output, model=model_folder, chunk_frames=options.chunk_frames)
-        job, model = plan_request(asked)
+        plan, model = plan_request(asked)
 
         def with_records() -> int:
-            return run_stage("many-frames", lambda runner: work_on(job, model, runner, preview=None).made)
+            return run_stage("many-frames", lambda runner: work_on(plan, model, runner, preview=None).made)
 
         def without() -> int:
             with no_bookkeeping():
-                return work_on(job, model, LocalRunner(), preview=None).made
+                return work_on(plan, model, LocalRunner(), preview=None).made
 
         seconds: dict[str, list[float]] = {"with": [], "without": []}
         cpu_seconds: dict[str, list[float]] = {"with": [], "without": []}
@@ -143,7 +143,7 @@ def main() -> None:
         "cpu_seconds": {which: [round(value, 2) for value in values] for which, values in cpu_seconds.items()},
         "frames": options.frames,
         "side_px": options.side,
-        "chunks": len(job.chunks()),
+        "chunks": len(plan.job.chunks()),
         "task_runs": "prefect" if os.environ.get("PREFECT_API_URL") else "plain",
         "threads": torch.get_num_threads(),
     }

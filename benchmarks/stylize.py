@@ -42,7 +42,7 @@ from stylegan_core.inference import painting, stylizer
 from stylegan_core.inference.back_ends.choose import as_it_runs, seconds_a_picture
 from stylegan_core.inference.back_ends.runner import runner
 from stylegan_core.inference.frame_work import decode_frame
-from stylegan_core.inference.job import Job
+from stylegan_core.inference.planned_job import Plan
 from stylegan_core.inference.sources import Sources
 from stylegan_core.inference.translate import pad_to_network, signed_from_unit
 from stylegan_core.recipes import config_class, recipe_class
@@ -129,10 +129,11 @@ def cpu_seconds() -> Iterator[dict[str, float]]:
         yield spent
 
 
-def bare_seconds(job: Job, model: Model) -> float:
+def bare_seconds(plan: Plan, model: Model) -> float:
     """Wall seconds a picture of the network alone, as a job calls it."""
+    job = plan.job
     decoded = decode_frame(job.frames[0], Sources(job), job.settings)
-    recipe = as_it_runs(job, model).recipe.to(job.device).to(memory_format=torch.channels_last).eval()
+    recipe = as_it_runs(plan, model).recipe.to(job.device).to(memory_format=torch.channels_last).eval()
     run = runner(recipe, Conditions(), job.settings.back_end, job.settings.precision)
     content = pad_to_network(signed_from_unit(decoded.before_unit[None], job.device))
     seconds_a_picture(run, content, job.device)
@@ -159,8 +160,8 @@ def first_frame(source: Path, output: Path, model: Path, manner: dict[str, str],
     began_s = time.perf_counter()
     first_s: list[float] = []
     asked = Request.of(source, output, model=model, device=device, limit=1, **manner)
-    job, loaded = plan_request(asked)
-    work_on(job, loaded, LocalRunner(), preview=None, progress=lambda _: first_s.append(time.perf_counter() - began_s))
+    plan, loaded = plan_request(asked)
+    work_on(plan, loaded, LocalRunner(), preview=None, progress=lambda _: first_s.append(time.perf_counter() - began_s))
     print(first_s[0])
 
 
@@ -198,7 +199,8 @@ def measured(options: argparse.Namespace, manner: dict[str, str]) -> dict[str, A
         make_frames(source, width_px, height_px, options.frames, options.suffix)
         given = options.model or untrained(folder / "model", options.network)
         asked = Request.of(source, output, model=given, device=options.device, **manner)
-        job, model = plan_request(asked)
+        plan, model = plan_request(asked)
+        job = plan.job
         first = {}
         if options.device in ("auto", "cpu"):  # before this process fills the memory
             call = [str(source), str(folder / "first"), str(given)]
@@ -207,7 +209,7 @@ def measured(options: argparse.Namespace, manner: dict[str, str]) -> dict[str, A
         fp32 = load_model(given, device=job.device)
 
         def ours() -> None:
-            work_on(job, model, LocalRunner(), preview=None)
+            work_on(plan, model, LocalRunner(), preview=None)
 
         def theirs() -> None:
             plain(fp32, source, folder / "plain", job.device)
@@ -225,7 +227,7 @@ def measured(options: argparse.Namespace, manner: dict[str, str]) -> dict[str, A
                 if turn:  # the first is a warm-up
                     rates[which].append(options.frames / seconds)
                     spent += [cpu_s] if which == "ours" else []
-        bare_s = bare_seconds(job, model)
+        bare_s = bare_seconds(plan, model)
     ratios = [o / p for o, p in zip(rates["ours"], rates["plain"], strict=True)]
     cores, ours_rate = torch.get_num_threads(), statistics.median(rates["ours"])
     found = {

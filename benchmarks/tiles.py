@@ -99,10 +99,11 @@ def worker(source: str, output: str, model: str, statistics: str, precision: str
 
     start, began_s = held("VmRSS"), time.perf_counter()
     request = Request.of(source, output, model=model, statistics=statistics, precision=precision, back_end=back_end)
-    job, loaded = plan_request(request)
+    plan, loaded = plan_request(request)
+    job = plan.job
     planned_s = time.perf_counter() - began_s
     planning = held("VmHWM")
-    report = work_on(job, loaded, LocalRunner(), preview=None)
+    report = work_on(plan, loaded, LocalRunner(), preview=None)
     assert report.made == len(job.frames) and not report.failed, report.failures()
     print(
         json.dumps(
@@ -137,12 +138,15 @@ def memory(options: argparse.Namespace, width_px: int, height_px: int) -> dict[s
 
 def small_statistics(folder: Path, model: Path) -> Path:
     """A file of statistics that are measured on small frames: quick, and no other work for the large ones."""
+    from stylegan_core.inference.planned_job import write_plan
     from stylegan_core.inference.request import Request
     from tasks.stylize import plan_request
 
     make_frames(folder / "small", 256, 256, 2)
     places = str(folder / "small"), str(folder / "small_out")
-    job, _ = plan_request(Request.of(*places, model=str(model), statistics="shot"))
+    plan, _ = plan_request(Request.of(*places, model=str(model), statistics="shot"))
+    write_plan(plan)
+    job = plan.job
     path = job.statistics_path(job.frames[0])
     assert path is not None, "this network has no norm layers"
     return path

@@ -44,14 +44,15 @@ def stylize_folder(
 
 
 def plan_only(asked: Request) -> None:
-    """Writes the job file and prints its path, the first half of ``stylize``."""
-    from stylegan_core.inference.job import write_job
+    """Writes the plan and prints the path of its job file, the first half of ``stylize``."""
+    from stylegan_core.inference.planned_job import write_plan
     from tasks.stylize import frames_to_make, plan_request
 
     with libraries_on_stderr():
-        job, _ = plan_request(asked)
+        plan, _ = plan_request(asked)
+        job = plan.job
         to_make = len(frames_to_make(job))
-        path = write_job(job)
+        path = write_plan(plan)
     last = len(job.chunks()) - 1
     chunks = f"chunks 0 to {last}" if last else "chunk 0"
     typer.echo(f"{len(job.frames)} frames, {to_make} to make, {chunks}, {job.settings.precision}", err=True)
@@ -75,6 +76,7 @@ def work_only(
         StoppedError: chunks are still at work in other processes after ``wait_s``.
     """
     from flows.runner import run_stage
+    from stylegan_core.inference.planned_job import Plan
     from tasks.job_chunks import chosen_chunks
     from tasks.stylize import open_job, work_on
 
@@ -84,7 +86,7 @@ def work_only(
         report = run_stage(
             "work",
             lambda runner: work_on(
-                job,
+                Plan(job),
                 model,
                 runner,
                 checksum=checksum,

@@ -66,8 +66,8 @@ def watch(progress):
         found = re.search(r"VmRSS:\\s+(\\d+) kB", Path("/proc/self/status").read_text())
         held.append(int(found[1]) / 1e3)
 
-job, loaded = plan_request(Request.of(source, output, model=model, precision="fp32"))
-report = work_on(job, loaded, LocalRunner(), preview=None, progress=watch)
+plan, loaded = plan_request(Request.of(source, output, model=model, precision="fp32"))
+report = work_on(plan, loaded, LocalRunner(), preview=None, progress=watch)
 print(json.dumps({"made": report.made, "held_mb": held}))
 """
 

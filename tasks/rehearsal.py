@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any
 
 from stylegan_core.frames.ranges import describe_gaps
 from stylegan_core.inference.contact_sheet import write_contact_sheet
-from stylegan_core.inference.job import STATE_FOLDER, Job
+from stylegan_core.inference.job import Job
 from stylegan_core.inference.output_names import OutputNames
 from stylegan_core.inference.request import Request
 from stylegan_core.inference.resume import frames_to_make
@@ -81,9 +79,8 @@ def rehearse(request: Request) -> Rehearsal:
     Raises:
         UsageError: the call is wrong.
     """
-    with _stand_in(_names(request.output).folder) as stand_in:
-        job, model = plan_request(request, stand_in)
-    return Rehearsal(job, model, tuple(frames_to_make(job)), _rate(job))
+    plan, model = plan_request(request)
+    return Rehearsal(plan.job, model, tuple(frames_to_make(plan.job)), _rate(plan.job))
 
 
 def look_dev(
@@ -110,8 +107,9 @@ def look_dev(
     with tempfile.TemporaryDirectory(prefix="stylereel-look-") as folder:
         place = Path(folder, "out")
         output = place if names.pattern is None else str(replace(names.pattern, folder=place))
-        job, model = plan_request(replace(request, output=output, pick=frames))
-        report = work_on(job, model, runner, preview=None, progress=progress)
+        plan, model = plan_request(replace(request, output=output, pick=frames))
+        report = work_on(plan, model, runner, preview=None, progress=progress)
+        job = plan.job
         there = [frame for frame in job.frames if job.output_path(frame).is_file()]
         if not there:
             raise InputsFailedError(f"no frame could be made:\n{report.failures()}")
@@ -133,19 +131,6 @@ def sheet_beside(output: str | Path) -> Path:
         return Path(output)
     folder = names.folder.absolute()
     return folder.with_name(f"{folder.name}-look.png")
-
-
-@contextmanager
-def _stand_in(output: Path) -> Iterator[Path]:
-    """A folder with all that is known of the output folder, in which a planner may write."""
-    with tempfile.TemporaryDirectory(prefix="stylereel-plan-") as folder:
-        state = Path(folder, STATE_FOLDER)
-        state.mkdir()
-        there = output / STATE_FOLDER
-        for path in there.iterdir() if there.is_dir() else ():
-            if path.is_file():
-                (state / path.name).symlink_to(path.absolute())
-        yield Path(folder)
 
 
 def _rate(job: Job) -> float | None:

@@ -8,18 +8,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 from stylegan_core.frames.cache import cache_folder
 from stylegan_core.inference.colour_plan import refuse_movie_space
 from stylegan_core.inference.find_model import find_model
-from stylegan_core.inference.job import Job, PlanError, read_job, write_job
+from stylegan_core.inference.job import Job, PlanError, read_job
 from stylegan_core.inference.movie_assembly import assemble_job, refuse_foreign_movie
 from stylegan_core.inference.outcome import ChunkReport, Failure, Progress
 from stylegan_core.inference.output_lock import OutputBusyError, hold_output
 from stylegan_core.inference.plan import refuse_foreign_outputs
+from stylegan_core.inference.planned_job import Plan, write_plan
 from stylegan_core.inference.preview import is_sequence, write_job_preview
 from stylegan_core.inference.request import Request
 from stylegan_core.inference.resume import frames_to_make
@@ -141,16 +142,12 @@ def stylize_directory(
         UsageError: the call is wrong and nothing was done.
         StoppedError: a full disk, a vanished mount or an interrupt; run again to finish.
     """
-    job, model = runner.run("plan", plan_request, request)
-    return work_on(job, model, runner, checksum=checksum, preview=preview, preview_fps=preview_fps, progress=progress)
+    plan, model = runner.run("plan", plan_request, request)
+    return work_on(plan, model, runner, checksum=checksum, preview=preview, preview_fps=preview_fps, progress=progress)
 
 
-def plan_request(request: Request, planned_in: Path | None = None) -> tuple[Job, Model]:
-    """The job of a request, which is not written yet, and its model.
-
-    Args:
-        request: what is asked for.
-        planned_in: stands for the output folder while it is planned, so that this one is left alone.
+def plan_request(request: Request) -> tuple[Plan, Model]:
+    """The plan of a request, of which nothing is written yet, and its model.
 
     Raises:
         UsageError: the call is wrong.
@@ -173,25 +170,25 @@ def plan_request(request: Request, planned_in: Path | None = None) -> tuple[Job,
         wishes = request.wishes()
         folder_of_model = wishes.stand_in_model() if request.model is None else None
         model = load_model(folder_of_model or locate_model(request.model, request.models))
-        job = plan_wishes(
+        plan = plan_wishes(
             selection.frames,
             wishes,
             input_folder=selection.input_folder,
-            output_folder=planned_in or selection.output_folder,
+            output_folder=selection.output_folder,
             model=model,
             manner=request.manner,
             source_space=request.source_space,
             chunk_frames=request.chunk_frames,
             device=request.device,
         )
-        job = job.model_copy(update={"output_folder": selection.output_folder.absolute(), "movie": selection.movie})
+        job = plan.job.model_copy(update={"movie": selection.movie})
         if not request.overwrite:
             refuse_foreign_outputs(job)
             refuse_foreign_movie(job)
         refuse_movie_space(job)
     for note in selection.notes:
         log.warning("%s", note)
-    return with_origin(job, model), model
+    return replace(plan, job=with_origin(job, model)), model
 
 
 def locate_model(given: str | Path | None, models: Path) -> Path:
@@ -218,7 +215,7 @@ def open_job(file: Path) -> tuple[Job, Model]:
 
 
 def work_on(
-    job: Job,
+    plan: Plan,
     model: Model,
     runner: Runner,
     *,
@@ -230,10 +227,10 @@ def work_on(
     shared: bool = False,
     chunks: Sequence[int] | None = None,
 ) -> StylizeReport:
-    """Makes the frames of a job that are not done; see ``stylize_directory``.
+    """Writes a plan and makes the frames of its job that are not done; see ``stylize_directory``.
 
     Args:
-        job: from ``plan_request`` or ``open_job``.
+        plan: from ``plan_request``, or that of a job from ``open_job``, without artifacts.
         model: the job's.
         runner: calls the chunks.
         checksum: hash finished frames again.
@@ -249,11 +246,12 @@ def work_on(
         UsageError: another run holds the output folder, or it cannot be written.
         StoppedError: see ``stylize_directory``; or other processes are still at chunks that were asked for.
     """
+    job = plan.job
     began_s = time.monotonic()
     shared = shared or runner.distributed
     with _held_output(job, lock_wait_s or 0.0, shared=shared):
         try:
-            write_job(job)
+            write_plan(plan)
             asked = range(len(job.chunks())) if chunks is None else chunks
             if runner.distributed:
                 reports = run_on_cluster(job, runner, asked, checksum=checksum, progress=progress)

@@ -25,6 +25,7 @@ from stylegan_core.frames.cache import cache_folder
 from stylegan_core.frames.sequence import list_frames
 from stylegan_core.inference.job import STATE_FOLDER, Job, JobFrame, PlanError
 from stylegan_core.inference.outcome import Progress
+from stylegan_core.inference.planned_job import Plan
 from stylegan_core.inference.select import input_folder, select
 from stylegan_core.inference.told import tell_asked
 from stylegan_core.inference.vocabulary import OWN as OWN_VOCABULARY
@@ -48,16 +49,21 @@ class StageItem:
     Attributes:
         name: of its folder below ``out/stylized``.
         training: name of the model's folder.
-        job: works in the user's cache.
+        plan: of a job that works in the user's cache; nothing of it is written yet.
         model: loaded.
         subject: what is known of the pictures; None for ``stylize.input``.
     """
 
     name: str
     training: str
-    job: Job
+    plan: Plan
     model: Model
     subject: Subject | None
+
+    @property
+    def job(self) -> Job:
+        """The plan's."""
+        return self.plan.job
 
 
 def list_items(params: Params, prepared: Path, models: Path, *, root: Path | None = None) -> list[StageItem]:
@@ -120,7 +126,7 @@ def stylize_item(
     Raises:
         StoppedError: stopped; a rerun finishes.
     """
-    return work_on(item.job, item.model, runner, preview=None, progress=progress, lock_wait_s=LOCK_WAIT_S)
+    return work_on(item.plan, item.model, runner, preview=None, progress=progress, lock_wait_s=LOCK_WAIT_S)
 
 
 def materialize(
@@ -227,20 +233,22 @@ def _item(
         style_bank=asked.style_bank,
         vocabulary=root / OWN_VOCABULARY,
     )
-    job = plan_wishes(
+    stores = cache_folder("stylize", name)
+    plan = plan_wishes(
         frames,
         wishes,
         input_folder=folder,
-        output_folder=folder,
+        output_folder=stores,
         model=model,
         manner=asked.manner().model_copy(update={"ocio": asked.ocio or params.prepare.ocio}),
         source_space=params.prepare.content_space,
         chunk_frames=asked.chunk_frames,
+        earlier=[store / STATE_FOLDER for store in _newest_first(stores)],
     )
     # The same model and settings in another checkout, as `dvc exp` makes them, find their frames done.
-    key = hashlib.sha256(f"{model.card.digest} {job.settings.digest()}".encode()).hexdigest()[:24]
-    job = job.model_copy(update={"output_folder": cache_folder("stylize", name, key)})
-    return StageItem(name, training, job, model, subject)
+    key = hashlib.sha256(f"{model.card.digest} {plan.job.settings.digest()}".encode()).hexdigest()[:24]
+    job = plan.job.model_copy(update={"output_folder": cache_folder("stylize", name, key)})
+    return StageItem(name, training, replace(plan, job=job), model, subject)
 
 
 def _shot_frames(subject: Subject, prepared: Path, root: Path) -> tuple[Path, list[JobFrame]]:
@@ -253,12 +261,12 @@ def _shot_frames(subject: Subject, prepared: Path, root: Path) -> tuple[Path, li
     plates = list_frames(root / entry["plates"], entry.get("frames"))
     chosen = [plate for plate in plates if plate.number in known or plate.path.resolve() in bad]
     folder = chosen[0].path.parent if chosen else root
-    names = [plate.relative.as_posix() for plate in chosen]
-    return folder, [JobFrame(input=name, output=name) for name in names]
+    names = [(plate.relative.as_posix(), plate.number) for plate in chosen]
+    return folder, [JobFrame(input=name, output=name, number=number) for name, number in names]
 
 
 def _pictures(subject: Subject, params: Params, root: Path) -> tuple[Path, list[JobFrame]]:
-    """Test pictures of a collection, below its folder where that is known."""
+    """Test pictures of a collection, below its folder where that is known; as no sequence, they have no numbers."""
     paths = [still.content.absolute() for still in subject.stills]
     given = (root / params.prepare.content).absolute() if params.prepare.content else None
     inside = given is not None and all(path.is_relative_to(given) for path in paths)
@@ -303,12 +311,23 @@ def _copy(source: Path, target: Path) -> None:
     part.replace(target)
 
 
+def _newest_first(stores: Path) -> list[Path]:
+    """A shot's stores in the cache, by the last change of their state folders; those without one come last."""
+
+    def changed_ns(store: Path) -> int:
+        try:
+            return (store / STATE_FOLDER).stat().st_mtime_ns
+        except OSError:  # another run deletes it now
+            return 0
+
+    return sorted((path for path in stores.iterdir() if path.is_dir()), key=changed_ns, reverse=True)
+
+
 def _trim_cache(item: StageItem) -> None:
     """Deletes the shot's older stores; one that another run works in stays."""
     import filelock
 
-    stores = [path for path in item.job.output_folder.parent.iterdir() if path.is_dir()]
-    stores.sort(key=lambda path: -(path / STATE_FOLDER).stat().st_mtime_ns if (path / STATE_FOLDER).is_dir() else 0)
+    stores = _newest_first(item.job.output_folder.parent)
     for old in [path for path in stores if path != item.job.output_folder][KEPT_STORES - 1 :]:
         try:
             with filelock.FileLock(old / STATE_FOLDER / "lock", timeout=0):

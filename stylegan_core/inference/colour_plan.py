@@ -21,6 +21,7 @@ from stylegan_core.frames.picture import Picture
 from stylegan_core.frames.source_space import OWN_SPACES, SourceSpace, in_words, known_space, source_space_of
 from stylegan_core.frames.unreadable import UnreadablePictureError
 from stylegan_core.inference.job import FrameSettings, Job, JobFrame, PlanError
+from stylegan_core.inference.planned_job import Draft
 from stylegan_core.inference.sources import Sources
 from stylegan_core.stylize_settings import MannerSettings
 
@@ -33,17 +34,17 @@ _WORDS = (*OWN_SPACES, "auto", SAME, "icc")
 _TRIED = 3  # damaged frames are named when their turn comes
 
 
-def settle_colour(job: Job, model: Model, manner: MannerSettings) -> Job:
+def settle_colour(draft: Draft, model: Model, manner: MannerSettings) -> Draft:
     """Fills a job's colour spaces in.
 
     Args:
-        job: whose source space is as it was asked for.
+        draft: whose source space is as it was asked for.
         model: the job's.
         manner: with the output space and the config that are asked for.
     Raises:
         PlanError: a space or the config does not exist, or a space cannot be left again.
     """
-    card, name = model.card, config_name(manner.ocio)
+    job, card, name = draft.job, model.card, config_name(manner.ocio)
     spaces = (job.settings.source_space, manner.output_space, card.working_space)
     # Without names of a config, the pinned one cannot matter: it only serves what headers of files say.
     matters = name != PINNED_CONFIG or any(space not in _WORDS for space in spaces)
@@ -68,7 +69,7 @@ def settle_colour(job: Job, model: Model, manner: MannerSettings) -> Job:
         log.info("the model works in linear light, whose shadows would band in less: running in fp32")
         job = job.model_copy(update={"settings": job.settings.model_copy(update={"precision": "fp32"})})
     _say(job)
-    return job
+    return draft.with_job(job)
 
 
 def refuse_movie_space(job: Job) -> None:

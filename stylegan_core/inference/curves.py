@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stylegan_core.inference.job import Directions, Job, JobFrame, PlanError, StyleReference
+from stylegan_core.inference.job import Directions, JobFrame, PlanError, StyleReference
+from stylegan_core.inference.planned_job import Draft
 from stylegan_core.stylize_settings import MannerSettings
 
 if TYPE_CHECKING:
@@ -58,28 +59,29 @@ class Curves:
         return tuple(round(weight / total, 9) for weight in weights)
 
 
-def settle_curves(job: Job, model: Model, manner: MannerSettings) -> Job:
+def settle_curves(draft: Draft, model: Model, manner: MannerSettings) -> Draft:
     """The planner's step for curves: gives each frame the strength and weights that it has on its number.
 
     Of regions, the strength is a factor on them all.
 
     Args:
-        job: with its directions.
+        draft: with its directions.
         model: the job's.
         manner: with the curve's file.
 
     Raises:
         PlanError: the file is wrong, or a frame has no number.
     """
+    job = draft.job
     if manner.curve is None:
-        return job
+        return draft
     curves = read_curves(manner.curve)
     if curves.weights and job.settings.regions:
         raise PlanError(f"{manner.curve} weighs references, but regions have their own: with them, give strength alone")
     if curves.strength and job.settings.strength != 1 and not job.settings.regions:
         raise PlanError(f"{manner.curve} says the strength of every frame: leave out --strength")
     frames = [_on(frame, curves, job.settings.directions, manner.curve) for frame in job.frames]
-    return job.model_copy(update={"frames": tuple(frames)})
+    return draft.with_job(job.model_copy(update={"frames": tuple(frames)}))
 
 
 def _on(frame: JobFrame, curves: Curves, directions: Directions, file: Path) -> JobFrame:

@@ -21,11 +21,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.inference.receptive_field import device_of
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 
 _STRIDE_PROBE_PX = (32, 256)
+_LARGEST_FILE_BYTES = 256 << 20
+"""Far above any network's statistics: a movie that is given in their place is not read."""
 
 
 class StatisticsError(ValueError):
@@ -57,12 +58,8 @@ class Statistics:
         return total.hexdigest()
 
 
-def write_statistics(path: Path, statistics: Statistics) -> None:
-    """Writes a safetensors file.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+def encode_statistics(statistics: Statistics) -> bytes:
+    """The content of a safetensors file; equal statistics give equal bytes."""
     named = {
         "model": statistics.model,
         "settings": statistics.settings,
@@ -70,23 +67,38 @@ def write_statistics(path: Path, statistics: Statistics) -> None:
         "layers": [*statistics.layers],
     }
     tensors = {name: moments.contiguous() for name, moments in statistics.layers.items()}
-    write_bytes_atomically(path, safetensors.torch.save(tensors, metadata={"statistics": json.dumps(named)}))
+    return safetensors.torch.save(tensors, metadata={"statistics": json.dumps(named)})
+
+
+def decode_statistics(content: bytes) -> Statistics:
+    """Reverses ``encode_statistics``.
+
+    Raises:
+        StatisticsError: the content is something else.
+    """
+    try:
+        tensors = safetensors.torch.load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        named = json.loads(header["__metadata__"]["statistics"])
+        layers = {name: tensors[name] for name in named["layers"]}
+        if not all(each.ndim == 2 and len(each) == 2 and each.dtype == torch.float64 for each in layers.values()):
+            raise ValueError("its tensors are no means and variances")
+        return Statistics(layers, named["model"], named["settings"], dict(named["frames"]))
+    except (KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
+        raise StatisticsError(str(error)) from None
 
 
 def read_statistics(path: Path) -> Statistics:
-    """Reads what ``write_statistics`` wrote.
+    """Reads a file of ``encode_statistics``'s content.
 
     Raises:
         StatisticsError: the file is missing, or holds something else.
     """
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            named = json.loads((file.metadata() or {})["statistics"])
-            layers = {name: file.get_tensor(name) for name in named["layers"]}
-        if not all(each.ndim == 2 and len(each) == 2 and each.dtype == torch.float64 for each in layers.values()):
-            raise ValueError("its tensors are no means and variances")
-        return Statistics(layers, named["model"], named["settings"], dict(named["frames"]))
-    except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
+        if path.stat().st_size > _LARGEST_FILE_BYTES:
+            raise StatisticsError("the file is too large")
+        return decode_statistics(path.read_bytes())
+    except (OSError, StatisticsError) as error:
         raise StatisticsError(f"{path} holds no statistics of a model: {error}") from None
 
 

@@ -275,7 +275,7 @@ class Job(_Frozen):
 
     def statistics_path(self, frame: JobFrame) -> Path | None:
         """Where the frozen statistics of a frame's shot are kept; None if it has none."""
-        return self.state_folder / f"statistics-{frame.statistics}.safetensors" if frame.statistics else None
+        return self.state_folder / statistics_file(frame.statistics) if frame.statistics else None
 
     def input_path(self, frame: JobFrame) -> Path:
         """Where ``frame`` is read."""
@@ -293,6 +293,11 @@ class Job(_Frozen):
     @model_serializer(mode="wrap")
     def _without_what_is_not_asked(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return _without_defaults(self, dump(self), ("provenance", "signing", "movie"))
+
+
+def statistics_file(name: str) -> str:
+    """The file in the state folder that holds the statistics of this name, see ``JobFrame.statistics``."""
+    return f"statistics-{name}.safetensors"
 
 
 def write_job(job: Job) -> Path:

@@ -12,6 +12,7 @@ from stylegan_core.inference.back_ends.choose import settle_back_end
 from stylegan_core.inference.colour_plan import settle_colour
 from stylegan_core.inference.curves import settle_curves
 from stylegan_core.inference.job import Directions, FrameSettings, Job, JobFrame, PlanError, Region, read_job
+from stylegan_core.inference.planned_job import Draft, Plan
 from stylegan_core.inference.precision import choose_device, choose_precision
 from stylegan_core.inference.provenance import settle_provenance
 from stylegan_core.inference.shots import settle_shots
@@ -22,12 +23,12 @@ from stylegan_core.stylize_settings import MannerSettings
 if TYPE_CHECKING:
     from stylegan_core.recipes.model import Model
 
-Step = Callable[[Job, "Model", MannerSettings], Job]
+Step = Callable[[Draft, "Model", MannerSettings], Draft]
 STEPS: tuple[Step, ...] = (
     *(settle_colour, settle_curves, settle_shots),
     *(settle_statistics, settle_back_end, settle_provenance),
 )
-"""What settles the rest of a job, in order: each takes the job so far and gives it back with its own fields filled.
+"""What settles the rest of a job, in order: each takes the draft so far and returns it with its own fields filled.
 
 Raises:
     PlanError: what is asked cannot be done.
@@ -48,8 +49,9 @@ def plan_job(
     directions: Directions | None = None,
     regions: Sequence[Region] = (),
     elsewhere: Literal["source", "style"] = "source",
-) -> Job:
-    """Settles everything that chunks and machines must agree on.
+    earlier: Sequence[Path] = (),
+) -> Plan:
+    """Settles everything that chunks and machines must agree on, and writes nothing: ``write_plan`` does.
 
     Args:
         frames: from ``select_frames``, with the regions' files from ``plan_regions``.
@@ -63,6 +65,7 @@ def plan_job(
         directions: of ``model``, from ``plan_directions``.
         regions: from ``plan_regions``.
         elsewhere: what is outside of all regions.
+        earlier: state folders of other outputs, whose artifacts are used again after those of ``output_folder``.
     Raises:
         PlanError: the model cannot do this, or a setting is out of range.
     """
@@ -92,10 +95,12 @@ def plan_job(
         ),
         frames=tuple(frames),
     )
+    draft = Draft(job, state_folders=(job.state_folder, *earlier))
     for step in STEPS:
-        job = step(job, model, manner)
+        draft = step(draft, model, manner)
     # As workers read it from its file, where entries are sorted: texts in output files show their order.
-    return Job.model_validate_json(json.dumps(job.model_dump(mode="json"), sort_keys=True))
+    job = Job.model_validate_json(json.dumps(draft.job.model_dump(mode="json"), sort_keys=True))
+    return Plan(job, draft.artifacts)
 
 
 def check_translates(model: Model) -> None:

@@ -16,6 +16,7 @@ from stylegan_core.frames.picture import Picture, write_picture
 from stylegan_core.frames.stamp import stamp
 from stylegan_core.inference.delivery import Signing
 from stylegan_core.inference.job import Job, JobFrame, PlanError
+from stylegan_core.inference.planned_job import Draft
 from stylegan_core.inference.resume import FileState
 from stylegan_core.inference.told import tell_asked, tell_directions
 from stylegan_core.stylize_settings import MannerSettings
@@ -156,11 +157,11 @@ def load_signer(signing: Signing) -> C2paSigner:
     return signer
 
 
-def settle_provenance(job: Job, model: Model, manner: MannerSettings) -> Job:
+def settle_provenance(draft: Draft, model: Model, manner: MannerSettings) -> Draft:
     """The planner's step: what files say of their making, as far as the model itself tells, and who signs it.
 
     Args:
-        job: so far.
+        draft: so far.
         model: the job's.
         manner: what is asked for.
 
@@ -177,8 +178,8 @@ def settle_provenance(job: Job, model: Model, manner: MannerSettings) -> Job:
         signing = Signing(certificate=certificate, key=key)
         signed_by = load_signer(signing).digest
         told["signing"] = signing.model_copy(update={"sha256": signed_by})
-        told["settings"] = job.settings.model_copy(update={"signed_by": signed_by})
-    return job.model_copy(update=told)
+        told["settings"] = draft.job.settings.model_copy(update={"signed_by": signed_by})
+    return draft.with_job(draft.job.model_copy(update=told))
 
 
 def tool_version() -> str:

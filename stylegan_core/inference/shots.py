@@ -1,7 +1,7 @@
 """The planner's steps for time: where a job's sequences cut, and the window that steadies each frame.
 
-Cuts are looked for where something depends on them: windows, and statistics that hold for a shot. What was found is
-kept beside the records, under a digest of the files' names, sizes and times, so that a rerun decodes nothing.
+Cuts are looked for where something depends on them: windows, and statistics that hold for a shot. What was found is an
+artifact of the job, named by a digest of the files' names, sizes and times, so that a rerun decodes nothing.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.frames.colour import linear_to_srgb, to_working
 from stylegan_core.frames.unreadable import UnreadablePictureError
 from stylegan_core.inference.colour_plan import space_of
 from stylegan_core.inference.cut_lists import read_cut_list
 from stylegan_core.inference.cuts import PROXY_HEIGHT_PX, PROXY_WIDTH_PX, REACH, Proxy, find_cuts, proxy_of
 from stylegan_core.inference.job import Job, JobFrame, Neighbour
+from stylegan_core.inference.planned_job import Draft
 from stylegan_core.inference.sources import Sources
 from stylegan_core.inference.timeline import Moment, Timeline, timelines
 from stylegan_core.stylize_settings import MannerSettings
@@ -40,13 +40,13 @@ _THREADS = 2
 _TOLD_EVERY_S = 10.0
 
 
-def settle_shots(job: Job, model: Model, manner: MannerSettings) -> Job:
+def settle_shots(draft: Draft, model: Model, manner: MannerSettings) -> Draft:
     """Fills in ``JobFrame.shot`` and ``JobFrame.window``.
 
     Every sequence of the job, and every cut in one, starts a shot; pictures without numbers are one shot together.
 
     Args:
-        job: whose colours are settled.
+        draft: whose colours are settled.
         model: the job's.
         manner: with cuts, blend_frames and blend_weight.
     Raises:
@@ -55,22 +55,23 @@ def settle_shots(job: Job, model: Model, manner: MannerSettings) -> Job:
     if manner.cuts not in ("auto", "none"):  # a list that is wrong is told even where nothing depends on it
         path, fps = _with_rate(manner.cuts)
         read_cut_list(path, first=0, fps=fps)
+    job = draft.job
     blends = manner.blend_frames > 0 and manner.blend_weight > 0
     if blends:
         blend = {"blend_frames": manner.blend_frames, "blend_weight": manner.blend_weight}
         job = job.model_copy(update={"settings": job.settings.model_copy(update=blend)})
     elif not needs_shots(model, manner):
-        return job
+        return draft
     frames, shots = list(job.frames), 0
     for line in timelines(job.frames, job.input_folder, reach=manner.blend_frames + REACH):
-        starts = _cuts(job, line, manner.cuts)
+        draft, starts = _cuts(draft, line, manner.cuts)
         for at, number in line.frames:
             shot = 0 if number is None else bisect_right(starts, number)
             window = _window(line, number, starts, manner.blend_frames) if blends else ()
             window = () if frames[at].missing == "black" else window
             frames[at] = frames[at].model_copy(update={"shot": shots + shot, "window": window})
         shots = max((frames[at].shot for at, _ in line.frames), default=shots) + 1
-    return job.model_copy(update={"frames": tuple(frames)})
+    return draft.with_job(job.model_copy(update={"frames": tuple(frames)}))
 
 
 def needs_shots(model: Model, manner: MannerSettings) -> bool:
@@ -96,29 +97,36 @@ def _window(line: Timeline, number: int | None, starts: list[int], reach: int) -
     )
 
 
-def _cuts(job: Job, line: Timeline, asked: str) -> list[int]:
-    """Numbers of the frames that start a shot, of a sequence."""
+def _cuts(draft: Draft, line: Timeline, asked: str) -> tuple[Draft, list[int]]:
+    """Numbers of the frames that start a shot, of a sequence, and the draft with what was found as an artifact."""
     if asked == "none" or len(line.moments) < 2:
-        return []
+        return draft, []
     if asked != "auto":
         path, fps = _with_rate(asked)
         first = min(line.moments)
-        return [start for start in read_cut_list(path, first=first, fps=fps) if start > first]
+        return draft, [start for start in read_cut_list(path, first=first, fps=fps) if start > first]
     numbers, moments = list(line.moments), list(line.moments.values())
-    digest = _digest(job, moments)
-    kept = job.state_folder / f"cuts-{digest[:16]}.json"
-    try:
-        positions = [int(at) for at in json.loads(kept.read_bytes())["starts"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        positions = find_cuts(_told(_proxies(job, moments), len(moments)))
-        job.state_folder.mkdir(parents=True, exist_ok=True)
-        write_bytes_atomically(kept, json.dumps({"starts": positions}).encode())
+    name = f"cuts-{_digest(draft.job, moments)[:16]}.json"
+    positions = _earlier_cuts(draft, name)
+    if positions is None:
+        positions = find_cuts(_told(_proxies(draft.job, moments), len(moments)))
+    draft = draft.with_artifact(name, json.dumps({"starts": positions}).encode())
     starts = [numbers[at] for at in positions]
     if starts:
         some = ", ".join(str(number) for number in starts[:8]) + (" ..." if len(starts) > 8 else "")
         cuts = "1 cut, before frame" if len(starts) == 1 else f"{len(starts)} cuts, before frames"
         log.info("%s: %s %s", moments[0].input, cuts, some)
-    return starts
+    return draft, starts
+
+
+def _earlier_cuts(draft: Draft, name: str) -> list[int] | None:
+    """What an earlier run found in the same frames; None if there was none."""
+    for path in draft.earlier_artifacts(name):
+        try:
+            return [int(at) for at in json.loads(path.read_bytes())["starts"]]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return None
 
 
 def _with_rate(asked: str) -> tuple[Path, float]:

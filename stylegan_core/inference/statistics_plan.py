@@ -18,14 +18,15 @@ from stylegan_core.inference.directions import conditions_of, heeds_strength
 from stylegan_core.inference.frozen_statistics import (
     Statistics,
     StatisticsError,
+    encode_statistics,
     freeze,
     instance_norms,
     norm_layers,
     read_statistics,
-    write_statistics,
 )
-from stylegan_core.inference.job import Directions, Job, JobFrame, PlanError
+from stylegan_core.inference.job import Directions, Job, JobFrame, PlanError, statistics_file
 from stylegan_core.inference.measure_statistics import MOST_PIXELS, Rows, choose_frames, frozen_field, measure
+from stylegan_core.inference.planned_job import Draft
 from stylegan_core.inference.receptive_field import receptive_field
 from stylegan_core.inference.sources import Sources
 from stylegan_core.recipes.base import BaseRecipe, Conditions
@@ -43,22 +44,23 @@ Shot = tuple[int, ...]
 """Indices of frames of a job."""
 
 
-def settle_statistics(job: Job, model: Model, manner: MannerSettings) -> Job:
+def settle_statistics(draft: Draft, model: Model, manner: MannerSettings) -> Draft:
     """Gives the frames of each shot their statistics, and says whether tiles may be approximate.
 
-    What an earlier run into the same folder measured is used again, as long as its frames are still there and the same:
-    a preview, or one more frame, redoes nothing.
+    What an earlier run measured is used again, as long as its frames are still there and the same: a preview, or one
+    more frame, redoes nothing.
 
     Args:
-        job: with its colours, directions and shots settled.
+        draft: with its colours, directions and shots settled.
         model: the job's.
         manner: with the statistics and tiles that are asked for.
     Raises:
         PlanError: the statistics that are asked for cannot be read, or are another model's.
     """
+    job = draft.job
     asked = manner.statistics if manner.statistics in ("auto", "shot", "picture") else None
     if not instance_norms(model.recipe) and asked and manner.tiles == "exact":
-        return job
+        return draft
     recipe = model.recipe.to(job.device).eval()
     conditions = Conditions()
     if heeds_strength(recipe) or job.settings.directions != Directions():
@@ -66,17 +68,15 @@ def settle_statistics(job: Job, model: Model, manner: MannerSettings) -> Job:
     layers = norm_layers(recipe, conditions)
     if manner.tiles == "approximate":
         job = _with_tiles(job, recipe, conditions, frozen=asked != "picture")
+        draft = draft.with_job(job)
     if asked is None:
-        return _given(job, model, layers, Path(manner.statistics).expanduser())
+        return _given(draft, model, layers, Path(manner.statistics).expanduser())
     if not layers or asked == "picture":
-        return job
-    frames = list(job.frames)
-    measured = _Measured(job, model, conditions, manner.statistics_frames)
-    for shot in shots(job.frames, all_frames=asked == "shot"):
-        name = measured.of([frames[index] for index in shot])
-        for index in shot:
-            frames[index] = frames[index].model_copy(update={"statistics": name})
-    return job.model_copy(update={"frames": tuple(frames)})
+        return draft
+    measured = _Measured(draft, model, conditions, manner.statistics_frames)
+    together = shots(job.frames, all_frames=asked == "shot")
+    found = [(shot, measured.of([job.frames[index] for index in shot])) for shot in together]
+    return _with_statistics(draft, [(shot, statistics) for shot, statistics in found if statistics is not None])
 
 
 def shots(frames: Sequence[JobFrame], *, all_frames: bool = False) -> list[Shot]:
@@ -95,10 +95,12 @@ def shots(frames: Sequence[JobFrame], *, all_frames: bool = False) -> list[Shot]
 
 
 class _Measured:
-    """Statistics of the shots of a job, found in its state folder or measured and put there."""
+    """Statistics of the shots of a job: those that an earlier run measured, or measured now."""
 
-    def __init__(self, job: Job, model: Model, conditions: Conditions, wanted: int | None) -> None:
-        self._job, self._recipe, self._conditions, self._wanted = job, model.recipe, conditions, wanted
+    def __init__(self, draft: Draft, model: Model, conditions: Conditions, wanted: int | None) -> None:
+        job = draft.job
+        self._draft, self._job = draft, job
+        self._recipe, self._conditions, self._wanted = model.recipe, conditions, wanted
         self._model = model.card.digest
         self._sources = Sources(job)
         said = job.settings.model_dump_json(include={"directions", "source_space", "working_space", "ocio"})
@@ -107,14 +109,13 @@ class _Measured:
         self._there: list[Statistics] | None = None
         self._hashes: dict[Path, str] = {}
 
-    def of(self, shot: Sequence[JobFrame]) -> str | None:
-        """The name of a shot's statistics; None if none of its frames can be read."""
-        found = self._known(shot) or self._measure(shot)
-        return keep(self._job, found) if found is not None else None
+    def of(self, shot: Sequence[JobFrame]) -> Statistics | None:
+        """The statistics of a shot; None if none of its frames can be read."""
+        return self._known(shot) or self._measure(shot)
 
     def _known(self, shot: Sequence[JobFrame]) -> Statistics | None:
         if self._there is None:
-            self._there = [*_kept(self._job)]
+            self._there = [*_earlier(self._draft)]
         by_name = {_name(frame): frame for frame in shot}
         for statistics in self._there:
             alike = (statistics.model, statistics.settings) == (self._model, self._settings)
@@ -182,17 +183,19 @@ class _Measured:
         return None
 
 
-def keep(job: Job, statistics: Statistics) -> str:
-    """Puts statistics where the workers of a job look for them, and returns the name that frames have for them."""
-    name = statistics.digest[:16]
-    path = job.state_folder / f"statistics-{name}.safetensors"
-    if not path.exists():
-        write_statistics(path, statistics)
-    return name
+def _with_statistics(draft: Draft, found: Sequence[tuple[Shot, Statistics]]) -> Draft:
+    """Names the statistics of each shot in its frames, and adds them to the artifacts."""
+    frames = list(draft.job.frames)
+    for shot, statistics in found:
+        name = statistics.digest[:16]
+        draft = draft.with_artifact(statistics_file(name), encode_statistics(statistics))
+        for index in shot:
+            frames[index] = frames[index].model_copy(update={"statistics": name})
+    return draft.with_job(draft.job.model_copy(update={"frames": tuple(frames)}))
 
 
-def _kept(job: Job) -> Iterator[Statistics]:
-    for path in sorted(job.state_folder.glob("statistics-*.safetensors")):
+def _earlier(draft: Draft) -> Iterator[Statistics]:
+    for path in draft.earlier_artifacts(statistics_file("*")):
         try:
             yield read_statistics(path)
         except StatisticsError as error:
@@ -207,7 +210,7 @@ def _say(done: int, of: int) -> None:
     log.info("norm layer %d of %d is measured", done, of)
 
 
-def _given(job: Job, model: Model, layers: dict[str, int], path: Path) -> Job:
+def _given(draft: Draft, model: Model, layers: dict[str, int], path: Path) -> Draft:
     if not layers:
         raise PlanError(f"{model.folder} is a {model.card.recipe} model without instance norm: there are no statistics")
     try:
@@ -219,8 +222,7 @@ def _given(job: Job, model: Model, layers: dict[str, int], path: Path) -> Job:
         ) from None
     if statistics.model != model.card.digest:
         raise PlanError(f"{path} was measured with another model than {model.folder}")
-    name = keep(job, statistics)
-    return job.model_copy(update={"frames": tuple(f.model_copy(update={"statistics": name}) for f in job.frames)})
+    return _with_statistics(draft, [(tuple(range(len(draft.job.frames))), statistics)])
 
 
 def _with_tiles(job: Job, recipe: BaseRecipe, conditions: Conditions, *, frozen: bool) -> Job:

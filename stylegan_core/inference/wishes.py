@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Literal
 
 from stylegan_core.inference.directions import plan_directions
 from stylegan_core.inference.find_model import find_model
-from stylegan_core.inference.job import Job, JobFrame
+from stylegan_core.inference.job import JobFrame
 from stylegan_core.inference.plan import DEFAULT_MANNER, plan_job
+from stylegan_core.inference.planned_job import Plan
 from stylegan_core.inference.precision import choose_device
 from stylegan_core.inference.regions import plan_regions
 from stylegan_core.inference.vocabulary import OWN
@@ -72,7 +73,8 @@ def plan_wishes(
     source_space: str = "auto",
     chunk_frames: int = 64,
     device: str = "auto",
-) -> Job:
+    earlier: Sequence[Path] = (),
+) -> Plan:
     """``plan_job`` with what is wished for; the other arguments are its own.
 
     Raises:
@@ -112,4 +114,5 @@ def plan_wishes(
         directions=directions,
         regions=regions,
         elsewhere=wishes.elsewhere,
+        earlier=earlier,
     )

@@ -13,8 +13,9 @@ import pytest
 
 from flows.runner import LocalRunner
 from stylegan_core.frames.records import read_records
-from stylegan_core.inference.job import Job, write_job
+from stylegan_core.inference.job import Job
 from stylegan_core.inference.output_lock import hold_chunk, hold_output
+from stylegan_core.inference.planned_job import Plan, write_plan
 from stylegan_core.inference.stylizer import StylizeStopped
 from stylegan_core.recipes.model import Model
 from tasks import chunk_work, job_chunks, stylize
@@ -32,9 +33,9 @@ def planned(tmp_path: Path, noise_picture: Any, tiny_model_folder: Path) -> tupl
     for number in range(7):
         cv2.imwrite(str(plates / f"shot.{number:04d}.png"), noise_picture(number))
     asked = Request(source=plates, output=tmp_path / "out", model=tiny_model_folder, chunk_frames=2)
-    job, model = plan_request(asked)
-    write_job(job)
-    return job, model
+    plan, model = plan_request(asked)
+    write_plan(plan)
+    return plan.job, model
 
 
 @pytest.fixture
@@ -64,10 +65,10 @@ def test_chunks_that_are_none(asked: str) -> None:
 
 def test_a_chunk_alone(planned: tuple[Job, Model]) -> None:
     job, model = planned
-    report = work_on(job, model, LocalRunner(), shared=True, chunks=[1, 3])
+    report = work_on(Plan(job), model, LocalRunner(), shared=True, chunks=[1, 3])
     assert (report.made, report.preview) == (3, None)
     assert made(job) == ["shot.0002.png", "shot.0003.png", "shot.0006.png"]
-    report = work_on(job, model, LocalRunner(), shared=True)
+    report = work_on(Plan(job), model, LocalRunner(), shared=True)
     assert (report.made, report.skipped) == (4, 3) and report.preview is not None
 
 
@@ -77,7 +78,7 @@ def test_workers_of_one_job_make_each_frame_once(planned: tuple[Job, Model]) -> 
 
     def works() -> None:
         together.wait()
-        reports.append(work_on(job, model, LocalRunner(2), shared=True, preview=None, lock_wait_s=None))
+        reports.append(work_on(Plan(job), model, LocalRunner(2), shared=True, preview=None, lock_wait_s=None))
 
     threads = [threading.Thread(target=works) for _ in range(3)]
     for thread in threads:
@@ -92,12 +93,12 @@ def test_another_job_is_refused_while_workers_are_there(planned: tuple[Job, Mode
     job, model = planned
     other = job.model_copy(update={"settings": job.settings.model_copy(update={"strength": 0.5})})
     with hold_output(job.state_folder, job=job.digest):
-        assert work_on(job, model, LocalRunner(), shared=True, preview=None).made == 7
+        assert work_on(Plan(job), model, LocalRunner(), shared=True, preview=None).made == 7
         for shared in (True, False):
             with pytest.raises(UsageError, match="another run works on"):
-                work_on(other, model, LocalRunner(), shared=shared)
+                work_on(Plan(other), model, LocalRunner(), shared=shared)
         with pytest.raises(UsageError, match="another run works on"):
-            work_on(job, model, LocalRunner())  # `stylize` works alone
+            work_on(Plan(job), model, LocalRunner())  # `stylize` works alone
 
 
 def test_a_chunk_that_is_held_is_left_or_waited_for(
@@ -106,17 +107,17 @@ def test_a_chunk_that_is_held_is_left_or_waited_for(
     job, model = planned
     with hold_output(job.state_folder, job=job.digest), hold_chunk(job.state_folder, job.digest, 2):
         with pytest.raises(StoppedError, match="chunk 2 is still at work in other processes"):
-            work_on(job, model, LocalRunner(), shared=True, lock_wait_s=0.0)
+            work_on(Plan(job), model, LocalRunner(), shared=True, lock_wait_s=0.0)
         assert made(job) == ["shot.0000.png", "shot.0001.png", "shot.0002.png", "shot.0003.png", "shot.0006.png"]
         with pytest.raises(StoppedError), caplog.at_level(logging.INFO):
-            work_on(job, model, LocalRunner(), shared=True, lock_wait_s=0.3)
+            work_on(Plan(job), model, LocalRunner(), shared=True, lock_wait_s=0.3)
         assert "chunk 2 is at work in other processes: waiting" in caplog.text
     with hold_output(job.state_folder, job=job.digest):
         held = hold_chunk(job.state_folder, job.digest, 2)
         held.__enter__()
         timer = threading.Timer(0.5, held.__exit__, (None, None, None))
         timer.start()
-        report = work_on(job, model, LocalRunner(), shared=True, preview=None, lock_wait_s=None)
+        report = work_on(Plan(job), model, LocalRunner(), shared=True, preview=None, lock_wait_s=None)
         timer.join()
     assert (report.made, report.skipped) == (2, 5)
 
@@ -135,7 +136,7 @@ def test_a_process_loads_the_model_once(job: Job, monkeypatch: pytest.MonkeyPatc
 
 def test_what_another_worker_finished_is_skipped(planned: tuple[Job, Model], job: Job) -> None:
     assert len(work_chunk(0, job_file=str(job.file)).made) == 2
-    work_on(job, planned[1], LocalRunner(), shared=True, chunks=[1, 2], preview=None)
+    work_on(Plan(job), planned[1], LocalRunner(), shared=True, chunks=[1, 2], preview=None)
     assert [work_chunk(index, job_file=str(job.file)).skipped for index in (1, 2, 3)] == [2, 2, 0]
 
 
@@ -173,8 +174,8 @@ def test_each_worker_has_a_gpu_of_its_own() -> None:
 
 def test_progress_is_read_from_the_records_of_others(planned: tuple[Job, Model]) -> None:
     job, model = planned
-    work_on(job, model, LocalRunner(), shared=True, chunks=[0], preview=None)
+    work_on(Plan(job), model, LocalRunner(), shared=True, chunks=[0], preview=None)
     seen: list[Any] = []
     with job_chunks._told_by_records(job, seen.append):
-        work_on(job, model, LocalRunner(), shared=True, chunks=[1, 2], preview=None)
+        work_on(Plan(job), model, LocalRunner(), shared=True, chunks=[1, 2], preview=None)
     assert seen[-1].done == 6 and seen[-1].skipped == 2 and seen[-1].total == 7 and seen[-1].frames_per_s > 0

@@ -11,6 +11,7 @@ import pytest
 
 from flows.runner import LocalRunner
 from stylegan_core.inference import stylizer
+from stylegan_core.inference.planned_job import Plan, write_plan
 from stylegan_core.settings import SettingsError
 from tasks.errors import InputsFailedError, StoppedError, UsageError
 from tasks.stylize import Request, frames_to_make, open_job, plan_request, stylize_directory, work_on
@@ -58,17 +59,15 @@ def test_a_preview_of_a_few_frames_redoes_nothing(request_of):
 
 
 def test_a_dry_run_writes_nothing(request_of, tmp_path):
-    job, _ = plan_request(request_of())
-    assert len(frames_to_make(job)) == 7
+    plan, _ = plan_request(request_of())
+    assert len(frames_to_make(plan.job)) == 7
     assert not (tmp_path / "out").exists()
 
 
 def test_plan_and_work_are_halves_of_it(request_of, tmp_path):
-    from stylegan_core.inference.job import write_job
-
-    file = write_job(plan_request(request_of())[0])
+    file = write_plan(plan_request(request_of())[0])
     job, model = open_job(file)
-    assert work_on(job, model, LocalRunner()).made == 7
+    assert work_on(Plan(job), model, LocalRunner()).made == 7
 
 
 def test_failed_inputs_are_named_at_the_end_and_all_others_done(request_of, plates, tmp_path):
@@ -210,12 +209,10 @@ def test_regions_of_a_file(request_of, plates, tiny_model_folder, tmp_path):
 
 
 def test_a_job_with_regions_is_planned_and_worked_on_apart(request_of, plates, tmp_path):
-    from stylegan_core.inference.job import write_job
-
     cv2.imwrite(str(tmp_path / "mask.png"), np.full((40, 56), 255, np.uint8))
     (tmp_path / "regions.yaml").write_text("- where: mask.png\n  strength: 0.5\n  feather_px: 2\n")
-    job, model = open_job(write_job(plan_request(request_of(regions=tmp_path / "regions.yaml"))[0]))
-    assert work_on(job, model, LocalRunner()).made == 7
+    job, model = open_job(write_plan(plan_request(request_of(regions=tmp_path / "regions.yaml"))[0]))
+    assert work_on(Plan(job), model, LocalRunner()).made == 7
     half = {path.name: cv2.imread(str(path)).astype(int) for path in (tmp_path / "out").glob("*.png")}
     plain = request_of(output=tmp_path / "plain", strength=0.5)
     stylize_directory(plain, LocalRunner())

@@ -62,7 +62,7 @@ def test_a_frame_that_is_gone_is_made_again_alone(tmp_path, stylized, tiny_model
     assert len(kept) == movies.COUNT
     kept[4].unlink()
     asked = Request.of(source, output, model=tiny_model_folder, device="cpu", back_end="torch")
-    assert frames_to_make(plan_request(asked)[0]) == [kept[4].name]
+    assert frames_to_make(plan_request(asked)[0].job) == [kept[4].name]
     assert stylized(source, output).made == 1
     assert output.read_bytes() == first
 

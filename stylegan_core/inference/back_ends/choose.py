@@ -19,8 +19,9 @@ from stylegan_core.frames.cache import cache_folder
 from stylegan_core.frames.unreadable import UnreadablePictureError
 from stylegan_core.inference.back_ends.runner import BackEndError, missing_packages, runner
 from stylegan_core.inference.colour_plan import needs_fp32
-from stylegan_core.inference.frozen_statistics import freeze, read_statistics
-from stylegan_core.inference.job import BackEnd, FrameSettings, Job, PlanError, Precision, read_job
+from stylegan_core.inference.frozen_statistics import decode_statistics, freeze
+from stylegan_core.inference.job import BackEnd, FrameSettings, Job, PlanError, Precision, read_job, statistics_file
+from stylegan_core.inference.planned_job import Draft, Plan
 from stylegan_core.inference.precision import LARGEST_DIFFERENCE_UNIT, choose_precision, has_bf16, probe_unit
 from stylegan_core.inference.side_by_side import cores, side_by_side
 from stylegan_core.inference.sources import Sources
@@ -60,17 +61,18 @@ class Choice:
     megapixels_per_s: float
 
 
-def settle_back_end(job: Job, model: Model, manner: MannerSettings) -> Job:
-    """The planner's step: the job with its back end and precision.
+def settle_back_end(draft: Draft, model: Model, manner: MannerSettings) -> Draft:
+    """The planner's step: gives the job its back end and precision.
 
     Raises:
         PlanError: what is asked for is not installed, or cannot run this network.
     """
+    job = draft.job
     if manner.precision == "auto" and needs_fp32(job.settings):
         manner = manner.model_copy(update={"precision": "fp32"})
     asked = (manner.back_end, manner.precision)
     if asked == ("auto", "auto") and (before := _as_before(job)) is not None:
-        return _with(job, before.back_end, before.precision)
+        return draft.with_job(_with(job, before.back_end, before.precision))
     if job.device != "cpu" and manner.back_end in ("openvino", "onnxruntime"):
         raise PlanError(f"{manner.back_end} runs on the CPU here, not on {job.device}: add --device cpu")
     if manner.back_end != "auto":
@@ -83,11 +85,11 @@ def settle_back_end(job: Job, model: Model, manner: MannerSettings) -> Job:
                 _check_same(model.recipe, run, job.device)
         except BackEndError as error:
             raise PlanError(f"{error}: leave out --back-end") from error
-        return _with(job, manner.back_end, precision)
+        return draft.with_job(_with(job, manner.back_end, precision))
     if set(model.recipe.directed_by) - {"direction"} or job.settings.regions or model.recipe.scale != 1:
-        return job  # directions and regions make networks of their own, which would all have to be converted
-    choice = fastest(as_it_runs(job, model), manner.precision, job.device, _megapixels(job))
-    return _with(job, choice.back_end, choice.precision)
+        return draft  # directions and regions make networks of their own, which would all have to be converted
+    choice = fastest(as_it_runs(draft, model), manner.precision, job.device, _megapixels(job))
+    return draft.with_job(_with(job, choice.back_end, choice.precision))
 
 
 def _check_same(recipe: BaseRecipe, run: Translate, device: str) -> None:
@@ -133,10 +135,13 @@ def _megapixels(job: Job) -> float:
     return 0.0
 
 
-def as_it_runs(job: Job, model: Model) -> Model:
+def as_it_runs(plan: Plan, model: Model) -> Model:
     """With the statistics of the first shot frozen, which is another network to convert."""
-    path = job.statistics_path(job.frames[0])
-    return model if path is None else replace(model, recipe=freeze(model.recipe, read_statistics(path)))
+    name = plan.job.frames[0].statistics
+    if name is None:
+        return model
+    statistics = decode_statistics(plan.artifacts[statistics_file(name)])
+    return replace(model, recipe=freeze(model.recipe, statistics))
 
 
 def _plain(recipe: BaseRecipe, requested: str, device: str) -> Choice:

@@ -74,7 +74,7 @@ def plan(model, source: Path, output: Path, *frames: str, source_space: str = "a
     return plan_job(
         [JobFrame(input=name, output=name) for name in frames], input_folder=source, output_folder=output,
         model=model, manner=MannerSettings(**manner), source_space=source_space, device="cpu",
-    )  # fmt: skip
+    ).job  # fmt: skip
 
 
 @pytest.mark.parametrize("working_space", ["srgb", "ACEScct", "view:"])

@@ -26,7 +26,7 @@ def plan(model, tmp_path, frames=FRAMES, **settings):
     return plan_job(
         frames, input_folder=tmp_path / "in", output_folder=tmp_path / "out", model=model,
         manner=MannerSettings(**{"precision": "fp32", **own}), **{"device": "cpu", **settings},
-    )
+    ).job
 
 
 def test_a_job_file_says_everything_and_comes_back_equal(tiny_model, tmp_path):

@@ -40,7 +40,7 @@ def made(plates: Path, model: Model, output: str, **manner: Any) -> Job:
     job = plan_job(
         chosen.frames, input_folder=chosen.input_folder, output_folder=chosen.output_folder, model=model,
         manner=MannerSettings(precision="fp32", **manner),
-    )  # fmt: skip
+    ).job  # fmt: skip
     with Stylizer(job, model) as work:
         report = work.chunk(0)
     assert len(report.made) == len(FORMATS) and not report.failed
@@ -115,7 +115,7 @@ def test_a_movie_is_signed_whole_and_says_what_made_it(tiny_model: Model, tmp_pa
         job = plan_job(
             chosen.frames, input_folder=chosen.input_folder, output_folder=chosen.output_folder, model=tiny_model,
             manner=MannerSettings(precision="fp32", back_end="torch", **manner),
-        ).model_copy(update={"movie": chosen.movie})  # fmt: skip
+        ).job.model_copy(update={"movie": chosen.movie})  # fmt: skip
         with Stylizer(job, tiny_model) as work:
             assert not work.chunk(0).failed
         return job

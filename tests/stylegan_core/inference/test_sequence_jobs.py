@@ -39,7 +39,7 @@ def job_of(
     return plan_job(
         chosen.frames, input_folder=chosen.input_folder, output_folder=chosen.output_folder, model=model,
         manner=MannerSettings(precision="fp32", **(manner or {})),
-    )  # fmt: skip
+    ).job  # fmt: skip
 
 
 def run(job: Job, model: Model) -> ChunkReport:
@@ -206,7 +206,7 @@ def test_a_curve_of_weights_moves_between_references(
             chosen.frames, input_folder=chosen.input_folder, output_folder=chosen.output_folder, model=mixer,
             manner=MannerSettings(precision="fp32", back_end="torch", statistics="picture", **manner),
             directions=plan_directions(mixer, style_images=[str(path) for path in images]),
-        )  # fmt: skip
+        ).job  # fmt: skip
         run(job, mixer)
         return {frame.number or 0: pixels(job.output_path(frame)) for frame in job.frames}
 

@@ -10,6 +10,7 @@ from stylegan_core.inference.frozen_statistics import freeze, read_statistics
 from stylegan_core.inference.job import JobFrame, PlanError
 from stylegan_core.inference.measure_statistics import measure
 from stylegan_core.inference.plan import plan_job
+from stylegan_core.inference.planned_job import write_plan
 from stylegan_core.inference.statistics_plan import shots
 from stylegan_core.inference.stylizer import Stylizer
 from stylegan_core.inference.tiling import Tiling
@@ -60,7 +61,7 @@ def plates(tmp_path, noise_picture):
 def job_for(plates, output, model, frames=None, **manner):
     names = sorted(path.name for path in plates.iterdir())
     made = [JobFrame(input=n, output=n, number=int(n.split(".")[1]) if "." in n[:-4] else None) for n in names]
-    return plan_job(
+    plan = plan_job(
         made if frames is None else made[:frames],
         input_folder=plates,
         output_folder=output,
@@ -68,6 +69,8 @@ def job_for(plates, output, model, frames=None, **manner):
         manner=MannerSettings(**({"precision": "fp32"} | manner)),
         device="cpu",
     )
+    write_plan(plan)
+    return plan.job
 
 
 def cut_before_the_fourth(tmp_path):
@@ -135,7 +138,7 @@ def test_a_model_without_norm_layers_needs_none_and_its_digests_stay(plates, tmp
     job = job_for(plates, tmp_path / "out", tiny_model)
     assert all(frame.statistics is None for frame in job.frames)
     assert job == job_for(plates, tmp_path / "out", tiny_model, statistics="picture")
-    assert not (tmp_path / "out").exists()
+    assert [path.name for path in job.state_folder.iterdir()] == [job.file.name]
 
 
 def test_statistics_of_a_file(plates, tmp_path, normed, tiny_model):

@@ -9,6 +9,7 @@ from skimage.data import astronaut, coffee
 
 from stylegan_core.inference.job import PlanError
 from stylegan_core.inference.plan import plan_job
+from stylegan_core.inference.planned_job import write_plan
 from stylegan_core.inference.resume import frames_to_make
 from stylegan_core.inference.select import select
 from stylegan_core.inference.stylizer import Stylizer
@@ -37,11 +38,13 @@ def write(folder, number, rgb):
 def plan(folder, model, output="out", chunk_frames=64, blend_frames=2, **asked):
     selection = {key: asked.pop(key) for key in ("frames", "limit", "every") if key in asked}
     found = select(folder / "in/sh.####.png", folder / output, missing="skip", **selection)
-    return plan_job(
+    planned = plan_job(
         found.frames, input_folder=found.input_folder, output_folder=found.output_folder,
         model=model, device="cpu", chunk_frames=chunk_frames,
         manner=MannerSettings(precision="fp32", blend_frames=blend_frames, **asked),
     )  # fmt: skip
+    write_plan(planned)
+    return planned.job
 
 
 def made(job, model):
@@ -157,6 +160,6 @@ def test_pictures_without_numbers_have_no_neighbours(tmp_path, tiny_model, noise
     job = plan_job(
         select(tmp_path / "in", tmp_path / "out").frames, input_folder=tmp_path / "in", output_folder=tmp_path / "out",
         model=tiny_model, device="cpu", manner=MannerSettings(blend_frames=2),
-    )  # fmt: skip
+    ).job  # fmt: skip
     assert [(frame.shot, frame.window) for frame in job.frames] == [(0, ())] * 3
     assert len(made(job, tiny_model)) == 3
