@@ -140,7 +140,16 @@ def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         networks = {k: v + 0.05 * torch.randn_like(v) for k, v in Recipe(config).networks.state_dict().items()}
     inference = {k: v for k, v in networks.items() if k.split(".")[0] in Recipe.inference_networks}
     save_model(
-        folder, recipe="keyframe", config=config, working_space="srgb", sample_type="uint8", steps=1, images_seen=8,
-        chosen="last", last=inference, best=inference, networks=networks,
+        folder,
+        recipe="keyframe",
+        config=config,
+        working_space="srgb",
+        sample_type="uint8",
+        steps=1,
+        images_seen=8,
+        chosen="last",
+        last=inference,
+        best=inference,
+        networks=networks,
     )
     return folder

@@ -109,7 +109,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="stylereel-ablation-") as temporary:
         os.environ["STYLEREEL_CACHE_DIR"] = f"{temporary}/cache"  # nothing is taken from an earlier run
         from stylegan_core.config import parse_params
-        from stylegan_core.frames.atomic import write_bytes_atomically
+        from stylegan_core.storage.atomic import write_bytes_atomically
         from tasks.prepare import prepare
 
         prepared = Path(temporary) / "prepared"

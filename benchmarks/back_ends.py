@@ -97,8 +97,14 @@ def main() -> None:
             if found[name] is not None:
                 results.append(
                     Result(
-                        recipe=NETWORKS[options.network][0], name=f"{where}/{name}", value=float(str(found[name])),
-                        status="measured", unit=unit, command=command, seed=0, machine=machine,
+                        recipe=NETWORKS[options.network][0],
+                        name=f"{where}/{name}",
+                        value=float(str(found[name])),
+                        status="measured",
+                        unit=unit,
+                        command=command,
+                        seed=0,
+                        machine=machine,
                         date=date.today().isoformat(),
                     )
                 )

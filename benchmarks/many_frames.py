@@ -58,8 +58,17 @@ def default_model(folder: Path) -> Path:
     networks = Recipe(config).networks.state_dict()
     inference = {k: v for k, v in networks.items() if k.split(".")[0] in Recipe.inference_networks}
     save_model(
-        folder, recipe="keyframe", config=config, working_space="srgb", sample_type="uint8", steps=1, images_seen=1,
-        chosen="last", last=inference, best=inference, networks=networks,
+        folder,
+        recipe="keyframe",
+        config=config,
+        working_space="srgb",
+        sample_type="uint8",
+        steps=1,
+        images_seen=1,
+        chosen="last",
+        last=inference,
+        best=inference,
+        networks=networks,
     )
     return folder
 
@@ -125,7 +134,10 @@ def main() -> None:
         command = [sys.executable, "-m", "flows", "stylize", source, output, "--model", model_folder, "--json"]
         ran = subprocess.run(
             [*command, "--no-preview", "--chunk-frames", str(options.chunk_frames)],
-            capture_output=True, text=True, check=True, cwd=Path(__file__).parent.parent,
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=Path(__file__).parent.parent,
         )
         rerun_s, after = time.perf_counter() - began_s, resource.getrusage(resource.RUSAGE_CHILDREN)
         again = json.loads(ran.stdout)

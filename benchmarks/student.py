@@ -84,8 +84,13 @@ def main() -> None:
     folder, found = options.work / "student", {}
     if not (folder / CARD_NAME).exists():
         distill_model(
-            str(options.teacher), options.work, options.pictures, folder,
-            channels=options.channels, blocks=options.blocks, minutes=options.minutes,
+            str(options.teacher),
+            options.work,
+            options.pictures,
+            folder,
+            channels=options.channels,
+            blocks=options.blocks,
+            minutes=options.minutes,
         )
     student, teacher = load_model(folder), load_model(options.teacher)
     near = student.card.validation["last"]
@@ -111,7 +116,11 @@ def sizes(name: str, model: Model, options: argparse.Namespace) -> dict[str, tup
         output = options.work / f"{name}.int8.onnx"
         try:
             card = export_model(
-                str(model.folder), options.work, output, precision="int8", calibrate=options.pictures,
+                str(model.folder),
+                options.work,
+                output,
+                precision="int8",
+                calibrate=options.pictures,
                 accept_loss_db=0.0,
             ).card
         except UsageError as error:
@@ -133,8 +142,15 @@ def record(options: argparse.Namespace, teacher: Model, found: dict[str, Any]) -
         options.results,
         [
             Result(
-                recipe=teacher.card.recipe, name=f"student/{name}", value=round(value, 4), status="measured", unit=unit,
-                command=command, seed=0, machine=machine, date=date.today().isoformat(),
+                recipe=teacher.card.recipe,
+                name=f"student/{name}",
+                value=round(value, 4),
+                status="measured",
+                unit=unit,
+                command=command,
+                seed=0,
+                machine=machine,
+                date=date.today().isoformat(),
             )
             for name, (value, unit) in found.items()
         ],

@@ -78,8 +78,17 @@ def untrained(folder: Path, network: str) -> Path:
     networks = kind(config).networks.state_dict()
     inference = {k: v for k, v in networks.items() if k.split(".")[0] in kind.inference_networks}
     save_model(
-        folder, recipe=name, config=config, working_space="srgb", sample_type="uint8", steps=1, images_seen=1,
-        chosen="last", last=inference, best=inference, networks=networks,
+        folder,
+        recipe=name,
+        config=config,
+        working_space="srgb",
+        sample_type="uint8",
+        steps=1,
+        images_seen=1,
+        chosen="last",
+        last=inference,
+        best=inference,
+        networks=networks,
     )
     return folder
 
@@ -148,7 +157,10 @@ def seconds_to_first_frame(asked: list[str]) -> dict[str, float]:
         for name in ("new", "known"):
             call = [sys.executable, __file__, "--first-frame", asked[0], f"{asked[1]}-{name}", *asked[2:]]
             made = subprocess.run(
-                call, check=True, capture_output=True, text=True,
+                call,
+                check=True,
+                capture_output=True,
+                text=True,
                 env=os.environ | {"STYLEREEL_CACHE_DIR": cache},
             )
             found[name] = round(float(made.stdout.strip().splitlines()[-1]), 2)
@@ -279,8 +291,15 @@ def record(options: argparse.Namespace, found: dict[str, Any]) -> None:
         options.results,
         [
             Result(
-                recipe=recipe, name=f"stylize/{where}/{name}", value=value, status="measured", unit=unit,
-                command=command, seed=0, machine=machine, date=date.today().isoformat(),
+                recipe=recipe,
+                name=f"stylize/{where}/{name}",
+                value=value,
+                status="measured",
+                unit=unit,
+                command=command,
+                seed=0,
+                machine=machine,
+                date=date.today().isoformat(),
             )
             for name, (value, unit) in values.items()
         ],

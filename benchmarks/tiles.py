@@ -44,8 +44,17 @@ def make_model(folder: Path, network: str) -> Path:
     networks = recipe.networks.state_dict()
     inference = {k: v for k, v in networks.items() if k.split(".")[0] in recipe.inference_networks}
     save_model(
-        folder, recipe=name, config=config, working_space="srgb", sample_type="uint16", steps=1, images_seen=1,
-        chosen="last", last=inference, best=inference, networks=networks,
+        folder,
+        recipe=name,
+        config=config,
+        working_space="srgb",
+        sample_type="uint16",
+        steps=1,
+        images_seen=1,
+        chosen="last",
+        last=inference,
+        best=inference,
+        networks=networks,
     )
     return folder
 
@@ -129,7 +138,10 @@ def memory(options: argparse.Namespace, width_px: int, height_px: int) -> dict[s
         statistics = small_statistics(folder, model) if options.small_statistics else options.statistics
         arguments = [folder / "in", folder / "out", model, statistics, options.precision, options.back_end]
         ran = subprocess.run(
-            [sys.executable, __file__, "worker", *map(str, arguments)], check=True, stdout=subprocess.PIPE, text=True,
+            [sys.executable, __file__, "worker", *map(str, arguments)],
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
             env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
         )
         found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
@@ -227,8 +239,14 @@ def record(options: argparse.Namespace, size: str, found: dict[str, Any]) -> Non
     from stylegan_core.report.results import Result, record_results
 
     units = {
-        "memory_mb": "MB", "planned_s": "s", "worked_s": "s", "fp32_most_apart_unit": "1", "bf16_most_apart_unit": "1",
-        "bf16_rms_apart_unit": "1", "fp32_whole_s": "s", "fp32_tiled_s": "s",
+        "memory_mb": "MB",
+        "planned_s": "s",
+        "worked_s": "s",
+        "fp32_most_apart_unit": "1",
+        "bf16_most_apart_unit": "1",
+        "bf16_rms_apart_unit": "1",
+        "fp32_whole_s": "s",
+        "fp32_tiled_s": "s",
     }
     command = f"python benchmarks/tiles.py {options.what} --network {options.network} --size {size}"
     facts: dict[str, Any] = {"recipe": _NETWORKS[options.network][0], "status": "measured", "seed": 0}

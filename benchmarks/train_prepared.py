@@ -57,7 +57,7 @@ def main() -> None:
     arguments = parser.parse_args()
     os.environ["STYLEREEL_CACHE_DIR"] = str(arguments.work.absolute() / "cache")
     from stylegan_core.config import parse_params
-    from stylegan_core.frames.atomic import write_bytes_atomically
+    from stylegan_core.storage.atomic import write_bytes_atomically
     from tasks.train import plan_trainings, train_model
 
     params = changed(YAML(typ="safe").load(arguments.params), [s for s in arguments.set if s.startswith("recipe=")])

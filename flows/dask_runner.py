@@ -120,8 +120,9 @@ def _scheduler(settings: DaskSettings) -> Iterator[Any]:
     workers = settings.workers or _default_workers()
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": MOST_DEATHS}),
-        distributed.LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=None, silence_logs=logging.CRITICAL)
-        as cluster,
+        distributed.LocalCluster(
+            n_workers=0, host="127.0.0.1", dashboard_address=None, silence_logs=logging.CRITICAL
+        ) as cluster,
         LocalWorkers(cluster.scheduler_address, workers, _threads_each(workers)),
     ):
         yield cluster

@@ -82,6 +82,4 @@ class LocalWorkers:
             "DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "critical",
         }
         # In a session of its own: Ctrl+C is for the one who asks the workers to end.
-        return subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=2, start_new_session=True
-        )
+        return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=2, start_new_session=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from flows.runner import Runner, run_stage
-from stylegan_core.frames.atomic import write_bytes_atomically
+from stylegan_core.storage.atomic import write_bytes_atomically
 from tasks.errors import InputsFailedError, StoppedError, UsageError
 from tasks.versioning import VersioningError
 

@@ -25,7 +25,10 @@ pytestmark = pytest.mark.timeout(7200)
 def measured(tmp_path: Path, *arguments: str) -> dict[str, float]:
     ran = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / "tiles.py"), *arguments, "--folder", str(tmp_path)],
-        stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=True,
     )
     found: dict[str, float] = json.loads(ran.stdout.splitlines()[-1])
     return found
@@ -39,8 +42,17 @@ def test_an_8k_frame_through_the_default_network(tmp_path: Path, precision: str)
 
 def test_8k_width_through_the_papers_generator_with_statistics_frozen_in_the_same_memory(tmp_path: Path) -> None:
     found = measured(
-        tmp_path, "memory", "--network", "resnet9x64", "--size", f"7680x{ROWS}", "--statistics", "shot",
-        "--precision", "bf16", "--small-statistics",
+        tmp_path,
+        "memory",
+        "--network",
+        "resnet9x64",
+        "--size",
+        f"7680x{ROWS}",
+        "--statistics",
+        "shot",
+        "--precision",
+        "bf16",
+        "--small-statistics",
     )
     # A strip lacks what the rest of an 8K frame holds in 16 bit, before and after.
     rest_mb = 2 * (4320 - ROWS) * 7680 * 6 / 1e6
@@ -86,7 +98,10 @@ def test_a_thousand_frames_hold_no_more_than_the_first_hundred(tmp_path: Path) -
     model = make_model(tmp_path / "model", "keyframe")
     ran = subprocess.run(
         [sys.executable, "-c", _THOUSAND, str(plates), str(tmp_path / "out"), str(model)],
-        stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=True,
     )
     found = json.loads(ran.stdout.splitlines()[-1])
     held_mb = np.array(found["held_mb"])

@@ -140,7 +140,10 @@ def judge_refuses(content, suffix):
     if suffix == "dpx":
         return content[:4] not in (b"SDPX", b"XPDS")
     decode = {
-        "png": imagecodecs.png_decode, "jpg": imagecodecs.jpeg8_decode, "webp": imagecodecs.webp_decode, "tif": None
+        "png": imagecodecs.png_decode,
+        "jpg": imagecodecs.jpeg8_decode,
+        "webp": imagecodecs.webp_decode,
+        "tif": None,
     }.get(suffix)
     try:
         if suffix == "exr":

@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from stylegan_core.frames.records import RecordTail, read_records, sha256_of
+from stylegan_core.storage.hashing import sha256_of
+from stylegan_core.storage.records import RecordTail, read_records
 
 FRAMES = 300
 MODEL = ("--back-end", "torch", "--model")

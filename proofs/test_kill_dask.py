@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 
-from stylegan_core.frames.records import RecordTail, read_records
+from stylegan_core.storage.records import RecordTail, read_records
 
 KILLS = 50
 FRAMES = 600

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from stylegan_core.frames.records import read_records, sha256_of
+from stylegan_core.storage.hashing import sha256_of
+from stylegan_core.storage.records import read_records
 
 KILLS = 50
 FRAMES = 400

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from proofs.local_server import PREFECT, Server, free_port, running, wait_for
-from stylegan_core.frames.records import RecordTail, read_records
+from stylegan_core.storage.records import RecordTail, read_records
 
 FRAMES = 200
 CHUNK_FRAMES = 10

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from stylegan_core.frames.records import read_records
+from stylegan_core.storage.records import read_records
 
 FRAMES = 96
 ROUNDS = 8

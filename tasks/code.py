@@ -16,6 +16,7 @@ STAGE_CODE: dict[str, tuple[str, ...]] = {
         "stylegan_core/config.py",
         "stylegan_core/data",
         "stylegan_core/frames",
+        "stylegan_core/storage",
     ),
     "train": (
         "flows/train.py",
@@ -44,6 +45,7 @@ STAGE_CODE: dict[str, tuple[str, ...]] = {
         "stylegan_core/networks",
         "stylegan_core/recipes",
         "stylegan_core/report/panels.py",
+        "stylegan_core/storage",
     ),
     "stylize": (
         "flows/stylize.py",
@@ -60,6 +62,7 @@ STAGE_CODE: dict[str, tuple[str, ...]] = {
         "stylegan_core/networks",
         "stylegan_core/recipes",
         "stylegan_core/report",
+        "stylegan_core/storage",
     ),
 }
 """Code of each stage, relative to the repository: the same paths as the ``deps`` in dvc.yaml."""

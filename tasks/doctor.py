@@ -13,7 +13,7 @@ from typing import Literal
 
 from packaging.version import Version
 
-from stylegan_core.frames.cache import cache_folder
+from stylegan_core.storage.cache import cache_folder
 from tasks.project import stale_code
 from tasks.versioning import project_root
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from stylegan_core.config import Params
 from stylegan_core.data.subjects import Still, spread
-from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.metrics import comparison
 from stylegan_core.metrics.comparison import Row
 from stylegan_core.metrics.detail import detail_ratio
@@ -23,6 +22,7 @@ from stylegan_core.metrics.pictures import Floats
 from stylegan_core.metrics.swd import smallest_side_px
 from stylegan_core.metrics.warp_error import pair_warp_error
 from stylegan_core.motion.coverage import unseen_fraction
+from stylegan_core.storage.atomic import write_bytes_atomically
 from tasks.judge import Judge, Part, Seen, display_of, open_judges, see
 
 _log = logging.getLogger(__name__)

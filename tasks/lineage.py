@@ -16,16 +16,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.frames.c2pa_signing import SigningError, read_manifest
-from stylegan_core.frames.cache import cache_folder
-from stylegan_core.frames.records import RECORDS_FOLDER, newest_by_frame, read_records, sha256_of
 from stylegan_core.frames.stamp import read_stamp
 from stylegan_core.frames.unreadable import UnreadablePictureError
 from stylegan_core.inference.job import STATE_FOLDER, PlanError, read_job
 from stylegan_core.inference.movie_assembly import recorded_movie
 from stylegan_core.inference.movie_plan import frames_folder
 from stylegan_core.inference.told import tell_asked
+from stylegan_core.storage.atomic import write_bytes_atomically
+from stylegan_core.storage.cache import cache_folder
+from stylegan_core.storage.hashing import sha256_of
+from stylegan_core.storage.records import RECORDS_FOLDER, newest_by_frame, read_records
 from tasks import registry, tracking
 from tasks.errors import UsageError
 from tasks.origin import origin

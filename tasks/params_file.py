@@ -22,10 +22,10 @@ from stylegan_core.config import (
     PrepareSettings,
     parse_params,
 )
-from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.recipes import config_class, list_recipes, recipe_class
 from stylegan_core.recipes.base import Preset
 from stylegan_core.settings import SettingsError
+from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.stylize_settings import StylizeSettings
 
 PRESETS: tuple[Preset, ...] = get_args(Preset)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from stylegan_core.frames.atomic import write_bytes_atomically
-from stylegan_core.frames.cache import cache_folder
 from stylegan_core.inference.job import Job
 from stylegan_core.recipes.model import Model
+from stylegan_core.storage.atomic import write_bytes_atomically
+from stylegan_core.storage.cache import cache_folder
 from tasks import tracking
 from tasks.versioning import project_root
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
-from stylegan_core.frames.cache import cache_folder
 from stylegan_core.inference.colour_plan import refuse_movie_space
 from stylegan_core.inference.find_model import find_model
 from stylegan_core.inference.job import Job, PlanError, read_job
@@ -30,6 +29,7 @@ from stylegan_core.inference.told import tell_asked
 from stylegan_core.inference.wishes import plan_wishes
 from stylegan_core.recipes.model import Model, ModelError, load_model
 from stylegan_core.settings import SettingsError
+from stylegan_core.storage.cache import cache_folder
 from tasks.errors import InputsFailedError, StoppedError, UsageError
 from tasks.job_chunks import run_here, run_on_cluster
 from tasks.origin import origin

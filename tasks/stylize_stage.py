@@ -20,8 +20,6 @@ from pathlib import Path
 from stylegan_core.config import Params
 from stylegan_core.data.manifest import ManifestError, read_manifest
 from stylegan_core.data.subjects import Subject, find_subjects
-from stylegan_core.frames.atomic import write_bytes_atomically
-from stylegan_core.frames.cache import cache_folder
 from stylegan_core.frames.sequence import list_frames
 from stylegan_core.inference.job import STATE_FOLDER, Job, JobFrame, PlanError
 from stylegan_core.inference.outcome import Progress
@@ -31,6 +29,8 @@ from stylegan_core.inference.told import tell_asked
 from stylegan_core.inference.vocabulary import OWN as OWN_VOCABULARY
 from stylegan_core.inference.wishes import Wishes, plan_wishes
 from stylegan_core.recipes.model import Model, ModelError, load_model
+from stylegan_core.storage.atomic import write_bytes_atomically
+from stylegan_core.storage.cache import cache_folder
 from tasks.errors import InputsFailedError, UsageError
 from tasks.stylize import ProgressCallback, Runner, StylizeReport, work_on
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from stylegan_core.config import Params, Training
 from stylegan_core.data.manifest import ManifestError, read_manifest
 from stylegan_core.data.store import SampleStore
-from stylegan_core.frames.atomic import write_bytes_atomically
+from stylegan_core.storage.atomic import write_bytes_atomically
 from tasks.errors import StoppedError, UsageError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import numpy as np
 from stylegan_core.data.manifest import format_labels
 from stylegan_core.data.sources import Place, Source, SourceError
 from stylegan_core.data.unpacking import Unpacked, build_once
-from stylegan_core.frames.records import sha256_of
+from stylegan_core.storage.hashing import sha256_of
 
 _SIDE_PX = 32
 _RECORD_BYTES = 1 + 3 * _SIDE_PX * _SIDE_PX

@@ -18,11 +18,11 @@ from stylegan_core.data.choices import Filter
 from stylegan_core.data.resize import shrink
 from stylegan_core.data.splits import typical_corner
 from stylegan_core.data.store import SAMPLE_TYPES, Samples, to_samples
-from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.frames.colour import to_working
 from stylegan_core.frames.picture import Picture, UnreadablePictureError, read_picture
-from stylegan_core.frames.records import sha256_of
 from stylegan_core.frames.source_space import source_space_of
+from stylegan_core.storage.atomic import write_bytes_atomically
+from stylegan_core.storage.hashing import sha256_of
 
 _log = logging.getLogger(__name__)
 

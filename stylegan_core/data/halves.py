@@ -12,7 +12,7 @@ from stylegan_core.data.choices import Half
 from stylegan_core.data.sources import Place, Source, by_name
 from stylegan_core.data.unpacking import Unpacked, build_once
 from stylegan_core.frames.picture import UnreadablePictureError, read_picture, write_picture
-from stylegan_core.frames.records import sha256_of
+from stylegan_core.storage.hashing import sha256_of
 
 
 def unpack_halves(folder: Path, place: Place, *, max_megapixels: float) -> Unpacked:

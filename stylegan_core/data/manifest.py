@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from stylegan_core.frames.atomic import write_bytes_atomically
+from stylegan_core.storage.atomic import write_bytes_atomically
 
 COLUMNS: dict[str, str] = {
     "path": "string",

@@ -16,7 +16,7 @@ from stylegan_core.data.selection import Chosen, Selection, sort_key
 from stylegan_core.data.shots import Shot
 from stylegan_core.data.sources import Place
 from stylegan_core.data.store import StoreWriter
-from stylegan_core.frames.atomic import fsync_folder, write_bytes_atomically
+from stylegan_core.storage.atomic import fsync_folder, write_bytes_atomically
 
 
 def materialize(

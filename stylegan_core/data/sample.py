@@ -11,7 +11,7 @@ import numpy as np
 
 from stylegan_core.data.painter import paint_in_oil
 from stylegan_core.data.photographs import load_photograph
-from stylegan_core.frames.atomic import write_atomically, write_bytes_atomically
+from stylegan_core.storage.atomic import write_atomically, write_bytes_atomically
 
 _SHOT_PHOTOGRAPH = "china"
 _PAIR_PHOTOGRAPHS = ("astronaut", "coffee", "flower", "motorcycle")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stylegan_core.frames.atomic import fsync_folder, write_bytes_atomically
+from stylegan_core.storage.atomic import fsync_folder, write_bytes_atomically
 
 SAMPLE_TYPES: dict[str, type[np.generic]] = {"uint8": np.uint8, "uint16": np.uint16, "half": np.float16}
 """Names of ``prepare.sample_type`` and their numpy types."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stylegan_core.frames.atomic import write_bytes_atomically
-from stylegan_core.frames.cache import cache_folder
+from stylegan_core.storage.atomic import write_bytes_atomically
+from stylegan_core.storage.cache import cache_folder
 
 _log = logging.getLogger(__name__)
 

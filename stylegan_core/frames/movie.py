@@ -12,7 +12,7 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from numpy.typing import NDArray
 
-from stylegan_core.frames.atomic import write_atomically
+from stylegan_core.storage.atomic import write_atomically
 
 _CRF = "18"  # visually lossless
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import av
 
-from stylegan_core.frames.atomic import write_atomically
 from stylegan_core.frames.ffv1_checksum import slices_are_whole
 from stylegan_core.frames.movie_planes import Plane, planes_of, video_frame
 from stylegan_core.frames.unreadable import UnreadablePictureError
+from stylegan_core.storage.atomic import write_atomically
 
 SUFFIX = ".mkv"
 STORED = {"gbrp": "bgr0", "gbrap": "bgra"}

@@ -12,11 +12,11 @@ from pathlib import Path
 import av
 from av.video.reformatter import ColorRange
 
-from stylegan_core.frames.atomic import write_atomically
 from stylegan_core.frames.movie_facts import MovieFacts
 from stylegan_core.frames.movie_frame_file import STORED
 from stylegan_core.frames.movie_hdr import encoder_options
 from stylegan_core.frames.movie_planes import SWSCALE, Plane, bits_of, is_rgb, video_frame
+from stylegan_core.storage.atomic import write_atomically
 
 logger = logging.getLogger(__name__)
 

@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stylegan_core.frames import dpx, exr_writing
-from stylegan_core.frames.atomic import write_atomically
 from stylegan_core.frames.bit_depth import held_in
 from stylegan_core.frames.containers import PNG_SIGNATURE, add_to_jpeg, add_to_webp, png_chunk
 from stylegan_core.frames.declared import SUFFIX_FORMATS
 from stylegan_core.frames.metadata import Metadata, jpeg_blocks, png_blocks, upright
 from stylegan_core.frames.tiff_writing import write_tiff
 from stylegan_core.frames.xmp import with_texts
+from stylegan_core.storage.atomic import write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -141,9 +141,7 @@ def _exr_writer(
 ) -> Callable[[Path], None]:
     source, texts = metadata.exr, dict(metadata.texts)
     if source is not None and exr_writing.fits_source(source, views):
-        return lambda temporary: exr_writing.rewrite_exr(
-            temporary, source, views, colour_tags=colour_tags, texts=texts
-        )
+        return lambda temporary: exr_writing.rewrite_exr(temporary, source, views, colour_tags=colour_tags, texts=texts)
     if len(views) > 1 or (source is not None and len(source.structure.parts[0].channels) > views[0].shape[2]):
         log.warning("%s: the picture is not of its source's size, so other layers and views are left out", path)
     pixels = views[0]

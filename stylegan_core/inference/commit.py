@@ -13,9 +13,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stylegan_core.frames.atomic import fsync_folder
-from stylegan_core.frames.records import RecordWriter
 from stylegan_core.inference.resume import Record
+from stylegan_core.storage.atomic import fsync_folder
+from stylegan_core.storage.records import RecordWriter
 
 GROUP_S = 0.02
 """Between groups, unless somebody waits: syncs then take a few hundredths of the time, whatever a sync takes."""

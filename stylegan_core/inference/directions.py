@@ -19,12 +19,12 @@ from torch import Tensor
 
 from stylegan_core.frames.colour import to_working
 from stylegan_core.frames.picture import UnreadablePictureError, read_picture
-from stylegan_core.frames.records import sha256_of
 from stylegan_core.inference.job import Directions, PlanError, StyleReference
 from stylegan_core.inference.translate import MINIMUM_PX, Pixels, pad_reflected
 from stylegan_core.inference.vocabulary import OWN, load_vocabulary, parse_edit
 from stylegan_core.recipes import config_class
 from stylegan_core.recipes.base import BaseRecipe, Conditions
+from stylegan_core.storage.hashing import sha256_of
 
 if TYPE_CHECKING:
     from stylegan_core.recipes.model import Model

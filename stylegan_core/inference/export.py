@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.inference.directions import attribute_names
 from stylegan_core.inference.export_forms import (
     SUFFIXES,
@@ -39,6 +38,7 @@ from stylegan_core.inference.job import PlanError
 from stylegan_core.inference.translate import MINIMUM_PX
 from stylegan_core.recipes.base import Kind
 from stylegan_core.recipes.model import Model
+from stylegan_core.storage.atomic import write_bytes_atomically
 
 LEAST_PSNR_DB = 50.0
 """To torch, on the worst picture, that a reduced precision has: half a code of 8 bit is 54 dB, a code 48."""

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
-from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.frames.ocio import PINNED_CONFIG
 from stylegan_core.inference.delivery import MovieTarget, Signing
+from stylegan_core.storage.atomic import write_bytes_atomically
 
 STATE_FOLDER = ".stylereel"
 """Folder in an output folder for job files, records, temporaries and the lock; never part of a DVC output."""

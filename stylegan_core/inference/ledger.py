@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from pathlib import Path
 
-from stylegan_core.frames.records import RecordTail, RecordWriter
 from stylegan_core.inference.commit import Committer
 from stylegan_core.inference.frame_work import Decoded
 from stylegan_core.inference.job import Job, JobFrame
 from stylegan_core.inference.resume import DoneFrames, FileState, Record, frame_record
+from stylegan_core.storage.records import RecordTail, RecordWriter
 
 logger = logging.getLogger(__name__)
 

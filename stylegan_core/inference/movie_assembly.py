@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.frames.c2pa_signing import SigningError
 from stylegan_core.frames.colour import to_working
 from stylegan_core.frames.movie_facts import MovieFacts, probe_movie
@@ -20,7 +19,6 @@ from stylegan_core.frames.movie_frame_file import SUFFIX, read_movie_frame
 from stylegan_core.frames.movie_planes import Plane
 from stylegan_core.frames.movie_writer import MovieWriteError, assemble_movie, facts_of_pictures, movie_form
 from stylegan_core.frames.picture import read_picture
-from stylegan_core.frames.records import read_records
 from stylegan_core.frames.stamp import movie_tags
 from stylegan_core.frames.timecode import later_timecode
 from stylegan_core.inference.colour_plan import space_of
@@ -28,6 +26,8 @@ from stylegan_core.inference.job import Job, PlanError
 from stylegan_core.inference.output_lock import TEMPORARY_FOLDER
 from stylegan_core.inference.provenance import load_signer, movie_facts, write_signed
 from stylegan_core.inference.resume import FileState
+from stylegan_core.storage.atomic import write_bytes_atomically
+from stylegan_core.storage.records import read_records
 
 _RECORD = "movie.json"
 
@@ -165,9 +165,7 @@ def _facts_of_pictures(job: Job) -> tuple[MovieFacts, Callable[[Path], tuple[str
     first = read_picture(job.output_path(job.frames[0]))
     deep = first.pixels.dtype != np.uint8
     height, width = first.height_px // 2 * 2, first.width_px // 2 * 2  # chroma is shared by two
-    facts = facts_of_pictures(
-        width, height, len(job.frames), Fraction(job.movie.rate), bits=16 if deep else 8
-    )
+    facts = facts_of_pictures(width, height, len(job.frames), Fraction(job.movie.rate), bits=16 if deep else 8)
 
     def shown(path: Path) -> tuple[str, tuple[Plane, ...]]:
         picture = read_picture(path)

@@ -113,9 +113,7 @@ class Painter:
         """
         recipe = self._recipe.to(self._device).to(memory_format=torch.channels_last).eval()
         conditions = self._with(own) or Conditions()
-        return paint_in_bands(
-            rows, recipe, conditions, self._tiling, precision=self._precision, run=self._run(own)
-        )
+        return paint_in_bands(rows, recipe, conditions, self._tiling, precision=self._precision, run=self._run(own))
 
     def _run(self, own: Own) -> Translate | None:
         """What runs the network; None is torch as it is, which costs nothing to set up."""

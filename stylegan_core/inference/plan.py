@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from stylegan_core.frames.records import read_records
 from stylegan_core.inference.back_ends.choose import settle_back_end
 from stylegan_core.inference.colour_plan import settle_colour
 from stylegan_core.inference.curves import settle_curves
@@ -18,6 +17,7 @@ from stylegan_core.inference.provenance import settle_provenance
 from stylegan_core.inference.shots import settle_shots
 from stylegan_core.inference.statistics_plan import settle_statistics
 from stylegan_core.recipes.base import Kind
+from stylegan_core.storage.records import read_records
 from stylegan_core.stylize_settings import MannerSettings
 
 if TYPE_CHECKING:

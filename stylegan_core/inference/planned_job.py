@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.inference.job import Job, write_job
+from stylegan_core.storage.atomic import write_bytes_atomically
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stylegan_core.frames.atomic import write_atomically, write_bytes_atomically
 from stylegan_core.frames.c2pa_signing import C2paSigner, SigningError, embeds, sidecar
 from stylegan_core.frames.movie_frame_file import SUFFIX as MOVIE_FRAME
 from stylegan_core.frames.movie_frame_file import write_movie_frame
@@ -19,6 +18,7 @@ from stylegan_core.inference.job import Job, JobFrame, PlanError
 from stylegan_core.inference.planned_job import Draft
 from stylegan_core.inference.resume import FileState
 from stylegan_core.inference.told import tell_asked, tell_directions
+from stylegan_core.storage.atomic import write_atomically, write_bytes_atomically
 from stylegan_core.stylize_settings import MannerSettings
 
 if TYPE_CHECKING:

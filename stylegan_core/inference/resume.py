@@ -14,8 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from stylegan_core.frames.records import newest_by_frame, read_records, sha256_of
 from stylegan_core.inference.job import Job
+from stylegan_core.storage.hashing import sha256_of
+from stylegan_core.storage.records import newest_by_frame, read_records
 
 Record = dict[str, Any]
 

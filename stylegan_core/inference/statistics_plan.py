@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stylegan_core.frames.records import sha256_of
 from stylegan_core.frames.unreadable import UnreadablePictureError
 from stylegan_core.inference.bands import picture_rows
 from stylegan_core.inference.colour_plan import space_of
@@ -30,6 +29,7 @@ from stylegan_core.inference.planned_job import Draft
 from stylegan_core.inference.receptive_field import receptive_field
 from stylegan_core.inference.sources import Sources
 from stylegan_core.recipes.base import BaseRecipe, Conditions
+from stylegan_core.storage.hashing import sha256_of
 from stylegan_core.stylize_settings import MannerSettings
 
 if TYPE_CHECKING:

@@ -19,7 +19,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from stylegan_core.frames.atomic import folder_syncs_left
 from stylegan_core.frames.picture import Picture
 from stylegan_core.inference.back_ends.runner import MOST_TOGETHER_PX, pictures_at_once
 from stylegan_core.inference.colour_plan import check_config
@@ -42,6 +41,7 @@ from stylegan_core.inference.side_by_side import cores
 from stylegan_core.inference.sources import Sources
 from stylegan_core.inference.window import WindowReader
 from stylegan_core.recipes.model import Model
+from stylegan_core.storage.atomic import folder_syncs_left
 
 MEMORY_BYTES = 2 << 30
 """For frames in flight, of all chunks together; one frame is always allowed."""

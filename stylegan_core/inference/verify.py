@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from stylegan_core.frames.records import RECORDS_FOLDER, newest_by_frame, read_records, sha256_of
 from stylegan_core.inference.job import PlanError, read_job
 from stylegan_core.inference.movie_assembly import recorded_movie
 from stylegan_core.inference.movie_plan import frames_folder, writes_movie
 from stylegan_core.inference.outcome import Failure, in_words
 from stylegan_core.inference.output_lock import TEMPORARY_FOLDER
 from stylegan_core.inference.resume import FileState
+from stylegan_core.storage.hashing import sha256_of
+from stylegan_core.storage.records import RECORDS_FOLDER, newest_by_frame, read_records
 
 SIDECAR_SUFFIX = ".c2pa"
 _THREADS = 8

@@ -21,9 +21,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
-from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.recipes import config_class, list_recipes, recipe_class
 from stylegan_core.recipes.base import BaseRecipe, RecipeConfig
+from stylegan_core.storage.atomic import write_bytes_atomically
 
 CARD_NAME = "model.json"
 

@@ -27,8 +27,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.report.figures import describe, figure_table, shown, split_name
+from stylegan_core.storage.atomic import write_bytes_atomically
 
 _MARKED = re.compile(r"(<!-- results(?P<options>[^>]*?) -->\n)(?P<body>.*?)(<!-- /results -->)", re.DOTALL)
 _OPTION = re.compile(r'(\w+)="([^"]*)"')

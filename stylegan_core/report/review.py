@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stylegan_core.frames.atomic import write_bytes_atomically
 from stylegan_core.report.curves import Chart, Mark, Series, chart, training_charts
 from stylegan_core.report.embed import Encoding, Source, choose_encoding, display_pixels, movie_uri, picture_uri
 from stylegan_core.report.figures import SUBJECTS, describe, figure_table, heading, headlines, shown, split_name
 from stylegan_core.report.panels import DIFFERENCE_GAIN, difference_picture
+from stylegan_core.storage.atomic import write_bytes_atomically
 
 PAGE_LIMIT_BYTES = 7_500_000
 MOST_FRAMES = 48

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from stylegan_core.frames.atomic import write_atomically
+from stylegan_core.storage.atomic import write_atomically
 
 log = logging.getLogger(__name__)
 

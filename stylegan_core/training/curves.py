@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stylegan_core.frames.atomic import write_bytes_atomically
+from stylegan_core.storage.atomic import write_bytes_atomically
 
 Row = dict[str, float]
 """One line of the curves: "step", and what was measured then by name."""

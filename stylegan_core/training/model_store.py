@@ -9,8 +9,8 @@ import re
 import shutil
 from pathlib import Path
 
-from stylegan_core.frames.cache import cache_folder
 from stylegan_core.recipes.model import CARD_NAME, ModelError, read_card
+from stylegan_core.storage.cache import cache_folder
 
 
 def keep_model(folder: Path) -> Path:

@@ -23,8 +23,8 @@ from filelock import FileLock, Timeout
 from stylegan_core.config import Training
 from stylegan_core.data.crops import stored_rows
 from stylegan_core.data.store import SampleStore
-from stylegan_core.frames.atomic import write_bytes_atomically
-from stylegan_core.frames.cache import cache_folder
+from stylegan_core.storage.atomic import write_bytes_atomically
+from stylegan_core.storage.cache import cache_folder
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """The table of formats in docs/film.md: every cell is found by trying it on files that other libraries made.
 
-    python -m tests.docs.film_table        writes the table anew between its marks in docs/film.md
+python -m tests.docs.film_table        writes the table anew between its marks in docs/film.md
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ _WITHOUT_A_SAY = {
     *("flows.runner", "flows.stage", "tasks.code", "tasks.errors", "tasks.origin", "tasks.params_file"),
     *("tasks.mlflow_observer", "tasks.project", "tasks.registry", "tasks.tracking"),
     *("tasks.train_watch", "tasks.versioning"),
-    *("stylegan_core.frames.atomic", "stylegan_core.frames.cache", "stylegan_core.recipes.base"),
+    *("stylegan_core.storage.atomic", "stylegan_core.storage.cache", "stylegan_core.recipes.base"),
     # What they hold is in params.yaml, whose sections are dependencies.
     *("stylegan_core.settings", "stylegan_core.stylize_settings"),
     # Training notes which run made a model, and progress is told in numbers; neither decides what is made.

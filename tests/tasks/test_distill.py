@@ -29,9 +29,7 @@ def test_a_student_loads_and_names_its_teacher(tiny_model_folder, folder, tmp_pa
     picture = cv2.imread(str(folder / "0.png")).astype(np.float32)[..., ::-1] / 255
     apart = translate_unit(student, picture) - translate_unit(teacher, picture)
     assert -10 * np.log10(np.square(apart).mean()) == pytest.approx(made.student.psnr_db, abs=0.5)
-    assert torch.equal(
-        next(made.student.recipe.parameters()).detach(), next(student.recipe.parameters()).detach()
-    )
+    assert torch.equal(next(made.student.recipe.parameters()).detach(), next(student.recipe.parameters()).detach())
 
 
 def test_what_is_no_teacher_or_no_lesson_is_named(tiny_model_folder, folder, tmp_path):

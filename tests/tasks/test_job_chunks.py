@@ -12,12 +12,12 @@ import cv2
 import pytest
 
 from flows.runner import LocalRunner
-from stylegan_core.frames.records import read_records
 from stylegan_core.inference.job import Job
 from stylegan_core.inference.output_lock import hold_chunk, hold_output
 from stylegan_core.inference.planned_job import Plan, write_plan
 from stylegan_core.inference.stylizer import StylizeStopped
 from stylegan_core.recipes.model import Model
+from stylegan_core.storage.records import read_records
 from tasks import chunk_work, job_chunks, stylize
 from tasks.chunk_work import close_jobs, device_of_worker, stop_chunks, work_chunk
 from tasks.errors import StoppedError, UsageError

@@ -13,8 +13,9 @@ import numpy.typing as npt
 import pytest
 
 from flows.runner import LocalRunner
-from stylegan_core.frames.cache import cache_folder
-from stylegan_core.frames.records import RecordWriter, sha256_of
+from stylegan_core.storage.cache import cache_folder
+from stylegan_core.storage.hashing import sha256_of
+from stylegan_core.storage.records import RecordWriter
 from tasks import lineage, registry, tracking
 from tasks.errors import UsageError
 from tasks.lineage import link_run, whence

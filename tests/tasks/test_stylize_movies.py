@@ -20,9 +20,7 @@ from tests.stylegan_core.frames import movies
 @pytest.fixture
 def stylized(tiny_model_folder, tmp_path):
     def make(source, output, **options):
-        asked = Request.of(
-            source, output, model=tiny_model_folder, **{"device": "cpu", "back_end": "torch", **options}
-        )
+        asked = Request.of(source, output, model=tiny_model_folder, **{"device": "cpu", "back_end": "torch", **options})
         return stylize_directory(asked, LocalRunner())
 
     return make

@@ -14,8 +14,6 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from stylegan_core.frames.atomic import write_bytes_atomically
-from stylegan_core.frames.cache import cache_folder
 from stylegan_core.frames.unreadable import UnreadablePictureError
 from stylegan_core.inference.back_ends.runner import BackEndError, missing_packages, runner
 from stylegan_core.inference.colour_plan import needs_fp32
@@ -29,6 +27,8 @@ from stylegan_core.inference.tiling import Translate
 from stylegan_core.inference.translate import signed_from_unit
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 from stylegan_core.recipes.model import Model
+from stylegan_core.storage.atomic import write_bytes_atomically
+from stylegan_core.storage.cache import cache_folder
 from stylegan_core.stylize_settings import MannerSettings
 
 logger = logging.getLogger(__name__)

@@ -293,9 +293,7 @@ def test_pixels_cannot_be_changed_in_place(tmp_path: Path) -> None:
         picture.pixels[0, 0] = 0
 
 
-def test_other_sizes_and_other_formats_become_plain_files(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_other_sizes_and_other_formats_become_plain_files(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     source = save_exr(tmp_path / "a.exr", ({"Artist": "someone"}, planes(half(plate())) | others()))
     picture = read_picture(source)
     write_picture(tmp_path / "b.exr", replace(picture, pixels=np.repeat(picture.pixels, 2, axis=0)))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from stylegan_core.frames.records import RecordWriter, read_records
 from stylegan_core.inference import commit
 from stylegan_core.inference.commit import Committer
+from stylegan_core.storage.records import RecordWriter, read_records
 
 
 def test_frames_that_wait_share_a_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

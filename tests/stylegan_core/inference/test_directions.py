@@ -53,7 +53,8 @@ def references(tmp_path):
 def test_weights_are_normalized_and_nothing_weighs_nothing(tinter, references):
     planned = plan_directions(tinter, style_images=["red.png:3", "green.png"], root=references)
     assert [(r.path, r.weight) for r in planned.styles] == [
-        (references / "red.png", 0.75), (references / "green.png", 0.25)
+        (references / "red.png", 0.75),
+        (references / "green.png", 0.25),
     ]
     (only,) = plan_directions(tinter, style_images=["red.png:0", "green.png:0.2"], root=references).styles
     assert only.path.name == "green.png" and only.weight == 1.0
@@ -64,8 +65,12 @@ def test_weights_are_normalized_and_nothing_weighs_nothing(tinter, references):
 
 @pytest.mark.parametrize(
     ("images", "message"),
-    [(["none.png"], "none.png cannot be read: No such file"), (["red.png:-1"], "from 0 on"),
-     (["red.png:0"], "one at least"), (["text.png"], "text.png cannot be read")],
+    [
+        (["none.png"], "none.png cannot be read: No such file"),
+        (["red.png:-1"], "from 0 on"),
+        (["red.png:0"], "one at least"),
+        (["text.png"], "text.png cannot be read"),
+    ],
 )
 def test_bad_references_are_refused(tinter, references, images, message):
     (references / "text.png").write_text("text")

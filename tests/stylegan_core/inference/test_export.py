@@ -16,9 +16,7 @@ from stylegan_core.recipes.base import Conditions, Kind
 from stylegan_core.recipes.model import load_model, save_model
 from tests.tiny import tiny_sizes
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
-)
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
 
 @pytest.fixture
@@ -34,8 +32,17 @@ def tiny_of(tmp_path):
         networks = recipe.networks.state_dict()
         inference = {k: v for k, v in networks.items() if k.split(".")[0] in recipe.inference_networks}
         save_model(
-            tmp_path / name, recipe=name, config=config, working_space="srgb", sample_type="uint8", steps=1,
-            images_seen=8, chosen="last", last=inference, best=inference, networks=networks,
+            tmp_path / name,
+            recipe=name,
+            config=config,
+            working_space="srgb",
+            sample_type="uint8",
+            steps=1,
+            images_seen=8,
+            chosen="last",
+            last=inference,
+            best=inference,
+            networks=networks,
         )
         return load_model(tmp_path / name)
 
@@ -114,13 +121,12 @@ def test_an_export_that_differs_is_not_kept(tiny_model, tmp_path, monkeypatch, w
     plain = type(recipe).translate
     if wrong == "content":  # torch and its export disagree by a little everywhere
         monkeypatch.setattr(
-            type(recipe), "translate",
+            type(recipe),
+            "translate",
             lambda self, x, c: plain(self, x, c) + (0.0 if torch.compiler.is_exporting() else 2e-4),
         )
     else:
-        monkeypatch.setattr(
-            type(recipe), "translate", lambda self, x, c: plain(self, x, c) * (int(x.shape[2]) / 128)
-        )
+        monkeypatch.setattr(type(recipe), "translate", lambda self, x, c: plain(self, x, c) * (int(x.shape[2]) / 128))
     with pytest.raises(ExportError, match=r"differs from the model|another size|cannot express"):
         export_onnx(tiny_model, tmp_path / "model.onnx")
     assert list(tmp_path.glob("model.*")) == []

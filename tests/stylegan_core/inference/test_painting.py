@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from stylegan_core.frames.records import read_records
 from stylegan_core.inference import painting
 from stylegan_core.inference.job import FrameSettings, Job, JobFrame, PlanError, Region, RegionFiles
 from stylegan_core.inference.resume import frames_to_make
 from stylegan_core.inference.stylizer import Stylizer
 from stylegan_core.inference.translate import translate_unit
 from stylegan_core.recipes.model import load_model, save_model
+from stylegan_core.storage.records import read_records
 
 HEIGHT, WIDTH = 40, 56
 
@@ -23,8 +23,17 @@ def second_model(tiny_model, tmp_path):
     networks = {key: -value for key, value in tiny_model.recipe.networks.state_dict().items()}
     card = tiny_model.card
     save_model(
-        tmp_path / "second", recipe=card.recipe, config=tiny_model.recipe.config, working_space="srgb",
-        sample_type="uint8", steps=1, images_seen=8, chosen="last", last=networks, best=networks, networks=networks,
+        tmp_path / "second",
+        recipe=card.recipe,
+        config=tiny_model.recipe.config,
+        working_space="srgb",
+        sample_type="uint8",
+        steps=1,
+        images_seen=8,
+        chosen="last",
+        last=networks,
+        best=networks,
+        networks=networks,
     )
     return load_model(tmp_path / "second")
 
@@ -47,11 +56,15 @@ def frames(tmp_path, noise_picture):
 def job_of(tmp_path, frames, tiny_model):
     def make(regions, files, **settings):
         return Job(
-            input_folder=tmp_path / "in", output_folder=tmp_path / "out", model_folder=tiny_model.folder,
-            model_digest=tiny_model.card.digest, settings=FrameSettings(regions=tuple(regions), **settings),
+            input_folder=tmp_path / "in",
+            output_folder=tmp_path / "out",
+            model_folder=tiny_model.folder,
+            model_digest=tiny_model.card.digest,
+            settings=FrameSettings(regions=tuple(regions), **settings),
             frames=tuple(
                 JobFrame(
-                    input=f"f.{n}.png", output=f"f.{n}.png",
+                    input=f"f.{n}.png",
+                    output=f"f.{n}.png",
                     regions=tuple(RegionFiles(where=tmp_path / f"{name}.png") for name in files),
                 )
                 for n in range(3)

@@ -24,8 +24,12 @@ FRAMES = [JobFrame(input=f"f.{n}.png", output=f"f.{n}.png") for n in range(10)]
 def plan(model, tmp_path, frames=FRAMES, **settings):
     own = {name: settings.pop(name) for name in MannerSettings.model_fields if name in settings}
     return plan_job(
-        frames, input_folder=tmp_path / "in", output_folder=tmp_path / "out", model=model,
-        manner=MannerSettings(**{"precision": "fp32", **own}), **{"device": "cpu", **settings},
+        frames,
+        input_folder=tmp_path / "in",
+        output_folder=tmp_path / "out",
+        model=model,
+        manner=MannerSettings(**{"precision": "fp32", **own}),
+        **{"device": "cpu", **settings},
     ).job
 
 
@@ -90,7 +94,11 @@ def test_what_a_job_does_not_ask_for_is_not_in_its_digest():
     weaker = FrameSettings(strength=0.5, precision="bf16")
     assert weaker.digest() == "8d2a0c613ac2ddfb27413bdf887e716ffad4b3606abbf051310d22dc7b8249d6"
     job = Job(
-        input_folder="/a", output_folder="/b", model_folder="/c", model_digest="d", settings=FrameSettings(),
+        input_folder="/a",
+        output_folder="/b",
+        model_folder="/c",
+        model_digest="d",
+        settings=FrameSettings(),
         frames=(JobFrame(input="x", output="y", mask="/m"),),
     )
     assert job.digest == "8a5d32de8865e160ef477354b96ef8977194db167e1c59f5ccf172b9d6a27a54"

@@ -11,8 +11,12 @@ from stylegan_core.inference.preview import LARGEST_SIDE_PX, is_sequence, write_
 def job(tmp_path):
     def make(*names):
         return Job(
-            input_folder=tmp_path / "in", output_folder=tmp_path / "out", model_folder=tmp_path, model_digest="d",
-            settings=FrameSettings(), frames=tuple(JobFrame(input=n, output=n) for n in names),
+            input_folder=tmp_path / "in",
+            output_folder=tmp_path / "out",
+            model_folder=tmp_path,
+            model_digest="d",
+            settings=FrameSettings(),
+            frames=tuple(JobFrame(input=n, output=n) for n in names),
         )
 
     (tmp_path / "out").mkdir()

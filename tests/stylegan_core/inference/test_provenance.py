@@ -10,13 +10,13 @@ import OpenImageIO as oiio  # noqa: N813
 import pytest
 
 from stylegan_core.frames.picture import read_picture
-from stylegan_core.frames.records import sha256_of
 from stylegan_core.frames.stamp import read_stamp
 from stylegan_core.inference.job import Job, PlanError
 from stylegan_core.inference.plan import plan_job
 from stylegan_core.inference.select import select
 from stylegan_core.inference.stylizer import Stylizer
 from stylegan_core.recipes.model import Model
+from stylegan_core.storage.hashing import sha256_of
 from stylegan_core.stylize_settings import MannerSettings
 from tests.stylegan_core.frames.certificates import write_chain
 

@@ -3,8 +3,8 @@ import os
 
 import pytest
 
-from stylegan_core.frames.records import RecordWriter, read_records
 from stylegan_core.inference.resume import DoneFrames, FileState, frame_record
+from stylegan_core.storage.records import RecordWriter, read_records
 
 
 @pytest.fixture
@@ -17,8 +17,14 @@ def done(tmp_path):
 
 def record_of(source, made, mask=None, *, model="m", settings="s"):
     return frame_record(
-        "a/f.png", made=FileState.of(made), source=FileState.of(source), mask=mask and FileState.of(mask),
-        model=model, settings=settings, job="j", context={"commit": "c"},
+        "a/f.png",
+        made=FileState.of(made),
+        source=FileState.of(source),
+        mask=mask and FileState.of(mask),
+        model=model,
+        settings=settings,
+        job="j",
+        context={"commit": "c"},
     )
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from stylegan_core.frames.records import RecordWriter, read_records
 from stylegan_core.inference import painting, provenance, stylizer
 from stylegan_core.inference.job import FrameSettings, Job, JobFrame
 from stylegan_core.inference.stylizer import Stylizer, StylizeStopped
 from stylegan_core.recipes.base import Conditions
+from stylegan_core.storage.records import RecordWriter, read_records
 
 
 @pytest.fixture
@@ -30,8 +30,12 @@ def shot(tmp_path, tiny_model, noise_picture):
 
 def job_of(tmp_path, names, model, masks=None, **settings):
     return Job(
-        input_folder=tmp_path / "in", output_folder=tmp_path / "out", model_folder=model.folder,
-        model_digest=model.card.digest, chunk_frames=4, settings=FrameSettings(**settings),
+        input_folder=tmp_path / "in",
+        output_folder=tmp_path / "out",
+        model_folder=model.folder,
+        model_digest=model.card.digest,
+        chunk_frames=4,
+        settings=FrameSettings(**settings),
         frames=tuple(JobFrame(input=n, output=n, mask=(masks or {}).get(n)) for n in names),
     )
 

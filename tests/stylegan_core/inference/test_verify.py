@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from stylegan_core.frames.records import RecordWriter
 from stylegan_core.inference.resume import FileState
 from stylegan_core.inference.verify import NoRecordsError, verify
+from stylegan_core.storage.records import RecordWriter
 
 
 @pytest.fixture

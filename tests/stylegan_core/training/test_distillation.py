@@ -19,9 +19,7 @@ def brighter(picture):
 def test_a_student_comes_nearer_than_the_untouched_picture():
     config = student_config(4, 1, crop_px=32)
     heard = []
-    made = distill(
-        brighter, pictures(3), pictures(5)[3:], config, minutes=10, most_steps=60, progress=heard.append
-    )
+    made = distill(brighter, pictures(3), pictures(5)[3:], config, minutes=10, most_steps=60, progress=heard.append)
     untouched = -10 * np.log10(np.mean([np.square((brighter(p) - p).numpy() / 2).mean() for p in pictures(5)[3:]]))
     assert made.psnr_db > untouched + 4
     assert made.steps == 60 == len(heard) and heard[-1] == 1.0 and heard == sorted(heard)

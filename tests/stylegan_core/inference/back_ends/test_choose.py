@@ -44,8 +44,11 @@ def clock(monkeypatch):
 @pytest.fixture
 def job(tmp_path, tiny_model):
     return Job(
-        input_folder=tmp_path / "in", output_folder=tmp_path / "out", model_folder=tiny_model.folder,
-        model_digest=tiny_model.card.digest, settings=FrameSettings(precision="bf16"),
+        input_folder=tmp_path / "in",
+        output_folder=tmp_path / "out",
+        model_folder=tiny_model.folder,
+        model_digest=tiny_model.card.digest,
+        settings=FrameSettings(precision="bf16"),
         frames=(JobFrame(input="a.png", output="a.png"),),
     )
 

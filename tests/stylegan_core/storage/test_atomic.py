@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from stylegan_core.frames import atomic
-from stylegan_core.frames.atomic import folder_syncs_left, write_atomically, write_bytes_atomically
-from stylegan_core.frames.cache import cache_folder
+from stylegan_core.storage import atomic
+from stylegan_core.storage.atomic import folder_syncs_left, write_atomically, write_bytes_atomically
+from stylegan_core.storage.cache import cache_folder
 
 
 def test_the_whole_file_or_the_old_one(tmp_path: Path) -> None:

@@ -20,11 +20,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from stylegan_core.frames.atomic import fsync_folder
+from stylegan_core.storage.atomic import fsync_folder
 
 RECORDS_FOLDER = ".stylereel"
 _CHECKSUM_DIGITS = 16
-_READ_BYTES = 1 << 20
 
 
 class RecordWriter:
@@ -132,15 +131,6 @@ def newest_by_frame(records: Iterable[dict[str, Any]]) -> dict[str, dict[str, An
         records: older ones first, as ``read_records`` gives them.
     """
     return {name: record for record in records if isinstance(name := record.get("frame"), str)}
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_READ_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _lies_at(file: int, path: Path) -> bool:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from stylegan_core.frames import records
-from stylegan_core.frames.records import RecordTail, RecordWriter, newest_by_frame, read_records, sha256_of
+from stylegan_core.storage import records
+from stylegan_core.storage.hashing import sha256_of
+from stylegan_core.storage.records import RecordTail, RecordWriter, newest_by_frame, read_records
 
 
 def test_what_is_appended_is_read(tmp_path: Path) -> None:
@@ -77,7 +78,7 @@ def test_threads_share_a_writer(tmp_path: Path) -> None:
 
 def test_a_killed_writer_keeps_what_it_wrote(tmp_path: Path) -> None:
     program = (
-        "import sys, itertools; from pathlib import Path; from stylegan_core.frames.records import RecordWriter\n"
+        "import sys, itertools; from pathlib import Path; from stylegan_core.storage.records import RecordWriter\n"
         "writer = RecordWriter(Path(sys.argv[1]))\n"
         "for n in itertools.count():\n    writer.append({'n': n})\n    print(n, flush=True)\n"
     )
