@@ -20,7 +20,7 @@ import OpenImageIO as oiio  # noqa: N813
 import torch
 
 from flows.runner import LocalRunner
-from stylegan_core.frames.picture import UnreadablePictureError, read_picture
+from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture
 from stylegan_core.recipes.keyframe import Config, Recipe
 from stylegan_core.recipes.model import save_model
 from stylegan_core.report.results import Result, record_results

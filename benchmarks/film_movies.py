@@ -25,10 +25,10 @@ from PIL import Image
 
 from flows.runner import LocalRunner
 from stylegan_core.data.photographs import list_photographs, load_photograph
-from stylegan_core.frames.movie_facts import MOVIE_SUFFIXES, probe_movie
-from stylegan_core.frames.movie_frame_file import SUFFIX, read_movie_frame, write_movie_frame
-from stylegan_core.frames.movie_reader import MovieReader
-from stylegan_core.frames.movie_writer import assemble_movie, movie_form
+from stylegan_core.frames.movies.frame_file import SUFFIX, read_movie_frame, write_movie_frame
+from stylegan_core.frames.movies.probe import MOVIE_SUFFIXES, probe_movie
+from stylegan_core.frames.movies.reader import MovieReader
+from stylegan_core.frames.movies.writer import assemble_movie, movie_form
 from stylegan_core.report.results import Result, record_results
 from tasks.stylize import Request, stylize_directory
 

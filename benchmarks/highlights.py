@@ -27,10 +27,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stylegan_core.data.photographs import load_photograph
-from stylegan_core.frames.carry import carried_change
-from stylegan_core.frames.colour import linear_to_srgb, srgb_to_linear, to_working
-from stylegan_core.frames.ocio import load_config
-from stylegan_core.frames.picture import UnreadablePictureError, read_picture
+from stylegan_core.frames.colour.convert import linear_to_srgb, srgb_to_linear, to_working
+from stylegan_core.frames.colour.residual import carried_change
+from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture
+from stylegan_core.frames.profiles.ocio import load_config
 from stylegan_core.inference.translate import translate_unit
 from stylegan_core.recipes.model import load_model
 from stylegan_core.report.results import Result, record_results

@@ -17,7 +17,7 @@ from PIL import Image
 
 from stylegan_core.config import parse_params
 from stylegan_core.data.painter import paint_in_oil
-from stylegan_core.frames.sequence import list_pictures
+from stylegan_core.frames.sequences.listing import list_pictures
 from tasks.prepare import prepare
 
 

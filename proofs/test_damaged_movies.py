@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stylegan_core.frames import movies
+from tests.stylegan_core.frames.movies import sample_movies as movies
 
 DAMAGED = 200
 KINDS = (
@@ -25,8 +25,8 @@ READ = """
 import json, sys
 import numpy as np
 from pathlib import Path
-from stylegan_core.frames.movie_reader import MovieReader
-from stylegan_core.frames.unreadable import UnreadablePictureError
+from stylegan_core.frames.movies.reader import MovieReader
+from stylegan_core.frames.base.errors import UnreadablePictureError
 whole = {}
 for good, path in json.load(sys.stdin):
     if good not in whole:

@@ -10,9 +10,9 @@ import time
 import numpy as np
 import pytest
 
-from stylegan_core.frames.movie_facts import probe_movie
-from stylegan_core.frames.movie_reader import MovieReader
-from tests.stylegan_core.frames import movies
+from stylegan_core.frames.movies.probe import probe_movie
+from stylegan_core.frames.movies.reader import MovieReader
+from tests.stylegan_core.frames.movies import sample_movies as movies
 
 KILLS = 20
 pytestmark = pytest.mark.timeout(900)

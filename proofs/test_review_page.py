@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pytest
 
-from stylegan_core.frames.movie import write_preview
+from stylegan_core.frames.movies.preview_writer import write_preview
 from stylegan_core.report.review import FrameReview, Refused, ReviewData, ShotReview, write_review
 
 WIDTH, HEIGHT, FRAMES = 192, 120, 6

@@ -215,7 +215,7 @@ def _style(judge: Judge, kept: Sequence[Seen]) -> Row:
 
 
 def _write_pictures(judge: Judge, kept: Sequence[Seen], folder: Path) -> None:
-    from stylegan_core.frames.picture import Picture, write_picture
+    from stylegan_core.frames.pictures.picture import Picture, write_picture
     from stylegan_core.report.panels import four_panel, picture_grid
 
     if not kept:

@@ -33,9 +33,9 @@ def write_feature_picture(
 
     from stylegan_core.features.extractors import LAYERS, ExtractorName, load_extractor
     from stylegan_core.features.feature_picture import Arrangement, feature_picture, layer_features
-    from stylegan_core.frames.colour import to_working
-    from stylegan_core.frames.declared import SUFFIX_FORMATS
-    from stylegan_core.frames.picture import Picture, read_picture, write_picture
+    from stylegan_core.frames.base.sniff import SUFFIX_FORMATS
+    from stylegan_core.frames.colour.convert import to_working
+    from stylegan_core.frames.pictures.picture import Picture, read_picture, write_picture
 
     for given, known, option in (
         (extractor, get_args(ExtractorName), "--extractor"),

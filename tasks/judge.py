@@ -172,10 +172,10 @@ def see(judge: Judge, still: Still) -> Seen:
 
 def _reader(params: Params, model: Model) -> Callable[[Path, str], Floats]:
     from stylegan_core.data.resize import shrink
-    from stylegan_core.frames.colour import to_working
-    from stylegan_core.frames.ocio import config_name, prefer_config
-    from stylegan_core.frames.picture import read_picture
-    from stylegan_core.frames.source_space import source_space_of
+    from stylegan_core.frames.colour.convert import to_working
+    from stylegan_core.frames.colour.source_space import source_space_of
+    from stylegan_core.frames.pictures.picture import read_picture
+    from stylegan_core.frames.profiles.ocio import config_name, prefer_config
 
     spaces = {"content": params.prepare.content_space, "style": params.prepare.style_space}
     limit, ocio, working = params.prepare.max_megapixels, params.prepare.ocio, model.card.working_space
@@ -198,8 +198,8 @@ def display_of(model: Model) -> Callable[[Floats], Floats]:
 
     A view is shown already.
     """
-    from stylegan_core.frames.colour import to_working
-    from stylegan_core.frames.ocio import VIEW
+    from stylegan_core.frames.colour.convert import to_working
+    from stylegan_core.frames.profiles.ocio import VIEW
 
     working = model.card.working_space
     shown = working == "srgb" or working.startswith(VIEW)

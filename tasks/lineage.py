@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stylegan_core.frames.c2pa_signing import SigningError, read_manifest
-from stylegan_core.frames.stamp import read_stamp
-from stylegan_core.frames.unreadable import UnreadablePictureError
+from stylegan_core.frames.base.errors import UnreadablePictureError
+from stylegan_core.frames.provenance.c2pa import SigningError, read_manifest
+from stylegan_core.frames.provenance.stamp import read_stamp
 from stylegan_core.inference.job import STATE_FOLDER, PlanError, read_job
 from stylegan_core.inference.movie_assembly import recorded_movie
 from stylegan_core.inference.movie_plan import frames_folder

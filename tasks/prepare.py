@@ -21,9 +21,9 @@ from stylegan_core.data.selection import Selection, alpha_masks, check_usable, s
 from stylegan_core.data.shots import Shot, list_shot
 from stylegan_core.data.sources import Place, Source, SourceError, list_collection, list_pairs, split_by_folders
 from stylegan_core.data.unpacking import build_once
-from stylegan_core.frames.colour import working_space_name
-from stylegan_core.frames.ocio import PINNED_CONFIG, config_name, load_config
-from stylegan_core.frames.source_space import OWN_SPACES, known_space
+from stylegan_core.frames.colour.convert import working_space_name
+from stylegan_core.frames.colour.source_space import OWN_SPACES, known_space
+from stylegan_core.frames.profiles.ocio import PINNED_CONFIG, config_name, load_config
 from stylegan_core.storage.cache import cache_folder
 from tasks.errors import InputsFailedError, UsageError
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from stylegan_core.frames.ranges import describe_gaps
+from stylegan_core.frames.sequences.frame_range import describe_gaps
 from stylegan_core.inference.contact_sheet import write_contact_sheet
 from stylegan_core.inference.job import Job
 from stylegan_core.inference.output_names import OutputNames

@@ -20,7 +20,7 @@ from pathlib import Path
 from stylegan_core.config import Params
 from stylegan_core.data.manifest import ManifestError, read_manifest
 from stylegan_core.data.subjects import Subject, find_subjects
-from stylegan_core.frames.sequence import list_frames
+from stylegan_core.frames.sequences.listing import list_frames
 from stylegan_core.inference.job import STATE_FOLDER, Job, JobFrame, PlanError
 from stylegan_core.inference.outcome import Progress
 from stylegan_core.inference.planned_job import Plan

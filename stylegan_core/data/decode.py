@@ -18,9 +18,9 @@ from stylegan_core.data.choices import Filter
 from stylegan_core.data.resize import shrink
 from stylegan_core.data.splits import typical_corner
 from stylegan_core.data.store import SAMPLE_TYPES, Samples, to_samples
-from stylegan_core.frames.colour import to_working
-from stylegan_core.frames.picture import Picture, UnreadablePictureError, read_picture
-from stylegan_core.frames.source_space import source_space_of
+from stylegan_core.frames.colour.convert import to_working
+from stylegan_core.frames.colour.source_space import source_space_of
+from stylegan_core.frames.pictures.picture import Picture, UnreadablePictureError, read_picture
 from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.storage.hashing import sha256_of
 
@@ -248,7 +248,7 @@ def _code_digest() -> str:
     digest = hashlib.sha256()
     data = Path(__file__).parent
     own = [data / name for name in ("decode.py", "resize.py", "store.py")]
-    for source in [*own, *sorted((data.parent / "frames").glob("*.py"))]:
+    for source in [*own, *sorted((data.parent / "frames").rglob("*.py"))]:
         digest.update(source.read_bytes())
     for package in _DECODING_PACKAGES:
         try:

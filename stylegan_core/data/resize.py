@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stylegan_core.data.choices import Filter
-from stylegan_core.frames.colour import from_light, to_light
+from stylegan_core.frames.colour.convert import from_light, to_light
 
 _Unit = npt.NDArray[np.float32]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stylegan_core.data.sources import Place, Source, SourceError, list_pairs, some
-from stylegan_core.frames.sequence import Frame, list_frames
+from stylegan_core.frames.sequences.listing import Frame, list_frames
 
 _log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from stylegan_core.frames.sequence import list_pictures
+from stylegan_core.frames.sequences.listing import list_pictures
 
 _FOLDERS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 

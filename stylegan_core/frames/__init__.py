@@ -1,1 +1,4 @@
-"""Pictures and film in and out: formats, sequences, colour, movies and records."""
+"""Pictures and film in and out, exactly: formats, sequences, colour, movies, provenance.
+
+Imports go base < formats, profiles, sequences < pictures < colour, movies, provenance.
+"""

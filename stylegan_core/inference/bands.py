@@ -8,10 +8,10 @@ from functools import partial
 
 import numpy as np
 
-from stylegan_core.frames.colour import to_working
-from stylegan_core.frames.picture import Picture
-from stylegan_core.frames.source_space import SourceSpace
-from stylegan_core.frames.unreadable import UnreadablePictureError
+from stylegan_core.frames.base.errors import UnreadablePictureError
+from stylegan_core.frames.colour.convert import to_working
+from stylegan_core.frames.colour.source_space import SourceSpace
+from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.inference.frozen_statistics import freeze
 from stylegan_core.inference.job import FrameSettings, Precision
 from stylegan_core.inference.measure_statistics import Rows, frozen_field, measure

@@ -6,8 +6,12 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stylegan_core.frames.colour import working_space_name
-from stylegan_core.frames.ocio import (
+from stylegan_core.frames.base.errors import UnreadablePictureError
+from stylegan_core.frames.colour.convert import working_space_name
+from stylegan_core.frames.colour.output_encoding import SAME, OutputForm, output_form
+from stylegan_core.frames.colour.source_space import OWN_SPACES, SourceSpace, in_words, known_space, source_space_of
+from stylegan_core.frames.pictures.picture import Picture
+from stylegan_core.frames.profiles.ocio import (
     PINNED_CONFIG,
     VIEW,
     ColourConfig,
@@ -16,10 +20,6 @@ from stylegan_core.frames.ocio import (
     load_config,
     prefer_config,
 )
-from stylegan_core.frames.output_form import SAME, OutputForm, output_form
-from stylegan_core.frames.picture import Picture
-from stylegan_core.frames.source_space import OWN_SPACES, SourceSpace, in_words, known_space, source_space_of
-from stylegan_core.frames.unreadable import UnreadablePictureError
 from stylegan_core.inference.job import FrameSettings, Job, JobFrame, PlanError
 from stylegan_core.inference.planned_job import Draft
 from stylegan_core.inference.sources import Sources

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stylegan_core.frames.colour import to_working
-from stylegan_core.frames.picture import Picture, read_picture, write_picture
+from stylegan_core.frames.colour.convert import to_working
+from stylegan_core.frames.pictures.picture import Picture, read_picture, write_picture
 from stylegan_core.inference.colour_plan import space_of
 from stylegan_core.inference.job import Job, JobFrame
 from stylegan_core.inference.preview import result_space

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stylegan_core.frames.colour import to_working
-from stylegan_core.frames.picture import UnreadablePictureError, read_picture
+from stylegan_core.frames.colour.convert import to_working
+from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture
 from stylegan_core.inference.job import Directions, PlanError, StyleReference
 from stylegan_core.inference.translate import MINIMUM_PX, Pixels, pad_reflected
 from stylegan_core.inference.vocabulary import OWN, load_vocabulary, parse_edit

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stylegan_core.frames.colour import to_working
-from stylegan_core.frames.picture import UnreadablePictureError, read_picture
-from stylegan_core.frames.sequence import list_pictures
+from stylegan_core.frames.colour.convert import to_working
+from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture
+from stylegan_core.frames.sequences.listing import list_pictures
 from stylegan_core.inference.job import PlanError
 from stylegan_core.inference.translate import MINIMUM_PX, pad_to_network
 

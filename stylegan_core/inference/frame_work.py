@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stylegan_core.frames.colour import carry_over
-from stylegan_core.frames.picture import Picture
-from stylegan_core.frames.source_colour import keep_source_colour
-from stylegan_core.frames.source_space import SourceSpace
+from stylegan_core.frames.colour.carry_over import carry_over
+from stylegan_core.frames.colour.luminance_transfer import keep_source_colour
+from stylegan_core.frames.colour.source_space import SourceSpace
+from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.inference.colour_plan import form_of
 from stylegan_core.inference.job import FrameSettings, JobFrame
 from stylegan_core.inference.masks import RegionReader, RegionWeights, read_mask, refuse_changed

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
-from stylegan_core.frames.ocio import PINNED_CONFIG
+from stylegan_core.frames.profiles.ocio import PINNED_CONFIG
 from stylegan_core.inference.delivery import MovieTarget, Signing
 from stylegan_core.storage.atomic import write_bytes_atomically
 

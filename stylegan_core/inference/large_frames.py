@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from stylegan_core.frames.picture import Picture
+from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.inference.bands import ROWS_AT_ONCE, Band, rows_of
 from stylegan_core.inference.frame_work import Decoded, carried_over
 from stylegan_core.inference.job import FrameSettings

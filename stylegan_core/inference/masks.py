@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stylegan_core.frames.colour import to_working
-from stylegan_core.frames.picture import Picture, UnreadablePictureError, Window, read_picture
+from stylegan_core.frames.colour.convert import to_working
+from stylegan_core.frames.pictures.picture import Picture, UnreadablePictureError, Window, read_picture
 from stylegan_core.inference.directions import cover
 from stylegan_core.inference.job import JobFrame, Region
 from stylegan_core.inference.resume import FileState

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from stylegan_core.frames.pattern import is_pattern, parse_pattern
-from stylegan_core.frames.sequence import frame_number, list_pictures, match_pattern
+from stylegan_core.frames.sequences.listing import frame_number, list_pictures, match_pattern
+from stylegan_core.frames.sequences.pattern import is_pattern, parse_pattern
 from stylegan_core.inference.job import JobFrame, PlanError
 
 _NAMED = 8

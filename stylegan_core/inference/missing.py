@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from stylegan_core.frames.pattern import Pattern
-from stylegan_core.frames.ranges import describe_gaps, usual_step
-from stylegan_core.frames.sequence import Frame, frame_number
+from stylegan_core.frames.sequences.frame_range import describe_gaps, usual_step
+from stylegan_core.frames.sequences.listing import Frame, frame_number
+from stylegan_core.frames.sequences.pattern import Pattern
 from stylegan_core.inference.job import JobFrame, PlanError
 
 Rule = Literal["error", "skip", "hold", "black"]

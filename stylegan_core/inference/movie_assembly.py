@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from stylegan_core.frames.c2pa_signing import SigningError
-from stylegan_core.frames.colour import to_working
-from stylegan_core.frames.movie_facts import MovieFacts, probe_movie
-from stylegan_core.frames.movie_frame_file import SUFFIX, read_movie_frame
-from stylegan_core.frames.movie_planes import Plane
-from stylegan_core.frames.movie_writer import MovieWriteError, assemble_movie, facts_of_pictures, movie_form
-from stylegan_core.frames.picture import read_picture
-from stylegan_core.frames.stamp import movie_tags
-from stylegan_core.frames.timecode import later_timecode
+from stylegan_core.frames.base.frame_planes import Plane
+from stylegan_core.frames.colour.convert import to_working
+from stylegan_core.frames.movies.frame_file import SUFFIX, read_movie_frame
+from stylegan_core.frames.movies.probe import MovieFacts, probe_movie
+from stylegan_core.frames.movies.timecode import later_timecode
+from stylegan_core.frames.movies.writer import MovieWriteError, assemble_movie, facts_of_pictures, movie_form
+from stylegan_core.frames.pictures.picture import read_picture
+from stylegan_core.frames.provenance.c2pa import SigningError
+from stylegan_core.frames.provenance.stamp import movie_tags
 from stylegan_core.inference.colour_plan import space_of
 from stylegan_core.inference.job import Job, PlanError
 from stylegan_core.inference.output_lock import TEMPORARY_FOLDER

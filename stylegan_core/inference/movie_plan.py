@@ -5,11 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-from stylegan_core.frames.movie_facts import MovieFacts, is_movie, probe_movie
-from stylegan_core.frames.movie_frame_file import SUFFIX
-from stylegan_core.frames.movie_writer import CODECS, CONTAINERS, MovieWriteError, movie_form, told_of_codec
-from stylegan_core.frames.ranges import parse_frame_range, write_frame_range
-from stylegan_core.frames.unreadable import UnreadablePictureError
+from stylegan_core.frames.base.errors import UnreadablePictureError
+from stylegan_core.frames.movies.frame_file import SUFFIX
+from stylegan_core.frames.movies.probe import MovieFacts, is_movie, probe_movie
+from stylegan_core.frames.movies.writer import CODECS, CONTAINERS, MovieWriteError, movie_form, told_of_codec
+from stylegan_core.frames.sequences.frame_range import parse_frame_range, write_frame_range
 from stylegan_core.inference.delivery import MovieTarget
 from stylegan_core.inference.job import JobFrame, PlanError
 from stylegan_core.inference.output_names import OutputNames

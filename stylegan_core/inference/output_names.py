@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from stylegan_core.frames.pattern import Pattern, is_pattern, parse_pattern
-from stylegan_core.frames.sequence import PICTURE_SUFFIXES
+from stylegan_core.frames.sequences.listing import PICTURE_SUFFIXES
+from stylegan_core.frames.sequences.pattern import Pattern, is_pattern, parse_pattern
 from stylegan_core.inference.job import PlanError
 
 

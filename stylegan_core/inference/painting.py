@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from stylegan_core.frames.picture import Picture
+from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.inference.back_ends.runner import pictures_at_once, runner
 from stylegan_core.inference.bands import Band, paint_in_bands, picture_rows, unpainted
 from stylegan_core.inference.directions import conditions_of, heeds_strength

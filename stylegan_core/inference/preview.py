@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stylegan_core.frames.colour import to_working
-from stylegan_core.frames.movie import write_preview
-from stylegan_core.frames.picture import UnreadablePictureError, read_picture
+from stylegan_core.frames.colour.convert import to_working
+from stylegan_core.frames.movies.preview_writer import write_preview
+from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture
 from stylegan_core.inference.job import Job
 
 logger = logging.getLogger(__name__)

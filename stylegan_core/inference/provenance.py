@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stylegan_core.frames.c2pa_signing import C2paSigner, SigningError, embeds, sidecar
-from stylegan_core.frames.movie_frame_file import SUFFIX as MOVIE_FRAME
-from stylegan_core.frames.movie_frame_file import write_movie_frame
-from stylegan_core.frames.movie_planes import changed_planes
-from stylegan_core.frames.picture import Picture, write_picture
-from stylegan_core.frames.stamp import stamp
+from stylegan_core.frames.movies.frame_file import SUFFIX as MOVIE_FRAME
+from stylegan_core.frames.movies.frame_file import write_movie_frame
+from stylegan_core.frames.movies.planes import changed_planes
+from stylegan_core.frames.pictures.picture import Picture, write_picture
+from stylegan_core.frames.provenance.c2pa import C2paSigner, SigningError, embeds, sidecar
+from stylegan_core.frames.provenance.stamp import stamp
 from stylegan_core.inference.delivery import Signing
 from stylegan_core.inference.job import Job, JobFrame, PlanError
 from stylegan_core.inference.planned_job import Draft

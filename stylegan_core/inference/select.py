@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from stylegan_core.frames.movie_facts import MOVIE_SUFFIXES, is_movie
-from stylegan_core.frames.pattern import Pattern, is_pattern, parse_pattern
-from stylegan_core.frames.ranges import parse_frame_range, write_frame_range
-from stylegan_core.frames.sequence import (
+from stylegan_core.frames.movies.probe import MOVIE_SUFFIXES, is_movie
+from stylegan_core.frames.sequences.frame_range import parse_frame_range, write_frame_range
+from stylegan_core.frames.sequences.listing import (
     PICTURE_SUFFIXES,
     foreign_pictures,
     frame_number,
@@ -19,6 +18,7 @@ from stylegan_core.frames.sequence import (
     match_pattern,
     natural_key,
 )
+from stylegan_core.frames.sequences.pattern import Pattern, is_pattern, parse_pattern
 from stylegan_core.inference.delivery import MovieTarget
 from stylegan_core.inference.job import JobFrame, PlanError
 from stylegan_core.inference.match_files import match_files, some

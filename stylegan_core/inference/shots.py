@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from stylegan_core.frames.colour import linear_to_srgb, to_working
-from stylegan_core.frames.unreadable import UnreadablePictureError
+from stylegan_core.frames.base.errors import UnreadablePictureError
+from stylegan_core.frames.colour.convert import linear_to_srgb, to_working
 from stylegan_core.inference.colour_plan import space_of
 from stylegan_core.inference.cut_lists import read_cut_list
 from stylegan_core.inference.cuts import PROXY_HEIGHT_PX, PROXY_WIDTH_PX, REACH, Proxy, find_cuts, proxy_of

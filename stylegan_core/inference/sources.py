@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from stylegan_core.frames.movie_frame_file import SUFFIX as MOVIE_FRAME
-from stylegan_core.frames.movie_picture import movie_picture, with_alpha
-from stylegan_core.frames.movie_reader import MovieReader
-from stylegan_core.frames.picture import Picture, read_picture
-from stylegan_core.frames.unreadable import UnreadablePictureError
+from stylegan_core.frames.base.errors import UnreadablePictureError
+from stylegan_core.frames.movies.frame_file import SUFFIX as MOVIE_FRAME
+from stylegan_core.frames.movies.reader import MovieReader
+from stylegan_core.frames.movies.to_picture import movie_picture, with_alpha
+from stylegan_core.frames.pictures.picture import Picture, read_picture
 from stylegan_core.inference.job import Job, JobFrame
 from stylegan_core.inference.masks import refuse_changed
 from stylegan_core.inference.resume import FileState

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stylegan_core.frames.unreadable import UnreadablePictureError
+from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.inference.bands import picture_rows
 from stylegan_core.inference.colour_plan import space_of
 from stylegan_core.inference.directions import conditions_of, heeds_strength

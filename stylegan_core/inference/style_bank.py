@@ -18,9 +18,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
-from stylegan_core.frames.colour import to_working
-from stylegan_core.frames.picture import UnreadablePictureError, read_picture
-from stylegan_core.frames.sequence import list_pictures
+from stylegan_core.frames.colour.convert import to_working
+from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture
+from stylegan_core.frames.sequences.listing import list_pictures
 from stylegan_core.inference.directions import reference_signed
 from stylegan_core.recipes.base import Conditions
 from stylegan_core.storage.atomic import write_bytes_atomically

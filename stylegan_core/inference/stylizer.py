@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from stylegan_core.frames.picture import Picture
+from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.inference.back_ends.runner import MOST_TOGETHER_PX, pictures_at_once
 from stylegan_core.inference.colour_plan import check_config
 from stylegan_core.inference.endings import Endings

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from stylegan_core.frames.movie_facts import frame_count
-from stylegan_core.frames.sequence import PICTURE_SUFFIXES, frame_number
+from stylegan_core.frames.movies.probe import frame_count
+from stylegan_core.frames.sequences.listing import PICTURE_SUFFIXES, frame_number
 from stylegan_core.inference.job import JobFrame
 
 _DIGITS = re.compile(r"-?\d+", re.ASCII)

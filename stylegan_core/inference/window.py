@@ -7,9 +7,9 @@ from collections import OrderedDict
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
-from stylegan_core.frames.colour import to_working
-from stylegan_core.frames.picture import Picture, UnreadablePictureError
-from stylegan_core.frames.source_space import SourceSpace
+from stylegan_core.frames.colour.convert import to_working
+from stylegan_core.frames.colour.source_space import SourceSpace
+from stylegan_core.frames.pictures.picture import Picture, UnreadablePictureError
 from stylegan_core.inference.colour_plan import space_of
 from stylegan_core.inference.job import FrameSettings, JobFrame
 from stylegan_core.inference.resume import FileState

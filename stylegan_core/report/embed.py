@@ -62,8 +62,8 @@ def display_pixels(source: Source) -> Uint8Pixels:
     """
     if not isinstance(source, PictureFile):
         return to_uint8(source)
-    from stylegan_core.frames.colour import to_working
-    from stylegan_core.frames.picture import read_picture
+    from stylegan_core.frames.colour.convert import to_working
+    from stylegan_core.frames.pictures.picture import read_picture
 
     return to_uint8(to_working(read_picture(source.path), source_space=source.source_space, working_space="srgb"))
 

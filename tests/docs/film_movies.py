@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from stylegan_core.frames.movie_facts import MovieFacts, probe_movie
-from stylegan_core.frames.movie_frame_file import SUFFIX, read_movie_frame, write_movie_frame
-from stylegan_core.frames.movie_planes import changed_planes
-from stylegan_core.frames.movie_reader import MovieReader
-from stylegan_core.frames.movie_writer import assemble_movie, movie_form
-from stylegan_core.frames.stamp import movie_tags, read_stamp
+from stylegan_core.frames.movies.frame_file import SUFFIX, read_movie_frame, write_movie_frame
+from stylegan_core.frames.movies.planes import changed_planes
+from stylegan_core.frames.movies.probe import MovieFacts, probe_movie
+from stylegan_core.frames.movies.reader import MovieReader
+from stylegan_core.frames.movies.writer import assemble_movie, movie_form
+from stylegan_core.frames.provenance.stamp import movie_tags, read_stamp
 from tests.docs.film_table import NONE, Row
-from tests.stylegan_core.frames import movies
+from tests.stylegan_core.frames.movies import sample_movies as movies
 
 HD, HDR = (1, 1, 1, 1), (1, 9, 9, 16)
 QUIET = "log-level=none:master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1)"

@@ -17,12 +17,12 @@ import OpenEXR
 import tifffile
 from PIL import Image, PngImagePlugin
 
-from stylegan_core.frames.attributes import read_attributes, with_attributes
-from stylegan_core.frames.bit_depth import from_codes
-from stylegan_core.frames.picture import Picture, read_picture, write_picture
-from stylegan_core.frames.tiff_fields import replace_pixels
-from stylegan_core.frames.unreadable import UnreadablePictureError
-from tests.stylegan_core.frames.film_files import (
+from stylegan_core.frames.base.bit_depth import from_codes
+from stylegan_core.frames.base.errors import UnreadablePictureError
+from stylegan_core.frames.formats.tiff.directory import replace_pixels
+from stylegan_core.frames.pictures.picture import Picture, read_picture, write_picture
+from stylegan_core.frames.pictures.text_metadata import read_attributes, with_attributes
+from tests.stylegan_core.frames.pictures.film_files import (
     half,
     load_exr,
     load_with_oiio,

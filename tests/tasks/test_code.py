@@ -39,7 +39,7 @@ _WITHOUT_A_SAY = {
     # Training notes which run made a model, and progress is told in numbers; neither decides what is made.
     *("stylegan_core.inference.delivery", "stylegan_core.inference.job", "stylegan_core.inference.outcome"),
     "tasks.provenance",
-    "stylegan_core.frames.ocio",
+    "stylegan_core.frames.profiles.ocio",
     # tasks.project asks for a file's name and a model's digest; the stages that use more of them list their folders.
     *("stylegan_core.inference.vocabulary", "stylegan_core.recipes.model"),
 }

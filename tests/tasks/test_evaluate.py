@@ -11,7 +11,7 @@ from flows.evaluate import evaluate_flow
 from flows.runner import LocalRunner
 from stylegan_core.config import parse_params
 from stylegan_core.data.manifest import as_manifest, write_manifest
-from stylegan_core.frames.picture import Picture, read_picture, write_picture
+from stylegan_core.frames.pictures.picture import Picture, read_picture, write_picture
 from tasks.errors import UsageError
 from tasks.evaluate import evaluate
 

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from flows.cli import app
 from stylegan_core.features.feature_picture import feature_picture, layer_features
 from stylegan_core.features.random_filters import RandomFilters
-from stylegan_core.frames.picture import Picture, read_picture, write_picture
+from stylegan_core.frames.pictures.picture import Picture, read_picture, write_picture
 
 
 @pytest.fixture

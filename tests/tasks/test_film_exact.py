@@ -9,10 +9,10 @@ import OpenEXR
 import pytest
 
 from flows.runner import LocalRunner
-from stylegan_core.frames.bit_depth import from_codes
-from stylegan_core.frames.picture import Picture, write_picture
+from stylegan_core.frames.base.bit_depth import from_codes
+from stylegan_core.frames.pictures.picture import Picture, write_picture
 from tasks.stylize import Request, stylize_directory
-from tests.stylegan_core.frames.film_files import (
+from tests.stylegan_core.frames.pictures.film_files import (
     half,
     load_exr,
     load_with_oiio,

@@ -187,7 +187,7 @@ def test_a_file_that_was_copied_elsewhere_answers_by_itself(
 def test_a_movie_leads_to_its_frames(
     root: Path, tmp_path: Path, tiny_model_folder: Path, noise_picture: Callable[..., npt.NDArray[np.uint8]]
 ) -> None:
-    from stylegan_core.frames.movie import write_preview
+    from stylegan_core.frames.movies.preview_writer import write_preview
 
     write_preview([noise_picture(seed, 48, 64) for seed in range(3)], tmp_path / "clip.mp4")
     asked = Request.of(tmp_path / "clip.mp4", tmp_path / "styl.mp4", model=tiny_model_folder, back_end="torch")

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from stylegan_core.frames.bit_depth import from_codes
-from stylegan_core.frames.colour import srgb_to_linear
-from stylegan_core.frames.ocio import PINNED_CONFIG, load_config
-from stylegan_core.frames.picture import Picture, write_picture
+from stylegan_core.frames.base.bit_depth import from_codes
+from stylegan_core.frames.colour.convert import srgb_to_linear
+from stylegan_core.frames.pictures.picture import Picture, write_picture
+from stylegan_core.frames.profiles.ocio import PINNED_CONFIG, load_config
 from tasks.errors import UsageError
 from tests.tasks.prepared import pixels, read, run, save
 

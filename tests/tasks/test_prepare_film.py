@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stylegan_core.frames.bit_depth import from_codes
-from stylegan_core.frames.picture import Picture, write_picture
-from tests.stylegan_core.frames.film_files import half, others, planes, plate, save_exr
+from stylegan_core.frames.base.bit_depth import from_codes
+from stylegan_core.frames.pictures.picture import Picture, write_picture
+from tests.stylegan_core.frames.pictures.film_files import half, others, planes, plate, save_exr
 from tests.tasks.prepared import read, run
 
 LIGHT = np.nan_to_num(plate(), nan=0, posinf=1, neginf=0)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from flows.runner import LocalRunner
-from stylegan_core.frames.picture import read_picture
+from stylegan_core.frames.pictures.picture import read_picture
 from stylegan_core.inference.request import Request
 from stylegan_core.inference.select import evenly_spread
 from tasks.errors import InputsFailedError, UsageError

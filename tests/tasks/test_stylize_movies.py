@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from flows.runner import LocalRunner
-from stylegan_core.frames.movie_facts import probe_movie
-from stylegan_core.frames.movie_reader import MovieReader
-from stylegan_core.frames.picture import read_picture
+from stylegan_core.frames.movies.probe import probe_movie
+from stylegan_core.frames.movies.reader import MovieReader
+from stylegan_core.frames.pictures.picture import read_picture
 from tasks.errors import UsageError
 from tasks.stylize import Request, frames_to_make, plan_request, stylize_directory
-from tests.stylegan_core.frames import movies
+from tests.stylegan_core.frames.movies import sample_movies as movies
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from stylegan_core.config import parse_params
 from tasks.errors import InputsFailedError, UsageError
 from tasks.prepare import prepare
 from tasks.stylize_stage import KEPT_STORES, counted, list_items, materialize, stylize_item
-from tests.stylegan_core.frames import movies
+from tests.stylegan_core.frames.movies import sample_movies as movies
 
 
 def document(**stylize):

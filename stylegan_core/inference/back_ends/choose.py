@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from stylegan_core.frames.unreadable import UnreadablePictureError
+from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.inference.back_ends.runner import BackEndError, missing_packages, runner
 from stylegan_core.inference.colour_plan import needs_fp32
 from stylegan_core.inference.frozen_statistics import decode_statistics, freeze

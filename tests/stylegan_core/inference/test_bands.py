@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from stylegan_core.frames.picture import Picture
-from stylegan_core.frames.unreadable import UnreadablePictureError
+from stylegan_core.frames.base.errors import UnreadablePictureError
+from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.inference.bands import PictureRows, paint_in_bands
 from stylegan_core.inference.frozen_statistics import freeze
 from stylegan_core.inference.measure_statistics import measure

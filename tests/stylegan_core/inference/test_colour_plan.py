@@ -12,10 +12,11 @@ import pytest
 import torch
 
 from flows.runner import LocalRunner
-from stylegan_core.frames.bit_depth import from_codes, to_codes
-from stylegan_core.frames.colour import carry_over, to_working
-from stylegan_core.frames.ocio import PINNED_CONFIG, load_config, prefer_config
-from stylegan_core.frames.picture import Picture, read_picture, write_picture
+from stylegan_core.frames.base.bit_depth import from_codes, to_codes
+from stylegan_core.frames.colour.carry_over import carry_over
+from stylegan_core.frames.colour.convert import to_working
+from stylegan_core.frames.pictures.picture import Picture, read_picture, write_picture
+from stylegan_core.frames.profiles.ocio import PINNED_CONFIG, load_config, prefer_config
 from stylegan_core.inference.colour_plan import check_config, settle_colour
 from stylegan_core.inference.job import FrameSettings, JobFrame, PlanError
 from stylegan_core.inference.plan import plan_job

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from stylegan_core.frames.picture import UnreadablePictureError
+from stylegan_core.frames.pictures.picture import UnreadablePictureError
 from stylegan_core.inference.job import JobFrame, Region, RegionFiles
 from stylegan_core.inference.masks import RegionReader, feathered, normalized, selected
 

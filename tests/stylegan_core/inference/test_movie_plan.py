@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stylegan_core.frames.movie import write_preview
+from stylegan_core.frames.movies.preview_writer import write_preview
 from stylegan_core.inference.job import PlanError
 from stylegan_core.inference.movie_plan import (
     check_movie_of_pictures,

@@ -9,8 +9,8 @@ import numpy as np
 import OpenImageIO as oiio  # noqa: N813
 import pytest
 
-from stylegan_core.frames.picture import read_picture
-from stylegan_core.frames.stamp import read_stamp
+from stylegan_core.frames.pictures.picture import read_picture
+from stylegan_core.frames.provenance.stamp import read_stamp
 from stylegan_core.inference.job import Job, PlanError
 from stylegan_core.inference.plan import plan_job
 from stylegan_core.inference.select import select
@@ -18,7 +18,7 @@ from stylegan_core.inference.stylizer import Stylizer
 from stylegan_core.recipes.model import Model
 from stylegan_core.storage.hashing import sha256_of
 from stylegan_core.stylize_settings import MannerSettings
-from tests.stylegan_core.frames.certificates import write_chain
+from tests.stylegan_core.frames.provenance.certificates import write_chain
 
 FORMATS = {".png": "uint8", ".tif": "uint16", ".jpg": "uint8", ".webp": "uint8", ".exr": "half", ".dpx": "uint16"}
 
@@ -81,7 +81,7 @@ def test_a_stylized_frame_that_is_stylized_again_says_the_last_making(plates: Pa
 
 def test_files_are_signed_with_a_certificate(plates: Path, tiny_model: Model, tmp_path: Path) -> None:
     pytest.importorskip("c2pa")
-    from stylegan_core.frames.c2pa_signing import read_manifest
+    from stylegan_core.frames.provenance.c2pa import read_manifest
 
     plain = made(plates, tiny_model, "out")
     certificate, key = write_chain(tmp_path)
@@ -102,8 +102,8 @@ def test_files_are_signed_with_a_certificate(plates: Path, tiny_model: Model, tm
 @pytest.mark.parametrize("suffix", [".mov", ".mkv"])
 def test_a_movie_is_signed_whole_and_says_what_made_it(tiny_model: Model, tmp_path: Path, suffix: str) -> None:
     pytest.importorskip("c2pa")
-    from stylegan_core.frames.c2pa_signing import read_manifest
-    from stylegan_core.frames.movie import write_preview
+    from stylegan_core.frames.movies.preview_writer import write_preview
+    from stylegan_core.frames.provenance.c2pa import read_manifest
     from stylegan_core.inference.movie_assembly import assemble_job
 
     rng = np.random.default_rng(5)

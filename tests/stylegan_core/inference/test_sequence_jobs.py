@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from stylegan_core.frames.colour import REC709_LUMA, srgb_to_linear
+from stylegan_core.frames.colour.convert import REC709_LUMA, srgb_to_linear
 from stylegan_core.inference.directions import plan_directions
 from stylegan_core.inference.job import Job, PlanError
 from stylegan_core.inference.outcome import ChunkReport

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from stylegan_core.frames.picture import read_picture
+from stylegan_core.frames.pictures.picture import read_picture
 from stylegan_core.inference import painting, window
 from stylegan_core.inference.frozen_statistics import freeze, read_statistics
 from stylegan_core.inference.job import JobFrame, PlanError

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylegan_core.frames.movie import write_preview
+from stylegan_core.frames.movies.preview_writer import write_preview
 from stylegan_core.report.embed import (
     LADDER,
     PictureFile,

@@ -101,7 +101,7 @@ def test_what_is_not_known_is_left_out():
 
 
 def test_curves_movie_refusals_warnings_and_lineage_are_shown(tmp_path):
-    from stylegan_core.frames.movie import write_preview
+    from stylegan_core.frames.movies.preview_writer import write_preview
 
     (tmp_path / "c.csv").write_text("step,loss/generator/l1\n1,2\n2,1\n")
     write_preview([np.zeros((32, 48, 3), np.uint8)] * 2, tmp_path / "m.mp4")
