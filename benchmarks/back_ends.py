@@ -23,11 +23,11 @@ from pathlib import Path
 import torch
 from stylize import NETWORKS, untrained  # beside this script
 
-from stylegan_core.inference.back_ends.choose import seconds_a_picture
-from stylegan_core.inference.back_ends.runner import PRECISIONS, BackEndError, runner
-from stylegan_core.inference.job import BackEnd, Precision
-from stylegan_core.inference.precision import has_bf16, probe_unit
-from stylegan_core.inference.translate import pad_to_network, signed_from_unit
+from stylegan_core.inference.job.spec import BackEnd, Precision
+from stylegan_core.inference.network.backends.benchmark import seconds_a_picture
+from stylegan_core.inference.network.backends.compile import PRECISIONS, BackEndError, runner
+from stylegan_core.inference.network.precision import has_bf16, probe_unit
+from stylegan_core.inference.network.translate import pad_to_network, signed_from_unit
 from stylegan_core.recipes.base import Conditions
 from stylegan_core.recipes.model import load_model
 from stylegan_core.report.results import Result, record_results

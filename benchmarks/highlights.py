@@ -31,7 +31,7 @@ from stylegan_core.frames.colour.convert import linear_to_srgb, srgb_to_linear, 
 from stylegan_core.frames.colour.residual import carried_change
 from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture
 from stylegan_core.frames.profiles.ocio import load_config
-from stylegan_core.inference.translate import translate_unit
+from stylegan_core.inference.network.translate import translate_unit
 from stylegan_core.recipes.model import load_model
 from stylegan_core.report.results import Result, record_results
 

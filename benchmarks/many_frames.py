@@ -34,7 +34,8 @@ import torch
 
 from flows.runner import LocalRunner, run_stage
 from stylegan_core.data.photographs import list_photographs, load_photograph
-from stylegan_core.inference import commit, resume
+from stylegan_core.inference.output import file_state as resume
+from stylegan_core.inference.output import group_commit as commit
 from stylegan_core.recipes.keyframe import Config, Recipe
 from stylegan_core.recipes.model import save_model
 from tasks.stylize import Request, plan_request, work_on

@@ -200,7 +200,7 @@ def main() -> None:
     os.environ["STYLEREEL_CACHE_DIR"] = str(arguments.work.absolute() / "cache")
     from ruamel.yaml import YAML
 
-    from stylegan_core.inference.translate import translate_unit
+    from stylegan_core.inference.network.translate import translate_unit
     from stylegan_core.metrics.baselines import colour_statistics, reinhard
     from stylegan_core.metrics.ssim import ssim
     from stylegan_core.recipes.model import load_model

@@ -22,9 +22,9 @@ from typing import Any
 
 import torch
 
-from stylegan_core.inference.back_ends.choose import fastest, seconds_a_picture
-from stylegan_core.inference.back_ends.runner import runner
-from stylegan_core.inference.translate import pad_to_network
+from stylegan_core.inference.network.backends.benchmark import fastest, seconds_a_picture
+from stylegan_core.inference.network.backends.compile import runner
+from stylegan_core.inference.network.translate import pad_to_network
 from stylegan_core.recipes.base import Conditions
 from stylegan_core.recipes.model import CARD_NAME, Model, load_model
 from stylegan_core.report.results import Result, record_results

@@ -38,13 +38,15 @@ from PIL import Image
 
 from flows.runner import LocalRunner
 from stylegan_core.data.photographs import list_photographs, load_photograph
-from stylegan_core.inference import painting, stylizer
-from stylegan_core.inference.back_ends.choose import as_it_runs, seconds_a_picture
-from stylegan_core.inference.back_ends.runner import runner
-from stylegan_core.inference.frame_work import decode_frame
-from stylegan_core.inference.planned_job import Plan
-from stylegan_core.inference.sources import Sources
-from stylegan_core.inference.translate import pad_to_network, signed_from_unit
+from stylegan_core.inference.job.plan import Plan
+from stylegan_core.inference.network.backends.benchmark import seconds_a_picture
+from stylegan_core.inference.network.backends.compile import runner
+from stylegan_core.inference.network.translate import pad_to_network, signed_from_unit
+from stylegan_core.inference.pipeline import stylizer
+from stylegan_core.inference.planning.steps.backend import as_it_runs
+from stylegan_core.inference.reading.decode import decode_frame
+from stylegan_core.inference.reading.frame_reader import Sources
+from stylegan_core.inference.render import renderer as painting
 from stylegan_core.recipes import config_class, recipe_class
 from stylegan_core.recipes.base import Conditions
 from stylegan_core.recipes.model import Model, load_model, save_model

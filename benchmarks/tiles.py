@@ -93,7 +93,7 @@ def worker(source: str, output: str, model: str, statistics: str, precision: str
     import torch._dynamo  # (torch brings it in by itself at the first module that is copied)
 
     from flows.runner import LocalRunner
-    from stylegan_core.inference.request import Request
+    from stylegan_core.inference.planning.request import Request
     from stylegan_core.recipes import list_recipes, recipe_class
     from tasks.stylize import plan_request, work_on
 
@@ -150,8 +150,8 @@ def memory(options: argparse.Namespace, width_px: int, height_px: int) -> dict[s
 
 def small_statistics(folder: Path, model: Path) -> Path:
     """A file of statistics that are measured on small frames: quick, and no other work for the large ones."""
-    from stylegan_core.inference.planned_job import write_plan
-    from stylegan_core.inference.request import Request
+    from stylegan_core.inference.job.plan import write_plan
+    from stylegan_core.inference.planning.request import Request
     from tasks.stylize import plan_request
 
     make_frames(folder / "small", 256, 256, 2)
@@ -167,11 +167,11 @@ def small_statistics(folder: Path, model: Path) -> Path:
 def agreement(options: argparse.Namespace, width_px: int, height_px: int) -> dict[str, Any]:
     import torch
 
-    from stylegan_core.inference.frozen_statistics import freeze, norm_layers
-    from stylegan_core.inference.measure_statistics import measure
-    from stylegan_core.inference.receptive_field import receptive_field
-    from stylegan_core.inference.tiling import Tiling
-    from stylegan_core.inference.translate import translate_batch_unit
+    from stylegan_core.inference.network.measure_norm_statistics import measure
+    from stylegan_core.inference.network.norm_statistics import freeze, norm_layers
+    from stylegan_core.inference.network.receptive_field import receptive_field
+    from stylegan_core.inference.network.tiling import Tiling
+    from stylegan_core.inference.network.translate import translate_batch_unit
     from stylegan_core.recipes.model import load_model
 
     torch.backends.cudnn.allow_tf32 = False

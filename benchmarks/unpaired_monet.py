@@ -83,7 +83,7 @@ def train(document: dict[str, Any], prepared: Path, work: Path) -> tuple[Path, i
 
 def translated(model: Path, photographs: Sequence[Floats]) -> list[Floats]:
     """What the model makes of photographs, clipped to [0, 1]."""
-    from stylegan_core.inference.translate import translate_unit
+    from stylegan_core.inference.network.translate import translate_unit
     from stylegan_core.recipes.model import load_model
 
     loaded = load_model(model)

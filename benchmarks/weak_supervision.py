@@ -118,7 +118,7 @@ def train(recipe: str, name: str, settings: dict[str, Any], section: dict[str, A
 
 def translated(model: Path, content: Pictures) -> Pictures:
     """What the model makes of photographs, clipped to [0, 1]."""
-    from stylegan_core.inference.translate import translate_batch_unit
+    from stylegan_core.inference.network.translate import translate_batch_unit
     from stylegan_core.recipes.model import load_model
 
     recipe = load_model(model).recipe

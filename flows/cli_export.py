@@ -58,7 +58,7 @@ def export(
     Height and width are free, in multiples of 8 from 32 on. What differs from the model by more than 1e-4 in fp32, or
     falls under 50 dB in another precision, is not written.
     """
-    from stylegan_core.inference.export_forms import EXPORT_PRECISIONS
+    from stylegan_core.inference.export.formats import EXPORT_PRECISIONS
     from tasks.errors import UsageError
     from tasks.export import export_model
     from tasks.versioning import project_root

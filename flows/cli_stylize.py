@@ -14,7 +14,7 @@ from flows.stylize_options import takes_request
 
 if TYPE_CHECKING:
     from flows.dask_runner import DaskSettings
-    from stylegan_core.inference.request import Request
+    from stylegan_core.inference.planning.request import Request
 
 Checksum = Annotated[bool, typer.Option("--checksum", help="Hash finished frames again instead of trusting times.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The report for programs, on stdout.")]

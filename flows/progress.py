@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stylegan_core.inference.outcome import Progress
+    from stylegan_core.inference.job.report import Progress
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from flows.library_output import libraries_on_stderr
 from flows.progress import frames_bar
 
 if TYPE_CHECKING:
-    from stylegan_core.inference.request import Request
+    from stylegan_core.inference.planning.request import Request
 
 
 def dry_run(asked: Request, *, as_json: bool) -> None:

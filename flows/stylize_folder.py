@@ -45,7 +45,7 @@ def stylize_folder(
 
 def plan_only(asked: Request) -> None:
     """Writes the plan and prints the path of its job file, the first half of ``stylize``."""
-    from stylegan_core.inference.planned_job import write_plan
+    from stylegan_core.inference.job.plan import write_plan
     from tasks.stylize import frames_to_make, plan_request
 
     with libraries_on_stderr():
@@ -76,7 +76,7 @@ def work_only(
         StoppedError: chunks are still at work in other processes after ``wait_s``.
     """
     from flows.runner import run_stage
-    from stylegan_core.inference.planned_job import Plan
+    from stylegan_core.inference.job.plan import Plan
     from tasks.job_chunks import chosen_chunks
     from tasks.stylize import open_job, work_on
 
@@ -107,7 +107,7 @@ def verify_output(output: Path, *, as_json: bool) -> None:
         InputsFailedError: frames are missing or differ from what was written.
         UsageError: the folder has no records.
     """
-    from stylegan_core.inference.verify import NoRecordsError, verify
+    from stylegan_core.inference.delivery.verify import NoRecordsError, verify
     from tasks.errors import InputsFailedError, UsageError
 
     try:

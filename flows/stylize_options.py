@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 import typer
 
 if TYPE_CHECKING:
-    from stylegan_core.inference.request import Request
+    from stylegan_core.inference.planning.request import Request
 
 _Option = tuple[str, Any, Any]  # the field of Request, its type with typer's option, its default
 
@@ -166,8 +166,8 @@ def _request(asked: dict[str, Any]) -> Request | None:
     Raises:
         UsageError: INPUT without OUTPUT, or a setting is out of range.
     """
-    from stylegan_core.inference.request import Request
-    from stylegan_core.inference.vocabulary import OWN
+    from stylegan_core.inference.conditioning.edit_vocabulary import OWN
+    from stylegan_core.inference.planning.request import Request
     from stylegan_core.settings import SettingsError
     from tasks.errors import UsageError
     from tasks.versioning import project_root

@@ -66,7 +66,7 @@ from pathlib import Path
 import torch
 
 from flows.runner import LocalRunner
-from stylegan_core.inference.request import Request
+from stylegan_core.inference.planning.request import Request
 from tasks.stylize import plan_request, work_on
 
 torch.set_num_threads(1)

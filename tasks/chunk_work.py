@@ -12,9 +12,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from stylegan_core.inference.outcome import ChunkReport
-from stylegan_core.inference.output_lock import OutputBusyError, hold_chunk, hold_output
-from stylegan_core.inference.stylizer import Stylizer
+from stylegan_core.inference.job.report import ChunkReport
+from stylegan_core.inference.output.lock import OutputBusyError, hold_chunk, hold_output
+from stylegan_core.inference.pipeline.stylizer import Stylizer
 from tasks.errors import UsageError
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 from stylegan_core.config import SettingsError
-from stylegan_core.inference.export import LEAST_PSNR_DB, Exported, ExportError, Form, export_onnx
-from stylegan_core.inference.export_forms import ExportPrecision
-from stylegan_core.inference.export_pictures import read_pictures
-from stylegan_core.inference.job import PlanError
+from stylegan_core.inference.export.export import LEAST_PSNR_DB, Exported, ExportError, Form, export_onnx
+from stylegan_core.inference.export.formats import ExportPrecision
+from stylegan_core.inference.export.sample_pictures import read_pictures
+from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.recipes.model import ModelError, load_model
 from tasks.errors import UsageError
 from tasks.stylize import locate_model

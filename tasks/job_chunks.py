@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from stylegan_core.inference.job import Job
-from stylegan_core.inference.outcome import ChunkReport, Progress
-from stylegan_core.inference.output_lock import OutputBusyError
-from stylegan_core.inference.resume import frames_to_make
-from stylegan_core.inference.stop_signals import stop_on_signals
-from stylegan_core.inference.stylizer import Stylizer, StylizeStopped
+from stylegan_core.inference.job.report import ChunkReport, Progress
+from stylegan_core.inference.job.spec import Job
+from stylegan_core.inference.output.file_state import frames_to_make
+from stylegan_core.inference.output.lock import OutputBusyError
+from stylegan_core.inference.pipeline.signals import stop_on_signals
+from stylegan_core.inference.pipeline.stylizer import Stylizer, StylizeStopped
 from stylegan_core.storage.records import RecordTail
 from tasks.chunk_work import shared_chunk, work_chunk
 from tasks.errors import StoppedError, UsageError

@@ -211,8 +211,8 @@ def _asked(model: Model, subject: Subject) -> Conditions:
 
     Without it, a model of any reference would be judged on rebuilding its input, and an editor on copying it.
     """
-    from stylegan_core.inference.directions import attribute_names, conditions_of, plan_directions
-    from stylegan_core.inference.precision import choose_device
+    from stylegan_core.inference.conditioning.conditions import attribute_names, conditions_of, plan_directions
+    from stylegan_core.inference.network.device import choose_device
 
     directed_by = model.recipe.directed_by
     references = subject.styles[len(subject.styles) // 2 :][:1] if "styles" in directed_by else ()
@@ -222,8 +222,9 @@ def _asked(model: Model, subject: Subject) -> Conditions:
 
 
 def _translator(model: Model) -> Callable[[Conditions, Floats], Floats]:
-    from stylegan_core.inference.precision import choose_device, choose_precision
-    from stylegan_core.inference.translate import translate_unit
+    from stylegan_core.inference.network.device import choose_device
+    from stylegan_core.inference.network.precision import choose_precision
+    from stylegan_core.inference.network.translate import translate_unit
 
     device = choose_device()
     precision = choose_precision(model.recipe, "auto", device)

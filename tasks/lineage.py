@@ -19,10 +19,10 @@ from typing import Any
 from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.provenance.c2pa import SigningError, read_manifest
 from stylegan_core.frames.provenance.stamp import read_stamp
-from stylegan_core.inference.job import STATE_FOLDER, PlanError, read_job
-from stylegan_core.inference.movie_assembly import recorded_movie
-from stylegan_core.inference.movie_plan import frames_folder
-from stylegan_core.inference.told import tell_asked
+from stylegan_core.inference.delivery.movie import recorded_movie
+from stylegan_core.inference.job.movie_paths import frames_folder
+from stylegan_core.inference.job.spec import STATE_FOLDER, PlanError, read_job
+from stylegan_core.inference.job.summary import tell_asked
 from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.storage.cache import cache_folder
 from stylegan_core.storage.hashing import sha256_of

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from stylegan_core.config import Params, load_params
-from stylegan_core.inference.vocabulary import OWN as OWN_VOCABULARY
+from stylegan_core.inference.conditioning.edit_vocabulary import OWN as OWN_VOCABULARY
 from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.stylize_settings import style_image_path
 from tasks.code import code_digest

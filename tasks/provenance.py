@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from stylegan_core.inference.job import Job
+from stylegan_core.inference.job.spec import Job
 from stylegan_core.recipes.model import Model
 from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.storage.cache import cache_folder

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from stylegan_core.frames.sequences.frame_range import describe_gaps
-from stylegan_core.inference.contact_sheet import write_contact_sheet
-from stylegan_core.inference.job import Job
-from stylegan_core.inference.output_names import OutputNames
-from stylegan_core.inference.request import Request
-from stylegan_core.inference.resume import frames_to_make
-from stylegan_core.inference.told import tell_asked
+from stylegan_core.inference.delivery.contact_sheet import write_contact_sheet
+from stylegan_core.inference.job.spec import Job
+from stylegan_core.inference.job.summary import tell_asked
+from stylegan_core.inference.output.file_state import frames_to_make
+from stylegan_core.inference.planning.request import Request
+from stylegan_core.inference.planning.selection.output_names import OutputNames
 from stylegan_core.recipes.model import Model
 from tasks.errors import InputsFailedError
 from tasks.stylize import ProgressCallback, Runner, plan_request, usage_errors, work_on

@@ -19,7 +19,7 @@ from stylegan_core.data.manifest import read_manifest
 from stylegan_core.data.subjects import Still, Subject, find_subjects
 from stylegan_core.frames.profiles.ocio import config_name, prefer_config
 from stylegan_core.frames.sequences.listing import Frame, list_pictures
-from stylegan_core.inference.select import input_folder
+from stylegan_core.inference.planning.selection.select import input_folder
 from stylegan_core.report.curves import read_columns
 from stylegan_core.report.embed import PictureFile
 from stylegan_core.report.figures import describe, shown

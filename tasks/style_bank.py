@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stylegan_core.inference.job import PlanError
-from stylegan_core.inference.precision import choose_device
-from stylegan_core.inference.style_bank import StyleBank, StyleBankError, build_style_bank, save_style_bank
+from stylegan_core.inference.conditioning.style_bank import (
+    StyleBank,
+    StyleBankError,
+    build_style_bank,
+    save_style_bank,
+)
+from stylegan_core.inference.job.spec import PlanError
+from stylegan_core.inference.network.device import choose_device
 from stylegan_core.recipes.model import ModelError, load_model
 from tasks.errors import UsageError
 from tasks.stylize import locate_model

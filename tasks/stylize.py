@@ -12,21 +12,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
-from stylegan_core.inference.colour_plan import refuse_movie_space
-from stylegan_core.inference.find_model import find_model
-from stylegan_core.inference.job import Job, PlanError, read_job
-from stylegan_core.inference.movie_assembly import assemble_job, refuse_foreign_movie
-from stylegan_core.inference.outcome import ChunkReport, Failure, Progress
-from stylegan_core.inference.output_lock import OutputBusyError, hold_output
-from stylegan_core.inference.plan import refuse_foreign_outputs
-from stylegan_core.inference.planned_job import Plan, write_plan
-from stylegan_core.inference.preview import is_sequence, write_job_preview
-from stylegan_core.inference.request import Request
-from stylegan_core.inference.resume import frames_to_make
-from stylegan_core.inference.select import select
-from stylegan_core.inference.stylizer import Stylizer, StylizeStopped
-from stylegan_core.inference.told import tell_asked
-from stylegan_core.inference.wishes import plan_wishes
+from stylegan_core.inference.delivery.movie import assemble_job, refuse_foreign_movie
+from stylegan_core.inference.delivery.preview import is_sequence, write_job_preview
+from stylegan_core.inference.job.plan import Plan, write_plan
+from stylegan_core.inference.job.report import ChunkReport, Failure, Progress
+from stylegan_core.inference.job.spec import Job, PlanError, read_job
+from stylegan_core.inference.job.summary import tell_asked
+from stylegan_core.inference.output.file_state import frames_to_make
+from stylegan_core.inference.output.lock import OutputBusyError, hold_output
+from stylegan_core.inference.pipeline.stylizer import Stylizer, StylizeStopped
+from stylegan_core.inference.planning.conditioning_request import plan_wishes
+from stylegan_core.inference.planning.find_model import find_model
+from stylegan_core.inference.planning.planner import refuse_foreign_outputs
+from stylegan_core.inference.planning.request import Request
+from stylegan_core.inference.planning.selection.select import select
+from stylegan_core.inference.planning.steps.colour import refuse_movie_space
 from stylegan_core.recipes.model import Model, ModelError, load_model
 from stylegan_core.settings import SettingsError
 from stylegan_core.storage.cache import cache_folder

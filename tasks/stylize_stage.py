@@ -21,13 +21,13 @@ from stylegan_core.config import Params
 from stylegan_core.data.manifest import ManifestError, read_manifest
 from stylegan_core.data.subjects import Subject, find_subjects
 from stylegan_core.frames.sequences.listing import list_frames
-from stylegan_core.inference.job import STATE_FOLDER, Job, JobFrame, PlanError
-from stylegan_core.inference.outcome import Progress
-from stylegan_core.inference.planned_job import Plan
-from stylegan_core.inference.select import input_folder, select
-from stylegan_core.inference.told import tell_asked
-from stylegan_core.inference.vocabulary import OWN as OWN_VOCABULARY
-from stylegan_core.inference.wishes import Wishes, plan_wishes
+from stylegan_core.inference.conditioning.edit_vocabulary import OWN as OWN_VOCABULARY
+from stylegan_core.inference.job.plan import Plan
+from stylegan_core.inference.job.report import Progress
+from stylegan_core.inference.job.spec import STATE_FOLDER, Job, JobFrame, PlanError
+from stylegan_core.inference.job.summary import tell_asked
+from stylegan_core.inference.planning.conditioning_request import Wishes, plan_wishes
+from stylegan_core.inference.planning.selection.select import input_folder, select
 from stylegan_core.recipes.model import Model, ModelError, load_model
 from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.storage.cache import cache_folder
@@ -146,7 +146,7 @@ def materialize(
     Raises:
         InputsFailedError: more than ``max_bad_fraction`` of an item's inputs failed; every one is named.
     """
-    from stylegan_core.inference.preview import write_job_preview
+    from stylegan_core.inference.delivery.preview import write_job_preview
 
     _stop_if_too_bad(reports, params.stylize.max_bad_fraction)
     shutil.rmtree(output, ignore_errors=True)

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
-from stylegan_core.inference.job import read_job
-from stylegan_core.inference.output_lock import hold_chunk, hold_output
+from stylegan_core.inference.job.spec import read_job
+from stylegan_core.inference.output.lock import hold_chunk, hold_output
 
 
 @pytest.fixture

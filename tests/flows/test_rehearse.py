@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from flows.progress import tell_speed
-from stylegan_core.inference.outcome import Progress
+from stylegan_core.inference.job.report import Progress
 
 
 @pytest.fixture

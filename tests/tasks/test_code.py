@@ -37,11 +37,11 @@ _WITHOUT_A_SAY = {
     # What they hold is in params.yaml, whose sections are dependencies.
     *("stylegan_core.settings", "stylegan_core.stylize_settings"),
     # Training notes which run made a model, and progress is told in numbers; neither decides what is made.
-    *("stylegan_core.inference.delivery", "stylegan_core.inference.job", "stylegan_core.inference.outcome"),
+    *("stylegan_core.inference.job.delivery", "stylegan_core.inference.job.spec", "stylegan_core.inference.job.report"),
     "tasks.provenance",
     "stylegan_core.frames.profiles.ocio",
     # tasks.project asks for a file's name and a model's digest; the stages that use more of them list their folders.
-    *("stylegan_core.inference.vocabulary", "stylegan_core.recipes.model"),
+    *("stylegan_core.inference.conditioning.edit_vocabulary", "stylegan_core.recipes.model"),
 }
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from stylegan_core.inference.translate import translate_unit
+from stylegan_core.inference.network.translate import translate_unit
 from stylegan_core.recipes.model import load_model
 from tasks.distill import distill_model
 from tasks.errors import UsageError

@@ -12,10 +12,10 @@ import cv2
 import pytest
 
 from flows.runner import LocalRunner
-from stylegan_core.inference.job import Job
-from stylegan_core.inference.output_lock import hold_chunk, hold_output
-from stylegan_core.inference.planned_job import Plan, write_plan
-from stylegan_core.inference.stylizer import StylizeStopped
+from stylegan_core.inference.job.plan import Plan, write_plan
+from stylegan_core.inference.job.spec import Job
+from stylegan_core.inference.output.lock import hold_chunk, hold_output
+from stylegan_core.inference.pipeline.stylizer import StylizeStopped
 from stylegan_core.recipes.model import Model
 from stylegan_core.storage.records import read_records
 from tasks import chunk_work, job_chunks, stylize

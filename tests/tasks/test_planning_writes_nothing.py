@@ -19,10 +19,11 @@ import torch
 
 from flows.runner import LocalRunner
 from stylegan_core.config import Params, parse_params
-from stylegan_core.inference import shots, statistics_plan
-from stylegan_core.inference.frozen_statistics import read_statistics
-from stylegan_core.inference.job import Job
-from stylegan_core.inference.request import Request
+from stylegan_core.inference.job.spec import Job
+from stylegan_core.inference.network.norm_statistics import read_statistics
+from stylegan_core.inference.planning.request import Request
+from stylegan_core.inference.planning.steps import norm_statistics as statistics_plan
+from stylegan_core.inference.planning.steps import shots
 from stylegan_core.recipes.keyframe import Config, Recipe
 from stylegan_core.recipes.model import save_model
 from tasks.prepare import prepare

@@ -12,8 +12,8 @@ import pytest
 
 from flows.runner import LocalRunner
 from stylegan_core.frames.pictures.picture import read_picture
-from stylegan_core.inference.request import Request
-from stylegan_core.inference.select import evenly_spread
+from stylegan_core.inference.planning.request import Request
+from stylegan_core.inference.planning.selection.select import evenly_spread
 from tasks.errors import InputsFailedError, UsageError
 from tasks.rehearsal import look_dev, rehearse, sheet_beside
 from tasks.stylize import stylize_directory

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from flows.runner import LocalRunner
-from stylegan_core.inference import stylizer
-from stylegan_core.inference.planned_job import Plan, write_plan
+from stylegan_core.inference.job.plan import Plan, write_plan
+from stylegan_core.inference.pipeline import stylizer
 from stylegan_core.settings import SettingsError
 from tasks.errors import InputsFailedError, StoppedError, UsageError
 from tasks.stylize import Request, frames_to_make, open_job, plan_request, stylize_directory, work_on
@@ -270,7 +270,7 @@ def test_the_projects_words_count_in_its_subfolders_too(editor, plates, tmp_path
     from typer.testing import CliRunner
 
     from flows.cli import app
-    from stylegan_core.inference.job import read_job
+    from stylegan_core.inference.job.spec import read_job
 
     (tmp_path / "params.yaml").write_text("")
     (tmp_path / "vocabulary.yaml").write_text("attributes:\n  smiling:\n    words: [beaming]\n")

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from stylegan_core.config import Params, parse_params
-from stylegan_core.inference.translate import translate_unit
+from stylegan_core.inference.network.translate import translate_unit
 from stylegan_core.recipes.model import load_model
 from stylegan_core.training.observer import Observers
 from tasks.errors import StoppedError

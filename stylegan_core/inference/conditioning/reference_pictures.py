@@ -1,0 +1,80 @@
+"""Reference pictures as networks take them: read, reduced, padded to the multiple of a recipe, or cut to squares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from stylegan_core.frames.colour.convert import to_working
+from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture
+from stylegan_core.inference.job.spec import PlanError, StyleReference
+from stylegan_core.inference.network.translate import MINIMUM_PX, Pixels, pad_reflected
+from stylegan_core.storage.hashing import sha256_of
+
+if TYPE_CHECKING:
+    pass
+
+
+REFERENCE_PX = 512
+"""References with longer sides are reduced to this."""
+_MULTIPLE_PX = 8
+
+
+def reference_signed(picture: Pixels) -> Tensor:
+    """(1, 3, H, W) in [-1, 1]: a whole reference at the size that recipes make codes of.
+
+    Args:
+        picture: (H, W, 3) in [0, 1] in the model's working space; longer sides than ``REFERENCE_PX`` are reduced to it,
+            shorter ones than ``MINIMUM_PX`` extended by reflection.
+    """
+    signed = _signed(_reduced(picture))
+    height, width = signed.shape[-2:]
+    return pad_reflected(signed, max(0, MINIMUM_PX - height), max(0, MINIMUM_PX - width))
+
+
+def _signed(picture: Pixels) -> Tensor:
+    """(1, 3, H, W) in [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(picture)).mul(2.0).sub(1.0).permute(2, 0, 1)[None].contiguous()
+
+
+def _squares(pictures: Sequence[Pixels]) -> Tensor:
+    """(K, 3, S, S) in [-1, 1]: the middle of each, at the size that the smallest allows."""
+    side_px = min(min(picture.shape[:2]) for picture in pictures)
+    side_px = max(MINIMUM_PX, side_px // _MULTIPLE_PX * _MULTIPLE_PX)
+    return torch.cat([_signed(cover(picture, side_px, side_px)) for picture in pictures])
+
+
+def cover(picture: Pixels, height_px: int, width_px: int) -> Pixels:
+    """(H, W, 3) scaled to cover a size, what juts out cut off on both sides alike."""
+    height, width = picture.shape[:2]
+    if (height, width) == (height_px, width_px):
+        return picture
+    factor = max(height_px / height, width_px / width)
+    size = (max(width_px, round(width * factor)), max(height_px, round(height * factor)))
+    scaled = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+    top, left = (scaled.shape[0] - height_px) // 2, (scaled.shape[1] - width_px) // 2
+    covered: Pixels = np.ascontiguousarray(scaled[top : top + height_px, left : left + width_px], dtype=np.float32)
+    return covered
+
+
+def _read_reference(reference: StyleReference, working_space: str) -> Pixels:
+    try:
+        if sha256_of(reference.path) != reference.sha256:
+            raise PlanError(f"the style image {reference.path} was changed since the job was planned: plan again")
+        return _reduced(to_working(read_picture(reference.path), working_space=working_space))
+    except (OSError, UnreadablePictureError) as error:
+        raise PlanError(f"the style image {reference.path} cannot be read: {error}") from error
+
+
+def _reduced(picture: Pixels) -> Pixels:
+    factor = REFERENCE_PX / max(picture.shape[:2])
+    if factor >= 1:
+        return picture
+    size = (max(1, round(picture.shape[1] * factor)), max(1, round(picture.shape[0] * factor)))
+    smaller: Pixels = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return smaller

@@ -1,0 +1,153 @@
+"""Compares an output folder with its records: what is missing, changed, unfinished, or not ours."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from stylegan_core.inference.delivery.movie import recorded_movie
+from stylegan_core.inference.job.movie_paths import frames_folder, writes_movie
+from stylegan_core.inference.job.report import Failure, in_words
+from stylegan_core.inference.job.spec import PlanError, read_job
+from stylegan_core.inference.output.file_state import FileState
+from stylegan_core.inference.output.lock import TEMPORARY_FOLDER
+from stylegan_core.storage.hashing import sha256_of
+from stylegan_core.storage.records import RECORDS_FOLDER, newest_by_frame, read_records
+
+SIDECAR_SUFFIX = ".c2pa"
+_THREADS = 8
+
+
+class NoRecordsError(ValueError):
+    """The folder is no output of stylize."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an output folder holds; names are relative to it.
+
+    Attributes:
+        output: the folder.
+        whole: frames that are as they were written.
+        missing: frames that were written and are gone.
+        changed: frames that differ from what was written.
+        unreadable: frames that cannot be read.
+        unmade: frames of the last job that have never been written.
+        foreign: files that no record knows.
+        temporaries: of a run that is at work or was killed.
+        movie: what is wrong with the movie that was put together of the frames; None: nothing, or there is none.
+    """
+
+    output: Path
+    whole: tuple[str, ...]
+    missing: tuple[str, ...]
+    changed: tuple[str, ...]
+    unreadable: tuple[Failure, ...]
+    unmade: tuple[str, ...]
+    foreign: tuple[str, ...]
+    temporaries: tuple[str, ...]
+    movie: Failure | None = None
+
+    @property
+    def wrong(self) -> tuple[Failure, ...]:
+        """Every frame that is not as it should be, with the reason."""
+        reasons = (
+            (self.missing, "missing"),
+            (self.changed, "differs from what was written"),
+            (self.unmade, "not made yet, or its input failed"),
+        )
+        named = [Failure(self.output / name, reason) for names, reason in reasons for name in names]
+        movie = [self.movie] if self.movie is not None else []
+        return tuple(sorted([*named, *self.unreadable, *movie], key=lambda failure: failure.path))
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values, for JSON."""
+        return {
+            "output": str(self.output),
+            "whole": len(self.whole),
+            "missing": list(self.missing),
+            "changed": list(self.changed),
+            "unreadable": [{"path": str(f.path), "reason": f.reason} for f in self.unreadable],
+            "unmade": list(self.unmade),
+            "foreign": list(self.foreign),
+            "temporaries": list(self.temporaries),
+            "movie": self.movie.reason if self.movie is not None else None,
+        }
+
+
+def verify(output: Path) -> Verdict:
+    """Reads every frame of an output folder again, and the movie that was put together of them.
+
+    Args:
+        output: an output folder of stylize, or a movie.
+
+    Raises:
+        NoRecordsError: it is none.
+        OSError: the folder cannot be read.
+    """
+    if writes_movie(output):
+        output = frames_folder(output)
+    newest = newest_by_frame(read_records(output))
+    planned = _last_planned(output)
+    if not newest and not planned:
+        raise NoRecordsError(f"{output} has no records of stylereel: name an OUTPUT folder of `stylereel stylize`")
+    names = sorted(newest)
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="verify") as pool:
+        states = list(pool.map(lambda name: _state(output / name, newest[name]["made"][2]), names))
+    found: dict[str, list[str]] = {"whole": [], "missing": [], "changed": []}
+    unreadable = []
+    for name, state in zip(names, states, strict=True):
+        if isinstance(state, Failure):
+            unreadable.append(state)
+        else:
+            found[state].append(name)
+    movie = recorded_movie(output / RECORDS_FOLDER)
+    sidecars = {Path(name).with_suffix(SIDECAR_SUFFIX).as_posix() for name in newest}
+    return Verdict(
+        output=output,
+        whole=tuple(found["whole"]),
+        missing=tuple(found["missing"]),
+        changed=tuple(found["changed"]),
+        unreadable=tuple(unreadable),
+        unmade=tuple(sorted(set(planned) - set(newest))),
+        foreign=tuple(sorted(name for name in _files(output) if name not in newest and name not in sidecars)),
+        temporaries=tuple(sorted(p.name for p in (output / RECORDS_FOLDER / TEMPORARY_FOLDER).glob("*"))),
+        movie=_movie_problem(*movie) if movie is not None else None,
+    )
+
+
+def _movie_problem(path: Path, made: FileState) -> Failure | None:
+    state = _state(path, made.sha256)
+    reasons = {"missing": "missing", "changed": "differs from what was written"}
+    return state if isinstance(state, Failure) else Failure(path, reasons[state]) if state in reasons else None
+
+
+def _state(path: Path, sha256: str) -> str | Failure:
+    try:
+        return "whole" if sha256_of(path) == sha256 else "changed"
+    except FileNotFoundError:
+        return "missing"
+    except OSError as error:
+        return Failure(path, in_words(error))
+
+
+def _last_planned(output: Path) -> tuple[str, ...]:
+    """Frames of the newest job file that can be read."""
+    files = sorted((output / RECORDS_FOLDER).glob("job-*.json"), key=lambda path: path.stat().st_mtime_ns)
+    for file in reversed(files):
+        try:
+            return tuple(frame.output for frame in read_job(file).frames)
+        except (PlanError, OSError):
+            continue
+    return ()
+
+
+def _files(output: Path) -> list[str]:
+    """Files below the folder without hidden ones, with forward slashes."""
+    found = []
+    for folder, folders, names in os.walk(output):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [(Path(folder) / name).relative_to(output).as_posix() for name in names if not name.startswith(".")]
+    return found

@@ -1,0 +1,195 @@
+"""A network as an ONNX graph of free picture size, proved equal to torch at sizes that it was not traced at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from stylegan_core.data.photographs import load_photograph
+from stylegan_core.inference.conditioning.conditions import heeds_strength
+from stylegan_core.inference.network.backends.openvino_runtime import quietly
+from stylegan_core.inference.network.translate import MINIMUM_PX
+from stylegan_core.recipes.base import BaseRecipe, Conditions
+from stylegan_core.recipes.model import Model
+
+TOLERANCE_SIGNED = 1e-4
+"""Largest difference to torch that an export may have, of outputs in [-1, 1]."""
+_MULTIPLES_PX = (8, 16, 32)
+"""Sides are free multiples of the first of these that the model can be expressed for."""
+_LARGEST_PX = 1 << 15
+TRACED = ((128, 96), 2, 2)
+_PROVED_ODD, _PROVED_EVEN = ((64, 160), 1, 3), ((192, 96), 3, 1)
+"""Height and width, how many pictures, how many references: apart from what is traced, in all of them.
+
+The sides of the first are raised to odd multiples: a network that pads to a larger multiple hides that at even ones.
+"""
+Feed = dict[str, Tensor]
+_Case = tuple[tuple[int, int], int, int]
+
+
+class ExportError(RuntimeError):
+    """The model cannot be exported; the message says why, or what to install. Nothing was written."""
+
+
+class Graph(nn.Module):
+    """What is exported: tensors in, one tensor out."""
+
+    def __init__(self, recipe: BaseRecipe, direction: Literal["forward", "backward"]) -> None:
+        super().__init__()
+        self.recipe, self.direction = recipe, direction
+
+    def forward(
+        self,
+        content: Tensor,
+        labels: Tensor | None = None,
+        styles: Tensor | None = None,
+        style_weights: Tensor | None = None,
+        strength: Tensor | None = None,
+    ) -> Tensor:
+        """(N, 3, H, W) in [-1, 1] to (N, 3, H * scale, W * scale)."""
+        conditions = Conditions(
+            labels=labels,
+            styles=styles,
+            style_weights=style_weights,
+            strength=1.0 if strength is None else strength,  # type: ignore[arg-type]  # a number of the graph
+            direction=self.direction,
+        )
+        return self.recipe.translate(content, self.recipe.prepare_conditions(conditions))
+
+
+def express(
+    model: Model, direction: Literal["forward", "backward"], attributes: Sequence[str]
+) -> tuple[bytes, int, float]:
+    """The ONNX file, what its sides are multiples of, and its largest difference to torch."""
+    problem: ExportError | None = None
+    for multiple_px in _MULTIPLES_PX:
+        try:
+            content = _expressed(model.recipe, direction, attributes, multiple_px)
+            difference = _largest_difference(content, model.recipe, direction, attributes, multiple_px)
+            if difference <= TOLERANCE_SIGNED:
+                return content, multiple_px, difference
+            raise ExportError(
+                f"the export of {model.folder} differs from the model by {difference:.2g}, "
+                f"more than {TOLERANCE_SIGNED:g}: it is not kept"
+            )
+        except ExportError as error:
+            problem = problem or error
+    assert problem is not None
+    raise problem
+
+
+def _expressed(
+    recipe: BaseRecipe, direction: Literal["forward", "backward"], attributes: Sequence[str], multiple_px: int
+) -> bytes:
+    """The ONNX file."""
+    feed = feed_of(recipe, attributes, *_at_odd(TRACED, multiple_px))
+    try:
+        with quietly(), torch.no_grad():
+            program = torch.onnx.export(
+                Graph(recipe, direction),
+                kwargs=feed,
+                dynamo=True,
+                # Its optimizer takes + 1e-8 for + 0, which some norms need; runtimes optimize by themselves.
+                optimize=False,
+                input_names=list(feed),
+                output_names=["translated"],
+                dynamic_shapes={name: _free(name, multiple_px) for name in feed},
+                verbose=False,
+            )
+        assert program is not None  # as dynamo gives it
+        content = _without_traces(program.model_proto)
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ExportError(f"torch cannot express this model in ONNX: {reason}") from error
+    return content
+
+
+def _without_traces(network: Any) -> bytes:
+    """The file without where in our source, on this machine, each node came from: a megabyte of any network."""
+    graph = network.graph
+    for part in (network, graph, *graph.node, *graph.initializer, *graph.input, *graph.output, *graph.value_info):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    content: bytes = network.SerializeToString()
+    return content
+
+
+def _free(name: str, multiple_px: int) -> dict[int, Any] | None:
+    """Which dimensions of an input are free; those of one name are equal."""
+    dim = torch.export.Dim
+
+    def side(of: str) -> Any:
+        return multiple_px * dim(of, min=MINIMUM_PX // multiple_px, max=_LARGEST_PX // multiple_px)
+
+    pictures, references = dim("pictures", min=1, max=1024), dim("references", min=1, max=1024)
+    return {
+        "content": {0: pictures, 2: side("height"), 3: side("width")},
+        "labels": {0: pictures},
+        "styles": {0: references, 2: side("style_height"), 3: side("style_width")},
+        "style_weights": {0: references},
+    }.get(name)
+
+
+def _largest_difference(
+    content: bytes,
+    recipe: BaseRecipe,
+    direction: Literal["forward", "backward"],
+    attributes: Sequence[str],
+    multiple_px: int,
+) -> float:
+    """To torch, at the sizes to prove."""
+    import onnxruntime  # type: ignore[import-untyped]  # it has none
+
+    try:
+        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        largest = 0.0
+        for case in (_at_odd(_PROVED_ODD, multiple_px), _PROVED_EVEN):
+            feed = feed_of(recipe, attributes, *case)
+            (made,) = session.run(None, {name: value.numpy() for name, value in feed.items()})
+            with torch.no_grad():
+                expected = Graph(recipe, direction)(**feed).numpy()
+            if made.shape != expected.shape:
+                raise ExportError(f"the export gives {made.shape} where the model gives {expected.shape}")
+            largest = float(np.maximum(largest, np.abs(made - expected).max()))  # NaN stays
+        return largest
+    except ExportError:
+        raise
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ExportError(f"the export does not run at another size: {reason}") from error
+
+
+def _at_odd(case: _Case, multiple_px: int) -> _Case:
+    (height, width), pictures, references = case
+    return ((height // multiple_px | 1) * multiple_px, (width // multiple_px | 1) * multiple_px), pictures, references
+
+
+def feed_of(
+    recipe: BaseRecipe, attributes: Sequence[str], size_px: tuple[int, int], pictures: int, references: int
+) -> Feed:
+    """Inputs as they will be: parts of photographs, and directions of every sign."""
+    feed = {"content": photographs("china", size_px, pictures)}
+    if "labels" in recipe.directed_by:
+        count = pictures * len(attributes)
+        feed["labels"] = torch.linspace(-1, 1, count + 1)[1:].reshape(pictures, len(attributes))
+    if "styles" in recipe.directed_by:
+        feed["styles"] = photographs("flower", (size_px[1], size_px[0]), references)
+        weights = torch.arange(1.0, references + 1)
+        feed["style_weights"] = weights / weights.sum()
+    if heeds_strength(recipe):
+        feed["strength"] = torch.tensor(0.8)
+    return feed
+
+
+def photographs(name: str, size_px: tuple[int, int], count: int) -> Tensor:
+    """(N, 3, H, W) in [-1, 1], contiguous."""
+    photograph = load_photograph(name)
+    height, width = size_px
+    corners = [(7 + 60 * at, 11 + 90 * at) for at in range(count)]
+    parts = [photograph[top : top + height, left : left + width] for top, left in corners]
+    signed = torch.from_numpy(np.stack(parts).astype(np.float32)) / 127.5 - 1
+    return signed.permute(0, 3, 1, 2).contiguous()

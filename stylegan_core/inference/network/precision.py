@@ -1,0 +1,73 @@
+"""Which arithmetic a model runs in: bfloat16 where the hardware has it and the pictures stay the same to the eye."""
+
+from __future__ import annotations
+
+import logging
+from typing import Literal
+
+import numpy as np
+import torch
+
+from stylegan_core.inference.job.spec import Precision
+from stylegan_core.inference.network.translate import Pixels, translate_batch_unit
+from stylegan_core.recipes.base import BaseRecipe
+
+logger = logging.getLogger(__name__)
+
+LARGEST_DIFFERENCE_UNIT = 0.5 / 255
+"""Root mean square over a probe that bfloat16 may differ by: half a code of an 8-bit picture."""
+PROBE_PX = 96
+
+
+def choose_precision(recipe: BaseRecipe, requested: Precision | Literal["auto"], device: str = "cpu") -> Precision:
+    """Settles "auto"; other requests are honoured.
+
+    The answer depends on the model and the machine alone, not on the pictures or on a clock, so that a rerun
+    settles the same way and redoes nothing.
+
+    Args:
+        recipe: the translator.
+        requested: the setting.
+        device: where it will run.
+    """
+    if requested != "auto":
+        return requested
+    if not has_bf16(device):
+        return "fp32"
+    difference = bf16_difference_unit(recipe, device)
+    if difference <= LARGEST_DIFFERENCE_UNIT:
+        return "bf16"
+    logger.info("bf16 differs by %.2f codes of 255 (rms): running in fp32", difference * 255)
+    return "fp32"
+
+
+def bf16_difference_unit(recipe: BaseRecipe, device: str = "cpu") -> float:
+    """Root mean square difference of bf16 and fp32 output on a fixed probe picture, in unit range."""
+    picture = probe_unit()[None]
+    exact = translate_batch_unit(recipe, picture, precision="fp32", device=device)
+    rounded = translate_batch_unit(recipe, picture, precision="bf16", device=device)
+    return float(np.sqrt(np.mean(np.square(rounded.astype(np.float64) - exact))))
+
+
+def probe_unit(side_px: int = PROBE_PX) -> Pixels:
+    """(side, side, 3) in [0, 1]: a colour ramp under waves and noise, the same on every machine."""
+    row, column = np.mgrid[0:side_px, 0:side_px] / side_px
+    ramp = np.stack([row, column, 1 - row], axis=2)
+    waves = 0.2 * np.sin(40 * row * column)[:, :, None]
+    noise = np.random.Generator(np.random.Philox(0)).normal(0, 0.05, (side_px, side_px, 3))
+    probe: Pixels = np.clip(ramp + waves + noise, 0, 1).astype(np.float32)
+    return probe
+
+
+def has_bf16(device: str = "cpu") -> bool:
+    """Whether ``device`` multiplies bfloat16 in hardware; emulation would only be slower."""
+    kind = torch.device(device).type
+    if kind == "cuda":
+        return bool(torch.cuda.get_device_capability(device)[0] >= 8)
+    if kind != "cpu":
+        return False
+    capabilities = getattr(torch.cpu, "get_capabilities", None)  # torch 2.9 and later
+    if capabilities is not None:
+        found = capabilities()
+        return bool(found.get("avx512_bf16") or found.get("amx_bf16") or found.get("bf16"))
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

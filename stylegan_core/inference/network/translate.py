@@ -1,0 +1,199 @@
+"""One picture through a trained translator: ranges, padding and precision, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from stylegan_core.inference.job.spec import Precision
+from stylegan_core.inference.network.tiling import Tiling, Translate
+from stylegan_core.recipes.base import BaseRecipe, Conditions
+
+if TYPE_CHECKING:
+    from stylegan_core.recipes.model import Model
+
+Pixels = npt.NDArray[np.float32]
+
+MULTIPLE_PX = 8
+"""Sides are padded to a multiple of this: three halvings, more than any recipe's generator has."""
+MINIMUM_PX = 32
+"""Smaller sides are padded to this, so that reflection padding inside a network has pixels to reflect."""
+_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def translate_unit(
+    model: Model,
+    rgb_unit: Pixels,
+    *,
+    strength: float = 1.0,
+    mask_unit: Pixels | None = None,
+    precision: Precision = "fp32",
+    device: str = "cpu",
+    conditions: Conditions | None = None,
+) -> Pixels:
+    """The stylized picture, in the model's working space.
+
+    Args:
+        model: from ``load_model``.
+        rgb_unit: (H, W, 3) in [0, 1], in the model's working space.
+        strength: 0 returns ``rgb_unit`` exactly, 1 the network's answer.
+        mask_unit: (H, W) in [0, 1], where the style applies; None is everywhere.
+        precision: of the convolutions; inputs, outputs and the addition are float32 in either.
+        device: torch's name of the device; the model is moved there if it is elsewhere.
+        conditions: on ``device``, see ``conditions_of``; their strength is the recipe's matter.
+    Returns:
+        (H * scale, W * scale, 3) float32, not clipped: a network may overshoot [0, 1] slightly.
+    Raises:
+        ValueError: a shape is wrong, or strength or a mask is asked of a model that changes the size.
+    """
+    recipe = model.recipe
+    if recipe.scale != 1 and (strength != 1.0 or mask_unit is not None):
+        raise ValueError(f"strength and masks need a model that keeps the size; this one enlarges by {recipe.scale}")
+    after: Pixels = translate_batch_unit(
+        recipe, rgb_unit[None], precision=precision, device=device, conditions=conditions
+    )[0]
+    if strength == 1.0 and mask_unit is None:
+        return after
+    amount = strength if mask_unit is None else strength * mask_unit[:, :, None]
+    result: Pixels = (rgb_unit + amount * (after - rgb_unit)).astype(np.float32)
+    return result
+
+
+def translate_batch_unit(
+    recipe: BaseRecipe,
+    batch_unit: Pixels,
+    *,
+    precision: Precision = "fp32",
+    device: str = "cpu",
+    conditions: Conditions | None = None,
+    tiling: Tiling | None = None,
+    run: Translate | None = None,
+) -> Pixels:
+    """Pictures of one size through ``recipe``.
+
+    Args:
+        recipe: a recipe of kind TRANSLATE, on any device.
+        batch_unit: (N, H, W, 3) in [0, 1].
+        precision: "bf16" runs what torch autocasts in bfloat16.
+        device: where to run.
+        conditions: on ``device``, labels of one row; None is none.
+        tiling: what earlier pictures taught of memory; None begins anew.
+        run: what runs the network in place of torch as it is.
+    Returns:
+        (N, H * scale, W * scale, 3) float32, not clipped.
+    Raises:
+        ValueError: ``batch_unit`` has another shape.
+    """
+    if batch_unit.ndim != 4 or batch_unit.shape[3] != 3:
+        raise ValueError(f"pictures have the shape (N, H, W, 3), not {batch_unit.shape}")
+    ready(recipe, device)
+    signed = signed_from_unit(batch_unit, device)
+    translated = translate_signed(recipe, signed, precision=precision, conditions=conditions, tiling=tiling, run=run)
+    return unit_from_signed(translated)
+
+
+def ready(recipe: BaseRecipe, device: str) -> None:
+    """Moves a recipe where it will run, unless it is there: threads may be running it."""
+    weights = [parameter for parameter in recipe.parameters() if parameter.ndim == 4]
+    there = all(weight.device == torch.device(device) for weight in weights)
+    if recipe.training or not there or not all(w.is_contiguous(memory_format=torch.channels_last) for w in weights):
+        # Convolutions of few channels spend much of their time on copies between layouts: one layout throughout.
+        recipe.to(device).to(memory_format=torch.channels_last).eval()
+
+
+def signed_from_unit(batch_unit: Pixels, device: torch.device | str) -> Tensor:
+    """(N, H, W, 3) in [0, 1] to (N, 3, H, W) in [-1, 1] on ``device``, channels last in memory."""
+    signed = torch.from_numpy(np.ascontiguousarray(batch_unit, dtype=np.float32)).to(device)
+    return signed.mul(2.0).sub_(1.0).permute(0, 3, 1, 2)
+
+
+def unit_from_signed(signed: Tensor) -> Pixels:
+    """(N, 3, H, W) in [-1, 1] to (N, H, W, 3) in [0, 1], on the CPU."""
+    return np.ascontiguousarray(signed.add(1.0).mul_(0.5).permute(0, 2, 3, 1).cpu().numpy())
+
+
+def translate_signed(
+    recipe: BaseRecipe,
+    content: Tensor,
+    *,
+    precision: Precision = "fp32",
+    conditions: Conditions | None = None,
+    tiling: Tiling | None = None,
+    run: Translate | None = None,
+) -> Tensor:
+    """Tensor in, tensor out; pads by reflection to a size that any generator takes and crops again.
+
+    Large pictures go through in tiles where that gives the same pixels, so that memory does not grow with them.
+
+    Args:
+        recipe: on the device of ``content``, in evaluation mode.
+        content: (N, 3, H, W) in [-1, 1], any size.
+        precision: see ``translate_unit``.
+        conditions: the same for every picture; a mask is the caller's matter.
+        tiling: as in ``translate_batch_unit``.
+        run: as in ``translate_batch_unit``.
+    Returns:
+        (N, 3, H * scale, W * scale) float32.
+    Raises:
+        OutOfMemoryError: the picture fits neither whole nor in the smallest tiles.
+    """
+    height, width = content.shape[-2:]
+    given = conditions or Conditions()
+    run = run or network(recipe, given, precision)
+    with torch.inference_mode():
+        result = (tiling or Tiling()).translate(recipe, given, run, pad_to_network(content))
+    return result[..., : height * recipe.scale, : width * recipe.scale].float()
+
+
+def network(recipe: BaseRecipe, conditions: Conditions, precision: Precision = "fp32") -> Translate:
+    """The bare network, (N, 3, h, w) in [-1, 1] to (N, 3, h * scale, w * scale), for sides that it takes.
+
+    Args:
+        recipe: in evaluation mode.
+        conditions: the same for every picture.
+        precision: of the convolutions.
+    """
+    low = _AUTOCAST.get(precision)
+
+    def run(content: Tensor) -> Tensor:
+        with torch.inference_mode(), torch.autocast(content.device.type, low, enabled=low is not None):
+            return recipe.translate(content, for_each(conditions, len(content)))
+
+    return run
+
+
+def for_each(conditions: Conditions, count: int) -> Conditions:
+    """``conditions`` whose labels have a row for each of ``count`` pictures."""
+    return conditions if conditions.labels is None else replace(conditions, labels=conditions.labels.expand(count, -1))
+
+
+def pad_to_network(content: Tensor) -> Tensor:
+    """(N, 3, H, W) extended by reflection to sides that any generator takes, channels last in memory."""
+    height, width = content.shape[-2:]
+    padded = pad_reflected(content, padded_side(height) - height, padded_side(width) - width)
+    return padded.contiguous(memory_format=torch.channels_last)
+
+
+def padded_side(side_px: int) -> int:
+    """The next side that a generator takes."""
+    return max(MINIMUM_PX, -(-side_px // MULTIPLE_PX) * MULTIPLE_PX)
+
+
+def pad_reflected(content: Tensor, bottom_px: int, right_px: int) -> Tensor:
+    """(N, C, H, W) extended by reflection, as often as it takes: torch's own reflection is limited to one."""
+    if not bottom_px and not right_px:
+        return content
+    rows = _reflected_indices(content.shape[-2], bottom_px, content.device)
+    columns = _reflected_indices(content.shape[-1], right_px, content.device)
+    return content.index_select(-2, rows).index_select(-1, columns)
+
+
+def _reflected_indices(side_px: int, extra_px: int, device: torch.device) -> Tensor:
+    period = max(1, 2 * (side_px - 1))  # 0 1 2 3 2 1 | 0 1 2 ...
+    position = torch.arange(side_px + extra_px, device=device) % period
+    return torch.where(position < side_px, position, period - position)

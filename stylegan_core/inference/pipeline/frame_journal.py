@@ -1,0 +1,103 @@
+"""The records of a job at work: which frames are done, and which become done, here or in another worker."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from pathlib import Path
+
+from stylegan_core.inference.job.spec import Job, JobFrame
+from stylegan_core.inference.output.file_state import DoneFrames, FileState, Record, frame_record
+from stylegan_core.inference.output.group_commit import Committer
+from stylegan_core.inference.reading.decode import Decoded
+from stylegan_core.storage.records import RecordTail, RecordWriter
+
+logger = logging.getLogger(__name__)
+
+
+class Ledger:
+    """Several threads may share it; close it when no frame is at work."""
+
+    def __init__(self, job: Job, *, checksum: bool = False, context: dict[str, str] | None = None) -> None:
+        """Reads what is recorded.
+
+        Args:
+            job: whose frames they are.
+            checksum: hash the files of finished frames again instead of trusting sizes and times.
+            context: ids for the records.
+        """
+        self._job, self._checksum, self._context = job, checksum, context or {}
+        self._settings_digest, self._job_digest = job.settings_digest(), job.digest[:16]
+        self._tail = RecordTail(job.output_folder)
+        self._done = DoneFrames(self._tail.new())
+        self._records = RecordWriter(job.output_folder)
+        self._committer = Committer(self._records)
+
+    def read_new(self) -> None:
+        """Learns what other workers have recorded since."""
+        self._done.add(self._tail.new())
+
+    def knows(self, frame: JobFrame) -> bool:
+        """Whether the frame's file is one that we made, of these inputs or of others."""
+        return self._done.record(frame.output) is not None
+
+    def done(self, frame: JobFrame) -> bool:
+        """Whether the frame is there, made of its present inputs by the job's model under the job's settings."""
+        kept = self._done.check(
+            frame.output,
+            made=self._job.output_path(frame),
+            source=self._job.input_path(frame),
+            mask=Path(frame.mask) if frame.mask else None,
+            model=self._job.model_digest,
+            settings=self._settings_digest(frame),
+            checksum=self._checksum,
+            regions=self._job.beside_paths(frame),
+        )
+        if kept is None:
+            return False
+        if kept is not self._done.record(frame.output):
+            try:  # its times have changed: spare the next run the hashing
+                self._records.append(kept)
+            except OSError as error:
+                logger.debug("%s is not recorded with its new times: %s", frame.output, error)
+        return True
+
+    def add(
+        self, decoded: Decoded, folders: Iterable[Path], finished: Callable[[Exception | None], None]
+    ) -> Future[None]:
+        """Records a frame whose file lies under its name, its bytes synced.
+
+        Args:
+            decoded: the frame.
+            folders: in which names are new and not synced.
+            finished: called when the frame survives a power cut, or with the reason why it is not recorded.
+
+        Returns:
+            Done after ``finished``, with what it raised.
+
+        Raises:
+            OSError: the file cannot be read back.
+        """
+        frame = decoded.frame
+        record: Record = frame_record(
+            frame.output,
+            made=FileState.of(self._job.output_path(frame)),
+            source=decoded.source,
+            mask=decoded.mask,
+            model=self._job.model_digest,
+            settings=self._settings_digest(frame),
+            job=self._job_digest,
+            context=self._context,
+            regions=decoded.beside,
+        )
+        return self._committer.commit(folders, record, finished)
+
+    def hurry(self) -> None:
+        """Records what waits now."""
+        self._committer.hurry()
+
+    def close(self) -> None:
+        """Ends when all that was added is recorded."""
+        self._committer.close()
+        self._records.close()

@@ -1,0 +1,120 @@
+"""Which frames lie beside which: the sequences of a job with all that there is of them, asked for or not.
+
+A frame's neighbours are those with the numbers beside its own, whatever part of the shot a job makes: a preview of five
+frames, a chunk and the whole shot see the same ones.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from stylegan_core.frames.movies.probe import frame_count
+from stylegan_core.frames.sequences.listing import PICTURE_SUFFIXES, frame_number
+from stylegan_core.inference.job.spec import JobFrame
+
+_DIGITS = re.compile(r"-?\d+", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One frame of a timeline.
+
+    Attributes:
+        input: as ``JobFrame.input``.
+        index: as ``JobFrame.index``.
+    """
+
+    input: str
+    index: int | None = None
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A sequence of files, a movie, or pictures without numbers, which have no neighbours.
+
+    Attributes:
+        moments: what is there, by frame number; empty for pictures without numbers.
+        frames: positions in the job, with their numbers.
+    """
+
+    moments: dict[int, Moment]
+    frames: tuple[tuple[int, int | None], ...]
+
+
+def timelines(frames: Sequence[JobFrame], input_folder: Path, *, reach: int) -> list[Timeline]:
+    """The sequences of a job, in the order of their first frames.
+
+    Args:
+        frames: of the job.
+        input_folder: what their inputs are relative to.
+        reach: how many numbers before the first and after the last frame of the job are looked at too.
+    """
+    members: dict[tuple[str, str] | None, list[tuple[int, int | None]]] = {}
+    for at, frame in enumerate(frames):
+        key = _sequence_of(frame)
+        members.setdefault(key, []).append((at, None if key is None else number_of(frame)))
+    listed: dict[str, list[str]] = {}
+    found = []
+    for key, numbered in members.items():
+        numbers = [number for _, number in numbered if number is not None]
+        moments: dict[int, Moment] = {}
+        if key is not None and numbers:
+            first, last = min(numbers), max(numbers)
+            there = {number_of(frames[at]): Moment(frames[at].input, frames[at].index) for at, _ in numbered}
+            if frames[numbered[0][0]].index is None:
+                there |= _files(key, input_folder, listed)
+            else:
+                end = min(frame_count(input_folder / key[0]), last + reach + 1)
+                there |= {index: Moment(key[0], index) for index in range(max(0, first - reach), end)}
+            moments = {
+                number: there[number]
+                for number in sorted(n for n in there if n is not None)
+                if first - reach <= number <= last + reach
+            }
+        found.append(Timeline(moments, tuple(numbered)))
+    return found
+
+
+def number_of(frame: JobFrame) -> int | None:
+    """The number of a frame on its timeline: its place in a movie, or the number in its file's name."""
+    if frame.index is not None:
+        return frame.index
+    return frame.number if frame.number is not None else frame_number(Path(frame.input))
+
+
+def _sequence_of(frame: JobFrame) -> tuple[str, str] | None:
+    """Folder and name without its number; a movie's path and nothing; None has no number."""
+    if frame.index is not None:
+        return frame.input, ""
+    path, number = PurePosixPath(frame.input), number_of(frame)
+    if number is None:
+        return None
+    return path.parent.as_posix(), _without_number(path.name, number)
+
+
+def _without_number(name: str, number: int) -> str:
+    """A name with the last run of digits that is ``number`` replaced, whatever its padding."""
+    for run in reversed(list(_DIGITS.finditer(name))):
+        text = run.group()
+        for start, digits in ((run.start(), text), (run.start() + text.startswith("-"), text.lstrip("-"))):
+            if int(digits) == number:
+                return f"{name[:start]}#{name[run.end() :]}"
+    return name
+
+
+def _files(key: tuple[str, str], input_folder: Path, listed: dict[str, list[str]]) -> dict[int | None, Moment]:
+    folder, name = key
+    if folder not in listed:
+        place = input_folder / folder
+        names = [path.name for path in place.iterdir()] if place.is_dir() else []
+        listed[folder] = sorted(n for n in names if PurePosixPath(n).suffix.lower() in PICTURE_SUFFIXES)
+    prefix, _, suffix = name.partition("#")
+    found: dict[int | None, Moment] = {}
+    for candidate in listed[folder]:
+        middle = candidate[len(prefix) : len(candidate) - len(suffix)]
+        if candidate.startswith(prefix) and candidate.endswith(suffix) and _DIGITS.fullmatch(middle):
+            found[int(middle)] = Moment((PurePosixPath(folder) / candidate).as_posix())
+    return found

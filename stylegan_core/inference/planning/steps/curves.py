@@ -1,0 +1,185 @@
+"""Curves over frames from a CSV file: strength and the weights of references, linear between keys, held outside."""
+
+from __future__ import annotations
+
+import csv
+import math
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stylegan_core.inference.job.plan import Draft
+from stylegan_core.inference.job.spec import Directions, JobFrame, PlanError, StyleReference
+from stylegan_core.stylize_settings import MannerSettings
+
+if TYPE_CHECKING:
+    from stylegan_core.recipes.model import Model
+
+_MAX_STRENGTH = 2.0
+
+Keys = tuple[tuple[int, float], ...]
+"""Frame numbers, ascending, each with its value."""
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What a CSV file asks for.
+
+    Attributes:
+        strength: keys of the strength; none is the job's throughout.
+        weights: keys of the weight of each reference, by the name of its column.
+    """
+
+    strength: Keys = ()
+    weights: Mapping[str, Keys] = field(default_factory=dict)
+
+    def strength_at(self, number: int) -> float | None:
+        """Of a frame; None is the job's."""
+        return value_at(self.strength, number) if self.strength else None
+
+    def weights_at(self, number: int, directions: Directions) -> tuple[float, ...] | None:
+        """Of a frame's references, in the job's order, summing to 1; None are the job's.
+
+        A reference without a column keeps its own weight beside those that have one.
+
+        Raises:
+            PlanError: all of them are 0, or a column names no reference of the job.
+        """
+        if not self.weights:
+            return None
+        columns = {column: _reference(column, directions) for column in self.weights}
+        weights = [style.weight for style in directions.styles]
+        for column, at in columns.items():
+            weights[at] = value_at(self.weights[column], number)
+        total = sum(weights)
+        if total <= 0:
+            raise PlanError(f"at frame {number} the curve gives no reference any weight: one must be above 0")
+        return tuple(round(weight / total, 9) for weight in weights)
+
+
+def settle_curves(draft: Draft, model: Model, manner: MannerSettings) -> Draft:
+    """The planner's step for curves: gives each frame the strength and weights that it has on its number.
+
+    Of regions, the strength is a factor on them all.
+
+    Args:
+        draft: with its directions.
+        model: the job's.
+        manner: with the curve's file.
+
+    Raises:
+        PlanError: the file is wrong, or a frame has no number.
+    """
+    job = draft.job
+    if manner.curve is None:
+        return draft
+    curves = read_curves(manner.curve)
+    if curves.weights and job.settings.regions:
+        raise PlanError(f"{manner.curve} weighs references, but regions have their own: with them, give strength alone")
+    if curves.strength and job.settings.strength != 1 and not job.settings.regions:
+        raise PlanError(f"{manner.curve} says the strength of every frame: leave out --strength")
+    frames = [_on(frame, curves, job.settings.directions, manner.curve) for frame in job.frames]
+    return draft.with_job(job.model_copy(update={"frames": tuple(frames)}))
+
+
+def _on(frame: JobFrame, curves: Curves, directions: Directions, file: Path) -> JobFrame:
+    if frame.number is None:
+        raise PlanError(f"the curve {file} goes by frame numbers, and {frame.input} has none")
+    own: dict[str, object] = {"style_weights": curves.weights_at(frame.number, directions)}
+    if frame.strength is None:  # else it has no mask and nothing of it is stylized
+        own["strength"] = curves.strength_at(frame.number)
+    return frame.model_copy(update=own)
+
+
+def value_at(keys: Keys, number: int) -> float:
+    """Linear between keys, held before the first and after the last.
+
+    Args:
+        keys: at least one.
+        number: of a frame.
+    """
+    after = bisect_right(keys, number, key=lambda key: key[0])
+    if after in (0, len(keys)):
+        return keys[max(0, after - 1)][1]
+    (left, low), (right, high) = keys[after - 1], keys[after]
+    return low + (high - low) * ((number - left) / (right - left))
+
+
+def read_curves(path: Path) -> Curves:
+    """Reads a CSV file with the columns frame, strength and names of references, all but the first optional.
+
+    An empty cell is no key of its column. Lines that start with # are comments; a semicolon separates too.
+
+    Raises:
+        PlanError: the file is missing, or a cell is wrong; names it.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlanError(f"the curve {path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    lines = [(at, line) for at, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
+    if not lines:
+        raise PlanError(f"{path} is empty: a curve has the columns frame,strength and a row a key")
+    separator = ";" if ";" in lines[0][1] and "," not in lines[0][1] else ","
+    rows = list(csv.reader((line for _, line in lines), delimiter=separator, skipinitialspace=True))
+    columns = [name.strip() for name in rows[0]]
+    if columns[0] != "frame" or len(columns) < 2:
+        raise PlanError(f"{path}: the first row names the columns, frame first, then strength or references")
+    if twice := sorted({name for name in columns if columns.count(name) > 1 or not name}):
+        raise PlanError(f"{path}: each column needs a name of its own, {twice[0]!r} has not")
+    keys: dict[str, dict[int, float]] = {name: {} for name in columns[1:]}
+    for (line, _), row in zip(lines[1:], rows[1:], strict=True):
+        where = f"{path}, line {line}"
+        if len(row) > len(columns):
+            raise PlanError(f"{where}: it has {len(row)} cells for {len(columns)} columns")
+        number = _frame(row[0], where)
+        for name, cell in zip(columns[1:], row[1:], strict=False):
+            if not cell.strip():
+                continue
+            if number in keys[name]:
+                raise PlanError(f"{where}: frame {number} has a value of {name} already")
+            keys[name][number] = _value(cell, name, where)
+    if empty := [name for name, found in keys.items() if not found]:
+        raise PlanError(f"{path}: the column {empty[0]} has no value")
+    sorted_keys = {name: tuple(sorted(found.items())) for name, found in keys.items()}
+    strength = sorted_keys.pop("strength", ())
+    return Curves(strength, sorted_keys)
+
+
+def _frame(cell: str, where: str) -> int:
+    try:
+        return int(cell)
+    except ValueError:
+        raise PlanError(f"{where}: {cell!r} is no frame number") from None
+
+
+def _value(cell: str, name: str, where: str) -> float:
+    try:
+        value = float(cell)
+    except ValueError:
+        raise PlanError(f"{where}: {cell!r} is no {name}") from None
+    most = _MAX_STRENGTH if name == "strength" else math.inf
+    if not 0 <= value <= most or not math.isfinite(value):
+        limits = f"0 to {most:g}" if name == "strength" else "0 or more"
+        raise PlanError(f"{where}: {name} is {cell.strip()}, but goes from {limits}")
+    return value
+
+
+def _reference(column: str, directions: Directions) -> int:
+    """Index of the reference that a column names: by its name in the bank, its file, or its file without a suffix."""
+    known = [_names(style) for style in directions.styles]
+    found = [at for at, names in enumerate(known) if column in names]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise PlanError(f"the curve's column {column} fits {len(found)} references: write their files with suffixes")
+    there = ", ".join(names[0] for names in known) or "none: name them with --style-image"
+    raise PlanError(f"the curve has a column {column}, but the references are {there}")
+
+
+def _names(style: StyleReference) -> Sequence[str]:
+    if style.name is not None:
+        return (style.name,)
+    return (style.path.name, style.path.stem, str(style.path))

@@ -1,0 +1,60 @@
+"""Colour spaces of a job's frames: the source space and the output encoding of a picture, by the job's settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stylegan_core.frames.base.errors import UnreadablePictureError
+from stylegan_core.frames.colour.output_encoding import OutputForm, output_form
+from stylegan_core.frames.colour.source_space import OWN_SPACES, SourceSpace, source_space_of
+from stylegan_core.frames.pictures.picture import Picture
+from stylegan_core.frames.profiles.ocio import (
+    ColourError,
+    load_config,
+    prefer_config,
+)
+from stylegan_core.inference.job.spec import FrameSettings, JobFrame, PlanError
+
+if TYPE_CHECKING:
+    pass
+
+
+def check_config(settings: FrameSettings) -> None:
+    """Refuses to work with another config than was planned with.
+
+    Raises:
+        PlanError: it cannot be loaded here, or its content differs.
+    """
+    prefer_config(settings.colour_config)  # for references and backdrops
+    if settings.ocio is None:
+        return
+    try:
+        config = load_config(settings.colour_config)
+    except ColourError as error:
+        raise PlanError(str(error)) from error
+    if config.digest != settings.ocio:
+        raise PlanError(f"{config.name}, or a table that it reads, was changed since the job was planned: plan again")
+
+
+def space_of(picture: Picture, settings: FrameSettings, path: Path | None = None) -> SourceSpace:
+    """The colour space that a job takes a picture to be in.
+
+    Raises:
+        UnreadablePictureError: the picture lacks what was asked for.
+    """
+    try:
+        return source_space_of(picture, settings.source_space, path=path, ocio=settings.colour_config)
+    except ValueError as error:
+        raise UnreadablePictureError(str(error)) from error
+
+
+def form_of(picture: Picture, space: SourceSpace, frame: JobFrame, settings: FrameSettings) -> OutputForm | None:
+    """How a job stores what it makes of a picture; None is as the picture is."""
+    return output_form(picture, space, frame.output, settings.output_space, ocio=settings.colour_config)
+
+
+def needs_fp32(settings: FrameSettings) -> bool:
+    """Whether half the bits would show: in a linear working space all shadows lie within a few steps of bf16."""
+    space = settings.working_space
+    return space == "linear_rec709" if space in OWN_SPACES else load_config(settings.colour_config).is_linear(space)

@@ -1,0 +1,247 @@
+"""Masks and label maps of a frame: how much each region weighs at each pixel."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from stylegan_core.frames.colour.convert import to_working
+from stylegan_core.frames.pictures.picture import Picture, UnreadablePictureError, Window, read_picture
+from stylegan_core.inference.conditioning.reference_pictures import cover
+from stylegan_core.inference.job.spec import JobFrame, Region
+from stylegan_core.inference.network.translate import Pixels
+from stylegan_core.inference.output.file_state import FileState
+
+_NEGLIGIBLE = 1e-5
+"""Rounding of weights that sum to 1 must not run a model for nothing."""
+
+
+@dataclass(frozen=True)
+class RegionWeights:
+    """The regions of one frame.
+
+    Attributes:
+        weights: (H, W) float32 in [0, 1] of each region, together at most 1; None where a region is empty.
+        rest: 1 less their sum; None where that is 0 everywhere.
+        pictures: (H, W, 3) float32 in the working space, of the regions that show one.
+        files: as they were read, two a region, as ``JobFrame.beside_paths`` lists them.
+    """
+
+    weights: tuple[Pixels | None, ...]
+    rest: Pixels | None
+    pictures: tuple[Pixels | None, ...]
+    files: tuple[FileState | None, ...]
+
+    def replaced(self, regions: Sequence[Region]) -> Pixels | None:
+        """(H, W) how much of the frame its regions show a picture in the place of; None is nothing."""
+        total: Pixels | None = None
+        for region, weight, picture in zip(regions, self.weights, self.pictures, strict=True):
+            if weight is not None and picture is not None:
+                shown = weight * np.float32(min(region.strength, 1.0))
+                total = shown if total is None else total + shown
+        return total
+
+
+class RegionReader:
+    """Reads the regions of a job's frames; several threads may share it."""
+
+    def __init__(self, regions: Sequence[Region], working_space: str, max_megapixels: float) -> None:
+        """Takes what holds for all frames.
+
+        Args:
+            regions: of the job.
+            working_space: of its models.
+            max_megapixels: larger declared sizes are refused.
+        """
+        self._regions, self._working_space, self._max_megapixels = tuple(regions), working_space, max_megapixels
+        self._lock = threading.Lock()
+        self._last: dict[int, tuple[Path, FileState, Pixels]] = {}  # one backdrop serves many frames
+
+    def read(self, frame: JobFrame, height_px: int, width_px: int) -> RegionWeights:
+        """The regions of a frame of this size.
+
+        Raises:
+            UnreadablePictureError: a mask or picture is missing, damaged or of another size.
+            OSError: a file cannot be read.
+        """
+        states = {path: FileState.of(path) for path in dict.fromkeys(frame.beside_paths) if path is not None}
+        maps: dict[Path, Picture] = {}  # one label map serves several regions
+        weights: list[Pixels | None] = []
+        pictures: list[Pixels | None] = []
+        for index, (region, files) in enumerate(zip(self._regions, frame.regions, strict=True)):
+            weight = self._weight(index, region, files.where, maps, height_px, width_px)
+            shown = None
+            if region.shows_picture and weight is not None:
+                if files.picture is None:
+                    raise UnreadablePictureError(f"its region {index + 1} has no picture for it")
+                shown = self._backdrop(index, files.picture, states[files.picture], height_px, width_px)
+            weights.append(weight)
+            pictures.append(shown)
+        for path, state in states.items():
+            refuse_changed(path, state)
+        shares, rest = normalized(weights, height_px, width_px)
+        listed = tuple(states[path] if path is not None else None for path in frame.beside_paths)
+        return RegionWeights(shares, rest, tuple(pictures), listed)
+
+    def _weight(
+        self,
+        index: int,
+        region: Region,
+        path: Path | None,
+        maps: dict[Path, Picture],
+        height_px: int,
+        width_px: int,
+    ) -> Pixels | None:
+        """(H, W) in [0, 1], softened; None if it is empty."""
+        if path is None:
+            if region.missing_mask == "error":
+                raise UnreadablePictureError(f"its region {index + 1} has no mask for it")
+            return np.ones((height_px, width_px), np.float32) if region.missing_mask == "everywhere" else None
+        if path not in maps:
+            maps[path] = _read_map(path, height_px, width_px, self._max_megapixels)
+        hard = _unit(maps[path]) if region.value is None else selected(maps[path].pixels, region.value)
+        if not hard.any():
+            return None
+        return feathered(hard, region.feather_px)
+
+    def _backdrop(self, index: int, path: Path, state: FileState, height_px: int, width_px: int) -> Pixels:
+        with self._lock:
+            kept = self._last.get(index)
+        if kept is not None and kept[:2] == (path, state) and kept[2].shape[:2] == (height_px, width_px):
+            return kept[2]
+        try:
+            picture = read_picture(path, max_megapixels=self._max_megapixels)
+        except UnreadablePictureError as error:
+            raise UnreadablePictureError(f"its picture {path.name}: {error.reason}") from error
+        shown = cover(to_working(picture, working_space=self._working_space), height_px, width_px)
+        with self._lock:
+            self._last[index] = (path, state, shown)
+        return shown
+
+
+def read_mask(
+    path: Path,
+    height_px: int,
+    width_px: int,
+    *,
+    window: Window | None = None,
+    max_megapixels: float = 200.0,
+) -> Pixels:
+    """A mask as (H, W) float32 in [0, 1]: its first channel by value, as painted, without colour conversion.
+
+    Args:
+        path: of the mask.
+        height_px: of the picture.
+        width_px: of the picture.
+        window: of a picture that shows a part of its display window; a mask of the display's size is then cut to it,
+            and what lies beyond the display gets the mask of its edge.
+        max_megapixels: masks that declare more are refused before they are decoded.
+
+    Raises:
+        UnreadablePictureError: it is damaged or of another size.
+    """
+    picture = _read_picture(path, max_megapixels)
+    if window is not None and (picture.width_px, picture.height_px) == window[2:] != (width_px, height_px):
+        rows = np.clip(np.arange(window[1], window[1] + height_px), 0, picture.height_px - 1)
+        columns = np.clip(np.arange(window[0], window[0] + width_px), 0, picture.width_px - 1)
+        picture = replace(picture, pixels=picture.pixels[rows][:, columns])
+    return _unit(_of_size(path, picture, height_px, width_px))
+
+
+def selected(labels: npt.NDArray[np.generic], value: int | tuple[int, int, int]) -> Pixels:
+    """(H, W) float32: 1 where a label map has a value, else 0.
+
+    Args:
+        labels: (H, W, 1 to 4), the numbers of the file.
+        value: red, green and blue, or one number for a grey map, or for all three.
+    """
+    colours = labels[:, :, :3] if labels.shape[2] >= 3 else labels[:, :, :1]
+    mask: Pixels = np.all(colours == np.asarray(value), axis=2).astype(np.float32)
+    return mask
+
+
+def feathered(mask_unit: Pixels, feather_px: float) -> Pixels:
+    """A mask with a soft edge; it reaches three times ``feather_px`` beyond the hard one and is exactly 0 further out.
+
+    Edges soften to both sides alike, so that regions which fill a frame together still do.
+
+    Args:
+        mask_unit: (H, W) in [0, 1].
+        feather_px: standard deviation of the Gaussian; 0 leaves the mask as it is.
+    """
+    if feather_px <= 0:
+        return mask_unit
+    side_px = 2 * math.ceil(3 * feather_px) + 1
+    soft: Pixels = cv2.GaussianBlur(mask_unit, (side_px, side_px), feather_px, borderType=cv2.BORDER_REPLICATE)
+    return np.clip(soft, 0, 1, out=soft)
+
+
+def normalized(
+    weights: Sequence[Pixels | None], height_px: int, width_px: int
+) -> tuple[tuple[Pixels | None, ...], Pixels | None]:
+    """Weights that sum to 1 at most, and what is left of 1; overlapping regions share by their weights.
+
+    Args:
+        weights: (H, W) in [0, 1], None where empty; they may be changed in place.
+        height_px: of the frame.
+        width_px: of the frame.
+    """
+    total = np.zeros((height_px, width_px), np.float32)
+    for weight in weights:
+        if weight is not None:
+            total += weight
+    if (total > 1).any():
+        crowded = np.maximum(total, np.float32(1))
+        shares: list[Pixels | None] = []
+        for weight in weights:
+            share: Pixels | None = None if weight is None else (weight / crowded).astype(np.float32, copy=False)
+            shares.append(share)
+        weights = shares
+    rest = np.clip(1 - total, 0, 1)
+    rest[rest < _NEGLIGIBLE] = 0
+    return tuple(weights), rest if rest.any() else None
+
+
+def refuse_changed(path: Path, state: FileState) -> None:
+    """Refuses a file that is no longer what it was before it was read.
+
+    Raises:
+        UnreadablePictureError: its size or time changed.
+    """
+    status = path.stat()
+    if (status.st_size, status.st_mtime_ns) != (state.size_bytes, state.mtime_ns):
+        raise UnreadablePictureError(f"{path.name} changed while it was read: it is still being written")
+
+
+def _read_map(path: Path, height_px: int, width_px: int, max_megapixels: float) -> Picture:
+    return _of_size(path, _read_picture(path, max_megapixels), height_px, width_px)
+
+
+def _read_picture(path: Path, max_megapixels: float) -> Picture:
+    try:
+        return read_picture(path, max_megapixels=max_megapixels)
+    except UnreadablePictureError as error:
+        raise UnreadablePictureError(f"its mask {path.name}: {error.reason}") from error
+
+
+def _of_size(path: Path, picture: Picture, height_px: int, width_px: int) -> Picture:
+    if (picture.height_px, picture.width_px) != (height_px, width_px):
+        raise UnreadablePictureError(
+            f"its mask {path.name} is {picture.width_px} x {picture.height_px} px, "
+            f"but the picture {width_px} x {height_px}"
+        )
+    return picture
+
+
+def _unit(picture: Picture) -> Pixels:
+    values = picture.pixels[:, :, 0]
+    largest = np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1
+    unit: Pixels = np.clip(values.astype(np.float32) / largest, 0, 1)
+    return unit

@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import pytest
+
+from stylegan_core.inference.job.spec import (
+    Directions,
+    FrameSettings,
+    Job,
+    JobFrame,
+    Region,
+    RegionFiles,
+    StyleReference,
+)
+from stylegan_core.inference.job.summary import tell_asked
+
+MASKS, LABELS = Path("/plates/masks"), Path("/plates/labels")
+
+
+def reference(file, weight=1.0, **more):
+    return StyleReference(path=Path("/pictures", file), sha256="0" * 64, weight=weight, **more)
+
+
+@pytest.fixture
+def told():
+    def tell(*, files=(), **settings):
+        frames = tuple(
+            JobFrame(input=f"{n}.png", output=f"{n}.png", regions=tuple(of_frame(n) for of_frame in files))
+            for n in range(2)
+        )
+        settings = FrameSettings(**settings)
+        folder = Path("/plates")
+        return tell_asked(
+            Job(input_folder=folder, output_folder=folder, model_folder=folder, model_digest="a" * 64,
+                settings=settings, frames=frames)
+        )  # fmt: skip
+
+    return tell
+
+
+def test_what_was_not_asked_for_is_left_out(told):
+    assert told() == {"strength": "1"}
+
+
+def test_directions(told):
+    both = (reference("dusk.jpg", 0.75), reference("sea.jpg", 0.25))
+    asked = told(strength=0.8, directions=Directions(styles=both, edit={"Smiling": 1, "Young": -0.5}))
+    assert asked == {
+        "strength": "0.8", "references": "dusk.jpg 0.75, sea.jpg 0.25", "edit": "Smiling +1, Young -0.5"
+    }  # fmt: skip
+    assert told(directions=Directions(styles=both[:1], direction="backward")) == {
+        "strength": "1", "references": "dusk.jpg", "direction": "backward"
+    }  # fmt: skip
+    entry = reference("monet", name="day/lily.png")
+    assert told(directions=Directions(styles=(entry,)))["references"] == "day/lily.png"
+    assert told(directions=Directions(styles=(entry,)))["style bank"] == "monet"
+
+
+def test_regions(told):
+    swap = {"model_folder": Path("/project/models/swap"), "model_digest": "b" * 64, "strength": 0.5}
+    regions = (
+        Region(**swap, directions=Directions(styles=(reference("ink.png"),)), feather_px=4.0),
+        Region(value=(220, 20, 60), shows_picture=True, missing_mask="nowhere"),
+    )
+    files = (
+        lambda n: RegionFiles(where=MASKS / f"{n}.png"),
+        lambda n: RegionFiles(where=LABELS / "all.png", picture=Path("/backdrops/harbour.exr")),
+    )
+    asked = told(regions=regions, files=files, elsewhere="style")
+    assert asked == {
+        "strength": "1",
+        "region 1": "masks masks, model swap bbbbbbbbbbbb, references ink.png, strength 0.5, edge 4 px",
+        "region 2": "label (220, 20, 60) of all.png, picture harbour.exr, strength 1, without a mask nowhere",
+        "elsewhere": "as the model makes it",
+    }
+    assert "/" not in "".join(asked.values())
+    nothing = (lambda n: RegionFiles(), *files[1:])
+    assert told(regions=regions, files=nothing)["region 1"].startswith("masks missing, ")
+    assert told(regions=regions, files=nothing)["elsewhere"] == "the source"
+
+
+def test_a_blend_is_told(told):
+    assert told(blend_frames=2, blend_weight=0.5)["blend"] == "2 frames to each side, weight 0.5"
+    assert "blend" not in told()

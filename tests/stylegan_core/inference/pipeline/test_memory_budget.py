@@ -1,0 +1,72 @@
+"""Room for frames: bounded whatever sizes come, in order, and never waiting for good."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from stylegan_core.inference.pipeline.memory_budget import Room
+
+
+def never() -> bool:
+    return False
+
+
+def test_large_frames_after_small_ones_are_held_by_as_many_as_decode_at_once() -> None:
+    """Sizes are known only afterwards: each of the two readers may take one too many, no queued frame more."""
+    room, most, readers = Room(100), 0, 2
+    sizes = [1] * 30 + [90] * 12
+    held: dict[int, int] = {}
+    lock = threading.Lock()
+
+    def decode(index: int, ticket: int) -> int:
+        nonlocal most
+        room.enter(ticket, never)
+        with lock:
+            held[index] = sizes[index]
+            most = max(most, sum(held.values()))
+        room.decoded(str(index), sizes[index])
+        return index
+
+    with ThreadPoolExecutor(readers) as pool:
+        futures = [pool.submit(decode, index, room.ticket()) for index in range(len(sizes))]
+        for future in futures:
+            index = future.result(timeout=60)
+            time.sleep(0.002)  # the network
+            with lock:
+                del held[index]
+            room.left(str(index))
+    assert 90 <= most <= 100 + readers * 90
+
+
+def test_turns_are_in_order_so_that_nobody_waits_for_a_later_frame() -> None:
+    room, order = Room(10), list[int]()
+    tickets = [room.ticket() for _ in range(20)]
+
+    def come(ticket: int) -> None:
+        time.sleep(random.random() / 100)
+        room.enter(ticket, never)
+        order.append(ticket)
+        room.decoded(str(ticket), 10)
+        room.left(str(ticket))
+
+    threads = [threading.Thread(target=come, args=(ticket,)) for ticket in tickets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert order == tickets
+
+
+def test_who_gives_up_does_not_wait_and_done_frames_take_no_room() -> None:
+    room = Room(10)
+    first, second, third = (room.ticket() for _ in range(3))
+    room.enter(first, never)
+    room.decoded("first", 50)  # alone it may be too large
+    room.enter(second, lambda: True)
+    room.decoded(None)
+    room.left("first")
+    room.enter(third, never)
+    room.decoded(None)
