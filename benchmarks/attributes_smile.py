@@ -93,7 +93,7 @@ def seen_smiling(judges: list[nn.Module], pictures: Pictures) -> npt.NDArray[np.
 
 def astronaut() -> Pictures:
     """(1, 64, 64, 3), the face of the built-in photograph, cut and grey as the faces are."""
-    from stylegan_core.data.photographs import load_photograph
+    from stylegan_core.data.sample.photographs import load_photograph
 
     left, top, side = ASTRONAUT_PX
     face = Image.fromarray(load_photograph("astronaut")[top : top + side, left : left + side]).convert("L")

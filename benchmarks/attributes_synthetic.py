@@ -52,7 +52,7 @@ def draw(plain: Pictures, flags: Flags) -> Pictures:
 
 
 def crops(photographs: list[str], count: int, rng: np.random.Generator) -> Pictures:
-    from stylegan_core.data.photographs import load_photograph
+    from stylegan_core.data.sample.photographs import load_photograph
 
     opened = [load_photograph(name, width_px) for width_px in (128, 192, 256) for name in photographs]
     made = []
@@ -93,7 +93,7 @@ def main() -> None:
     arguments = parser.parse_args()
     work = arguments.work.absolute()
     os.environ["STYLEREEL_CACHE_DIR"] = str(work / "cache")
-    from stylegan_core.data.photographs import list_photographs
+    from stylegan_core.data.sample.photographs import list_photographs
     from stylegan_core.metrics.psnr import psnr_db
     from stylegan_core.recipes.attributes import Recipe
 

@@ -24,7 +24,7 @@ from film_formats import default_model
 from PIL import Image
 
 from flows.runner import LocalRunner
-from stylegan_core.data.photographs import list_photographs, load_photograph
+from stylegan_core.data.sample.photographs import list_photographs, load_photograph
 from stylegan_core.frames.movies.frame_file import SUFFIX, read_movie_frame, write_movie_frame
 from stylegan_core.frames.movies.probe import MOVIE_SUFFIXES, probe_movie
 from stylegan_core.frames.movies.reader import MovieReader

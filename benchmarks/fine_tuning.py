@@ -63,7 +63,7 @@ def rooms(folder: Path) -> Pictures:
 
 def in_oil(photographs: Pictures, stroke_px: int = 2) -> Pictures:
     """What the sample's painter makes of them."""
-    from stylegan_core.data.painter import paint_in_oil
+    from stylegan_core.data.sample.painter import paint_in_oil
 
     codes = np.rint(photographs * 255.0).astype(np.uint8)
     return np.stack([paint_in_oil(picture, stroke_px) for picture in codes]).astype(np.float32) / 255.0

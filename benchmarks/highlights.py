@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stylegan_core.data.photographs import load_photograph
+from stylegan_core.data.sample.photographs import load_photograph
 from stylegan_core.frames.colour.convert import linear_to_srgb, srgb_to_linear, to_working
 from stylegan_core.frames.colour.residual import carried_change
 from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture

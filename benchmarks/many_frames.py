@@ -33,7 +33,7 @@ import numpy as np
 import torch
 
 from flows.runner import LocalRunner, run_stage
-from stylegan_core.data.photographs import list_photographs, load_photograph
+from stylegan_core.data.sample.photographs import list_photographs, load_photograph
 from stylegan_core.inference.output import file_state as resume
 from stylegan_core.inference.output import group_commit as commit
 from stylegan_core.recipes.keyframe import Config, Recipe

@@ -173,7 +173,7 @@ def publish_picture(sheet: Path, path: Path) -> None:
 
 def sample_photographs(width_px: int = 256, height_px: int = 176) -> list[Floats]:
     """Photographs of the wheels, cut to one shape."""
-    from stylegan_core.data.photographs import load_photograph
+    from stylegan_core.data.sample.photographs import load_photograph
 
     found = []
     for name in SHOWN:

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from stylegan_core.config import parse_params
-from stylegan_core.data.painter import paint_in_oil
+from stylegan_core.data.sample.painter import paint_in_oil
 from stylegan_core.frames.sequences.listing import list_pictures
 from tasks.prepare import prepare
 

@@ -56,7 +56,7 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {
 
 def prepare_clip(frames: Path, work: Path, most: int | None = None) -> None:
     """Writes the clip's plates, the first so many, and its two painted frames; the painted ones last."""
-    from stylegan_core.data.painter import paint_in_oil
+    from stylegan_core.data.sample.painter import paint_in_oil
 
     paths = sorted(path for path in frames.iterdir() if path.suffix in (".jpg", ".png"))[:most]
     if not paths:

@@ -37,7 +37,7 @@ import torch
 from PIL import Image
 
 from flows.runner import LocalRunner
-from stylegan_core.data.photographs import list_photographs, load_photograph
+from stylegan_core.data.sample.photographs import list_photographs, load_photograph
 from stylegan_core.inference.job.plan import Plan
 from stylegan_core.inference.network.backends.benchmark import seconds_a_picture
 from stylegan_core.inference.network.backends.compile import runner

@@ -206,8 +206,8 @@ def publishable() -> tuple[list[Floats], list[Floats]]:
     """Photographs of the installed wheels, and others of them repainted in several manners and colours."""
     import cv2
 
-    from stylegan_core.data.painter import paint_in_oil
-    from stylegan_core.data.photographs import load_photograph
+    from stylegan_core.data.sample.painter import paint_in_oil
+    from stylegan_core.data.sample.photographs import load_photograph
 
     def square(name: str) -> NDArray[np.uint8]:
         picture = load_photograph(name)

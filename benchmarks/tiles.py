@@ -63,7 +63,7 @@ def photograph(width_px: int, height_px: int, number: int = 0) -> np.ndarray:
     """(H, W, 3) uint16: a photograph, enlarged, under grain of its own."""
     import cv2
 
-    from stylegan_core.data.photographs import list_photographs, load_photograph
+    from stylegan_core.data.sample.photographs import list_photographs, load_photograph
 
     names = list_photographs()
     small = load_photograph(names[number % len(names)])

@@ -113,7 +113,7 @@ def baselines(prepared: Path, photographs: list[Floats], monets: list[Floats]) -
 
 def write_picture(model: Path, path: Path) -> None:
     """Photographs that may be published, above what the model makes of them."""
-    from stylegan_core.data.photographs import load_photograph
+    from stylegan_core.data.sample.photographs import load_photograph
 
     sources = [load_photograph(name, SHOWN_WIDTH_PX).astype(np.float32) / np.float32(255.0) for name in SHOWN]
     height_px = min(len(source) for source in sources)

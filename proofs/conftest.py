@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from stylegan_core.data.photographs import list_photographs, load_photograph
+from stylegan_core.data.sample.photographs import list_photographs, load_photograph
 
 HEIGHT, WIDTH = 240, 320
 

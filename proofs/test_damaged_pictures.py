@@ -25,7 +25,7 @@ import OpenImageIO as oiio  # noqa: N813
 import pytest
 from PIL import Image, ImageFile
 
-from stylegan_core.data.photographs import list_photographs, load_photograph
+from stylegan_core.data.sample.photographs import list_photographs, load_photograph
 from stylegan_core.frames.pictures.picture import FORMATS as KNOWN_FORMATS
 
 DAMAGED = 500

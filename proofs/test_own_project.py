@@ -15,7 +15,7 @@ import pytest
 
 @pytest.mark.timeout(1800)
 def test_a_shot_of_ones_own(make_clone: Callable[..., Any], tmp_path: Path) -> None:
-    from stylegan_core.data.sample import build_sample
+    from stylegan_core.data.sample.build import build_sample
 
     tool = make_clone("tool")
     build_sample(tmp_path / "sample", frames=8, width_px=128, height_px=96, stroke_px=3)

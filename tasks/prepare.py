@@ -13,14 +13,14 @@ from typing import Any
 
 from stylegan_core.config import Params, PrepareSettings
 from stylegan_core.data.decode import Decoded, DecodeSettings, decode, trim_cache
-from stylegan_core.data.halves import list_halves, unpack_halves
-from stylegan_core.data.labels import label_sources, read_labels
-from stylegan_core.data.layouts import list_layout, unpack_layout
+from stylegan_core.data.layouts.files import list_layout, unpack_layout
+from stylegan_core.data.layouts.halves import list_halves, unpack_halves
+from stylegan_core.data.layouts.labels import label_sources, read_labels
+from stylegan_core.data.layouts.unpacking import build_once
 from stylegan_core.data.materialize import materialize
 from stylegan_core.data.selection import Selection, alpha_masks, check_usable, select
 from stylegan_core.data.shots import Shot, list_shot
 from stylegan_core.data.sources import Place, Source, SourceError, list_collection, list_pairs, split_by_folders
-from stylegan_core.data.unpacking import build_once
 from stylegan_core.frames.colour.convert import working_space_name
 from stylegan_core.frames.colour.source_space import OWN_SPACES, known_space
 from stylegan_core.frames.profiles.ocio import PINNED_CONFIG, config_name, load_config
@@ -251,8 +251,8 @@ def _list_sample(settings: PrepareSettings, output: Path, place: Place) -> Listi
 
 def _built_sample(settings: PrepareSettings) -> Path:
     """The built-in sample in the user's cache, built there if it is not."""
-    from stylegan_core.data import painter, photographs
-    from stylegan_core.data import sample as sample_module
+    from stylegan_core.data.sample import build as sample_module
+    from stylegan_core.data.sample import painter, photographs
 
     shape = settings.sample.model_dump(exclude={"train_on_pairs"})
     code = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in (painter, photographs, sample_module)]

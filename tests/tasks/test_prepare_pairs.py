@@ -97,7 +97,7 @@ def test_folders_without_anything_to_train_on_are_an_error(workplace, both):
 
 
 def test_halves_are_unpacked_once_and_give_the_same_bytes_from_any_cache(workplace, both, monkeypatch):
-    from stylegan_core.data import halves
+    from stylegan_core.data.layouts import halves
 
     real, unpacked = halves.read_picture, []
     monkeypatch.setattr(halves, "read_picture", lambda path, **k: unpacked.append(path.name) or real(path, **k))

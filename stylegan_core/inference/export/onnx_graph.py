@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stylegan_core.data.photographs import load_photograph
+from stylegan_core.data.sample.photographs import load_photograph
 from stylegan_core.inference.conditioning.conditions import heeds_strength
 from stylegan_core.inference.network.backends.openvino_runtime import quietly
 from stylegan_core.inference.network.translate import MINIMUM_PX

@@ -36,7 +36,7 @@ def test_an_edit_of_what_is_used_changes_the_digest(copy, module):
 
 
 @pytest.mark.parametrize(
-    "module", ["recipes/cut.py", "inference/network/translate.py", "data/painter.py", "report/panels.py"]
+    "module", ["recipes/cut.py", "inference/network/translate.py", "data/sample/painter.py", "report/panels.py"]
 )
 def test_an_edit_of_anything_else_does_not(copy, module):
     before = code_closure_digest("keyframe", copy)

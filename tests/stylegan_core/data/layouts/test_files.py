@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylegan_core.data.layouts import list_layout, unpack_layout
+from stylegan_core.data.layouts.files import list_layout, unpack_layout
 from stylegan_core.data.sources import Place, SourceError
 
 

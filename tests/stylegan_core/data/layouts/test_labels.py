@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from stylegan_core.data.labels import label_sources, read_labels
+from stylegan_core.data.layouts.labels import label_sources, read_labels
 from stylegan_core.data.sources import Source, SourceError
 
 

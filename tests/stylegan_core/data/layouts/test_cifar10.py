@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylegan_core.data.cifar10 import list_cifar10, unpack_cifar10
+from stylegan_core.data.layouts.cifar10 import list_cifar10, unpack_cifar10
 from stylegan_core.data.sources import Place, SourceError
 
 

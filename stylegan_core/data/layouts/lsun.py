@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from stylegan_core.data.layouts.unpacking import Unpacked, build_once
 from stylegan_core.data.sources import Place, Source, SourceError, list_collection
-from stylegan_core.data.unpacking import Unpacked, build_once
 from stylegan_core.storage.hashing import sha256_of
 
 _SIGNATURES = ((b"RIFF", ".webp"), (b"\xff\xd8", ".jpg"), (b"\x89PNG", ".png"))

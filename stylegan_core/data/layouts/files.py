@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stylegan_core.data.choices import Layout
-from stylegan_core.data.cifar10 import list_cifar10, unpack_cifar10
-from stylegan_core.data.labels import VALUES, label_sources
-from stylegan_core.data.lsun import list_lsun, unpack_lsun
+from stylegan_core.data.layouts.cifar10 import list_cifar10, unpack_cifar10
+from stylegan_core.data.layouts.labels import VALUES, label_sources
+from stylegan_core.data.layouts.lsun import list_lsun, unpack_lsun
+from stylegan_core.data.layouts.unpacking import Unpacked
 from stylegan_core.data.manifest import format_labels
 from stylegan_core.data.sources import Place, Source, SourceError, list_collection, some
-from stylegan_core.data.unpacking import Unpacked
 
 _CELEBA_SPLITS = {"0": "train", "1": "validation", "2": "test"}
 _IMAGENET_SPLITS = {"train": "train", "val": "validation"}

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from stylegan_core.data.choices import Half
+from stylegan_core.data.layouts.unpacking import Unpacked, build_once
 from stylegan_core.data.sources import Place, Source, by_name
-from stylegan_core.data.unpacking import Unpacked, build_once
 from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture, write_picture
 from stylegan_core.storage.hashing import sha256_of
 

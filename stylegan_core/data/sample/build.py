@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stylegan_core.data.painter import paint_in_oil
-from stylegan_core.data.photographs import load_photograph
+from stylegan_core.data.sample.painter import paint_in_oil
+from stylegan_core.data.sample.photographs import load_photograph
 from stylegan_core.storage.atomic import write_atomically, write_bytes_atomically
 
 _SHOT_PHOTOGRAPH = "china"

@@ -8,9 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from stylegan_core.data.layouts.unpacking import Unpacked, build_once
 from stylegan_core.data.manifest import format_labels
 from stylegan_core.data.sources import Place, Source, SourceError
-from stylegan_core.data.unpacking import Unpacked, build_once
 from stylegan_core.storage.hashing import sha256_of
 
 _SIDE_PX = 32

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylegan_core.data.lsun import list_lsun, unpack_lsun
+from stylegan_core.data.layouts.lsun import list_lsun, unpack_lsun
 from stylegan_core.data.sources import Place, SourceError
 
 

@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from stylegan_core.data import unpacking
-from stylegan_core.data.unpacking import build_once
+from stylegan_core.data.layouts import unpacking
+from stylegan_core.data.layouts.unpacking import build_once
 
 
 @pytest.fixture(autouse=True)
