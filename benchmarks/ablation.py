@@ -63,7 +63,7 @@ def document(params: Mapping[str, Any], change: Mapping[str, Any], steps: int) -
 def train(params: Mapping[str, Any], prepared: Path, folder: Path) -> tuple[float, int]:
     """Trains into ``folder``; seconds and steps."""
     from stylegan_core.config import parse_params
-    from tasks.train import plan_trainings, train_model
+    from tasks.stages.train import plan_trainings, train_model
 
     parsed = parse_params(dict(params))
     (job,) = plan_trainings(parsed, prepared).jobs
@@ -76,7 +76,7 @@ def train(params: Mapping[str, Any], prepared: Path, folder: Path) -> tuple[floa
 def run(name: str, steps: int, params: Mapping[str, Any], prepared: Path, work: Path) -> dict[str, Any]:
     """One variant: train, evaluate."""
     from stylegan_core.config import parse_params
-    from tasks.evaluate import evaluate
+    from tasks.stages.evaluate import evaluate
 
     change = VARIANTS[name]
     settings = document(params, change, steps)
@@ -110,7 +110,7 @@ def main() -> None:
         os.environ["STYLEREEL_CACHE_DIR"] = f"{temporary}/cache"  # nothing is taken from an earlier run
         from stylegan_core.config import parse_params
         from stylegan_core.storage.atomic import write_bytes_atomically
-        from tasks.prepare import prepare
+        from tasks.stages.prepare import prepare
 
         prepared = Path(temporary) / "prepared"
         prepare(parse_params(params), prepared)

@@ -34,8 +34,8 @@ def write_labelled(pictures: Pictures, labels: npt.NDArray[np.int64], names: Seq
 def train(work: Path, settings: Mapping[str, Any]) -> tuple[Path, float]:
     """Trains on what ``write_labelled`` wrote to ``work``; the model's folder and the seconds that this call took."""
     from stylegan_core.config import parse_params
-    from tasks.prepare import prepare
-    from tasks.train import plan_trainings, train_model
+    from tasks.stages.prepare import prepare
+    from tasks.stages.train import plan_trainings, train_model
 
     pictures = {"source": "folder", "content": str(work / "pictures"), "labels": str(work / "labels.csv")}
     quiet = {"validate_every_steps": 100_000, "sample_every_steps": 100_000}  # nothing is held out inside training

@@ -24,7 +24,7 @@ from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_p
 from stylegan_core.recipes.keyframe import Config, Recipe
 from stylegan_core.recipes.model import save_model
 from stylegan_core.report.results import Result, record_results
-from tasks.stylize import Request, stylize_directory
+from tasks.stylize.stylize import Request, stylize_directory
 
 FOLDERS = ("exr", "dpx", "tiff")
 SUFFIXES = (".exr", ".dpx", ".tif", ".tiff")

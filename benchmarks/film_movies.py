@@ -30,7 +30,7 @@ from stylegan_core.frames.movies.probe import MOVIE_SUFFIXES, probe_movie
 from stylegan_core.frames.movies.reader import MovieReader
 from stylegan_core.frames.movies.writer import assemble_movie, movie_form
 from stylegan_core.report.results import Result, record_results
-from tasks.stylize import Request, stylize_directory
+from tasks.stylize.stylize import Request, stylize_directory
 
 CODECS = (
     ("h264", ".mp4", "libx264", "yuv420p", {"crf": "12", "preset": "fast"}),

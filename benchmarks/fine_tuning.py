@@ -82,8 +82,8 @@ def train(
 ) -> Path:
     """Trains content to style; the model's folder."""
     from stylegan_core.config import parse_params
-    from tasks.prepare import prepare
-    from tasks.train import plan_trainings, train_model
+    from tasks.stages.prepare import prepare
+    from tasks.stages.train import plan_trainings, train_model
 
     for name, pictures in (("content", content), ("style", style)):
         (work / name).mkdir(parents=True, exist_ok=True)
@@ -124,7 +124,7 @@ def main() -> None:
     os.environ["STYLEREEL_CACHE_DIR"] = str(work / "cache")
     from stylegan_core.config import parse_params
     from stylegan_core.recipes import recipe_class
-    from tasks.prepare import prepare
+    from tasks.stages.prepare import prepare
 
     settings = dict(recipe_class("pix2pix").presets["two_cores"]) | SETTINGS
     photographs = rooms(data / "interiors_photo")

@@ -38,7 +38,7 @@ from stylegan_core.inference.output import file_state as resume
 from stylegan_core.inference.output import group_commit as commit
 from stylegan_core.recipes.keyframe import Config, Recipe
 from stylegan_core.recipes.model import save_model
-from tasks.stylize import Request, plan_request, work_on
+from tasks.stylize.stylize import Request, plan_request, work_on
 
 
 def make_frames(folder: Path, side_px: int, count: int) -> None:

@@ -81,8 +81,8 @@ class StyleJudge:
 def train_style(name: str, style: Floats, data: Path, work: Path, settings: Mapping[str, Any]) -> tuple[Path, float]:
     """Trains one style, or goes on; the model's folder, and seconds."""
     from stylegan_core.config import parse_params
-    from tasks.prepare import prepare
-    from tasks.train import plan_trainings, train_model
+    from tasks.stages.prepare import prepare
+    from tasks.stages.train import plan_trainings, train_model
 
     folder = work / name
     (folder / "style").mkdir(parents=True, exist_ok=True)

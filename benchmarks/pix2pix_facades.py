@@ -67,7 +67,7 @@ def measured(results: Pictures, truths: Pictures) -> dict[str, float]:
 def train(name: str, prepare: Mapping[str, Any], settings: Mapping[str, Any], work: Path) -> Path:
     """Trains from ``work/prepared``; the model's folder."""
     from stylegan_core.config import parse_params
-    from tasks.train import plan_trainings, train_model
+    from tasks.stages.train import plan_trainings, train_model
 
     common = {"seed": SEED, "validate_every_steps": 1000, "sample_every_steps": 1_000_000}
     section = {"recipe": "pix2pix", "common": common, "pix2pix": dict(settings)}
@@ -148,7 +148,7 @@ def main() -> None:
     os.environ["STYLEREEL_CACHE_DIR"] = str(work / "cache")
     from stylegan_core.config import parse_params
     from stylegan_core.recipes import recipe_class
-    from tasks.prepare import prepare
+    from tasks.stages.prepare import prepare
 
     preset = dict(recipe_class("pix2pix").presets["two_cores"])
     changes = {key: YAML(typ="safe").load(value) for key, _, value in (item.partition("=") for item in arguments.set)}

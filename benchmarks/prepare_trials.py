@@ -18,7 +18,7 @@ from PIL import Image
 from stylegan_core.config import parse_params
 from stylegan_core.data.sample.painter import paint_in_oil
 from stylegan_core.frames.sequences.listing import list_pictures
-from tasks.prepare import prepare
+from tasks.stages.prepare import prepare
 
 
 def paint_key_frames(plates: Path, painted: Path) -> None:

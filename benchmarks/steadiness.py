@@ -83,8 +83,8 @@ def train(recipe: str, settings: dict[str, Any], work: Path, name: str) -> tuple
     """The model's folder, and the seconds that this call took."""
     from stylegan_core.config import parse_params
     from stylegan_core.recipes import recipe_class
-    from tasks.prepare import prepare
-    from tasks.train import plan_trainings, train_model
+    from tasks.stages.prepare import prepare
+    from tasks.stages.train import plan_trainings, train_model
 
     never = {"validate_every_steps": 1_000_000, "sample_every_steps": 1_000_000}
     preset = dict(recipe_class(recipe).presets["two_cores"])
@@ -110,7 +110,7 @@ def train(recipe: str, settings: dict[str, Any], work: Path, name: str) -> tuple
 def stylized(work: Path, recipe: str, name: str, model: Path, manner: dict[str, Any]) -> list[Floats]:
     """The clip as ``stylize`` writes it."""
     from flows.runner import LocalRunner
-    from tasks.stylize import Request, stylize_directory
+    from tasks.stylize.stylize import Request, stylize_directory
 
     output = work / recipe / "out" / name
     shutil.rmtree(output, ignore_errors=True)

@@ -28,9 +28,9 @@ from stylegan_core.inference.network.translate import pad_to_network
 from stylegan_core.recipes.base import Conditions
 from stylegan_core.recipes.model import CARD_NAME, Model, load_model
 from stylegan_core.report.results import Result, record_results
-from tasks.distill import distill_model
-from tasks.errors import UsageError
-from tasks.export import export_model
+from tasks.models.distill import distill_model
+from tasks.models.export import export_model
+from tasks.shared.errors import UsageError
 
 LARGEST_PX = 4096
 

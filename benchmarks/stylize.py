@@ -51,7 +51,7 @@ from stylegan_core.recipes import config_class, recipe_class
 from stylegan_core.recipes.base import Conditions
 from stylegan_core.recipes.model import Model, load_model, save_model
 from stylegan_core.report.results import Result, record_results
-from tasks.stylize import Request, plan_request, work_on
+from tasks.stylize.stylize import Request, plan_request, work_on
 
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "keyframe": ("keyframe", {}),

@@ -46,8 +46,8 @@ def train(prepare: Mapping[str, Any], changes: Mapping[str, Any], work: Path) ->
     """Prepares and trains where that is not done yet; the model's folder, and seconds of training in this call."""
     from stylegan_core.config import parse_params
     from stylegan_core.recipes.swap import Recipe
-    from tasks.prepare import prepare as run_prepare
-    from tasks.train import plan_trainings, train_model
+    from tasks.stages.prepare import prepare as run_prepare
+    from tasks.stages.train import plan_trainings, train_model
 
     if not (work / "prepared" / "manifest.csv").is_file():
         run_prepare(parse_params({"prepare": dict(prepare), "train": {"recipe": "swap"}}), work / "prepared")

@@ -95,7 +95,7 @@ def worker(source: str, output: str, model: str, statistics: str, precision: str
     from flows.runner import LocalRunner
     from stylegan_core.inference.planning.request import Request
     from stylegan_core.recipes import list_recipes, recipe_class
-    from tasks.stylize import plan_request, work_on
+    from tasks.stylize.stylize import plan_request, work_on
 
     for name in list_recipes():
         recipe_class(name)
@@ -152,7 +152,7 @@ def small_statistics(folder: Path, model: Path) -> Path:
     """A file of statistics that are measured on small frames: quick, and no other work for the large ones."""
     from stylegan_core.inference.job.plan import write_plan
     from stylegan_core.inference.planning.request import Request
-    from tasks.stylize import plan_request
+    from tasks.stylize.stylize import plan_request
 
     make_frames(folder / "small", 256, 256, 2)
     places = str(folder / "small"), str(folder / "small_out")

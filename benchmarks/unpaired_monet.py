@@ -72,7 +72,7 @@ def pictures_of(prepared: Path, domain: str, splits: Sequence[str]) -> list[Floa
 def train(document: dict[str, Any], prepared: Path, work: Path) -> tuple[Path, int]:
     """The model's folder and its steps."""
     from stylegan_core.config import parse_params
-    from tasks.train import plan_trainings, train_model
+    from tasks.stages.train import plan_trainings, train_model
 
     (job,) = plan_trainings(parse_params(document), prepared).jobs
     recipe = job.training.settings.recipe
@@ -170,7 +170,7 @@ def main() -> None:
     os.environ["STYLEREEL_CACHE_DIR"] = str(work / "cache")
     from stylegan_core.config import parse_params
     from stylegan_core.metrics.ssim import ssim
-    from tasks.prepare import prepare
+    from tasks.stages.prepare import prepare
 
     changes = {key: YAML(typ="safe").load(value) for key, _, value in (item.partition("=") for item in arguments.set)}
     document = parameters(arguments.data, arguments.recipe, changes, arguments.minutes)

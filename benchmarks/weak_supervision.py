@@ -86,7 +86,7 @@ def measured(results: Pictures, truths: Pictures) -> dict[str, float]:
 def prepare_pairs(photographs: Pictures, maps: Pictures, work: Path) -> dict[str, Any]:
     """Writes and prepares the training pairs; the section ``prepare``."""
     from stylegan_core.config import parse_params
-    from tasks.prepare import prepare
+    from tasks.stages.prepare import prepare
 
     for name, pictures in (("content", photographs), ("style", maps)):
         (work / name).mkdir(parents=True, exist_ok=True)
@@ -106,7 +106,7 @@ def prepare_pairs(photographs: Pictures, maps: Pictures, work: Path) -> dict[str
 def train(recipe: str, name: str, settings: dict[str, Any], section: dict[str, Any], work: Path) -> tuple[Path, float]:
     """The model's folder, and the seconds that this call took."""
     from stylegan_core.config import parse_params
-    from tasks.train import plan_trainings, train_model
+    from tasks.stages.train import plan_trainings, train_model
 
     never = {"validate_every_steps": 1_000_000, "sample_every_steps": 1_000_000}  # nothing is held out of training
     chosen = {"recipe": recipe, "common": {"seed": SEED, **never}, recipe: settings}

@@ -9,12 +9,12 @@ from filelock import FileLock, Timeout
 
 from flows.runner import Runner
 from flows.stage import explained_by_stage
-from tasks.errors import StoppedError
-from tasks.gate import check_gate
-from tasks.lineage import link_run, mark_promoted
-from tasks.origin import FLOW_RUN_VARIABLE, flow_run_id
-from tasks.project import CODE_FOLDER, kept_by_sync, sync
-from tasks.versioning import STAGES, VersioningError, commit_to_branch, git_state, push, reproduce
+from tasks.project.project import CODE_FOLDER, kept_by_sync, sync
+from tasks.shared.errors import StoppedError
+from tasks.shared.gate import check_gate
+from tasks.shared.lineage import link_run, mark_promoted
+from tasks.shared.origin import FLOW_RUN_VARIABLE, flow_run_id
+from tasks.shared.versioning import STAGES, VersioningError, commit_to_branch, git_state, push, reproduce
 
 RESULTS = ("dvc.lock", "dvc.yaml", CODE_FOLDER, "reports/metrics.json", "reports/train")
 """What a scheduled run commits to its branch; pictures and models are in the DVC remote under dvc.lock's names.
@@ -29,7 +29,7 @@ class ChainSettings:
 
     Attributes:
         scheduled: nobody watches: a tree with changes is refused, and the results are committed to ``branch``.
-        max_swd_ratio: the promotion gate's, see ``tasks.gate``.
+        max_swd_ratio: the promotion gate's, see ``tasks.shared.gate``.
         push: whether data and models are copied to the DVC remote.
         branch: of the results of scheduled runs.
         lock_wait_s: how long to wait for another pipeline or dvc in this checkout.
@@ -46,7 +46,7 @@ def chain(runner: Runner, root: Path, settings: ChainSettings) -> dict[str, obje
     """Runs the stages one after the other; a failed one stops the rest.
 
     Returns:
-        The lineage of this run, as ``tasks.lineage.link_run`` writes it.
+        The lineage of this run, as ``tasks.shared.lineage.link_run`` writes it.
 
     Raises:
         UsageError, StoppedError, InputsFailedError: a stage failed so.

@@ -53,8 +53,8 @@ def _command(name: str, examples: str, **options: Any) -> Callable[[Callable[...
 
 
 def _root() -> Path:
-    from tasks.errors import UsageError
-    from tasks.versioning import project_root
+    from tasks.shared.errors import UsageError
+    from tasks.shared.versioning import project_root
 
     root = project_root()
     if not (root / "params.yaml").is_file():
@@ -65,7 +65,7 @@ def _root() -> Path:
 @_command("init", "stylereel init ~/films/harbour")
 def init(folder: Annotated[Path, typer.Argument(help="A new folder, outside of other projects.")]) -> None:
     """Make a project for your own shots: git, DVC, params.yaml and folders."""
-    from tasks.project import init_project
+    from tasks.project.project import init_project
 
     made = init_project(folder)
     typer.echo(f"Made {made}. Next:")
@@ -92,8 +92,8 @@ def _stage_command(stage: str, text: str) -> None:
 
 
 def _reproduce(stage: str, *, force: bool) -> None:
-    from tasks.project import sync
-    from tasks.versioning import run_dvc
+    from tasks.project.project import sync
+    from tasks.shared.versioning import run_dvc
 
     root = _root()
     sync(root)
@@ -143,7 +143,7 @@ def pipeline(
 @_command("sync", "stylereel sync && dvc repro")
 def sync_command() -> None:
     """Note the tool's version and the inputs of params.yaml in dvc.yaml, before a `dvc repro` by hand."""
-    from tasks.project import sync
+    from tasks.project.project import sync
 
     changed = sync(_root())
     typer.echo("changed: " + ", ".join(changed) if changed else "nothing to change")
@@ -160,8 +160,8 @@ def report(
     print_figures(root / "reports" / "metrics.json")
     if page is not None:
         from stylegan_core.config import load_params
-        from tasks.origin import origin
-        from tasks.review import build_review
+        from tasks.shared.origin import origin
+        from tasks.stages.review import build_review
 
         folders = (root / "data/prepared", root / "models", root / "reports", root / "out/stylized")
         build_review(load_params(root / "params.yaml"), *folders, page, origin(), root=root)
@@ -177,7 +177,7 @@ cli_recipes.register(_command)
 @_command("doctor", "stylereel doctor")
 def doctor() -> None:
     """Examine this machine: versions, devices, precision, back ends, free disk, known breakages."""
-    from tasks.doctor import examine
+    from tasks.project.doctor import examine
 
     findings = examine()
     print_findings(findings)
@@ -202,8 +202,8 @@ def whence(
     """Say which model, MLflow run, flow run and commit made something, or what they made."""
     from dataclasses import asdict
 
-    from tasks.lineage import whence as follow
-    from tasks.versioning import project_root
+    from tasks.shared.lineage import whence as follow
+    from tasks.shared.versioning import project_root
 
     trail = follow(project_root(), what, output=output)
     if as_json:

@@ -59,9 +59,9 @@ def export(
     falls under 50 dB in another precision, is not written.
     """
     from stylegan_core.inference.export.formats import EXPORT_PRECISIONS
-    from tasks.errors import UsageError
-    from tasks.export import export_model
-    from tasks.versioning import project_root
+    from tasks.models.export import export_model
+    from tasks.shared.errors import UsageError
+    from tasks.shared.versioning import project_root
 
     if direction not in ("forward", "backward"):
         raise UsageError(f"--direction {direction} is none of forward, backward")
@@ -99,8 +99,8 @@ def distill(
     minutes: Annotated[float, typer.Option(min=0.01, help="Of training.")] = 5.0,
 ) -> None:
     """Train a small model on a large one's answers; every sixth picture is held out to judge it by."""
-    from tasks.distill import distill_model
-    from tasks.versioning import project_root
+    from tasks.models.distill import distill_model
+    from tasks.shared.versioning import project_root
 
     with typer.progressbar(length=1000, label="learning", file=sys.stderr) as bar:
         made = distill_model(
@@ -131,8 +131,8 @@ def style_bank(
     output: Annotated[Path, typer.Argument(metavar="BANK", help="The folder to write.")],
 ) -> None:
     """Compute a model's codes of a folder of references once, for `stylereel stylize --style-bank`."""
-    from tasks.style_bank import make_style_bank
-    from tasks.versioning import project_root
+    from tasks.models.style_bank import make_style_bank
+    from tasks.shared.versioning import project_root
 
     bank = make_style_bank(model, project_root() / "models", pictures, output)
     typer.echo(f"{output}: {len(bank.names)} references")

@@ -32,7 +32,7 @@ def features(
     enlarge: Annotated[bool, typer.Option(help="A mean is shown at the picture's own size.")] = True,
 ) -> Any:
     """Write what a layer of a feature extractor holds of a picture: the content that `perceptual` keeps."""
-    from tasks.features import write_feature_picture
+    from tasks.models.features import write_feature_picture
 
     channels, height, width = write_feature_picture(
         picture, output, layer=layer, extractor=extractor, weights=weights, arrangement=show, enlarge=enlarge

@@ -38,8 +38,8 @@ def recipes(
     --write keeps the values of all other sections and the shots, but not your own comments outside of them.
     """
     from stylegan_core.recipes import list_recipes, recipe_class
-    from tasks.errors import UsageError
-    from tasks.params_file import PRESETS, preset_values, recipe_settings, with_preset, write_params
+    from tasks.project.params_file import PRESETS, preset_values, recipe_settings, with_preset, write_params
+    from tasks.shared.errors import UsageError
 
     if name is None:
         if preset or write:

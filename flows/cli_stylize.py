@@ -132,7 +132,7 @@ def work(
 
     Any number of processes and machines may work on the same job; each chunk is made by one of them.
     """
-    from tasks.errors import UsageError
+    from tasks.shared.errors import UsageError
 
     if (file is None) == (job is None):
         raise UsageError("name one job file: stylereel work JOB, or stylereel work --job JOB")
@@ -158,7 +158,7 @@ def dask_settings(runner: str, address: str | None, workers: int | None) -> Dask
         UsageError: options of a cluster without one, or of two.
     """
     from flows.dask_runner import DaskSettings
-    from tasks.errors import UsageError
+    from tasks.shared.errors import UsageError
 
     if runner != "dask":
         if address is not None or workers is not None:
@@ -175,7 +175,7 @@ def raise_if_frames_failed(report: Path) -> None:
     Raises:
         InputsFailedError: the stage's report names failed frames.
     """
-    from tasks.errors import InputsFailedError
+    from tasks.shared.errors import InputsFailedError
 
     found = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {}
     failed = [f"{name}: {f['path']}: {f['reason']}" for name, item in found.items() for f in item["failed"]]
@@ -185,7 +185,7 @@ def raise_if_frames_failed(report: Path) -> None:
 
 def _refuse_options_without_input(context: typer.Context) -> None:
     """The stage of DVC takes its settings from params.yaml alone."""
-    from tasks.errors import UsageError
+    from tasks.shared.errors import UsageError
 
     given = [
         parameter.opts[0]

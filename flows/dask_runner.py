@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from flows.dask_workers import LocalWorkers
-from tasks.errors import StoppedError, UsageError
+from tasks.shared.errors import StoppedError, UsageError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -129,8 +129,8 @@ def _scheduler(settings: DaskSettings) -> Iterator[Any]:
 
 
 def _ask_chunks(what: str, *arguments: str) -> None:
-    """In a worker: calls a function of ``tasks.chunk_work`` if that is at work there; importing it takes seconds."""
-    module = sys.modules.get("tasks.chunk_work")
+    """In a worker: calls a function of ``tasks.stylize.chunk`` if that is at work there; importing it takes seconds."""
+    module = sys.modules.get("tasks.stylize.chunk")
     if module is not None:
         getattr(module, what)(*arguments)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from flows.progress import progress_bar
 from flows.runner import Runner
 from stylegan_core.config import Params
-from tasks.evaluate import Progress, log_to_mlflow, measurer, write_reports
-from tasks.judge import open_judges
+from tasks.stages.evaluate import Progress, log_to_mlflow, measurer, write_reports
+from tasks.stages.evaluator import open_judges
 
 
 def evaluate_flow(

@@ -9,7 +9,7 @@ from prefect import flow
 from flows.chain import ChainSettings, chain
 from flows.runner import PrefectRunner
 from flows.stage import configure_logging
-from tasks.versioning import project_root
+from tasks.shared.versioning import project_root
 
 
 @flow(name="pipeline", persist_result=False)

@@ -8,7 +8,7 @@ from typing import Any
 from flows.progress import progress_bar
 from flows.runner import Runner
 from stylegan_core.config import Params
-from tasks.prepare import Progress, decoder, finish, list_sources
+from tasks.stages.prepare import Progress, decoder, finish, list_sources
 
 
 def prepare_flow(runner: Runner, params: Params, output: Path, progress: Progress | None = None) -> dict[str, Any]:

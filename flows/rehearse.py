@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def dry_run(asked: Request, *, as_json: bool) -> None:
     """Says what a call would do, and does nothing."""
-    from tasks.rehearsal import rehearse
+    from tasks.stylize.dry_run import rehearse
 
     with libraries_on_stderr():
         found = rehearse(asked).as_dict()
@@ -26,7 +26,7 @@ def dry_run(asked: Request, *, as_json: bool) -> None:
 def look_dev(asked: Request, *, frames: int, as_json: bool = False) -> None:
     """Makes a sheet of a few frames and prints its path."""
     from flows.runner import run_stage
-    from tasks.rehearsal import look_dev, sheet_beside
+    from tasks.stylize.dry_run import look_dev, sheet_beside
 
     with libraries_on_stderr(), frames_bar() as watch:
         sheet = run_stage(

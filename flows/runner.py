@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from tasks.origin import FLOW_RUN_VARIABLE
+from tasks.shared.origin import FLOW_RUN_VARIABLE
 
 if TYPE_CHECKING:
     from flows.dask_runner import DaskSettings

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from tasks.doctor import Finding
-    from tasks.lineage import Trail
+    from tasks.project.doctor import Finding
+    from tasks.shared.lineage import Trail
 
 _COLOURS = {"ok": "green", "note": "yellow", "wrong": "red"}
 
@@ -26,7 +26,7 @@ def print_figures(metrics_file: Path) -> None:
     from rich.table import Table
 
     from stylegan_core.report.figures import SUBJECTS
-    from tasks.errors import UsageError
+    from tasks.shared.errors import UsageError
 
     if not metrics_file.is_file():
         raise UsageError(f"{metrics_file} does not exist: run `stylereel evaluate` first")
@@ -45,7 +45,7 @@ def print_figures(metrics_file: Path) -> None:
 
 def print_places(root: Path) -> None:
     """Where the results are."""
-    from tasks.tracking import tracking_uri
+    from tasks.shared.tracking import tracking_uri
 
     uri = tracking_uri(root)
     typer.echo("")

@@ -15,8 +15,8 @@ from typing import TypeVar
 
 from flows.runner import Runner, run_stage
 from stylegan_core.storage.atomic import write_bytes_atomically
-from tasks.errors import InputsFailedError, StoppedError, UsageError
-from tasks.versioning import VersioningError
+from tasks.shared.errors import InputsFailedError, StoppedError, UsageError
+from tasks.shared.versioning import VersioningError
 
 Result = TypeVar("Result")
 
@@ -77,7 +77,7 @@ def _leave_exit(stage: str, error: BaseException) -> None:
 
 def _refuse_stale_code(name: str) -> None:
     """In an ``init`` project DVC would record that this code ran as the code of an earlier version of the tool."""
-    from tasks.project import stale_code
+    from tasks.project.project import stale_code
 
     if name in stale_code(Path.cwd()):
         raise UsageError(

@@ -8,9 +8,9 @@ from typing import Any
 
 from flows.runner import Runner
 from stylegan_core.config import Params
-from tasks.review import write_review_page
-from tasks.stylize import Request, StylizeReport, stylize_directory
-from tasks.stylize_stage import counted, list_items, log_to_mlflow, materialize, stylize_item
+from tasks.stages.review import write_review_page
+from tasks.stages.stylize import counted, list_items, log_to_mlflow, materialize, stylize_item
+from tasks.stylize.stylize import Request, StylizeReport, stylize_directory
 
 
 def stylize_flow(

@@ -13,7 +13,7 @@ from flows.progress import frames_bar
 
 if TYPE_CHECKING:
     from flows.dask_runner import DaskSettings
-    from tasks.stylize import Request, StylizeReport
+    from tasks.stylize.stylize import Request, StylizeReport
 
 
 def stylize_folder(
@@ -25,7 +25,7 @@ def stylize_folder(
         InputsFailedError: some inputs failed; all others are done.
     """
     from flows.runner import run_stage
-    from tasks.stylize import stylize_directory
+    from tasks.stylize.stylize import stylize_directory
 
     with libraries_on_stderr(), frames_bar() as watch:
         report = run_stage(
@@ -46,7 +46,7 @@ def stylize_folder(
 def plan_only(asked: Request) -> None:
     """Writes the plan and prints the path of its job file, the first half of ``stylize``."""
     from stylegan_core.inference.job.plan import write_plan
-    from tasks.stylize import frames_to_make, plan_request
+    from tasks.stylize.stylize import frames_to_make, plan_request
 
     with libraries_on_stderr():
         plan, _ = plan_request(asked)
@@ -77,8 +77,8 @@ def work_only(
     """
     from flows.runner import run_stage
     from stylegan_core.inference.job.plan import Plan
-    from tasks.job_chunks import chosen_chunks
-    from tasks.stylize import open_job, work_on
+    from tasks.stylize.chunks import chosen_chunks
+    from tasks.stylize.stylize import open_job, work_on
 
     job, model = open_job(job_file)
     chunks = chosen_chunks(chunk, len(job.chunks())) if chunk is not None else None
@@ -108,7 +108,7 @@ def verify_output(output: Path, *, as_json: bool) -> None:
         UsageError: the folder has no records.
     """
     from stylegan_core.inference.delivery.verify import NoRecordsError, verify
-    from tasks.errors import InputsFailedError, UsageError
+    from tasks.shared.errors import InputsFailedError, UsageError
 
     try:
         verdict = verify(output)

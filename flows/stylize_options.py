@@ -169,8 +169,8 @@ def _request(asked: dict[str, Any]) -> Request | None:
     from stylegan_core.inference.conditioning.edit_vocabulary import OWN
     from stylegan_core.inference.planning.request import Request
     from stylegan_core.settings import SettingsError
-    from tasks.errors import UsageError
-    from tasks.versioning import project_root
+    from tasks.shared.errors import UsageError
+    from tasks.shared.versioning import project_root
 
     if asked["source"] is None:
         return None

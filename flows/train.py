@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from flows.runner import Runner
 from stylegan_core.config import Params
-from tasks.train import mark_finished, plan_trainings, train_model
-from tasks.train_watch import register, watch
+from tasks.stages.train import mark_finished, plan_trainings, train_model
+from tasks.stages.train_watch import register, watch
 
 if TYPE_CHECKING:
     from stylegan_core.recipes.model import ModelCard

@@ -67,7 +67,7 @@ import torch
 
 from flows.runner import LocalRunner
 from stylegan_core.inference.planning.request import Request
-from tasks.stylize import plan_request, work_on
+from tasks.stylize.stylize import plan_request, work_on
 
 torch.set_num_threads(1)
 source, output, model = sys.argv[1:]

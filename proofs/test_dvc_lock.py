@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.versioning import VersioningError, child_environment, run_dvc
+from tasks.shared.versioning import VersioningError, child_environment, run_dvc
 
 DVC_YAML = "stages:\n  train:\n    cmd: python slow.py\n    outs: [model]\n"
 SLOW = """\

@@ -61,7 +61,7 @@ def test_experiments_run_beside_the_checkout(make_clone: Callable[..., Any]) -> 
     listed = clone.run(
         "python",
         "-c",
-        "from tasks.tracking import client, experiment_name as name\n"
+        "from tasks.shared.tracking import client, experiment_name as name\n"
         "runs = client().search_runs([client().get_experiment_by_name(name()).experiment_id])\n"
         "print(sorted(run.data.params['recipe'] for run in runs))",
     )

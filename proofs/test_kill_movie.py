@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(900)
 def start():
     """Starts the command line in a process forked from one that has its imports behind it."""
     server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["flows.cli_stylize", "stylegan_core.recipes.keyframe", "tasks.stylize"])
+    server.set_forkserver_preload(["flows.cli_stylize", "stylegan_core.recipes.keyframe", "tasks.stylize.stylize"])
 
     def started(source, output, model):
         arguments = ["stylize", str(source), str(output), "--model", str(model), "--back-end", "torch"]

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(1700)
 def start():
     """Starts the command line in a process forked from one that has its imports behind it: 20 starts in a minute."""
     server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["flows.cli_stylize", "stylegan_core.recipes.keyframe", "tasks.stylize"])
+    server.set_forkserver_preload(["flows.cli_stylize", "stylegan_core.recipes.keyframe", "tasks.stylize.stylize"])
 
     def started(plates, output, model, strength):
         arguments = ["stylize", str(plates), str(output), "--model", str(model), "--back-end", "torch"]

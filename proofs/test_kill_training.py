@@ -115,7 +115,7 @@ os.environ["STYLEREEL_CACHE_DIR"] = {str(place / "cache")!r}
 from pathlib import Path
 from flows.runner import LocalRunner
 from stylegan_core.config import load_params
-from tasks.train import mark_finished, plan_trainings, train_model
+from tasks.stages.train import mark_finished, plan_trainings, train_model
 params, data, models, reports = load_params(), Path("data/prepared"), Path("models"), Path("reports/train")
 plan = plan_trainings(params, data)
 for job in plan.jobs:

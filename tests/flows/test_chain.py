@@ -13,10 +13,10 @@ import pytest
 from flows import chain as chain_module
 from flows.chain import ChainSettings, chain, refuse_changes
 from flows.runner import LocalRunner
-from tasks.errors import UsageError
-from tasks.gate import GateError
-from tasks.project import init_project
-from tasks.versioning import VersioningError, git_state
+from tasks.project.project import init_project
+from tasks.shared.errors import UsageError
+from tasks.shared.gate import GateError
+from tasks.shared.versioning import VersioningError, git_state
 
 
 class _Noting:

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from stylegan_core.config import load_params
-from tasks.params_file import render_params
-from tasks.versioning import VersioningError
+from tasks.project.params_file import render_params
+from tasks.shared.versioning import VersioningError
 
 COMMANDS = [command.name for command in app.registered_commands]
 
@@ -146,7 +146,7 @@ def test_export_refuses_what_it_cannot_do(tiny_model_folder: Path, capfd: pytest
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project whose inputs need no sync."""
     (tmp_path / "params.yaml").write_text("{}")
-    monkeypatch.setattr("tasks.project.sync", lambda root: [])
+    monkeypatch.setattr("tasks.project.project.sync", lambda root: [])
     return tmp_path
 
 
@@ -160,7 +160,7 @@ def test_a_stages_exit_code_and_reason_pass_through_dvc(
         raise VersioningError("`dvc repro train` failed with exit code 255")
 
     (project / ".stylereel").mkdir()
-    monkeypatch.setattr("tasks.versioning.run_dvc", fail)
+    monkeypatch.setattr("tasks.shared.versioning.run_dvc", fail)
     result = CliRunner().invoke(app, ["train"])
     assert result.exit_code == code
     assert "error: prepare: the reason" in capfd.readouterr().err + result.output
@@ -174,7 +174,7 @@ def test_an_older_stages_end_does_not_explain_dvcs(
 
     (project / ".stylereel").mkdir()
     (project / ".stylereel" / "last-exit.json").write_text('{"stage": "train", "code": 3, "message": "old"}')
-    monkeypatch.setattr("tasks.versioning.run_dvc", fail)
+    monkeypatch.setattr("tasks.shared.versioning.run_dvc", fail)
     result = CliRunner().invoke(app, ["train"])
     assert result.exit_code == 1
     assert "exit code 255" in capfd.readouterr().err + result.output
@@ -187,7 +187,7 @@ def test_stylize_of_the_project_tells_of_failed_frames(
     report = project / "out/stylized/report.json"
     report.parent.mkdir(parents=True)
     report.write_text(json.dumps({"sea": {"failed": failed}}))
-    monkeypatch.setattr("tasks.versioning.run_dvc", lambda root, arguments: None)
+    monkeypatch.setattr("tasks.shared.versioning.run_dvc", lambda root, arguments: None)
     result = CliRunner().invoke(app, ["stylize"])
     assert result.exit_code == (1 if failed else 0)
     assert ("sea: shot.0002.png: it is empty" in capfd.readouterr().err + result.output) == bool(failed)
@@ -197,7 +197,7 @@ def test_init_says_how_to_go_on_whatever_the_path(tmp_path: Path, monkeypatch: p
     program = tmp_path / "bin" / "stylereel"
     program.parent.mkdir()
     program.touch(mode=0o755)
-    monkeypatch.setattr("tasks.project.init_project", lambda folder: folder)
+    monkeypatch.setattr("tasks.project.project.init_project", lambda folder: folder)
     monkeypatch.setattr(sys, "executable", str(program.with_name("python")))
     for path, command in (("/nowhere", str(program)), (str(program.parent), "stylereel")):
         monkeypatch.setenv("PATH", path)

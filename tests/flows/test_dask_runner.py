@@ -13,7 +13,7 @@ pytest.importorskip("distributed")
 from flows import dask_runner
 from flows.dask_runner import DaskRunner, DaskSettings, dask_client
 from flows.runner import run_stage
-from tasks.errors import StoppedError, UsageError
+from tasks.shared.errors import StoppedError, UsageError
 
 
 @pytest.fixture(autouse=True)

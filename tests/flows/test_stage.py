@@ -10,7 +10,7 @@ import pytest
 
 from flows.stage import LAST_EXIT, exit_code, exit_with_code, stage_error, stage_main
 from stylegan_core.settings import SettingsError
-from tasks.errors import InputsFailedError, StoppedError, UsageError
+from tasks.shared.errors import InputsFailedError, StoppedError, UsageError
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from PIL import Image
 from stylegan_core.config import parse_params
 from stylegan_core.data.manifest import read_manifest
 from stylegan_core.data.store import SampleStore
-from tasks.prepare import prepare
+from tasks.stages.prepare import prepare
 
 SIDE = 32
 

@@ -25,8 +25,8 @@ from stylegan_core.inference.reading.colour import check_config
 from stylegan_core.recipes.keyframe import Config, Recipe
 from stylegan_core.recipes.model import load_model, save_model
 from stylegan_core.stylize_settings import MannerSettings
-from tasks.errors import UsageError
-from tasks.stylize import Request, plan_request, stylize_directory
+from tasks.shared.errors import UsageError
+from tasks.stylize.stylize import Request, plan_request, stylize_directory
 
 RNG = np.random.default_rng(8)
 CONFIG = """\

@@ -1,0 +1,118 @@
+"""A training's progress in its MLflow run, sent by a thread, so that a slow store costs no step."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from tasks.shared.tracking import client, log_metrics, warn_and_go_on
+
+if TYPE_CHECKING:
+    import numpy as np
+
+log = logging.getLogger(__name__)
+
+_FLUSH_S = 2.0
+
+
+class MlflowObserver:
+    """Hands a training's progress to its MLflow run; a thread sends it in batches, so training never waits.
+
+    Use as a context manager: leaving by an exception marks the run as failed (or killed, when interrupted).
+
+    Args:
+        run_id: from ``start_training_run``; None observes nothing.
+    """
+
+    def __init__(self, run_id: str | None) -> None:
+        self.run_id = run_id
+        self._queue: queue.SimpleQueue[tuple[str, int, Any] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._closing = threading.Event()
+        self._skip_to = -1
+
+    def start(self, total_steps: int, resumed_from: int) -> None:
+        """Metrics that an interrupted process has sent already for later steps are not sent twice."""
+        if self.run_id is None:
+            return
+        self._skip_to = last_logged_step(self.run_id) if resumed_from > 0 else -1
+        self._thread = threading.Thread(target=self._send, name="mlflow", daemon=True)
+        self._thread.start()
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        """Queues metrics of a step."""
+        if self._thread is not None and step > self._skip_to:
+            self._queue.put(("metrics", step, (int(time.time() * 1000), dict(values))))
+
+    def pictures(self, step: int, grid: np.ndarray[Any, Any]) -> None:
+        """Queues a picture, (H, W, 3) uint8."""
+        if self._thread is not None:
+            self._queue.put(("picture", step, grid))
+
+    def checkpoint(self, step: int) -> None:
+        """Nothing to send: checkpoints stay on the machine."""
+
+    def finish(self, result: object) -> None:
+        """Sends what is queued and marks the run as finished."""
+        self.close("FINISHED")
+
+    def close(self, status: str) -> None:
+        """Sends what is queued and marks the run; once."""
+        if self._thread is None:
+            return
+        self._queue.put(None)
+        self._closing.set()
+        self._thread.join(timeout=60)
+        self._thread = None
+        _set_status(self.run_id, status)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close("FINISHED")
+        else:
+            self.close("FAILED" if issubclass(kind, Exception) else "KILLED")
+
+    def _send(self) -> None:
+        running = True
+        while running:
+            batch = [self._queue.get()]
+            self._closing.wait(_FLUSH_S)
+            while not self._queue.empty():
+                batch.append(self._queue.get())
+            running = None not in batch
+            entries = [e for e in batch if e is not None]
+            log_metrics(self.run_id, [(step, *payload) for what, step, payload in entries if what == "metrics"])
+            for what, step, payload in entries:
+                if what == "picture":
+                    _log_picture(self.run_id, step, payload)
+
+
+@warn_and_go_on
+def _set_status(run_id: str, status: str) -> None:
+    client().set_terminated(run_id, status)
+
+
+@warn_and_go_on
+def _log_picture(run_id: str, step: int, grid: np.ndarray[Any, Any]) -> None:
+    client().log_image(run_id, grid, key="samples", step=step)
+
+
+def last_logged_step(run_id: str) -> int:
+    """The largest step that any metric of the run has; -1 if there is none."""
+    try:
+        run = client().get_run(run_id)
+        histories = (client().get_metric_history(run_id, key) for key in run.data.metrics)
+        return max((m.step for history in histories for m in history), default=-1)
+    except Exception as error:
+        log.warning("MLflow: cannot read run %s: %s", run_id, error)
+        return -1

@@ -1,0 +1,41 @@
+"""What this process works for: the flow run, the commit, the version of the data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tasks.shared.versioning import git_state, lock_digest, project_root
+
+FLOW_RUN_VARIABLE = "STYLEREEL_FLOW_RUN_ID"
+"""Environment variable by which a pipeline's flow run names itself to the stages that it starts."""
+
+
+def flow_run_id() -> str | None:
+    """Id of the pipeline's flow run that this process works for, else of the stage's own flow run, else None."""
+    if parent := os.environ.get(FLOW_RUN_VARIABLE):
+        return parent
+    if not os.environ.get("PREFECT_API_URL"):
+        return None
+    from prefect.runtime import flow_run
+
+    return str(flow_run.id) if flow_run.id else None
+
+
+def origin() -> dict[str, str]:
+    """Ids for records and for tags of MLflow runs; what is not known is left out.
+
+    Returns:
+        Any of flow_run_id, git_commit, git_dirty ("yes" or "no"), dvc_lock (SHA-256 of dvc.lock before this run)
+        and project.
+    """
+    root = project_root()
+    state = git_state(Path.cwd())
+    found = {
+        "flow_run_id": flow_run_id(),
+        "git_commit": state.commit,
+        "git_dirty": ("yes" if state.dirty else "no") if state.commit else None,
+        "dvc_lock": lock_digest(root),
+        "project": root.name,
+    }
+    return {k: v for k, v in found.items() if v}

@@ -1,0 +1,108 @@
+"""MLflow's registry and runs, asked from outside: models by URI, aliases, runs by the first digits of an id."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tasks.shared import tracking
+from tasks.shared.errors import UsageError
+from tasks.shared.provenance import note_model
+
+log = logging.getLogger(__name__)
+
+_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
+
+
+def find_runs(start: str) -> list[dict[str, Any]]:
+    """Runs whose id, model digest, flow run or commit begins with ``start``: their ``id`` and ``tags`` of ours."""
+    if not start.replace("-", "").isalnum():
+        return []
+    found = []
+    try:
+        store = tracking.client()
+        experiment = store.get_experiment_by_name(tracking.experiment_name())
+        runs = store.search_runs([experiment.experiment_id], max_results=5000) if experiment else []
+    except Exception as error:
+        log.warning("MLflow: cannot search %s: %s", tracking.tracking_uri(), error)
+        return []
+    for run in runs:
+        tags = {k.removeprefix(tracking.TAG): v for k, v in run.data.tags.items() if k.startswith(tracking.TAG)}
+        ids = [run.info.run_id, tags.get("flow_run_id", ""), tags.get("git_commit", "")]
+        ids += [*model_digests(tags), *tags.get("delivered_by", "").split()]
+        if any(i.startswith(start) for i in ids if i):
+            found.append({"id": run.info.run_id, "tags": tags})
+    return found
+
+
+def model_digests(tags: Mapping[str, str]) -> list[str]:
+    """Digests of the models that a run made, by its tags of ours; a run that was continued has made several."""
+    return sorted(v for k, v in tags.items() if k.startswith("model."))
+
+
+@tracking.warn_and_go_on
+def set_alias(training: str, digest: str, alias: str) -> bool:
+    """Moves a registry alias ("promoted") to the version with ``digest``; False if it is not registered."""
+    store, name = tracking.client(), tracking.registered_name(training)
+    for version in tracking.versions(store, name):
+        if version.tags.get(tracking.TAG + "digest") == digest:
+            store.set_registered_model_alias(name, alias, version.version)
+            return True
+    return False
+
+
+def fetch_model(uri: str, folder: Path) -> Path:
+    """Copies a registered model, ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``, to a folder of its digest.
+
+    Args:
+        uri: of the model.
+        folder: the copy goes below it; one that is there already is taken.
+
+    Raises:
+        UsageError: the URI is none, the registry does not know it, or it holds another model than it says.
+    """
+    parts = _URI.fullmatch(uri)
+    if parts is None:
+        raise UsageError(f"{uri} is no model URI: write models:/NAME@ALIAS (trained, promoted) or models:/NAME/VERSION")
+    try:
+        store = tracking.client()
+        if parts["alias"]:
+            version = store.get_model_version_by_alias(parts["name"], parts["alias"])
+        else:
+            version = store.get_model_version(parts["name"], parts["version"])
+        digest = str(version.tags[tracking.TAG + "digest"])
+        target = folder / digest[:16]
+        if _digest_in(target) != digest:
+            _download(store, version, target)
+        found = _digest_in(target)
+    except Exception as error:
+        raise UsageError(f"{uri} is not in the model registry at {tracking.tracking_uri()}: {error}") from error
+    if found != digest:
+        raise UsageError(
+            f"{uri} is registered as the model {digest[:16]}, but its files are of {(found or 'none')[:16]}"
+        )
+    note_model(digest, str(version.run_id))
+    return target
+
+
+def _download(store: Any, version: Any, target: Path) -> None:
+    """Puts the files that the version points at into ``target``, whole or not at all."""
+    top = store.get_run(version.run_id).info.artifact_uri.rstrip("/") + "/"
+    if not version.source.startswith(top):
+        raise ValueError(f"its source {version.source} is not an artifact of its run")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as place:
+        got = Path(store.download_artifacts(version.run_id, version.source.removeprefix(top), place))
+        shutil.rmtree(target, ignore_errors=True)
+        got.rename(target)
+
+
+def _digest_in(folder: Path) -> str | None:
+    card = folder / "model.json"
+    return str(json.loads(card.read_text(encoding="utf-8"))["digest"]) if card.is_file() else None

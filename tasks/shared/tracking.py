@@ -1,0 +1,269 @@
+"""MLflow: metrics, pictures, models and their registry. The only module that imports mlflow.
+
+A tracking store that is away must not cost a night of training: every call here warns and goes on, and a run
+that could not be made is None, which the other functions take.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tasks.shared.origin import origin
+from tasks.shared.versioning import project_root
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+log = logging.getLogger(__name__)
+
+TAG = "stylereel."
+"""Prefix of the tags and of registered models' names."""
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_BATCH = 900  # a request takes 1,000 metrics at the most
+
+
+def warn_and_go_on(function: _Function) -> _Function:
+    """A failure of the decorated function is a warning, and its result None."""
+
+    @functools.wraps(function)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            log.warning("MLflow: %s failed, going on without it: %s", function.__name__, error)
+            return None
+
+    return guarded  # type: ignore[return-value]
+
+
+def tracking_uri(root: Path | None = None) -> str:
+    """``MLFLOW_TRACKING_URI``, or the SQLite file mlflow.db in the project."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root or project_root()) / 'mlflow.db'}"
+
+
+def store_is_there() -> bool:
+    """Whether there is anything to look up: asking for a SQLite file makes one."""
+    return bool(os.environ.get("MLFLOW_TRACKING_URI")) or (project_root() / "mlflow.db").is_file()
+
+
+def experiment_name() -> str:
+    """``MLFLOW_EXPERIMENT_NAME``, or "stylereel"."""
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or "stylereel"
+
+
+@functools.lru_cache(maxsize=4)
+def _client(uri: str) -> MlflowClient:
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # the default waits for minutes
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    for noisy in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    from mlflow import MlflowClient
+
+    # MLflow sets its own level for its loggers when it is imported.
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    return MlflowClient(uri)
+
+
+def client() -> MlflowClient:
+    """A client of the project's store; its import takes seconds."""
+    return _client(tracking_uri())
+
+
+def _experiment_id(store: MlflowClient) -> str:
+    name = experiment_name()
+    found = store.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    # A server chooses where artifacts go; beside a local file we do, since its default depends on the working folder.
+    local = tracking_uri().startswith("sqlite")
+    try:
+        return str(store.create_experiment(name, (project_root() / "mlartifacts").as_uri() if local else None))
+    except Exception:  # another process made it just now
+        found = store.get_experiment_by_name(name)
+        if found is None:
+            raise
+        return str(found.experiment_id)
+
+
+@warn_and_go_on
+def start_training_run(
+    name: str, *, settings: Mapping[str, Any], tags: Mapping[str, str] | None = None, run_id: str | None = None
+) -> str | None:
+    """Makes the MLflow run of a training, or opens it again when a training is resumed.
+
+    Args:
+        name: of the training.
+        settings: nested settings, logged flat with dots.
+        tags: further tags, "stylereel." is put before their names.
+        run_id: of the run to go on with; a new one is made if the store does not know it.
+
+    Returns:
+        Id of the run; None (and a warning) if the store cannot be reached.
+    """
+    store = client()
+    if run_id is not None and _opens_again(store, run_id):
+        store.update_run(run_id, status="RUNNING")
+    else:
+        source = {"mlflow.source.name": "stylereel"}
+        run_id = str(store.create_run(_experiment_id(store), run_name=name, tags=source).info.run_id)
+    from mlflow.entities import Param, RunTag
+
+    params = [Param(key, str(value)[:6000]) for key, value in flatten(settings).items()]
+    marks = [RunTag(TAG + k, str(v)) for k, v in {**origin(), **(tags or {})}.items() if v]
+    known = store.get_run(run_id).data.params  # a param cannot be changed, and a larger budget continues a run
+    fresh = [p for p in params if known.get(p.key) is None]
+    marks += [RunTag(f"{TAG}now.{p.key}", p.value) for p in params if known.get(p.key) not in (None, p.value)]
+    for start in range(0, max(len(fresh), 1), 100):
+        store.log_batch(run_id, params=fresh[start : start + 100], tags=marks if start == 0 else ())
+    return run_id
+
+
+def _opens_again(store: MlflowClient, run_id: str) -> bool:
+    try:
+        return bool(store.get_run(run_id).info.lifecycle_stage == "active")
+    except Exception:
+        return False
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, keys joined by dots."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + str(key)] = value
+    return flat
+
+
+@warn_and_go_on
+def log_metrics(run_id: str, rows: Sequence[tuple[int, int, Mapping[str, float]]]) -> None:
+    """Adds metrics to a run: step, milliseconds since the epoch and values of each row."""
+    from mlflow.entities import Metric
+
+    # SQL stores keep no NaN beside a number; a figure that is not finite says nothing in a plot either.
+    metrics = [
+        Metric(k, float(v), stamp, step) for step, stamp, values in rows for k, v in values.items() if math.isfinite(v)
+    ]
+    for start in range(0, len(metrics), _BATCH):
+        client().log_batch(run_id, metrics=metrics[start : start + _BATCH])
+
+
+@warn_and_go_on
+def log_results(
+    run_id: str | None,
+    *,
+    metrics: Mapping[str, float] | None = None,
+    files: Mapping[str, Path] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> None:
+    """Adds what evaluate and stylize found to the run of the training that made the model.
+
+    Args:
+        run_id: None does nothing.
+        metrics: flat figures by name.
+        files: files or folders by the artifact folder that they go to.
+        tags: without the prefix "stylereel.".
+    """
+    if run_id is None:
+        return
+    from mlflow.entities import RunTag
+
+    store = client()
+    log_metrics(run_id, [(0, int(time.time() * 1000), metrics or {})])
+    if tags:
+        store.log_batch(run_id, tags=[RunTag(TAG + k, str(v)) for k, v in tags.items()])
+    for target, path in (files or {}).items():
+        if path.is_dir():
+            store.log_artifacts(run_id, str(path), target)
+        else:
+            store.log_artifact(run_id, str(path), target)
+
+
+def registered_name(training: str) -> str:
+    """Name in the model registry of the models of a training (a shot's name, or "all")."""
+    return f"{TAG}{project_root().name}.{training}".replace("/", "_").replace(":", "_")
+
+
+@warn_and_go_on
+def register_model(
+    run_id: str | None, folder: Path, *, training: str, digest: str, alias: str = "trained"
+) -> str | None:
+    """Logs a model folder to its run and registers it as a version; the same digest is registered once.
+
+    Args:
+        run_id: of the training's run; None does nothing.
+        folder: with model.json and weights.
+        training: a shot's name, or "all".
+        digest: of the model.
+        alias: registry alias that is moved to this version.
+
+    Returns:
+        The version's number, None if the store cannot be reached.
+    """
+    if run_id is None:
+        return None
+    from mlflow.exceptions import MlflowException
+
+    store = client()
+    name = registered_name(training)
+    known = [v for v in versions(store, name) if v.tags.get(TAG + "digest") == digest]
+    if not known:
+        # A larger budget continues the same run: a folder a model keeps earlier versions whole.
+        place = f"model/{digest[:16]}"
+        store.log_artifacts(run_id, str(folder), place)
+        try:
+            store.create_registered_model(name)
+        except MlflowException as error:
+            if "RESOURCE_ALREADY_EXISTS" not in str(error.error_code):
+                raise
+        source = f"{store.get_run(run_id).info.artifact_uri}/{place}"
+        version = store.create_model_version(name, source, run_id, tags={TAG + "digest": digest})
+    else:
+        version = known[0]
+    store.set_tag(run_id, TAG + "model_digest", digest)  # the latest
+    store.set_tag(run_id, model_tag(digest), digest)
+    store.set_registered_model_alias(name, alias, version.version)
+    return str(version.version)
+
+
+def model_tag(digest: str) -> str:
+    """Name of the tag of a run for one of its models: a run that was continued has made several."""
+    return f"{TAG}model.{digest[:16]}"
+
+
+def versions(store: MlflowClient, name: str) -> list[Any]:
+    """All versions of a registered model."""
+    return list(store.search_model_versions(f"name = '{name}'"))
+
+
+@warn_and_go_on
+def find_run_by_digest(digest: str) -> str | None:
+    """Id of the MLflow run that made the model with this digest, also where DVC took the model from its cache."""
+    if not store_is_there():
+        return None
+    store = client()
+    experiment = store.get_experiment_by_name(experiment_name())
+    if experiment is None:
+        return None
+    found = store.search_runs(
+        [experiment.experiment_id], f"tags.`{model_tag(digest)}` = '{digest}'", order_by=["attributes.start_time ASC"]
+    )
+    return str(found[0].info.run_id) if found else None
+
+
+@warn_and_go_on
+def run_tags(run_id: str) -> dict[str, str] | None:
+    """The tags of a run that are ours, without their prefix."""
+    tags = client().get_run(run_id).data.tags
+    return {k.removeprefix(TAG): v for k, v in tags.items() if k.startswith(TAG)}

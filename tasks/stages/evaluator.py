@@ -1,0 +1,255 @@
+"""Judges of evaluate: a model with the pictures that it is judged on and all that they are measured by."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stylegan_core.config import Params
+from stylegan_core.data.manifest import read_manifest
+from stylegan_core.data.subjects import Still, Subject, find_subjects
+from stylegan_core.metrics import comparison
+from stylegan_core.metrics.baselines import baselines
+from stylegan_core.metrics.comparison import Filters, Row
+from stylegan_core.metrics.pictures import Floats
+from stylegan_core.motion.camera import CameraMotion, load_motion
+from tasks.shared.errors import UsageError
+
+if TYPE_CHECKING:
+    from stylegan_core.recipes.base import Conditions
+    from stylegan_core.recipes.model import Model
+
+PART_PICTURES = 8
+_TIMED = 8
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A subject with all that its pictures are measured by.
+
+    Attributes:
+        subject: the pictures.
+        training: name of the model's folder.
+        model: loaded.
+        translate: (H, W, 3) in the model's working space to the same; one call at a time.
+        read: a file as the network sees it, (H, W, 3) in the model's working space; its side "content" or "style".
+        filters: tuned on the key frames.
+        motion: the shot's true motion; None where it is not known or not asked for.
+        temporal: frames are compared with the ones before them.
+        speed: ``speed/...`` figures.
+    """
+
+    subject: Subject
+    training: str
+    model: Model
+    translate: Callable[[Floats], Floats]
+    read: Callable[[Path, str], Floats]
+    filters: Filters
+    motion: CameraMotion | None
+    temporal: bool
+    speed: Row
+
+    @property
+    def stills(self) -> tuple[Still, ...]:
+        """What is translated: key frames too, where the shot is watched as a whole."""
+        return tuple(s for s in self.subject.stills if s.judged or self.temporal)
+
+    def parts(self) -> list[Part]:
+        """Pieces of work, each a run of neighbouring pictures."""
+        return [
+            Part(self, start, min(start + PART_PICTURES, len(self.stills)))
+            for start in range(0, len(self.stills), PART_PICTURES)
+        ]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Pictures ``start`` to ``stop`` (excluded) of a judge."""
+
+    judge: Judge
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A picture and what became of it, (H, W, 3) each, sRGB in unit range."""
+
+    still: Still
+    content: Floats
+    result: Floats
+    truth: Floats | None
+
+
+def open_judges(params: Params, prepared: Path, models: Path, *, root: Path | None = None) -> list[Judge]:
+    """Loads every model, finds its pictures, times it and tunes filters for it.
+
+    Args:
+        params: all settings.
+        prepared: what prepare wrote.
+        models: what train wrote, a folder a training.
+        root: what relative paths in the manifest are relative to; default: the working folder.
+
+    Raises:
+        UsageError: prepared data or a model is missing, or there is no picture to judge on.
+    """
+    from threadpoolctl import threadpool_limits
+
+    from stylegan_core.recipes.model import ModelError, load_model
+
+    # Pictures are measured on threads of our own: BLAS with as many again in each only makes them wait.
+    threadpool_limits(1, user_api="blas")
+    try:
+        manifest = read_manifest(prepared / "manifest.csv")
+        loaded = [(t, load_model(models / t.name)) for t in params.trainings()]
+    except (ModelError, ValueError) as error:
+        raise UsageError(f"evaluate: {error}") from error
+    judges = []
+    for training, model in loaded:
+        subjects = find_subjects(
+            manifest,
+            prepared,
+            root=root or Path(),
+            shots=training.shots,
+            paired=model.recipe.needs.paired,
+            every=params.evaluate.every,
+            max_pictures=params.evaluate.max_pictures,
+        )
+        translate = _translator(model)
+        for subject in subjects:
+            directed = functools.partial(translate, _asked(model, subject))
+            judges.append(open_judge(params, training.name, model, directed, subject))
+    if not judges:
+        raise UsageError(f"evaluate: {prepared} lists no pictures to judge the models on")
+    return judges
+
+
+def open_judge(
+    params: Params, training: str, model: Model, translate: Callable[[Floats], Floats], subject: Subject
+) -> Judge:
+    """Times a model on a subject and tunes the filters that it is compared with."""
+    read, display = _reader(params, model), display_of(model)
+    contents = [display(read(content, "content")) for content, _ in subject.keys]
+    paintings = [display(read(style, "style")) for _, style in subject.keys if style is not None]
+    filters: Filters = {}
+    if params.evaluate.baselines and contents and (paintings or subject.styles):
+        styles = [display(read(path, "style")) for path in subject.styles]
+        tune = comparison.tuned_to_truth if paintings else comparison.tuned_to_style
+        filters = tune(contents, paintings or styles, baselines(styles))
+    temporal = params.evaluate.temporal and subject.kind == "shot"
+    return Judge(
+        subject,
+        training,
+        model,
+        translate,
+        read,
+        filters,
+        load_motion(subject.motion) if subject.motion is not None else None,
+        temporal,
+        _timed(translate, [read(still.content, "content") for still in subject.stills[:_TIMED]]),
+    )
+
+
+def see(judge: Judge, still: Still) -> Seen:
+    """Translates a picture and reads its truth."""
+    display = display_of(judge.model)
+    content = judge.read(still.content, "content")
+    truth = still.truth or still.painted
+    return Seen(
+        still,
+        display(content),
+        display(judge.translate(content)),
+        None if truth is None else display(judge.read(truth, "style")),
+    )
+
+
+def _reader(params: Params, model: Model) -> Callable[[Path, str], Floats]:
+    from stylegan_core.data.resize import shrink
+    from stylegan_core.frames.colour.convert import to_working
+    from stylegan_core.frames.colour.source_space import source_space_of
+    from stylegan_core.frames.pictures.picture import read_picture
+    from stylegan_core.frames.profiles.ocio import config_name, prefer_config
+
+    spaces = {"content": params.prepare.content_space, "style": params.prepare.style_space}
+    limit, ocio, working = params.prepare.max_megapixels, params.prepare.ocio, model.card.working_space
+    prefer_config(config_name(ocio))
+    shorter_px = params.prepare.resize_px  # a model is judged at the size that it learned
+
+    def read(path: Path, side: str) -> Floats:
+        picture = read_picture(path, max_megapixels=limit)
+        space = source_space_of(picture, spaces[side], path=path, ocio=ocio).name
+        unit = to_working(picture, source_space=space, working_space=working, ocio=ocio)
+        if shorter_px is None:
+            return unit
+        return shrink(unit, shorter_px, params.prepare.resize_filter, space=working, ocio=ocio)
+
+    return read
+
+
+def display_of(model: Model) -> Callable[[Floats], Floats]:
+    """From the model's working space to sRGB, clipped: what a viewer of an 8-bit file sees, and what is measured.
+
+    A view is shown already.
+    """
+    from stylegan_core.frames.colour.convert import to_working
+    from stylegan_core.frames.profiles.ocio import VIEW
+
+    working = model.card.working_space
+    shown = working == "srgb" or working.startswith(VIEW)
+    return lambda unit: np.clip(unit, 0.0, 1.0) if shown else to_working(np.clip(unit, 0.0, 1.0), source_space=working)
+
+
+def _asked(model: Model, subject: Subject) -> Conditions:
+    """What a directed recipe is asked for: the style of one of the style's pictures, and its first attribute.
+
+    Without it, a model of any reference would be judged on rebuilding its input, and an editor on copying it.
+    """
+    from stylegan_core.inference.conditioning.conditions import attribute_names, conditions_of, plan_directions
+    from stylegan_core.inference.network.device import choose_device
+
+    directed_by = model.recipe.directed_by
+    references = subject.styles[len(subject.styles) // 2 :][:1] if "styles" in directed_by else ()
+    edit = {attribute_names(model)[0]: 1.0} if "labels" in directed_by else None
+    directions = plan_directions(model, style_images=[str(path.absolute()) for path in references], edit=edit)
+    return conditions_of(model, directions, device=choose_device())
+
+
+def _translator(model: Model) -> Callable[[Conditions, Floats], Floats]:
+    from stylegan_core.inference.network.device import choose_device
+    from stylegan_core.inference.network.precision import choose_precision
+    from stylegan_core.inference.network.translate import translate_unit
+
+    device = choose_device()
+    precision = choose_precision(model.recipe, "auto", device)
+    lock = threading.Lock()  # one picture has the whole device; other threads measure meanwhile
+
+    def translate(conditions: Conditions, content: Floats) -> Floats:
+        with lock:
+            return translate_unit(model, content, precision=precision, device=device, conditions=conditions)
+
+    return translate
+
+
+def _timed(translate: Callable[[Floats], Floats], contents: Sequence[Floats]) -> Row:
+    import resource
+    import sys
+
+    import torch
+
+    translate(contents[0])  # the first one pays for what is set up once
+    start = time.perf_counter()
+    for content in contents:
+        translate(content)
+    rate = len(contents) / (time.perf_counter() - start)
+    if torch.cuda.is_available():
+        peak = torch.cuda.max_memory_allocated() / 1e6
+    else:  # of the whole process; macOS counts bytes, Linux kilobytes
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+    return {"speed/images_per_s": rate, "speed/peak_memory_mb": peak}

@@ -1,0 +1,165 @@
+"""Who watches a training: a progress bar on the terminal, and the MLflow run."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from stylegan_core.recipes.model import ModelCard
+from stylegan_core.training.observer import Observer, Observers
+from tasks.shared import tracking
+from tasks.shared.mlflow_observer import MlflowObserver
+from tasks.shared.provenance import note_model
+from tasks.stages.train import TrainingJob
+
+if TYPE_CHECKING:
+    import numpy as np
+    from rich.progress import Progress
+
+_log = logging.getLogger(__name__)
+
+_RUN_ID = "mlflow_run_id"
+_LINE_EVERY_S = 15.0
+
+
+@contextmanager
+def watch(job: TrainingJob) -> Iterator[Observer]:
+    """The observers of a training; its MLflow run goes on where an interrupted one stopped."""
+    training = job.training
+    notes = job.folder.notes()
+    settings = training.settings
+    run_id = tracking.start_training_run(
+        training.name,
+        settings={
+            "recipe": settings.recipe,
+            "common": settings.common.model_dump(mode="json"),
+            settings.recipe: settings.config.model_dump(mode="json"),
+        },
+        tags={
+            "training": training.name,
+            "shots": ",".join(training.shots),
+            "data": job.data,
+            "run_key": job.folder.key,
+            "init_from": job.init_digest or "",
+        },
+        run_id=notes.get(_RUN_ID),
+    )
+    if run_id is not None:
+        job.folder.write_notes({**notes, _RUN_ID: run_id})
+    with ConsoleObserver(training.name) as console, MlflowObserver(run_id) as mlflow:
+        yield Observers([console, mlflow])
+
+
+def register(job: TrainingJob, card: ModelCard | None, output: Path) -> None:
+    """Adds the model and its final figures to the MLflow run, and registers it."""
+    run_id = job.folder.notes().get(_RUN_ID)
+    if card is None or run_id is None:
+        return
+    folder = output / job.training.name
+    figures = {f"{which}/{name}": v for which, values in card.validation.items() for name, v in values.items()}
+    # As metrics of their own: "last" and "best" of the validation.
+    tracking.log_results(
+        run_id,
+        metrics={f"final/{name}": value for name, value in figures.items()},
+        files={"curves": folder / "curves.csv"},
+        tags={"stopped_by": card.stopped_by, "steps": str(card.steps)},
+    )
+    tracking.register_model(run_id, folder, training=job.training.name, digest=card.digest)
+    note_model(card.digest, run_id)
+
+
+class ConsoleObserver:
+    """A progress bar with losses, rate and time left; where there is no terminal, a log line now and then.
+
+    Args:
+        name: of the training.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._bar: Progress | None = None
+        self._task: Any = None
+        self._total = 0
+        self._said_s = 0.0
+        self._losses = ""
+
+    def start(self, total_steps: int, resumed_from: int) -> None:
+        """Shows the bar."""
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._total, self._said_s = total_steps, time.monotonic()
+        console = Console(stderr=True)
+        if not console.is_terminal:
+            return
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[now]}"),
+            console=console,
+        )
+        self._task = self._bar.add_task(self._name, total=total_steps, completed=resumed_from, now="")
+        self._bar.start()
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        """Moves the bar, or logs a line."""
+        losses = {k.removeprefix("loss/"): v for k, v in values.items() if k.startswith("loss/")}
+        if losses:
+            self._losses = "  ".join(f"{_short(k)} {v:.3g}" for k, v in losses.items())
+        parts = [self._losses]
+        if "rate/steps_per_s" in values:
+            parts = [f"{values['rate/steps_per_s']:.3g} steps/s, {_duration(values['time_left_s'])} left", *parts]
+        checked = {k.removeprefix("validation/"): v for k, v in values.items() if k.startswith("validation/")}
+        if checked:
+            figures = ", ".join(f"{k} {v:.4g}" for k, v in checked.items() if k not in ("score", "collapsed"))
+            _log.info("%s: validation after step %d: %s", self._name, step, figures)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=step)
+            if len(parts) > 1:
+                self._bar.update(self._task, now="  ".join(parts))
+        elif losses and time.monotonic() - self._said_s >= _LINE_EVERY_S:
+            self._said_s = time.monotonic()
+            _log.info("%s: step %d of %d, %s", self._name, step, self._total, "  ".join(parts))
+
+    def pictures(self, step: int, grid: np.ndarray[Any, Any]) -> None:
+        """Nothing to show in a terminal."""
+
+    def checkpoint(self, step: int) -> None:
+        """Nothing to show."""
+
+    def finish(self, result: object) -> None:
+        """Takes the bar away."""
+        self.close()
+
+    def close(self) -> None:
+        """Takes the bar away, once."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _short(name: str) -> str:
+    """The name of a loss, "G" or "D" first: generator/l1 is G l1."""
+    role, _, term = name.partition("/")
+    return f"{role[:1].upper()} {term}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,152 @@
+"""One chunk of a job as a task of any process that sees the job file: the function that Dask's workers call.
+
+A process keeps the model and the pools of a job from chunk to chunk. Which chunk is whose is settled by locks in the
+output folder; what another worker, killed perhaps, has finished of a chunk is skipped by its records.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from stylegan_core.inference.job.report import ChunkReport
+from stylegan_core.inference.output.lock import OutputBusyError, hold_chunk, hold_output
+from stylegan_core.inference.pipeline.stylizer import Stylizer
+from tasks.shared.errors import UsageError
+
+
+@dataclass
+class _Open:
+    """A job that this process has open, and how many of its threads are at it."""
+
+    stylizer: Stylizer
+    closing: ExitStack
+    users: int = 0
+
+
+_Key = tuple[str, bool]
+_open: dict[_Key, _Open] = {}
+_lock = threading.Lock()
+
+
+def work_chunk(
+    index: int, *, job_file: str, checksum: bool = False, context: Mapping[str, str] | None = None
+) -> ChunkReport:
+    """Makes what is not done of one chunk; waits where another worker is at it.
+
+    Args:
+        index: of the job's chunks, from 0.
+        job_file: from ``write_job``, on a file system that all workers see.
+        checksum: hash finished frames again instead of trusting sizes and times.
+        context: ids for the records.
+
+    Raises:
+        StylizeStopped: a full disk, a vanished mount, or ``stop_chunks``.
+        UsageError: the file is no job, its model is gone, or another job is at work in its output folder.
+    """
+
+    def opened() -> Stylizer:
+        from tasks.stylize.stylize import open_job
+
+        job, model = open_job(Path(job_file))
+        device = device_of_worker(job.device, _worker_name(), _cuda_devices())
+        return Stylizer(job, model, checksum=checksum, context=dict(context or {}), device=device)
+
+    with _kept_open((job_file, checksum), opened) as stylizer:
+        try:
+            with hold_output(stylizer.job.state_folder, job=stylizer.job.digest):
+                return shared_chunk(stylizer, index)
+        except OutputBusyError as error:
+            raise UsageError(f"{error}: wait for it, or choose another folder") from None
+
+
+def shared_chunk(stylizer: Stylizer, index: int, *, wait_s: float | None = None) -> ChunkReport:
+    """A chunk of a job with several workers, whose output folder is held.
+
+    Args:
+        stylizer: of the job.
+        index: of the job's chunks, from 0.
+        wait_s: how long to wait for a worker that is at it; None: as long as it takes.
+
+    Raises:
+        OutputBusyError: another worker is still at it.
+        StylizeStopped: see ``Stylizer.chunk``.
+    """
+
+    def gives_up() -> bool:
+        return stylizer.stop_reason is not None
+
+    job = stylizer.job
+    with hold_chunk(job.state_folder, job.digest, index, wait_s=wait_s, gives_up=gives_up):
+        stylizer.read_new_records()
+        return stylizer.chunk(index)
+
+
+def stop_chunks(reason: str) -> None:
+    """Asks the chunks at work in this process to end after the frames that are being written."""
+    with _lock:
+        for entry in _open.values():
+            entry.stylizer.stop(reason)
+
+
+def close_jobs() -> None:
+    """Frees the models that no chunk uses."""
+    with _lock:
+        idle = [key for key, entry in _open.items() if not entry.users]
+        closing = [_open.pop(key).closing for key in idle]
+    for stack in closing:
+        stack.close()
+
+
+def device_of_worker(device: str, worker: str | int | None, devices: int) -> str:
+    """Where a worker runs its model: each GPU has one model, and each worker one GPU.
+
+    Args:
+        device: of the job.
+        worker: its name; a local cluster's are 0, 1, ...
+        devices: CUDA devices that this process sees; a worker that sees one (``CUDA_VISIBLE_DEVICES``) takes it.
+    """
+    if device != "cuda" or devices < 2 or not str(worker).isdigit():
+        return device
+    return f"cuda:{int(str(worker)) % devices}"
+
+
+@contextmanager
+def _kept_open(key: _Key, opened: Callable[[], Stylizer]) -> Iterator[Stylizer]:
+    with _lock:
+        entry = _open.get(key)
+        if entry is None or entry.stylizer.stop_reason is not None:
+            for other in [k for k, e in _open.items() if not e.users]:  # one job at a time has a model here
+                _open.pop(other).closing.close()
+            closing = ExitStack()
+            entry = _open[key] = _Open(closing.enter_context(opened()), closing)
+        entry.users += 1
+    try:
+        yield entry.stylizer
+    finally:
+        with _lock:
+            entry.users -= 1
+            ended = not entry.users and entry.stylizer.stop_reason is not None
+            if ended and _open.get(key) is entry:
+                del _open[key]
+        if ended:
+            entry.closing.close()
+
+
+def _worker_name() -> str | int | None:
+    from distributed import get_worker
+
+    try:
+        name: str | int | None = get_worker().name
+    except ValueError:  # no worker of Dask's
+        return None
+    return name
+
+
+def _cuda_devices() -> int:
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -1,0 +1,128 @@
+"""git and dvc from one place: waiting for a held lock, stopping on a failure, a branch beside the checkout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tasks.shared import versioning
+from tasks.shared.versioning import (
+    VersioningError,
+    child_environment,
+    commit_to_branch,
+    git_state,
+    lock_digest,
+    project_root,
+    run_dvc,
+)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    _git(tmp_path, "init", "-q", "-b", "main")
+    (tmp_path / "params.yaml").write_text("{}\n")
+    _git(tmp_path, "add", ".")
+    _git(tmp_path, "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qm", "start")
+    return tmp_path
+
+
+def _git(root: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True).stdout
+
+
+def _stand_in(folder: Path, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts a module called dvc, which runs ``code``, in the place of the real one."""
+    (folder / "stand_in").mkdir()
+    (folder / "stand_in" / "dvc.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(folder / "stand_in"))
+
+
+def test_the_state_of_a_clean_and_a_dirty_tree(repository: Path) -> None:
+    assert not git_state(repository).dirty
+    assert git_state(repository).commit == _git(repository, "rev-parse", "HEAD").strip()
+    (repository / "dvc.lock").write_text("written by every run")
+    assert not git_state(repository).dirty
+    (repository / "params.yaml").write_text("prepare: {}\n")
+    assert git_state(repository).changed == ("params.yaml",)
+
+
+def test_outside_of_git_there_is_no_commit(tmp_path: Path) -> None:
+    assert git_state(tmp_path).commit is None
+
+
+def test_a_queued_experiment_belongs_to_the_outer_project(repository: Path) -> None:
+    inner = repository / ".dvc" / "tmp" / "exps" / "standalone" / "tmp1"
+    (inner / "data").mkdir(parents=True)
+    (inner / "params.yaml").write_text("{}\n")
+    assert project_root(inner) == repository
+    assert project_root(inner / "data") == repository
+    assert project_root(repository) == repository
+
+
+def test_a_held_lock_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = (
+        "import pathlib, sys\nmark = pathlib.Path('was-here')\n"
+        "if not mark.exists():\n"
+        "    mark.touch()\n    sys.exit('ERROR: Unable to acquire lock. Most likely another DVC process is running')\n"
+    )
+    _stand_in(tmp_path, code, monkeypatch)
+    monkeypatch.setattr(versioning.time, "sleep", lambda seconds: None)
+    run_dvc(tmp_path, ["repro"])
+
+
+def test_a_lock_that_stays_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _stand_in(tmp_path, "import sys\nsys.exit(\"'models' is busy, it is being blocked by:\")", monkeypatch)
+    with pytest.raises(VersioningError, match="project's lock"):
+        run_dvc(tmp_path, ["repro"], lock_wait_s=0.0)
+
+
+def test_a_failed_stage_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _stand_in(tmp_path, "import sys\nopen('calls', 'a').write('x')\nsys.exit(255)", monkeypatch)
+    with pytest.raises(VersioningError, match="exit code 255"):
+        run_dvc(tmp_path, ["repro", "--single-item", "train"])
+    assert (tmp_path / "calls").read_text() == "x"
+
+
+def test_children_do_not_write_into_our_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MLFLOW_RUN_ID", "PREFECT__FLOW_RUN_ID"):
+        monkeypatch.setenv(name, "ours")
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:4200/api")
+    found = child_environment({"STYLEREEL_FLOW_RUN_ID": "1"})
+    assert "MLFLOW_RUN_ID" not in found
+    assert "PREFECT__FLOW_RUN_ID" not in found
+    assert found["PREFECT_API_URL"] == "http://127.0.0.1:4200/api"
+    assert found["STYLEREEL_FLOW_RUN_ID"] == "1"
+    assert found["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
+
+
+def test_a_branch_gets_ignored_files_and_the_checkout_keeps_still(repository: Path) -> None:
+    (repository / ".git" / "info" / "exclude").write_text("reports/\n")
+    (repository / "reports").mkdir()
+    (repository / "reports" / "metrics.json").write_text("{}")
+    first = commit_to_branch(repository, "runs/nightly", ["reports/metrics.json", "missing"], "one")
+    (repository / "reports" / "metrics.json").write_text('{"a": 1}')
+    second = commit_to_branch(repository, "runs/nightly", ["reports/metrics.json"], "two")
+    assert _git(repository, "rev-parse", "runs/nightly").strip() == second
+    assert _git(repository, "rev-parse", f"{second}^").strip() == first
+    assert _git(repository, "show", f"{second}:reports/metrics.json") == '{"a": 1}'
+    assert _git(repository, "branch", "--show-current").strip() == "main"
+    assert not git_state(repository).dirty
+
+
+def test_the_branch_keeps_up_with_the_code(repository: Path) -> None:
+    commit_to_branch(repository, "runs/nightly", [], "one")
+    (repository / "params.yaml").write_text("prepare: {}\n")
+    _git(repository, "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qam", "edit")
+    tip = commit_to_branch(repository, "runs/nightly", [], "two")
+    assert _git(repository, "show", f"{tip}:params.yaml") == "prepare: {}\n"
+    _git(repository, "merge-base", "--is-ancestor", "main", tip)
+
+
+def test_the_digest_of_the_lock(tmp_path: Path) -> None:
+    assert lock_digest(tmp_path) is None
+    (tmp_path / "dvc.lock").write_bytes(b"")
+    assert lock_digest(tmp_path) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
