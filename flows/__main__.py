@@ -1,5 +1,5 @@
 """``python -m flows``, the same as ``stylereel``."""
 
-from flows.cli import main
+from flows.cli.main import main
 
 main()

@@ -22,12 +22,12 @@ pytestmark = pytest.mark.timeout(900)
 def start():
     """Starts the command line in a process forked from one that has its imports behind it."""
     server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["flows.cli_stylize", "stylegan_core.recipes.keyframe", "tasks.stylize.stylize"])
+    server.set_forkserver_preload(["flows.cli.stylize", "stylegan_core.recipes.keyframe", "tasks.stylize.stylize"])
 
     def started(source, output, model):
         arguments = ["stylize", str(source), str(output), "--model", str(model), "--back-end", "torch"]
         code = f"import sys; sys.argv = {['stylereel', *arguments, '--chunk-frames', '2']}\n"
-        process = server.Process(target=exec, args=(code + "from flows.cli import main\nmain()",))
+        process = server.Process(target=exec, args=(code + "from flows.cli.main import main\nmain()",))
         process.start()
         return process
 

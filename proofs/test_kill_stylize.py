@@ -21,14 +21,14 @@ pytestmark = pytest.mark.timeout(1700)
 def start():
     """Starts the command line in a process forked from one that has its imports behind it: 20 starts in a minute."""
     server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["flows.cli_stylize", "stylegan_core.recipes.keyframe", "tasks.stylize.stylize"])
+    server.set_forkserver_preload(["flows.cli.stylize", "stylegan_core.recipes.keyframe", "tasks.stylize.stylize"])
 
     def started(plates, output, model, strength):
         arguments = ["stylize", str(plates), str(output), "--model", str(model), "--back-end", "torch"]
         arguments += ["--strength", strength]
         code = f"import sys; sys.argv = {['stylereel', *arguments, '--chunk-frames', '16', '--no-preview']}\n"
         # A function of the language: what is defined in this file cannot be imported there.
-        process = server.Process(target=exec, args=(code + "from flows.cli import main\nmain()",))
+        process = server.Process(target=exec, args=(code + "from flows.cli.main import main\nmain()",))
         process.start()
         return process
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.cli.main import app
 from stylegan_core.features.feature_picture import feature_picture, layer_features
 from stylegan_core.features.random_filters import RandomFilters
 from stylegan_core.frames.pictures.picture import Picture, read_picture, write_picture

@@ -269,7 +269,7 @@ def test_edits_reach_the_recipe_with_their_strength(request_of, editor, plates, 
 def test_the_projects_words_count_in_its_subfolders_too(editor, plates, tmp_path, monkeypatch):
     from typer.testing import CliRunner
 
-    from flows.cli import app
+    from flows.cli.main import app
     from stylegan_core.inference.job.spec import read_job
 
     (tmp_path / "params.yaml").write_text("")

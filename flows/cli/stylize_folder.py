@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from flows.library_output import libraries_on_stderr
+from flows.cli.library_output import libraries_on_stderr
 from flows.progress import frames_bar
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.cli.main import app
 from stylegan_core.config import load_params
 from tasks.project.params_file import render_params
 from tasks.shared.versioning import VersioningError
@@ -26,7 +26,7 @@ def _outside_of_projects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
-        "import sys\nfrom flows.cli import app\nfrom typer.testing import CliRunner\n"
+        "import sys\nfrom flows.cli.main import app\nfrom typer.testing import CliRunner\n"
         "result = CliRunner().invoke(app, ['--help'])\nassert result.exit_code == 0, result.output\n"
         "heavy = {'torch', 'prefect', 'mlflow', 'dvc', 'cv2', 'pandas', 'numpy'} & set(sys.modules)\n"
         "assert not heavy, heavy"

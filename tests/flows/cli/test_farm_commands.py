@@ -10,7 +10,7 @@ import cv2
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.cli.main import app
 from stylegan_core.inference.job.spec import read_job
 from stylegan_core.inference.output.lock import hold_chunk, hold_output
 

@@ -11,7 +11,7 @@ import cv2
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.cli.main import app
 from flows.progress import tell_speed
 from stylegan_core.inference.job.report import Progress
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from flows import rehearse, stylize_folder
-from flows.stylize_options import takes_request
+from flows.cli import dry_run as rehearse
+from flows.cli import stylize_folder
+from flows.cli.stylize_options import takes_request
 
 if TYPE_CHECKING:
     from flows.dask_runner import DaskSettings

@@ -8,7 +8,7 @@ import sys
 
 def test_libraries_print_on_stderr_meanwhile() -> None:
     code = (
-        "import ctypes, os\nfrom flows.library_output import libraries_on_stderr\n"
+        "import ctypes, os\nfrom flows.cli.library_output import libraries_on_stderr\n"
         "print('before')\nwith libraries_on_stderr():\n"
         "    os.write(1, b'system\\n')\n    print('python')\n    ctypes.CDLL(None).puts(b'c')\n"
         "print('after')\nos.write(1, b'plain\\n')\n"

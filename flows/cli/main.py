@@ -12,8 +12,11 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import cli_export, cli_features, cli_recipes, cli_stylize
-from flows.show import print_figures, print_findings, print_places, print_trail
+from flows.cli import export as cli_export
+from flows.cli import features as cli_features
+from flows.cli import recipes as cli_recipes
+from flows.cli import stylize as cli_stylize
+from flows.cli.show import print_figures, print_findings, print_places, print_trail
 from flows.stage import configure_logging, exit_with_code, explained_by_stage
 
 _EPILOG = (
