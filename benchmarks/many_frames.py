@@ -88,7 +88,7 @@ def no_bookkeeping() -> Iterator[None]:
     with ExitStack() as patched:
         for owner, name, stand_in in (
             (resume.FileState, "of", staticmethod(state)),
-            (resume.DoneFrames, "check", nothing),
+            (resume.RecordIndex, "check", nothing),
             (commit.RecordWriter, "append", nothing),
             (commit, "fsync_folder", nothing),
         ):

@@ -142,8 +142,8 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="changes of the recipe's settings")
     parser.add_argument("--results", type=Path, help="docs/results.json, to publish the figures")
     arguments = parser.parse_args()
-    if strangers := sorted(set(arguments.only) - set(RUNS)):
-        parser.error(f"unknown run {strangers[0]}; the runs are: {', '.join(RUNS)}")
+    if unknown := sorted(set(arguments.only) - set(RUNS)):
+        parser.error(f"unknown run {unknown[0]}; the runs are: {', '.join(RUNS)}")
     data, work = arguments.data, arguments.work.absolute()
     os.environ["STYLEREEL_CACHE_DIR"] = str(work / "cache")
     from stylegan_core.config import parse_params

@@ -107,14 +107,14 @@ def train(recipe: str, settings: dict[str, Any], work: Path, name: str) -> tuple
     return work / recipe / name / job.training.name, time.monotonic() - begun_s
 
 
-def stylized(work: Path, recipe: str, name: str, model: Path, manner: dict[str, Any]) -> list[Floats]:
+def stylized(work: Path, recipe: str, name: str, model: Path, render: dict[str, Any]) -> list[Floats]:
     """The clip as ``stylize`` writes it."""
     from flows.runner import LocalRunner
     from tasks.stylize.stylize import Request, stylize_directory
 
     output = work / recipe / "out" / name
     shutil.rmtree(output, ignore_errors=True)
-    asked = Request.of(work / "plates", output, model=model, **manner)
+    asked = Request.of(work / "plates", output, model=model, **render)
     stylize_directory(asked, LocalRunner(), preview=None).raise_if_failed()
     return read_frames(output)
 
@@ -211,8 +211,8 @@ def main() -> None:
             print(f"{clip} {name}: {steps} steps, {seconds:.0f} s", flush=True)
         inputs = read_frames(folder / "plates")
         runs = {
-            run: stylized(folder, recipe, run, models[model], _blend(manner, arguments.blend_frames))
-            for run, (model, manner) in RUNS.items()
+            run: stylized(folder, recipe, run, models[model], _blend(render, arguments.blend_frames))
+            for run, (model, render) in RUNS.items()
             if model in models
         }
         found = figures_of(runs, inputs)
@@ -223,8 +223,8 @@ def main() -> None:
             publish(arguments.results, recipe, clip, steps, found)
 
 
-def _blend(manner: dict[str, Any], blend_frames: int | None) -> dict[str, Any]:
-    return {**manner, "blend_frames": blend_frames} if manner and blend_frames else manner
+def _blend(render: dict[str, Any], blend_frames: int | None) -> dict[str, Any]:
+    return {**render, "blend_frames": blend_frames} if render and blend_frames else render
 
 
 if __name__ == "__main__":

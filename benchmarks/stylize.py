@@ -45,7 +45,7 @@ from stylegan_core.inference.network.translate import pad_to_network, signed_fro
 from stylegan_core.inference.pipeline import stylizer
 from stylegan_core.inference.planning.steps.backend import as_it_runs
 from stylegan_core.inference.reading.decode import decode_frame
-from stylegan_core.inference.reading.frame_reader import Sources
+from stylegan_core.inference.reading.frame_reader import FrameReader
 from stylegan_core.inference.render import renderer as painting
 from stylegan_core.recipes import config_class, recipe_class
 from stylegan_core.recipes.base import Conditions
@@ -143,7 +143,7 @@ def cpu_seconds() -> Iterator[dict[str, float]]:
 def bare_seconds(plan: Plan, model: Model) -> float:
     """Wall seconds a picture of the network alone, as a job calls it."""
     job = plan.job
-    decoded = decode_frame(job.frames[0], Sources(job), job.settings)
+    decoded = decode_frame(job.frames[0], FrameReader(job), job.settings)
     recipe = as_it_runs(plan, model).recipe.to(job.device).to(memory_format=torch.channels_last).eval()
     run = runner(recipe, Conditions(), job.settings.back_end, job.settings.precision)
     content = pad_to_network(signed_from_unit(decoded.before_unit[None], job.device))
@@ -169,11 +169,11 @@ def seconds_to_first_frame(asked: list[str]) -> dict[str, float]:
     return found
 
 
-def first_frame(source: Path, output: Path, model: Path, manner: dict[str, str], device: str) -> None:
+def first_frame(source: Path, output: Path, model: Path, render: dict[str, str], device: str) -> None:
     """Prints the seconds."""
     began_s = time.perf_counter()
     first_s: list[float] = []
-    asked = Request.of(source, output, model=model, device=device, limit=1, **manner)
+    asked = Request.of(source, output, model=model, device=device, limit=1, **render)
     plan, loaded = plan_request(asked)
     work_on(plan, loaded, LocalRunner(), preview=None, progress=lambda _: first_s.append(time.perf_counter() - began_s))
     print(first_s[0])
@@ -194,17 +194,17 @@ def main() -> None:
     parser.add_argument("--results", type=Path)
     parser.add_argument("--first-frame", nargs=3, type=Path, metavar=("IN", "OUT", "MODEL"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    manner = {"precision": options.precision, "back_end": options.back_end, "statistics": options.statistics}
+    render = {"precision": options.precision, "back_end": options.back_end, "statistics": options.statistics}
     if options.first_frame:
-        first_frame(*options.first_frame, manner, options.device)
+        first_frame(*options.first_frame, render, options.device)
         return
-    found = measured(options, manner)
+    found = measured(options, render)
     print(json.dumps(found))
     if options.results:
         record(options, found)
 
 
-def measured(options: argparse.Namespace, manner: dict[str, str]) -> dict[str, Any]:
+def measured(options: argparse.Namespace, render: dict[str, str]) -> dict[str, Any]:
     """All figures of one network, size and format."""
     width_px, height_px = (int(side) for side in options.size.split("x"))
     with tempfile.TemporaryDirectory(prefix="stylereel-benchmark-") as name:
@@ -212,13 +212,13 @@ def measured(options: argparse.Namespace, manner: dict[str, str]) -> dict[str, A
         source, output = folder / "in", folder / "out"
         make_frames(source, width_px, height_px, options.frames, options.suffix)
         given = options.model or untrained(folder / "model", options.network)
-        asked = Request.of(source, output, model=given, device=options.device, **manner)
+        asked = Request.of(source, output, model=given, device=options.device, **render)
         plan, model = plan_request(asked)
         job = plan.job
         first = {}
         if options.device in ("auto", "cpu"):  # before this process fills the memory
             call = [str(source), str(folder / "first"), str(given)]
-            extra = [f"--{key.replace('_', '-')}={value}" for key, value in manner.items()]
+            extra = [f"--{key.replace('_', '-')}={value}" for key, value in render.items()]
             first = seconds_to_first_frame([*call, *extra, f"--device={job.device}"])
         fp32 = load_model(given, device=job.device)
 

@@ -130,9 +130,9 @@ class TrainSettings(Settings):
         recipe = section.get("recipe")
         if not isinstance(recipe, str) or recipe not in known:
             raise SettingsError(f"train.recipe is {recipe!r}; the recipes are: {', '.join(known)}")
-        strangers = sorted(set(section) - {"recipe", "common", *known})
-        if strangers:
-            raise SettingsError(f"unknown setting train.{strangers[0]}; known are: recipe, common, {', '.join(known)}")
+        unknown = sorted(set(section) - {"recipe", "common", *known})
+        if unknown:
+            raise SettingsError(f"unknown setting train.{unknown[0]}; known are: recipe, common, {', '.join(known)}")
         common = validated(CommonSettings, parts["common"], "train.common")
         config = validated(config_class(recipe), parts[recipe], f"train.{recipe}")
         return cls.model_construct(recipe=recipe, common=common, config=config)
@@ -212,9 +212,9 @@ def parse_params(document: dict[str, Any]) -> Params:
     """
     sections = ("prepare", "shots", "train", "evaluate", "stylize")
     document = mapping(document, "params.yaml")
-    strangers = sorted(set(document) - set(sections))
-    if strangers:
-        raise SettingsError(f"unknown section {strangers[0]!r} in params.yaml; the sections are: {', '.join(sections)}")
+    unknown = sorted(set(document) - set(sections))
+    if unknown:
+        raise SettingsError(f"unknown section {unknown[0]!r} in params.yaml; the sections are: {', '.join(sections)}")
     listed = document.get("shots") or []
     if not isinstance(listed, list | tuple):
         raise SettingsError(f"shots must be a list, with a line `- name: ...` a shot (got {listed!r})")

@@ -37,8 +37,8 @@ def mapping(section: Any, where: str) -> dict[str, Any]:
         return {}
     if not isinstance(section, dict):
         raise SettingsError(f"{where} must hold settings, `name: value` a line (got {section!r})")
-    if strangers := [key for key in section if not isinstance(key, str)]:
-        raise SettingsError(f"unknown setting {where}.{strangers[0]}: names of settings are text")
+    if unknown := [key for key in section if not isinstance(key, str)]:
+        raise SettingsError(f"unknown setting {where}.{unknown[0]}: names of settings are text")
     return section
 
 

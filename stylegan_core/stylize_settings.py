@@ -1,6 +1,6 @@
 """The section ``stylize`` of params.yaml, whose manner is the same on the command line.
 
-Each field of ``MannerSettings`` is ``stylize.<name>`` there and ``--<name>`` of ``stylereel stylize`` and ``plan``.
+Each field of ``RenderSettings`` is ``stylize.<name>`` there and ``--<name>`` of ``stylereel stylize`` and ``plan``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from stylegan_core.settings import Settings
 
 
-class MannerSettings(Settings):
+class RenderSettings(Settings):
     """How frames are stylized, whichever they are: what a person may ask of any job."""
 
     strength: float = Field(
@@ -93,7 +93,7 @@ class RegionSettings(Settings):
         return named + [style_image_path(text) for text in self.style_images]
 
 
-class StylizeSettings(MannerSettings):
+class StylizeSettings(RenderSettings):
     """Section ``stylize``."""
 
     input: Path | None = Field(
@@ -115,9 +115,9 @@ class StylizeSettings(MannerSettings):
         0.05, ge=0.0, le=1.0, description="the stage fails when more of its frames fail; all are listed"
     )
 
-    def manner(self) -> MannerSettings:
+    def render(self) -> RenderSettings:
         """What of it holds for any job."""
-        return MannerSettings(**{name: getattr(self, name) for name in MannerSettings.model_fields})
+        return RenderSettings(**{name: getattr(self, name) for name in RenderSettings.model_fields})
 
 
 def style_image_path(text: str) -> Path:

@@ -78,4 +78,4 @@ def needs_in_words(recipe: str) -> str:
         words = "one folder"
     if needs.labels:
         words += " and labels"
-    return words + (" (+ references)" if "styles" in found.directed_by else "")
+    return words + (" (+ references)" if "styles" in found.conditioned_on else "")

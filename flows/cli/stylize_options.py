@@ -1,6 +1,6 @@
 """The options of ``stylereel stylize`` and ``plan``: one table for both, and one more entry for each new setting.
 
-What holds for any job is taken from ``MannerSettings``, whose fields are the same names in params.yaml.
+What holds for any job is taken from ``RenderSettings``, whose fields are the same names in params.yaml.
 """
 
 from __future__ import annotations
@@ -113,11 +113,11 @@ _SELECTION: tuple[_Option, ...] = (
 
 
 def manner_options() -> tuple[_Option, ...]:
-    """An option for each field of ``MannerSettings``."""
-    from stylegan_core.stylize_settings import MannerSettings
+    """An option for each field of ``RenderSettings``."""
+    from stylegan_core.stylize_settings import RenderSettings
 
     options = []
-    for name, field in MannerSettings.model_fields.items():
+    for name, field in RenderSettings.model_fields.items():
         words = (field.description or "").rstrip(".")
         flag = f"--{name.replace('_', '-')}"
         flags = f"{flag}/--no-{flag[2:]}" if field.annotation is bool and field.default else flag

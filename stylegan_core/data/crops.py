@@ -231,9 +231,9 @@ def _label_table(rows: list[dict[str, Any]], labels: Sequence[str]) -> Tensor:
     """(P, L) in {0, 1}: ``labels`` of each row."""
     parsed = [parse_labels(row["labels"]) for row in rows]
     known = sorted({name for row in parsed for name in row})
-    if strangers := [name for name in labels if name not in known]:
+    if unknown := [name for name in labels if name not in known]:
         raise ManifestError(
-            f"no training picture has the label {strangers[0]!r}; known are: {', '.join(known) or 'none'} "
+            f"no training picture has the label {unknown[0]!r}; known are: {', '.join(known) or 'none'} "
             "(labels come from prepare.labels or from the layout)"
         )
     return torch.tensor([[float(row.get(name, False)) for name in labels] for row in parsed])

@@ -12,7 +12,7 @@ from typing import Any
 
 from stylegan_core.data.decode import Decoded, DecodeSettings, load_samples
 from stylegan_core.data.manifest import as_manifest, write_manifest
-from stylegan_core.data.selection import Chosen, Selection, sort_key
+from stylegan_core.data.selection import ManifestEntry, Selection, sort_key
 from stylegan_core.data.shots import Shot
 from stylegan_core.data.sources import Place
 from stylegan_core.data.store import StoreWriter
@@ -65,7 +65,7 @@ def materialize(
     return report
 
 
-def _write_store(chosen: list[Chosen], folder: Path, settings: DecodeSettings) -> list[dict[str, Any]]:
+def _write_store(chosen: list[ManifestEntry], folder: Path, settings: DecodeSettings) -> list[dict[str, Any]]:
     rows = []
     with StoreWriter(folder, settings.working_space, settings.sample_type, settings.ocio) as writer:
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from stylegan_core.data.decode import Decoded
 from stylegan_core.data.manifest import parse_box
 from stylegan_core.data.shots import mask_source
-from stylegan_core.data.sources import Source, SourceError, some
+from stylegan_core.data.sources import Source, SourceError, abbreviate
 from stylegan_core.data.splits import held_out_box, split_by_hash
 
 
@@ -32,7 +32,7 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ManifestEntry:
     """A source that becomes a row of the manifest.
 
     Attributes:
@@ -54,7 +54,7 @@ class Chosen:
 class Selection:
     """The outcome: what is chosen, what is refused and what a person should know."""
 
-    chosen: list[Chosen] = field(default_factory=list)
+    chosen: list[ManifestEntry] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     warnings: list[tuple[str, str]] = field(default_factory=list)
     group_sizes: Counter[str] = field(default_factory=Counter)
@@ -137,7 +137,7 @@ def check_usable(selection: Selection, shots: Iterable[str]) -> None:
 
 def _because(selection: Selection, group: str) -> str:
     reasons = [f"{r.path} {r.reason}" for r in selection.refused if r.group.endswith(group)]
-    return f": {some(reasons, 3)}" if reasons else ""
+    return f": {abbreviate(reasons, 3)}" if reasons else ""
 
 
 def _select_shots(selection: Selection, good: list[tuple[Source, Decoded]], validation_fraction: float) -> None:
@@ -156,7 +156,7 @@ def _select_shots(selection: Selection, good: list[tuple[Source, Decoded]], vali
             selection.refuse(source, reason)
             continue
         if source.role == "truth":
-            selection.chosen.append(Chosen(source, facts, "test"))
+            selection.chosen.append(ManifestEntry(source, facts, "test"))
             continue
         mask = masks.get(source.shown)
         if reason := _mask_refusal(facts, mask, selection.mask_refusals.get(source.shown)):
@@ -166,12 +166,12 @@ def _select_shots(selection: Selection, good: list[tuple[Source, Decoded]], vali
         box = held_out_box(plate[1].corner, facts.width_px, facts.height_px, validation_fraction, area)
         boxes[source.pair] = str(box) if box else ""
         paired.add(source.pair)
-        selection.chosen.append(Chosen(source, facts, "train", boxes[source.pair], mask))
+        selection.chosen.append(ManifestEntry(source, facts, "train", boxes[source.pair], mask))
     for source, facts in plates.values():
         # A plate whose painted frame is refused is an unpainted one.
         plate_source = source if source.pair in paired else replace(source, pair="")
         split = "train" if source.keep else "test"
-        selection.chosen.append(Chosen(plate_source, facts, split, boxes.get(source.pair, "")))
+        selection.chosen.append(ManifestEntry(plate_source, facts, split, boxes.get(source.pair, "")))
 
 
 def _mask_refusal(facts: Decoded, mask: tuple[Source, Decoded] | None, refused: str | None) -> str:
@@ -205,8 +205,8 @@ def _select_pairs(
     for pair in sorted(halves):
         found = halves[pair]
         if len(found) < 2:
-            lonely = next(iter(found.values()))[0]
-            selection.refuse(lonely, "cannot be used: its partner is refused")
+            unmatched = next(iter(found.values()))[0]
+            selection.refuse(unmatched, "cannot be used: its partner is refused")
             continue
         before, after = found["content"], found["style"]
         if reason := _size_differs(after[1], "partner", *before):
@@ -235,7 +235,7 @@ def _select_pairs(
         box = None
         if boxed and split == "train" and not halves_of_pair[0][0].shot:
             box = held_out_box(before_facts.corner, before_facts.width_px, before_facts.height_px, validation_fraction)
-        selection.chosen += [Chosen(s, d, split, str(box) if box else "") for s, d in halves_of_pair]
+        selection.chosen += [ManifestEntry(s, d, split, str(box) if box else "") for s, d in halves_of_pair]
 
 
 def _select_collections(
@@ -259,7 +259,7 @@ def _select_collections(
         if "train" not in splits and not any(source.split for source, _ in unique):
             selection.warnings.append((group, "so few pictures that all of them are for training"))
             splits = ["train"] * len(unique)
-        selection.chosen += [Chosen(s, d, split) for (s, d), split in zip(unique, splits, strict=True)]
+        selection.chosen += [ManifestEntry(s, d, split) for (s, d), split in zip(unique, splits, strict=True)]
 
 
 def _splits(members: list[tuple[Source, Decoded]], validation_fraction: float, test_fraction: float) -> list[str]:
@@ -270,7 +270,7 @@ def _splits(members: list[tuple[Source, Decoded]], validation_fraction: float, t
     return [s.split or split_by_hash(d.content, validation_fraction, test_fraction) for s, d in members]
 
 
-def sort_key(chosen: Chosen) -> tuple[str, str, float, str]:
+def sort_key(chosen: ManifestEntry) -> tuple[str, str, float, str]:
     """The order of the manifest, see ``as_manifest``."""
     source = chosen.source
     return source.shot, source.domain, math.inf if source.frame is None else source.frame, source.shown

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stylegan_core.data.sources import Place, Source, SourceError, list_pairs, some
+from stylegan_core.data.sources import Place, Source, SourceError, abbreviate, list_pairs
 from stylegan_core.frames.sequences.listing import Frame, list_frames
 
 _log = logging.getLogger(__name__)
@@ -127,8 +127,8 @@ def _source(
 def _masks(shot: Shot, place: Place, painted: dict[int, Path]) -> list[Source]:
     assert shot.masks is not None
     masks = _numbered(shot, "mask", shot.masks, place)
-    if strangers := [number for number in masks if number not in painted]:
-        _log.warning("shot %s: masks of frames that are not painted are not used: %s", shot.name, _numbers(strangers))
+    if unknown := [number for number in masks if number not in painted]:
+        _log.warning("shot %s: masks of frames that are not painted are not used: %s", shot.name, _numbers(unknown))
     return [
         mask_source(path, place.show(path), shot.name, number, place.show(painted[number]))
         for number, path in masks.items()
@@ -150,7 +150,9 @@ def _numbered(shot: Shot, what: str, where: Path, place: Place) -> dict[int, Pat
     except ValueError as error:
         raise SourceError(f"shot {shot.name}, {what}s: {error}") from error
     if unnumbered := [place.show(f.path) for f in frames if f.number is None]:
-        raise SourceError(f"shot {shot.name}: no frame number in {some(unnumbered)}: expected names like x.0001.png")
+        raise SourceError(
+            f"shot {shot.name}: no frame number in {abbreviate(unnumbered)}: expected names like x.0001.png"
+        )
     found: dict[int, Path] = {}
     for frame in frames:
         assert frame.number is not None
@@ -164,14 +166,14 @@ def _numbered(shot: Shot, what: str, where: Path, place: Place) -> dict[int, Pat
 
 
 def _all_have_plates(shot: Shot, what: str, frames: dict[int, Path], plates: dict[int, Path], place: Place) -> None:
-    lonely = [number for number in frames if number not in plates]
-    if lonely:
+    unmatched = [number for number in frames if number not in plates]
+    if unmatched:
         first, last = min(plates), max(plates)
         raise SourceError(
-            f"shot {shot.name}: no plate has the number of {what} {_numbers(lonely)} "
-            f"({place.show(frames[lonely[0]])}); the plates are {first} to {last}"
+            f"shot {shot.name}: no plate has the number of {what} {_numbers(unmatched)} "
+            f"({place.show(frames[unmatched[0]])}); the plates are {first} to {last}"
         )
 
 
 def _numbers(numbers: list[int]) -> str:
-    return some(str(number) for number in numbers)
+    return abbreviate(str(number) for number in numbers)

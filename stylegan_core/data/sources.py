@@ -130,11 +130,11 @@ def list_pairs(
         SourceError: pictures have no partner, or two share a name.
     """
     before, after = by_name(content, place), by_name(style, place)
-    lonely = [place.show(p) for name, p in before.items() if name not in after]
-    lonely += [place.show(p) for name, p in after.items() if name not in before]
-    if lonely:
+    unmatched = [place.show(p) for name, p in before.items() if name not in after]
+    unmatched += [place.show(p) for name, p in after.items() if name not in before]
+    if unmatched:
         raise SourceError(
-            f"no partner of the same name in the other folder: {some(lonely)} "
+            f"no partner of the same name in the other folder: {abbreviate(unmatched)} "
             f"({place.show(content)} and {place.show(style)} are matched by name, whatever the suffix)"
         )
     groups = (f"the pictures before, {place.show(content)}", f"the pictures after, {place.show(style)}")
@@ -157,14 +157,14 @@ def split_by_folders(sources: Iterable[Source]) -> list[Source]:
         SourceError: a picture lies in none of these.
     """
     placed = [replace(source, split=_FOLDERS.get(source.name.split("/")[0].lower(), "")) for source in sources]
-    if strangers := [source.shown for source in placed if not source.split]:
+    if unknown := [source.shown for source in placed if not source.split]:
         raise SourceError(
-            f"prepare.split is folders, and these lie in no folder train, val, validation or test: {some(strangers)}"
+            f"prepare.split is folders, and these lie in no folder train, val, validation or test: {abbreviate(unknown)}"
         )
     return placed
 
 
-def some(names: Iterable[str], limit: int = 5) -> str:
+def abbreviate(names: Iterable[str], limit: int = 5) -> str:
     """The first few names, and how many more there are, for a message."""
     listed = list(names)
     return ", ".join(listed[:limit]) + (f" and {len(listed) - limit} more" if len(listed) > limit else "")

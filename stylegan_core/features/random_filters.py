@@ -60,8 +60,8 @@ class RandomFilters(nn.Module):
         Raises:
             ValueError: a layer has no such name, or the picture is too small for it.
         """
-        if strangers := [name for name in layers if name not in LAYERS]:
-            raise ValueError(f"random_filters has no layer {strangers[0]!r}; its layers are {', '.join(LAYERS)}")
+        if unknown := [name for name in layers if name not in LAYERS]:
+            raise ValueError(f"random_filters has no layer {unknown[0]!r}; its layers are {', '.join(LAYERS)}")
         found: dict[str, Tensor] = {}
         last = max((int(name[5]) for name in layers), default=0)
         if min(pictures.shape[-2:]) < 2 ** (last - 1):

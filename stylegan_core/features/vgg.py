@@ -58,8 +58,8 @@ class Vgg19(nn.Module):
         Raises:
             ValueError: a layer has no such name.
         """
-        if strangers := [name for name in layers if name not in LAYERS]:
-            raise ValueError(f"vgg19 has no layer {strangers[0]!r}; its layers are {', '.join(LAYERS)}")
+        if unknown := [name for name in layers if name not in LAYERS]:
+            raise ValueError(f"vgg19 has no layer {unknown[0]!r}; its layers are {', '.join(LAYERS)}")
         hidden = (0.5 * (pictures + 1.0) - self.get_buffer("mean")) / self.get_buffer("deviation")
         found: dict[str, Tensor] = {}
         for name in LAYERS[: 1 + max((LAYERS.index(layer) for layer in layers), default=-1)]:

@@ -118,9 +118,9 @@ class Adversary(nn.Module):
             fake: (N, 3, H, W) in [-1, 1].
             given: (N, C, H, W), what the fake was made from, for a conditional discriminator.
         """
-        return self.fooling(self.judge(discriminator, fake, given))
+        return self.generator_loss(self.discriminate(discriminator, fake, given))
 
-    def fooling(self, judgement: Judgement) -> Tensor:
+    def generator_loss(self, judgement: Judgement) -> Tensor:
         """The weighted generator loss of what a discriminator said of fakes."""
         return self.config.adversarial_weight * generator_loss(self.config.adversarial, judgement.logits)
 
@@ -161,7 +161,7 @@ class Adversary(nn.Module):
             losses[f"{name}_gradient_penalty"] = c.gradient_penalty_weight * penalty
         return losses
 
-    def judge(self, discriminator: nn.Module, pictures: Tensor, given: Tensor | None = None) -> Judgement:
+    def discriminate(self, discriminator: nn.Module, pictures: Tensor, given: Tensor | None = None) -> Judgement:
         """What the discriminator says of augmented pictures."""
         (judgement,) = self.judge_alike(discriminator, [pictures], given)
         return judgement
@@ -198,10 +198,10 @@ class Adversary(nn.Module):
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Logits of reals and of fakes, in one call where that changes nothing: a third of the overhead."""
         if self.config.discriminator_norm == "batch" or real.shape[1:] != fake.shape[1:]:
-            real_logits = self.judge(discriminator, real, given_real).logits
-            return real_logits, self.judge(discriminator, fake, given_fake).logits
+            real_logits = self.discriminate(discriminator, real, given_real).logits
+            return real_logits, self.discriminate(discriminator, fake, given_fake).logits
         given = None if given_real is None or given_fake is None else torch.cat([given_real, given_fake])
-        logits = self.judge(discriminator, torch.cat([real, fake]), given).logits
+        logits = self.discriminate(discriminator, torch.cat([real, fake]), given).logits
         return [part[: len(real)] for part in logits], [part[len(real) :] for part in logits]
 
     def _augments(self) -> bool:
@@ -223,7 +223,7 @@ class Adversary(nn.Module):
     def _penalty(self, penalty: _Penalty, discriminator: nn.Module, pictures: Tensor, given: Tensor | None) -> Tensor:
         seen = pictures.detach().float().requires_grad_()
         with torch.autocast(seen.device.type, enabled=False):  # bf16 gradients of gradients are noise
-            logits = self.judge(discriminator, seen, None if given is None else given.float()).logits
+            logits = self.discriminate(discriminator, seen, None if given is None else given.float()).logits
             return penalty(seen, logits).mean()
 
 

@@ -89,7 +89,7 @@ class Recipe(BaseRecipe):
     paper: ClassVar[str] = (
         "He et al. 2019, arXiv 1711.10678; Choi et al. 2018, arXiv 1711.09020; Liu et al. 2019, arXiv 1904.09709"
     )
-    directed_by: ClassVar[tuple[str, ...]] = ("labels",)
+    conditioned_on: ClassVar[tuple[str, ...]] = ("labels",)
     presets: ClassVar[dict[Preset, dict[str, Any]]] = {
         "two_cores": {
             "budget_steps": 2400,
@@ -165,7 +165,7 @@ class Recipe(BaseRecipe):
         wish, wanted = draw_wishes(labels, c.met_share)
         edited = self.networks["generator"](content, wish)
         discriminator = self.networks["discriminator"]
-        judgement = self.adversary.judge(discriminator, edited)
+        judgement = self.adversary.discriminate(discriminator, edited)
         named: Tensor = discriminator.attributes(judgement)  # type: ignore[operator]
         met = (wanted == labels).all(dim=1).float().view(-1, 1, 1, 1)  # (N, 1, 1, 1)
         losses: Losses = {
@@ -190,7 +190,7 @@ class Recipe(BaseRecipe):
         """
         discriminator = self.networks["discriminator"]
         losses = self.adversary.discriminator_terms(discriminator, batch.content, fakes["edited"], step)
-        judgement = self.adversary.judge(discriminator, batch.content)
+        judgement = self.adversary.discriminate(discriminator, batch.content)
         named: Tensor = discriminator.attributes(judgement)  # type: ignore[operator]
         read = F.binary_cross_entropy_with_logits(named, _labels(batch))
         losses["attributes"] = self.config.real_attribute_weight * read

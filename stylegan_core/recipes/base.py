@@ -189,7 +189,7 @@ class BaseRecipe(nn.Module):
 
     presets: ClassVar[dict[Preset, dict[str, Any]]] = {}
     """Settings for a machine, where they differ from the defaults, shown by ``stylereel recipes``."""
-    directed_by: ClassVar[tuple[str, ...]] = ()
+    conditioned_on: ClassVar[tuple[str, ...]] = ()
     """Fields of ``Conditions``, beside the mask, that ``translate`` heeds: "styles", "labels", "direction"."""
 
     config: RecipeConfig

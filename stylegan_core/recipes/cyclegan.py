@@ -57,7 +57,7 @@ class Recipe(BaseRecipe):
     needs: ClassVar[Needs] = Needs(content=True, style=True, paired=False)
     paper: ClassVar[str] = "Zhu et al. 2017, arXiv 1703.10593"
     inference_networks: ClassVar[tuple[str, ...]] = ("forward_generator", "backward_generator")
-    directed_by: ClassVar[tuple[str, ...]] = ("direction",)
+    conditioned_on: ClassVar[tuple[str, ...]] = ("direction",)
     presets: ClassVar[dict[Preset, dict[str, Any]]] = {
         "two_cores": {
             "cycle_weight": 1.0,

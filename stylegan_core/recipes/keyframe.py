@@ -193,7 +193,7 @@ class Recipe(BaseRecipe):
         fakes: Fakes = {"painted": shown}
         versions = [shown, style] if c.feature_matching_weight > 0 else [shown]
         made_like, *real = self.adversary.judge_alike(self.networks["discriminator"], versions, batch.content)
-        losses["adversarial"] = self.adversary.fooling(made_like)
+        losses["adversarial"] = self.adversary.generator_loss(made_like)
         if real:
             losses["feature_matching"] = c.feature_matching_weight * feature_matching(
                 made_like.features, real[0].features
@@ -201,7 +201,7 @@ class Recipe(BaseRecipe):
         if unpainted is not None:
             fakes["unpainted"] = made[len(style) :]
             judgement = self._judge_unpainted(unpainted, fakes["unpainted"])
-            losses["adversarial_unpainted"] = c.unpainted_weight * self.adversary.fooling(judgement)
+            losses["adversarial_unpainted"] = c.unpainted_weight * self.adversary.generator_loss(judgement)
         return losses, fakes
 
     def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:
@@ -233,8 +233,8 @@ class Recipe(BaseRecipe):
 
     def _judge_unpainted(self, content: Tensor, painting: Tensor) -> Judgement:
         if self.config.unpainted_judge == "conditional":
-            return self.adversary.judge(self.networks["discriminator"], painting, content)
-        return self.adversary.judge(self.networks["style_discriminator"], painting)
+            return self.adversary.discriminate(self.networks["discriminator"], painting, content)
+        return self.adversary.discriminate(self.networks["style_discriminator"], painting)
 
 
 def _style(batch: Batch) -> Tensor:

@@ -123,7 +123,7 @@ class Recipe(BaseRecipe):
         shown = blend_by_mask(made, truth, batch.mask_unit)
         versions = [shown, truth] if c.feature_matching_weight > 0 else [shown]
         judged, *real = self.adversary.judge_alike(self.networks["discriminator"], versions, batch.content)
-        losses["adversarial"] = self.adversary.fooling(judged)
+        losses["adversarial"] = self.adversary.generator_loss(judged)
         for judgement in real:
             distance = feature_matching(judged.features, judgement.features)
             losses["feature_matching"] = c.feature_matching_weight * distance

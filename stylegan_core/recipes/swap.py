@@ -106,7 +106,7 @@ class Recipe(BaseRecipe):
     needs: ClassVar[Needs] = Needs(content=True, style=True, paired=False)
     paper: ClassVar[str] = "Park et al. 2020, arXiv 2007.00653; Karras et al. 2020, arXiv 1912.04958"
     inference_networks: ClassVar[tuple[str, ...]] = ("encoder", "generator")
-    directed_by: ClassVar[tuple[str, ...]] = ("styles",)
+    conditioned_on: ClassVar[tuple[str, ...]] = ("styles",)
     presets: ClassVar[dict[Preset, dict[str, Any]]] = {
         # About 12 minutes of one core: the style term draws swaps to their references before discriminators can.
         "two_cores": {

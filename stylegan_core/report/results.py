@@ -179,8 +179,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _table(options: str, results: Sequence[Result], where: str) -> str:
     chosen = dict(_OPTION.findall(options))
-    if strangers := sorted(set(chosen) - _KNOWN_OPTIONS):
-        raise ResultsError(f"{where}: unknown option {strangers[0]}; known are {', '.join(sorted(_KNOWN_OPTIONS))}")
+    if unknown := sorted(set(chosen) - _KNOWN_OPTIONS):
+        raise ResultsError(f"{where}: unknown option {unknown[0]}; known are {', '.join(sorted(_KNOWN_OPTIONS))}")
     pattern = chosen.get("match", "*")
     if "," in pattern and "{" in pattern:
         raise ResultsError(f"{where}: a table of rows and columns takes one pattern, not {pattern}")

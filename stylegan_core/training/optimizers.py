@@ -106,7 +106,7 @@ class PhaseOptimizers:
             )
         return rates
 
-    def expose(self, role: Role) -> None:
+    def require_grad_for(self, role: Role) -> None:
         """Lets gradients reach the networks of ``role`` only."""
         chosen = {id(p) for member in self.of(role) for p in member.parameters.values()}
         for parameter in self._networks.parameters():
@@ -138,8 +138,8 @@ class PhaseOptimizers:
 def _check(phase: Phase, networks: nn.ModuleDict) -> None:
     for role in ROLES:
         named = [name for group in getattr(phase, role) for name in group.networks]
-        strangers = [name for name in named if name not in networks]
-        if strangers:
-            raise ValueError(f"phase {phase.name!r} steps {strangers[0]!r}, which is no network of the recipe")
+        unknown = [name for name in named if name not in networks]
+        if unknown:
+            raise ValueError(f"phase {phase.name!r} steps {unknown[0]!r}, which is no network of the recipe")
         if len(set(named)) < len(named):
             raise ValueError(f"phase {phase.name!r} names a network twice for the {role}")

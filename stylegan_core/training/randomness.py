@@ -42,7 +42,7 @@ def restore_generators(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def preserve_rng() -> Iterator[None]:
     """What is drawn inside the context leaves the generators as they were."""
     tensors, metadata = generator_states()
     try:

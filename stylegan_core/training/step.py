@@ -64,13 +64,13 @@ class Stepper:
         )
         for _ in range(phase.discriminator_steps - 1 if phase.discriminator else 0):
             batch = next_batch()
-            self._optimizers.expose("discriminator")
+            self._optimizers.require_grad_for("discriminator")
             with self._fabric.autocast():
                 # Fakes come with the generator's losses, whose gradients are not wanted here.
                 _, fakes = self._recipe.generator_losses(batch, step)
             self._judge(batch, fakes, step)
         batch = next_batch()
-        self._optimizers.expose("generator")
+        self._optimizers.require_grad_for("generator")
         with self._fabric.autocast():
             losses, fakes = self._recipe.generator_losses(batch, step)
         self._descend("generator", losses)
@@ -82,7 +82,7 @@ class Stepper:
         return {name: loss.detach().float() for name, loss in named.items()}
 
     def _judge(self, batch: Batch, fakes: dict[str, Tensor], step: int) -> Losses:
-        self._optimizers.expose("discriminator")
+        self._optimizers.require_grad_for("discriminator")
         detached = {name: fake.detach() for name, fake in fakes.items()}
         with self._fabric.autocast():
             losses = self._recipe.discriminator_losses(batch, detached, step)

@@ -29,7 +29,7 @@ from stylegan_core.training.interruption import StopRequest, TrainingInterrupted
 from stylegan_core.training.observer import Observer, Observers
 from stylegan_core.training.optimizers import PhaseOptimizers
 from stylegan_core.training.prefetch import Prefetcher, Sampler
-from stylegan_core.training.randomness import seed_everything, undisturbed
+from stylegan_core.training.randomness import preserve_rng, seed_everything
 from stylegan_core.training.result import TrainResult
 from stylegan_core.training.state import Best, TrainingState
 from stylegan_core.training.step import Stepper
@@ -89,7 +89,7 @@ def train(
         machine = {"accelerator": accelerator, "precision": precision, "threads": threads}
         stop = stack.enter_context(StopRequest())
         loop = _Loop(training, sampler, validate, sample, folder, observer, fabric, machine, stop, init, found)
-        loop.tell_set_size(pictures)
+        loop.set_dataset_size(pictures)
         stack.callback(loop.close)
         return loop.run()
 
@@ -190,7 +190,7 @@ class _Loop:
                 *(end_step, self.total_steps),
             )
 
-    def tell_set_size(self, pictures: int | None) -> None:
+    def set_dataset_size(self, pictures: int | None) -> None:
         for module in self.recipe.modules():
             if isinstance(module, Adversary):
                 module.pictures_in_set = pictures
@@ -235,7 +235,7 @@ class _Loop:
     def _looking(self) -> AbstractContextManager[Any]:
         """Averaged weights, evaluation mode, no gradients; the run goes on as if nobody had looked."""
         stack = ExitStack()
-        stack.enter_context(undisturbed())
+        stack.enter_context(preserve_rng())
         stack.enter_context(self.state.average.applied())
         stack.enter_context(torch.no_grad())
         stack.callback(self.recipe.train)

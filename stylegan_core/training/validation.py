@@ -87,7 +87,7 @@ class Validator:
     def _translated(self, recipe: BaseRecipe, index: int) -> Tensor:
         """Of an area, with a reference where the recipe takes one: its own painting, a style crop or another area."""
         areas, reference = self._held_out.areas, None
-        if "styles" in recipe.directed_by:
+        if "styles" in recipe.conditioned_on:
             style = self._style(index)
             reference = areas[(index + 1) % len(areas)].content if style is None else style
         return translate(recipe, areas[index], reference)

@@ -74,7 +74,7 @@ def distill_model(
     try:
         model = load_model(locate_model(given, models))
         check_translates(model)
-        if set(model.recipe.directed_by) - {"direction"}:
+        if set(model.recipe.conditioned_on) - {"direction"}:
             raise PlanError(f"{model.folder} goes by references or edits, which a student does not take")
         if (output / CARD_NAME).exists():
             raise PlanError(f"{output} holds a model: choose another folder")

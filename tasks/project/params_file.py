@@ -221,8 +221,8 @@ def with_preset(text: str, recipe: str, preset: Preset) -> str:
     values = kept | preset_values(recipe, preset) | {"train.recipe": recipe}
     rendered = _rendered(text, {**(document.get("train") or {}), recipe: {}}, values)
     known = {path for path, _ in _values(_document(rendered))}
-    if strangers := [path for path in kept if path not in known]:
-        raise SettingsError(f"unknown setting {strangers[0]} in params.yaml: correct or remove it, or it would be lost")
+    if unknown := [path for path in kept if path not in known]:
+        raise SettingsError(f"unknown setting {unknown[0]} in params.yaml: correct or remove it, or it would be lost")
     return rendered
 
 

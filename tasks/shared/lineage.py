@@ -22,7 +22,7 @@ from stylegan_core.frames.provenance.stamp import read_stamp
 from stylegan_core.inference.delivery.movie import recorded_movie
 from stylegan_core.inference.job.movie_paths import frames_folder
 from stylegan_core.inference.job.spec import STATE_FOLDER, PlanError, read_job
-from stylegan_core.inference.job.summary import tell_asked
+from stylegan_core.inference.job.summary import summarize
 from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.storage.cache import cache_folder
 from stylegan_core.storage.hashing import sha256_of
@@ -224,7 +224,7 @@ def _take_record(folder: Path, record: dict[str, Any], trail: Trail) -> None:
     _note(trail.commits, record["context"].get("git_commit", ""))
     if record["job"] not in trail.jobs:
         try:
-            trail.jobs[record["job"]] = tell_asked(read_job(folder / STATE_FOLDER / f"job-{record['job']}.json"))
+            trail.jobs[record["job"]] = summarize(read_job(folder / STATE_FOLDER / f"job-{record['job']}.json"))
         except (PlanError, OSError):  # it was deleted, or another version wrote it
             trail.jobs[record["job"]] = {}
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from tasks.shared.tracking import client, log_metrics, warn_and_go_on
+from tasks.shared.tracking import best_effort, client, log_metrics
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,12 +97,12 @@ class MlflowObserver:
                     _log_picture(self.run_id, step, payload)
 
 
-@warn_and_go_on
+@best_effort
 def _set_status(run_id: str, status: str) -> None:
     client().set_terminated(run_id, status)
 
 
-@warn_and_go_on
+@best_effort
 def _log_picture(run_id: str, step: int, grid: np.ndarray[Any, Any]) -> None:
     client().log_image(run_id, grid, key="samples", step=step)
 

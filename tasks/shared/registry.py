@@ -46,7 +46,7 @@ def model_digests(tags: Mapping[str, str]) -> list[str]:
     return sorted(v for k, v in tags.items() if k.startswith("model."))
 
 
-@tracking.warn_and_go_on
+@tracking.best_effort
 def set_alias(training: str, digest: str, alias: str) -> bool:
     """Moves a registry alias ("promoted") to the version with ``digest``; False if it is not registered."""
     store, name = tracking.client(), tracking.registered_name(training)

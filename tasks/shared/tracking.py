@@ -30,7 +30,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 _BATCH = 900  # a request takes 1,000 metrics at the most
 
 
-def warn_and_go_on(function: _Function) -> _Function:
+def best_effort(function: _Function) -> _Function:
     """A failure of the decorated function is a warning, and its result None."""
 
     @functools.wraps(function)
@@ -95,7 +95,7 @@ def _experiment_id(store: MlflowClient) -> str:
         return str(found.experiment_id)
 
 
-@warn_and_go_on
+@best_effort
 def start_training_run(
     name: str, *, settings: Mapping[str, Any], tags: Mapping[str, str] | None = None, run_id: str | None = None
 ) -> str | None:
@@ -146,7 +146,7 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-@warn_and_go_on
+@best_effort
 def log_metrics(run_id: str, rows: Sequence[tuple[int, int, Mapping[str, float]]]) -> None:
     """Adds metrics to a run: step, milliseconds since the epoch and values of each row."""
     from mlflow.entities import Metric
@@ -159,7 +159,7 @@ def log_metrics(run_id: str, rows: Sequence[tuple[int, int, Mapping[str, float]]
         client().log_batch(run_id, metrics=metrics[start : start + _BATCH])
 
 
-@warn_and_go_on
+@best_effort
 def log_results(
     run_id: str | None,
     *,
@@ -195,7 +195,7 @@ def registered_name(training: str) -> str:
     return f"{TAG}{project_root().name}.{training}".replace("/", "_").replace(":", "_")
 
 
-@warn_and_go_on
+@best_effort
 def register_model(
     run_id: str | None, folder: Path, *, training: str, digest: str, alias: str = "trained"
 ) -> str | None:
@@ -247,7 +247,7 @@ def versions(store: MlflowClient, name: str) -> list[Any]:
     return list(store.search_model_versions(f"name = '{name}'"))
 
 
-@warn_and_go_on
+@best_effort
 def find_run_by_digest(digest: str) -> str | None:
     """Id of the MLflow run that made the model with this digest, also where DVC took the model from its cache."""
     if not store_is_there():
@@ -262,7 +262,7 @@ def find_run_by_digest(digest: str) -> str | None:
     return str(found[0].info.run_id) if found else None
 
 
-@warn_and_go_on
+@best_effort
 def run_tags(run_id: str) -> dict[str, str] | None:
     """The tags of a run that are ours, without their prefix."""
     tags = client().get_run(run_id).data.tags

@@ -23,7 +23,7 @@ from stylegan_core.metrics.swd import smallest_side_px
 from stylegan_core.metrics.warp_error import pair_warp_error
 from stylegan_core.motion.coverage import unseen_fraction
 from stylegan_core.storage.atomic import write_bytes_atomically
-from tasks.stages.evaluator import Judge, Part, Seen, display_of, open_judges, see
+from tasks.stages.evaluator import Evaluator, Part, Seen, display_of, open_judges, see
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ _DIGITS = 6
 class Measured:
     """Rows of a part, one a picture, and a few of the pictures."""
 
-    judge: Judge
+    judge: Evaluator
     rows: list[Row] = field(default_factory=list)
     kept: list[Seen] = field(default_factory=list)
 
@@ -64,7 +64,7 @@ def evaluate(
     return write_reports([measure(part) for judge in judges for part in judge.parts()], reports)
 
 
-def measurer(judges: Sequence[Judge], progress: Progress | None = None) -> Callable[[Part], Measured]:
+def measurer(judges: Sequence[Evaluator], progress: Progress | None = None) -> Callable[[Part], Measured]:
     """The function that measures one part, to be called from a few threads."""
     total, done, lock = sum(len(judge.stills) for judge in judges), 0, threading.Lock()
 
@@ -90,7 +90,7 @@ def measurer(judges: Sequence[Judge], progress: Progress | None = None) -> Calla
     return measure
 
 
-def _row(judge: Judge, seen: Seen, before: Seen | None) -> Row:
+def _row(judge: Evaluator, seen: Seen, before: Seen | None) -> Row:
     row: Row = {}
     content, result, truth = seen.content, seen.result, seen.truth
     if min(content.shape[:2]) < smallest_side_px():
@@ -111,7 +111,7 @@ def _row(judge: Judge, seen: Seen, before: Seen | None) -> Row:
     return row
 
 
-def _temporal(judge: Judge, seen: Seen, before: Seen | None) -> Row:
+def _temporal(judge: Evaluator, seen: Seen, before: Seen | None) -> Row:
     versions = _versions(judge, seen)
     row = {
         f"temporal/detail_ratio{n}": detail_ratio(p, seen.content) for n, p in versions.items() if n != "_unstylized"
@@ -131,7 +131,7 @@ def _temporal(judge: Judge, seen: Seen, before: Seen | None) -> Row:
     return row
 
 
-def _versions(judge: Judge, seen: Seen) -> dict[str, Floats]:
+def _versions(judge: Evaluator, seen: Seen) -> dict[str, Floats]:
     """What is watched over time, by suffix."""
     versions = {"": seen.result, "_unstylized": seen.content}
     if seen.truth is not None:
@@ -194,7 +194,7 @@ def log_to_mlflow(params: Params, models: Path, figures: Row, reports: Path) -> 
         log_results(run_id, metrics=named, files={"evaluate": reports / "evaluate"})
 
 
-def _to_keep(judge: Judge) -> list[Still]:
+def _to_keep(judge: Evaluator) -> list[Still]:
     """Pictures for the pooled distance to the style and for the grid: few where they are large."""
     judged = [still for still in judge.stills if still.judged]
     if not judged:
@@ -203,7 +203,7 @@ def _to_keep(judge: Judge) -> list[Still]:
     return spread(judged, max(2, min(_KEPT, _KEPT_PIXELS // (height * width))))
 
 
-def _style(judge: Judge, kept: Sequence[Seen]) -> Row:
+def _style(judge: Evaluator, kept: Sequence[Seen]) -> Row:
     display = display_of(judge.model)
     styles = [display(judge.read(path, "style")) for path in judge.subject.styles]
     if not styles or not kept:
@@ -214,7 +214,7 @@ def _style(judge: Judge, kept: Sequence[Seen]) -> Row:
     )
 
 
-def _write_pictures(judge: Judge, kept: Sequence[Seen], folder: Path) -> None:
+def _write_pictures(judge: Evaluator, kept: Sequence[Seen], folder: Path) -> None:
     from stylegan_core.frames.pictures.picture import Picture, write_picture
     from stylegan_core.report.panels import four_panel, picture_grid
 

@@ -31,7 +31,7 @@ _TIMED = 8
 
 
 @dataclass(frozen=True)
-class Judge:
+class Evaluator:
     """A subject with all that its pictures are measured by.
 
     Attributes:
@@ -73,7 +73,7 @@ class Judge:
 class Part:
     """Pictures ``start`` to ``stop`` (excluded) of a judge."""
 
-    judge: Judge
+    judge: Evaluator
     start: int
     stop: int
 
@@ -88,7 +88,7 @@ class Seen:
     truth: Floats | None
 
 
-def open_judges(params: Params, prepared: Path, models: Path, *, root: Path | None = None) -> list[Judge]:
+def open_judges(params: Params, prepared: Path, models: Path, *, root: Path | None = None) -> list[Evaluator]:
     """Loads every model, finds its pictures, times it and tunes filters for it.
 
     Args:
@@ -133,7 +133,7 @@ def open_judges(params: Params, prepared: Path, models: Path, *, root: Path | No
 
 def open_judge(
     params: Params, training: str, model: Model, translate: Callable[[Floats], Floats], subject: Subject
-) -> Judge:
+) -> Evaluator:
     """Times a model on a subject and tunes the filters that it is compared with."""
     read, display = _reader(params, model), display_of(model)
     contents = [display(read(content, "content")) for content, _ in subject.keys]
@@ -144,7 +144,7 @@ def open_judge(
         tune = comparison.tuned_to_truth if paintings else comparison.tuned_to_style
         filters = tune(contents, paintings or styles, baselines(styles))
     temporal = params.evaluate.temporal and subject.kind == "shot"
-    return Judge(
+    return Evaluator(
         subject,
         training,
         model,
@@ -157,7 +157,7 @@ def open_judge(
     )
 
 
-def see(judge: Judge, still: Still) -> Seen:
+def see(judge: Evaluator, still: Still) -> Seen:
     """Translates a picture and reads its truth."""
     display = display_of(judge.model)
     content = judge.read(still.content, "content")
@@ -211,13 +211,13 @@ def _asked(model: Model, subject: Subject) -> Conditions:
 
     Without it, a model of any reference would be judged on rebuilding its input, and an editor on copying it.
     """
-    from stylegan_core.inference.conditioning.conditions import attribute_names, conditions_of, plan_directions
+    from stylegan_core.inference.conditioning.conditions import attribute_names, conditions_of, plan_conditioning
     from stylegan_core.inference.network.device import choose_device
 
-    directed_by = model.recipe.directed_by
-    references = subject.styles[len(subject.styles) // 2 :][:1] if "styles" in directed_by else ()
-    edit = {attribute_names(model)[0]: 1.0} if "labels" in directed_by else None
-    directions = plan_directions(model, style_images=[str(path.absolute()) for path in references], edit=edit)
+    conditioned_on = model.recipe.conditioned_on
+    references = subject.styles[len(subject.styles) // 2 :][:1] if "styles" in conditioned_on else ()
+    edit = {attribute_names(model)[0]: 1.0} if "labels" in conditioned_on else None
+    directions = plan_conditioning(model, style_images=[str(path.absolute()) for path in references], edit=edit)
     return conditions_of(model, directions, device=choose_device())
 
 

@@ -25,8 +25,8 @@ from stylegan_core.inference.conditioning.edit_vocabulary import OWN as OWN_VOCA
 from stylegan_core.inference.job.plan import Plan
 from stylegan_core.inference.job.report import Progress
 from stylegan_core.inference.job.spec import STATE_FOLDER, Job, JobFrame, PlanError
-from stylegan_core.inference.job.summary import tell_asked
-from stylegan_core.inference.planning.conditioning_request import Wishes, plan_wishes
+from stylegan_core.inference.job.summary import summarize
+from stylegan_core.inference.planning.conditioning_request import ConditioningRequest, plan_request_job
 from stylegan_core.inference.planning.selection.select import input_folder, select
 from stylegan_core.recipes.model import Model, ModelError, load_model
 from stylegan_core.storage.atomic import write_bytes_atomically
@@ -221,7 +221,7 @@ def _item(
     models: Path,
 ) -> StageItem:
     asked = params.stylize
-    wishes = Wishes(
+    wishes = ConditioningRequest(
         asked.style_images,
         asked.edit,
         asked.direction,
@@ -234,13 +234,13 @@ def _item(
         vocabulary=root / OWN_VOCABULARY,
     )
     stores = cache_folder("stylize", name)
-    plan = plan_wishes(
+    plan = plan_request_job(
         frames,
         wishes,
         input_folder=folder,
         output_folder=stores,
         model=model,
-        manner=asked.manner().model_copy(update={"ocio": asked.ocio or params.prepare.ocio}),
+        render=asked.render().model_copy(update={"ocio": asked.ocio or params.prepare.ocio}),
         source_space=params.prepare.content_space,
         chunk_frames=asked.chunk_frames,
         earlier=[store / STATE_FOLDER for store in _newest_first(stores)],
@@ -292,7 +292,7 @@ def _facts(item: StageItem, report: StylizeReport, movie: Path | None) -> dict[s
         "training": item.training,
         "recipe": item.model.card.recipe,
         "strength": item.job.settings.strength,
-        "asked": tell_asked(item.job),
+        "asked": summarize(item.job),
         "precision": item.job.settings.precision,
         "frames": len(item.job.frames),
         "failed": [

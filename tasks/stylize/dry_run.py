@@ -13,7 +13,7 @@ from typing import Any
 from stylegan_core.frames.sequences.frame_range import describe_gaps
 from stylegan_core.inference.delivery.contact_sheet import write_contact_sheet
 from stylegan_core.inference.job.spec import Job
-from stylegan_core.inference.job.summary import tell_asked
+from stylegan_core.inference.job.summary import summarize
 from stylegan_core.inference.output.file_state import frames_to_make
 from stylegan_core.inference.planning.request import Request
 from stylegan_core.inference.planning.selection.output_names import OutputNames
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Rehearsal:
+class DryRun:
     """What a call would do.
 
     Attributes:
@@ -57,7 +57,7 @@ class Rehearsal:
             "model": str(job.model_folder),
             "digest": job.model_digest,
             "recipe": self.model.card.recipe,
-            "asked": tell_asked(job),
+            "asked": summarize(job),
             "back_end": settings.back_end,
             "precision": settings.precision,
             "device": job.device,
@@ -73,14 +73,14 @@ class Rehearsal:
         }
 
 
-def rehearse(request: Request) -> Rehearsal:
+def rehearse(request: Request) -> DryRun:
     """Plans a call and changes nothing.
 
     Raises:
         UsageError: the call is wrong.
     """
     plan, model = plan_request(request)
-    return Rehearsal(plan.job, model, tuple(frames_to_make(plan.job)), _rate(plan.job))
+    return DryRun(plan.job, model, tuple(frames_to_make(plan.job)), _rate(plan.job))
 
 
 def look_dev(

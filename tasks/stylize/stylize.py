@@ -17,11 +17,11 @@ from stylegan_core.inference.delivery.preview import is_sequence, write_job_prev
 from stylegan_core.inference.job.plan import Plan, write_plan
 from stylegan_core.inference.job.report import ChunkReport, Failure, Progress
 from stylegan_core.inference.job.spec import Job, PlanError, read_job
-from stylegan_core.inference.job.summary import tell_asked
+from stylegan_core.inference.job.summary import summarize
 from stylegan_core.inference.output.file_state import frames_to_make
 from stylegan_core.inference.output.lock import OutputBusyError, hold_output
 from stylegan_core.inference.pipeline.stylizer import Stylizer, StylizeStopped
-from stylegan_core.inference.planning.conditioning_request import plan_wishes
+from stylegan_core.inference.planning.conditioning_request import plan_request_job
 from stylegan_core.inference.planning.find_model import find_model
 from stylegan_core.inference.planning.planner import refuse_foreign_outputs
 from stylegan_core.inference.planning.request import Request
@@ -108,7 +108,7 @@ class StylizeReport:
             "model": self.job.model_digest,
             "job": self.job.digest,
             "precision": self.job.settings.precision,
-            "asked": tell_asked(self.job),
+            "asked": summarize(self.job),
             "frames": len(self.job.frames),
             "made": self.made,
             "skipped": self.skipped,
@@ -170,13 +170,13 @@ def plan_request(request: Request) -> tuple[Plan, Model]:
         wishes = request.wishes()
         folder_of_model = wishes.stand_in_model() if request.model is None else None
         model = load_model(folder_of_model or locate_model(request.model, request.models))
-        plan = plan_wishes(
+        plan = plan_request_job(
             selection.frames,
             wishes,
             input_folder=selection.input_folder,
             output_folder=selection.output_folder,
             model=model,
-            manner=request.manner,
+            render=request.render,
             source_space=request.source_space,
             chunk_frames=request.chunk_frames,
             device=request.device,

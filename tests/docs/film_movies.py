@@ -10,7 +10,7 @@ import numpy as np
 
 from stylegan_core.frames.movies.frame_file import SUFFIX, read_movie_frame, write_movie_frame
 from stylegan_core.frames.movies.planes import changed_planes
-from stylegan_core.frames.movies.probe import MovieFacts, probe_movie
+from stylegan_core.frames.movies.probe import MovieInfo, probe_movie
 from stylegan_core.frames.movies.reader import MovieReader
 from stylegan_core.frames.movies.writer import assemble_movie, movie_form
 from stylegan_core.frames.provenance.stamp import movie_tags, read_stamp
@@ -121,13 +121,13 @@ def _all_planes(path: Path) -> list[tuple[np.ndarray, ...]]:
     return found
 
 
-def _lost(before: MovieFacts, after: MovieFacts, stamped: bool) -> str:
+def _lost(before: MovieInfo, after: MovieInfo, stamped: bool) -> str:
     wanted, made = _said(before), _said(after)
     lost = [name for name in wanted if wanted[name] != made[name]] + ([] if stamped else ["provenance"])
     return "kept" if not lost else f"kept, but not {', '.join(lost)}"
 
 
-def _said(facts: MovieFacts) -> dict[str, object]:
+def _said(facts: MovieInfo) -> dict[str, object]:
     names = ("rate", "codec", "profile", "pix_fmt", "bits", "colour", "aspect", "timecode", "hdr")
     return {
         "size": (facts.width_px, facts.height_px),

@@ -12,7 +12,7 @@ from stylegan_core.data.layouts.labels import VALUES, label_sources
 from stylegan_core.data.layouts.lsun import list_lsun, unpack_lsun
 from stylegan_core.data.layouts.unpacking import Unpacked
 from stylegan_core.data.manifest import format_labels
-from stylegan_core.data.sources import Place, Source, SourceError, list_collection, some
+from stylegan_core.data.sources import Place, Source, SourceError, abbreviate, list_collection
 
 _CELEBA_SPLITS = {"0": "train", "1": "validation", "2": "test"}
 _IMAGENET_SPLITS = {"train": "train", "val": "validation"}
@@ -86,7 +86,7 @@ def _imagenet(folder: Path, space: str, place: Place) -> list[Source]:
         labels = format_labels({"_".join(below[0].split()): True})
         sources.append(replace(source, split=_IMAGENET_SPLITS[split], labels=labels))
     if flat:
-        raise SourceError(f"these lie in no folder of a class, such as val/n01440764: {some(flat)}")
+        raise SourceError(f"these lie in no folder of a class, such as val/n01440764: {abbreviate(flat)}")
     return sources
 
 

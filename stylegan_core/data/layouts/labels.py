@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from stylegan_core.data.manifest import format_labels
-from stylegan_core.data.sources import Source, SourceError, some
+from stylegan_core.data.sources import Source, SourceError, abbreviate
 
 Labels = Mapping[str, Mapping[str, bool]]
 """Attributes by the picture's path below its folder, with or without suffix."""
@@ -58,7 +58,7 @@ def label_sources(sources: Sequence[Source], labels: Labels, table: str) -> tupl
         used.add(key)
         labelled.append(replace(source, labels=format_labels(labels[key])))
     idle = [key for key in labels if key not in used]
-    return labelled, [(table, f"{len(idle)} rows name pictures that are not there: {some(idle)}")] if idle else []
+    return labelled, [(table, f"{len(idle)} rows name pictures that are not there: {abbreviate(idle)}")] if idle else []
 
 
 def _rows(path: Path, rows: Iterator[list[str]]) -> Iterator[tuple[str, dict[str, bool]]]:

@@ -32,7 +32,7 @@ class OutputForm:
     alpha_associated: bool = False
     colour_tags: tuple[tuple[str, object], ...] = ()
 
-    def sentence(self) -> str:
+    def describe(self) -> str:
         """To be said aloud."""
         return f"results are converted to {in_words(self.space)}, so that strength 0 is no longer exact to the bit"
 

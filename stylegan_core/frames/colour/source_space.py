@@ -49,7 +49,7 @@ class SourceSpace:
     name: str
     why: str
 
-    def sentence(self) -> str:
+    def describe(self) -> str:
         """To be said aloud."""
         return f"colours are taken for {in_words(self.name)}: {self.why}"
 

@@ -26,7 +26,7 @@ _LOOK_AT = 10
 
 
 @dataclass(frozen=True)
-class MovieFacts:
+class MovieInfo:
     """A movie, read once without decoding more than a frame.
 
     Attributes:
@@ -87,7 +87,7 @@ def is_movie(path: Path) -> bool:
     return path.suffix.lower() in MOVIE_SUFFIXES
 
 
-def probe_movie(path: Path) -> MovieFacts:
+def probe_movie(path: Path) -> MovieInfo:
     """Reads a movie's packets, and decodes its first frame; once while it stays as it is.
 
     Raises:
@@ -109,7 +109,7 @@ def _can_be_read(path: Path) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _probed(path: Path, size_bytes: int, mtime_ns: int) -> MovieFacts:
+def _probed(path: Path, size_bytes: int, mtime_ns: int) -> MovieInfo:
     try:
         with av.open(str(path), metadata_errors="replace") as container:
             return _facts(path, container)
@@ -120,7 +120,7 @@ def _probed(path: Path, size_bytes: int, mtime_ns: int) -> MovieFacts:
         raise UnreadablePictureError(f"it is no movie that FFmpeg reads: {error.strerror}", path) from error
 
 
-def _facts(path: Path, container: av.container.InputContainer) -> MovieFacts:
+def _facts(path: Path, container: av.container.InputContainer) -> MovieInfo:
     if not container.streams.video:
         raise UnreadablePictureError("it has no picture track", path)
     stream = container.streams.video[0]
@@ -170,7 +170,7 @@ def _facts(path: Path, container: av.container.InputContainer) -> MovieFacts:
     others = [s for s in container.streams if s.index != stream.index]
     codes = [s.metadata.get("timecode") for s in (stream, *others)] + [container.metadata.get("timecode")]
     assert stream.time_base is not None
-    return MovieFacts(
+    return MovieInfo(
         path=path,
         width_px=stream.width,
         height_px=stream.height,

@@ -13,7 +13,7 @@ from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.base.frame_planes import FramePlanes
 from stylegan_core.frames.movies.ffv1_checksum import slices_are_whole
 from stylegan_core.frames.movies.planes import planes_of
-from stylegan_core.frames.movies.probe import MovieFacts, probe_movie
+from stylegan_core.frames.movies.probe import MovieInfo, probe_movie
 
 _POSITIONS = 4
 """Places that are decoded from side by side: one for each chunk at work."""
@@ -27,7 +27,7 @@ _REACH = 96
 class MovieReader:
     """Frames of one movie by their index; several threads may share it."""
 
-    def __init__(self, path: Path, facts: MovieFacts | None = None) -> None:
+    def __init__(self, path: Path, facts: MovieInfo | None = None) -> None:
         """Opens nothing yet but to read the facts.
 
         Args:
@@ -106,7 +106,7 @@ class MovieReader:
 class _Position:
     """One decoder on its way through a movie."""
 
-    def __init__(self, facts: MovieFacts, index: int) -> None:
+    def __init__(self, facts: MovieInfo, index: int) -> None:
         self._container = av.open(str(facts.path), metadata_errors="replace")
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = "AUTO"

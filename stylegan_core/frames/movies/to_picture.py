@@ -8,7 +8,7 @@ import av
 import numpy as np
 
 from stylegan_core.frames.base.frame_planes import FramePlanes
-from stylegan_core.frames.movies.probe import MovieFacts
+from stylegan_core.frames.movies.probe import MovieInfo
 from stylegan_core.frames.pictures.picture import Picture
 
 _TRANSFERS = {1: "bt709", 4: "gamma22", 5: "gamma28", 6: "smpte170m", 8: "linear", 13: "iec61966-2-1", 14: "bt2020-10",
@@ -16,7 +16,7 @@ _TRANSFERS = {1: "bt709", 4: "gamma22", 5: "gamma28", 6: "smpte170m", 8: "linear
 _PRIMARIES = {1: "bt709", 5: "bt470bg", 6: "smpte170m", 9: "bt2020", 11: "smpte431", 12: "smpte432"}
 
 
-def movie_picture(planes: FramePlanes, facts: MovieFacts) -> Picture:
+def movie_picture(planes: FramePlanes, facts: MovieInfo) -> Picture:
     """What a model sees of a frame, and what its file needs.
 
     Args:

@@ -16,7 +16,7 @@ from stylegan_core.frames.base.frame_planes import Plane, bits_of
 from stylegan_core.frames.movies.frame_file import STORED
 from stylegan_core.frames.movies.hdr_metadata import encoder_options
 from stylegan_core.frames.movies.planes import SWSCALE, is_rgb, video_frame
-from stylegan_core.frames.movies.probe import MovieFacts
+from stylegan_core.frames.movies.probe import MovieInfo
 from stylegan_core.storage.atomic import write_atomically
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class MovieForm:
 
 
 def movie_form(
-    path: Path, facts: MovieFacts, pix_fmt: str, codec: str | None = None, quality: int | None = None
+    path: Path, facts: MovieInfo, pix_fmt: str, codec: str | None = None, quality: int | None = None
 ) -> MovieForm:
     """The source's codec and depth where the container takes them; else the container's own, at equal depth or more.
 
@@ -102,7 +102,7 @@ def movie_form(
     return MovieForm(chosen, fitting, _options(chosen, fitting, facts, _CRF if quality is None else quality))
 
 
-def told_of_codec(path: Path, facts: MovieFacts, codec: str | None = None) -> list[str]:
+def told_of_codec(path: Path, facts: MovieInfo, codec: str | None = None) -> list[str]:
     """What a user should hear before a movie is made in another codec than the source's, or in another range.
 
     Args:
@@ -121,7 +121,7 @@ def told_of_codec(path: Path, facts: MovieFacts, codec: str | None = None) -> li
     return told
 
 
-def _range_is_lost(path: Path, facts: MovieFacts) -> bool:
+def _range_is_lost(path: Path, facts: MovieInfo) -> bool:
     """Whether players would take codes of full range for limited ones."""
     return path.suffix.lower() == _WITHOUT_RANGE and facts.full_range and not is_rgb(facts.pix_fmt)
 
@@ -145,7 +145,7 @@ def _nearest(codec: str, pix_fmt: str) -> str:
     return min(known, key=loss)
 
 
-def _options(codec: str, pix_fmt: str, facts: MovieFacts, quality: int) -> dict[str, str]:
+def _options(codec: str, pix_fmt: str, facts: MovieInfo, quality: int) -> dict[str, str]:
     if codec in _PARAMETERS:
         said = ["log-level=error"] if codec == "hevc" else []
         said += [more] if (more := encoder_options(codec, facts.hdr)) else []
@@ -164,7 +164,7 @@ def _options(codec: str, pix_fmt: str, facts: MovieFacts, quality: int) -> dict[
 def assemble_movie(
     path: Path,
     frames: Iterable[tuple[int, str, tuple[Plane, ...]]],
-    facts: MovieFacts,
+    facts: MovieInfo,
     form: MovieForm,
     *,
     keep_tracks: bool = True,
@@ -206,7 +206,7 @@ def assemble_movie(
 def _encode(
     path: Path,
     frames: Iterable[tuple[int, str, tuple[Plane, ...]]],
-    facts: MovieFacts,
+    facts: MovieInfo,
     form: MovieForm,
     keep_tracks: bool,
     tags: dict[str, str],
@@ -263,7 +263,7 @@ def _encode(
     return left
 
 
-def _reformatted(frame: av.VideoFrame, pix_fmt: str, wanted: str, facts: MovieFacts) -> av.VideoFrame:
+def _reformatted(frame: av.VideoFrame, pix_fmt: str, wanted: str, facts: MovieInfo) -> av.VideoFrame:
     if is_rgb(pix_fmt) == is_rgb(wanted):
         return frame.reformat(format=wanted)
     matrix = SWSCALE[facts.matrix]
@@ -332,7 +332,7 @@ class _Tracks:
 
 def facts_of_pictures(
     width_px: int, height_px: int, count: int, rate: Fraction, *, bits: int = 8, timecode: str | None = None
-) -> MovieFacts:
+) -> MovieInfo:
     """Of a movie that is made of pictures: BT.709, limited range.
 
     Args:
@@ -343,7 +343,7 @@ def facts_of_pictures(
         bits: of a sample.
         timecode: of the first frame.
     """
-    return MovieFacts(
+    return MovieInfo(
         path=Path(), width_px=width_px, height_px=height_px, pts=tuple(range(count)), time_base=1 / rate, rate=rate,
         codec="", profile=None, pix_fmt="", bits=bits, matrix="bt709", full_range=False, colour=(1, 1, 1, 1),
         aspect=None, rotation=0, timecode=timecode, metadata={}, tracks=(), warnings=(),

@@ -13,7 +13,7 @@ _PREFIX = "stylereel:"
 _MOVIES = frozenset({"mov", "mp4", "matroska", "mxf", "avi", "nut"})
 
 
-def stamp(picture: Picture, facts: Mapping[str, str]) -> Picture:
+def provenance_tags(picture: Picture, facts: Mapping[str, str]) -> Picture:
     """A picture that carries facts when it is written; equal facts give equal bytes.
 
     Args:

@@ -1,6 +1,6 @@
 """What directs a model beside the content: references, edits of attributes, the direction; asked for, planned, applied.
 
-Asked for in words and files; planned into ``Directions``, which the skip key covers; applied as ``Conditions``.
+Asked for in words and files; planned into ``Conditioning``, which the skip key covers; applied as ``Conditions``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor
 from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture
 from stylegan_core.inference.conditioning.edit_vocabulary import OWN, load_vocabulary, parse_edit
 from stylegan_core.inference.conditioning.reference_pictures import _read_reference, _squares, reference_signed
-from stylegan_core.inference.job.spec import Directions, PlanError, StyleReference
+from stylegan_core.inference.job.spec import Conditioning, PlanError, StyleReference
 from stylegan_core.recipes import config_class
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 from stylegan_core.storage.hashing import sha256_of
@@ -30,7 +30,7 @@ _WEIGHT_DIGITS = 9
 """10 to 3 and 1 to 0.3 are the same mixture, and must not redo each other's frames."""
 
 
-def plan_directions(
+def plan_conditioning(
     model: Model,
     *,
     style_images: Sequence[str] = (),
@@ -39,7 +39,7 @@ def plan_directions(
     root: Path | None = None,
     style_bank: Path | None = None,
     vocabulary: Path = OWN,
-) -> Directions:
+) -> Conditioning:
     """Settles directions in words against what the model heeds.
 
     Args:
@@ -53,18 +53,18 @@ def plan_directions(
     Raises:
         PlanError: the model does not heed one, a reference cannot be read, or an attribute is unknown.
     """
-    heeds, name = model.recipe.directed_by, model.card.recipe
+    accepts, name = model.recipe.conditioned_on, model.card.recipe
     asked = {
         "styles": bool(style_images) or style_bank is not None,
         "labels": bool(edit),
         "direction": direction != "forward",
     }
     words = {"styles": "style images", "labels": "edits of attributes", "direction": "direction"}
-    for what in (what for what, given in asked.items() if given and what not in heeds):
-        known = ", ".join(words[heeded] for heeded in heeds) or "the frames alone"
+    for what in (what for what, given in asked.items() if given and what not in accepts):
+        known = ", ".join(words[heeded] for heeded in accepts) or "the frames alone"
         raise PlanError(f"{model.folder} is a {name} model, which takes no {words[what]}: it is directed by {known}")
     here = (root or Path.cwd()).absolute()
-    return Directions(
+    return Conditioning(
         styles=_references(style_images, here)
         if style_bank is None
         else _of_bank(model, style_images, here / style_bank.expanduser()),
@@ -98,17 +98,17 @@ def check_edit(edit: str | Mapping[str, float], attributes: Sequence[str], vocab
     return {name: float(edit[name]) for name in sorted(edit)}
 
 
-def heeds_strength(recipe: BaseRecipe) -> bool:
+def accepts_strength(recipe: BaseRecipe) -> bool:
     """Whether strength is the recipe's matter: how far it goes from the content's own style or attributes."""
-    return bool({"styles", "labels"} & set(recipe.directed_by))
+    return bool({"styles", "labels"} & set(recipe.conditioned_on))
 
 
-def conditions_of(model: Model, directions: Directions, *, strength: float = 1.0, device: str = "cpu") -> Conditions:
+def conditions_of(model: Model, directions: Conditioning, *, strength: float = 1.0, device: str = "cpu") -> Conditions:
     """The directions as tensors on ``device``, with what the recipe computes of them once.
 
     Args:
         model: is moved to ``device``.
-        directions: from ``plan_directions`` for this model.
+        directions: from ``plan_conditioning`` for this model.
         strength: for recipes that heed it.
         device: torch's name of it.
     Raises:
@@ -117,7 +117,7 @@ def conditions_of(model: Model, directions: Directions, *, strength: float = 1.0
     recipe = model.recipe.to(device).eval()
     given = Conditions(
         labels=_labels(directions.edit, attribute_names(model)).to(device) if directions.edit else None,
-        strength=strength if heeds_strength(recipe) else 1.0,
+        strength=strength if accepts_strength(recipe) else 1.0,
         direction=directions.direction,
     )
     with torch.no_grad():

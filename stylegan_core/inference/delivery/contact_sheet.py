@@ -15,7 +15,7 @@ from stylegan_core.frames.pictures.picture import Picture, read_picture, write_p
 from stylegan_core.inference.delivery.preview import result_space
 from stylegan_core.inference.job.spec import Job, JobFrame
 from stylegan_core.inference.reading.colour import space_of
-from stylegan_core.inference.reading.frame_reader import Sources
+from stylegan_core.inference.reading.frame_reader import FrameReader
 
 _TILE_WIDTH_PX, _LABEL_PX, _GAP_PX = 640, 22, 6
 _ONE_COLUMN = 3
@@ -36,7 +36,7 @@ def write_contact_sheet(job: Job, frames: Sequence[JobFrame], path: Path) -> Non
         UnreadablePictureError: an input or an output is damaged.
         OSError: a file cannot be read or written.
     """
-    sources, settings = Sources(job), job.settings
+    sources, settings = FrameReader(job), job.settings
     pairs = []
     for frame in frames:
         picture, _ = sources.read(frame)

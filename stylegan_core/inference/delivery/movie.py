@@ -15,7 +15,7 @@ import numpy as np
 from stylegan_core.frames.base.frame_planes import Plane
 from stylegan_core.frames.colour.convert import to_working
 from stylegan_core.frames.movies.frame_file import SUFFIX, read_movie_frame
-from stylegan_core.frames.movies.probe import MovieFacts, probe_movie
+from stylegan_core.frames.movies.probe import MovieInfo, probe_movie
 from stylegan_core.frames.movies.timecode import later_timecode
 from stylegan_core.frames.movies.writer import MovieWriteError, assemble_movie, facts_of_pictures, movie_form
 from stylegan_core.frames.pictures.picture import read_picture
@@ -24,7 +24,7 @@ from stylegan_core.frames.provenance.stamp import movie_tags
 from stylegan_core.inference.job.spec import Job, PlanError
 from stylegan_core.inference.output.file_state import FileState
 from stylegan_core.inference.output.lock import TEMPORARY_FOLDER
-from stylegan_core.inference.output.provenance import load_signer, movie_facts, write_signed
+from stylegan_core.inference.output.provenance import load_signer, movie_provenance, write_signed
 from stylegan_core.inference.reading.colour import space_of
 from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.storage.records import read_records
@@ -73,12 +73,16 @@ def assemble_job(job: Job) -> Assembled:
     if lacking := [frame.output for frame in job.frames if not job.output_path(frame).is_file()]:
         raise PlanError(f"{job.movie.path} waits for {len(lacking)} frames, such as {lacking[0]}: run again to finish")
     key, known = _key(job), _known(job)
-    if known is not None and known["key"] == key and FileState(*known["made"]).still(job.movie.path, checksum=False):
+    if (
+        known is not None
+        and known["key"] == key
+        and FileState(*known["made"]).unchanged(job.movie.path, checksum=False)
+    ):
         return Assembled(job.movie.path, made=False)
     facts, frames = _frames(job)
     first = next(iter(frames()), None)
     assert first is not None
-    said, temporaries, left = movie_facts(job), job.state_folder / TEMPORARY_FOLDER, list[str]()
+    said, temporaries, left = movie_provenance(job), job.state_folder / TEMPORARY_FOLDER, list[str]()
 
     def make(file: Path) -> None:
         assert job.movie is not None and first is not None
@@ -112,7 +116,7 @@ def recorded_movie(state_folder: Path) -> tuple[Path, FileState] | None:
         return None
 
 
-def _all_there(job: Job, facts: MovieFacts) -> bool:
+def _all_there(job: Job, facts: MovieInfo) -> bool:
     """Whether every frame of a movie is made, so that its sound fits."""
     return bool(facts.codec) and len(job.frames) == len(facts.pts)
 
@@ -121,7 +125,7 @@ def _key(job: Job) -> str:
     """What decides the movie: its frames, in order, and how they are put together."""
     made = {record["frame"]: record["made"][2] for record in read_records(job.output_folder) if "made" in record}
     assert job.movie is not None
-    said = [job.movie.model_dump(mode="json"), movie_facts(job), [made.get(frame.output) for frame in job.frames]]
+    said = [job.movie.model_dump(mode="json"), movie_provenance(job), [made.get(frame.output) for frame in job.frames]]
     said += [job.settings.signed_by] if job.settings.signed_by else []
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
@@ -134,7 +138,7 @@ def _known(job: Job) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and {"key", "made"} <= found.keys() else None
 
 
-def _frames(job: Job) -> tuple[MovieFacts, Callable[[], Iterator[Timed]]]:
+def _frames(job: Job) -> tuple[MovieInfo, Callable[[], Iterator[Timed]]]:
     """The source's facts, and a function that begins to read the frames."""
     first = job.frames[0]
     if first.index is not None and job.output_path(first).suffix == SUFFIX:
@@ -160,7 +164,7 @@ def _frames(job: Job) -> tuple[MovieFacts, Callable[[], Iterator[Timed]]]:
     return facts, of_pictures
 
 
-def _facts_of_pictures(job: Job) -> tuple[MovieFacts, Callable[[Path], tuple[str, tuple[Plane, ...]]]]:
+def _facts_of_pictures(job: Job) -> tuple[MovieInfo, Callable[[Path], tuple[str, tuple[Plane, ...]]]]:
     assert job.movie is not None
     first = read_picture(job.output_path(job.frames[0]))
     deep = first.pixels.dtype != np.uint8

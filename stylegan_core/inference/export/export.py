@@ -110,7 +110,7 @@ def export_onnx(
         raise PlanError(f"{card_file} is there and describes no export; it would be replaced: choose another name")
     if recipe.kind is not Kind.TRANSLATE:
         raise PlanError(f"{model.folder} holds a {name} model, which makes pictures from noise alone")
-    if direction != "forward" and "direction" not in recipe.directed_by:
+    if direction != "forward" and "direction" not in recipe.conditioned_on:
         raise PlanError(f"{model.folder} holds a {name} model, which goes forward alone")
     if wanted.precision == "int8" and not wanted.calibration:
         raise PlanError("int8 is fitted to your own pictures: name a folder of them with --calibrate")
@@ -118,7 +118,7 @@ def export_onnx(
         whole = " ".join(packages(suffix, wanted.precision))
         raise ExportError(f"export needs {', '.join(lacking)}: pip install {whole}")
     recipe.to("cpu").eval()
-    attributes = attribute_names(model) if "labels" in recipe.directed_by else ()
+    attributes = attribute_names(model) if "labels" in recipe.conditioned_on else ()
     content, multiple_px, difference = express(model, direction, attributes)
     files, tested = _formed_and_tested(content, suffix, model, direction, attributes, multiple_px, wanted)
     card = _card(model, attributes, direction, multiple_px, difference) | tested

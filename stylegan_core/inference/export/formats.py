@@ -19,7 +19,7 @@ import numpy.typing as npt
 from stylegan_core.inference.network.backends.openvino_runtime import (
     import_openvino,
     openvino_core,
-    quietly,
+    quiet_imports,
     without_bars,
 )
 
@@ -129,9 +129,9 @@ def _quantized_onnx(content: bytes, calibration: Sequence[Arrays]) -> bytes:
 
 def _quantize(network: Any, calibration: Sequence[Arrays], in_fp32: Sequence[str]) -> Any:
     import_openvino()
-    with quietly():  # imported first: it sets its logger's level
+    with quiet_imports():  # imported first: it sets its logger's level
         import nncf
-    with quietly(), without_bars():
+    with quiet_imports(), without_bars():
         return nncf.quantize(
             network,
             nncf.Dataset(list(calibration)),

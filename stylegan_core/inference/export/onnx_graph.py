@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from stylegan_core.data.sample.photographs import load_photograph
-from stylegan_core.inference.conditioning.conditions import heeds_strength
-from stylegan_core.inference.network.backends.openvino_runtime import quietly
+from stylegan_core.inference.conditioning.conditions import accepts_strength
+from stylegan_core.inference.network.backends.openvino_runtime import quiet_imports
 from stylegan_core.inference.network.translate import MINIMUM_PX
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 from stylegan_core.recipes.model import Model
@@ -88,7 +88,7 @@ def _expressed(
     """The ONNX file."""
     feed = feed_of(recipe, attributes, *_at_odd(TRACED, multiple_px))
     try:
-        with quietly(), torch.no_grad():
+        with quiet_imports(), torch.no_grad():
             program = torch.onnx.export(
                 Graph(recipe, direction),
                 kwargs=feed,
@@ -173,14 +173,14 @@ def feed_of(
 ) -> Feed:
     """Inputs as they will be: parts of photographs, and directions of every sign."""
     feed = {"content": photographs("china", size_px, pictures)}
-    if "labels" in recipe.directed_by:
+    if "labels" in recipe.conditioned_on:
         count = pictures * len(attributes)
         feed["labels"] = torch.linspace(-1, 1, count + 1)[1:].reshape(pictures, len(attributes))
-    if "styles" in recipe.directed_by:
+    if "styles" in recipe.conditioned_on:
         feed["styles"] = photographs("flower", (size_px[1], size_px[0]), references)
         weights = torch.arange(1.0, references + 1)
         feed["style_weights"] = weights / weights.sum()
-    if heeds_strength(recipe):
+    if accepts_strength(recipe):
         feed["strength"] = torch.tensor(0.8)
     return feed
 

@@ -55,7 +55,7 @@ class Progress:
     frames_per_s: float
 
 
-class ChunkWork:
+class ChunkTally:
     """A chunk's outcome while it grows, under the stylizer's lock."""
 
     def __init__(self) -> None:

@@ -48,7 +48,7 @@ class StyleReference(_Frozen):
     name: str | None = None
 
 
-class Directions(_Frozen):
+class Conditioning(_Frozen):
     """What directs a model beside the content, see ``Conditions``.
 
     Attributes:
@@ -81,7 +81,7 @@ class Region(_Frozen):
     model_folder: Path | None = None
     model_digest: str | None = None
     precision: Precision = "fp32"
-    directions: Directions = Directions()
+    directions: Conditioning = Conditioning()
     strength: float = Field(1.0, ge=0.0, le=2.0)
     shows_picture: bool = False
     feather_px: float = Field(0.0, ge=0.0)
@@ -131,7 +131,7 @@ class FrameSettings(_Frozen):
     keep_source_colour: bool = False
     signed_by: str | None = None
     revision: int = 2
-    directions: Directions = Directions()
+    directions: Conditioning = Conditioning()
     regions: tuple[Region, ...] = ()
     elsewhere: Literal["source", "style"] = "source"
 
@@ -208,7 +208,7 @@ class JobFrame(_Frozen):
     window: tuple[Neighbour, ...] = ()
 
     @property
-    def beside_paths(self) -> tuple[Path | None, ...]:
+    def auxiliary_files(self) -> tuple[Path | None, ...]:
         """Files that it is made with beside its input and mask: two a region, in order."""
         return tuple(path for files in self.regions for path in (files.where, files.picture))
 
@@ -281,10 +281,10 @@ class Job(_Frozen):
         """Where ``frame`` is read."""
         return self.input_folder / frame.input
 
-    def beside_paths(self, frame: JobFrame) -> tuple[Path | None, ...]:
+    def auxiliary_files(self, frame: JobFrame) -> tuple[Path | None, ...]:
         """Files that a frame is made with beside its input and mask: of its regions, and of its window."""
         window = (self.input_folder / other.input for other in frame.window if other.input != frame.input)
-        return (*frame.beside_paths, *window)
+        return (*frame.auxiliary_files, *window)
 
     def output_path(self, frame: JobFrame) -> Path:
         """Where ``frame`` is written."""

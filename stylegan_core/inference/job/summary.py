@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from stylegan_core.inference.job.spec import Directions, Job, Region
+from stylegan_core.inference.job.spec import Conditioning, Job, Region
 
 
-def tell_asked(job: Job) -> dict[str, str]:
+def summarize(job: Job) -> dict[str, str]:
     """Strength, directions and regions by what they are called; what was not asked for is left out.
 
     Files are named without their folders, so that the same wish reads the same on every machine.
     """
     settings = job.settings
-    told = {"strength": f"{settings.strength:g}"} | tell_directions(settings.directions)
+    told = {"strength": f"{settings.strength:g}"} | summarize_conditioning(settings.directions)
     if own := {frame.strength for frame in job.frames if frame.strength is not None}:
         told["strength"] = f"{min(own):g} to {max(own):g}, by a curve"
     if settings.keep_source_colour:
@@ -29,7 +29,7 @@ def tell_asked(job: Job) -> dict[str, str]:
     return told
 
 
-def tell_directions(directions: Directions, weights: Sequence[float] | None = None) -> dict[str, str]:
+def summarize_conditioning(directions: Conditioning, weights: Sequence[float] | None = None) -> dict[str, str]:
     """References, edit and direction; what was not asked for is left out.
 
     Args:
@@ -57,7 +57,7 @@ def _region(job: Job, index: int, region: Region) -> list[str]:
         told.append(f"picture {_place([file.picture for file in files])}")
     elif region.model_folder is not None:
         told.append(f"model {region.model_folder.name} {(region.model_digest or '')[:12]}")
-    told += [f"{what} {words}" for what, words in tell_directions(region.directions).items()]
+    told += [f"{what} {words}" for what, words in summarize_conditioning(region.directions).items()]
     told.append(f"strength {region.strength:g}")
     if region.feather_px:
         told.append(f"edge {region.feather_px:g} px")

@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 _CORES = torch.get_num_threads()  # read once: threads of a pool are told to use one
 
 
-def side_by_side(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+def map_one_core_each(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """Results in order; torch runs each call on one core.
 
     One item alone runs on one core too: what a picture becomes must not depend on which others came with it.

@@ -30,7 +30,7 @@ from stylegan_core.inference.network.receptive_field import (
     device_of,
     receptive_field,
 )
-from stylegan_core.inference.network.tiling import MOST_TILE_PX, TILE_BYTES, Span, return_large_blocks, squarest
+from stylegan_core.inference.network.tiling import MOST_TILE_PX, TILE_BYTES, TileSpan, return_large_blocks, tile_grid
 from stylegan_core.inference.network.translate import Pixels, for_each, pad_to_network, signed_from_unit
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 
@@ -223,7 +223,7 @@ def _layer_by_layer(
 class _Side:
     """A span, and whether it ends where the picture does."""
 
-    span: Span
+    span: TileSpan
     is_last: bool
 
 
@@ -232,9 +232,9 @@ def _tiles(
 ) -> Iterator[tuple[Tensor, _Side, _Side]]:
     height, width = picture.height_px, picture.width_px
     if window is None:
-        rows, columns = [Span(0, height, 0, height)], [Span(0, width, 0, width)]
+        rows, columns = [TileSpan(0, height, 0, height)], [TileSpan(0, width, 0, width)]
     else:
-        rows, columns = squarest(height, width, area_px, window)
+        rows, columns = tile_grid(height, width, area_px, window)
     for row in rows:
         band = signed_from_unit(picture.unit(row.first, row.last)[None], device)
         for column in columns:

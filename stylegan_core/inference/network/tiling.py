@@ -58,7 +58,7 @@ class OutOfMemoryError(RuntimeError):
     """A picture does not fit into memory, not even in the smallest tiles."""
 
 
-class Span(NamedTuple):
+class TileSpan(NamedTuple):
     """A tile's extent along one side: what it gives, and what is read for it.
 
     Attributes:
@@ -74,7 +74,7 @@ class Span(NamedTuple):
     last: int
 
 
-def spans(side_px: int, most_px: int, window: ReceptiveField) -> list[Span]:
+def spans(side_px: int, most_px: int, window: ReceptiveField) -> list[TileSpan]:
     """Tiles along a side, nearly all of one size so that nothing is compiled or tuned for a second one.
 
     Args:
@@ -85,7 +85,7 @@ def spans(side_px: int, most_px: int, window: ReceptiveField) -> list[Span]:
     halo_px, grid_px = window.halo_px, window.grid_px
     most_px = max(most_px, least_px(window))
     if side_px <= most_px:
-        return [Span(0, side_px, 0, side_px)]
+        return [TileSpan(0, side_px, 0, side_px)]
     inside_px = (most_px - 2 * halo_px) // grid_px * grid_px
     count = max(2, -(-(side_px - 2 * halo_px) // inside_px))
     step_px = -(-(side_px - 2 * halo_px) // (count * grid_px)) * grid_px
@@ -93,13 +93,15 @@ def spans(side_px: int, most_px: int, window: ReceptiveField) -> list[Span]:
     size_px, found = step_px + 2 * halo_px, []
     for index in range(count - 1):
         first = index * step_px
-        found.append(Span(first + halo_px if index else 0, first + halo_px + step_px, first, first + size_px))
+        found.append(TileSpan(first + halo_px if index else 0, first + halo_px + step_px, first, first + size_px))
     first = min((count - 1) * step_px, max(0, side_px - size_px) // grid_px * grid_px)
-    found.append(Span((count - 1) * step_px + halo_px, side_px, first, side_px))
+    found.append(TileSpan((count - 1) * step_px + halo_px, side_px, first, side_px))
     return found
 
 
-def squarest(height: int, width: int, most_area_px: int, window: ReceptiveField) -> tuple[list[Span], list[Span]]:
+def tile_grid(
+    height: int, width: int, most_area_px: int, window: ReceptiveField
+) -> tuple[list[TileSpan], list[TileSpan]]:
     """Rows and columns of tiles that read so many pixels at most and waste little on halos.
 
     Args:
@@ -135,7 +137,7 @@ def translate_tiles(
         (N, 3, H * scale, W * scale), equal to the whole picture's but for rounding in the last bits.
     """
     height, width = content.shape[-2:]
-    rows, columns = squarest(height, width, most_area_px // len(content), window)
+    rows, columns = tile_grid(height, width, most_area_px // len(content), window)
     result: Tensor | None = None
     for row in rows:
         for column in columns:
@@ -255,9 +257,9 @@ class Tiler:
         self.window = window
         self.most_area_px = APPROXIMATE_AREA_PX if window == APPROXIMATE else max(most_area_px, least_px(window) ** 2)
 
-    def rows(self, height: int, width: int) -> list[Span]:
+    def rows(self, height: int, width: int) -> list[TileSpan]:
         """The rows of tiles that a picture of this size would be divided into."""
-        return squarest(height, width, self.most_area_px, self.window)[0]
+        return tile_grid(height, width, self.most_area_px, self.window)[0]
 
     def translate(self, translate: Translate, content: Tensor, *, scale: int = 1) -> Tensor:
         """As ``translate_tiles``.

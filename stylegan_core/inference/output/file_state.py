@@ -62,7 +62,7 @@ class FileState:
         """For a record."""
         return [self.size_bytes, self.mtime_ns, self.sha256]
 
-    def still(self, path: Path, *, checksum: bool) -> FileState | None:
+    def unchanged(self, path: Path, *, checksum: bool) -> FileState | None:
         """The present state if the content is the same, else None.
 
         Args:
@@ -104,7 +104,7 @@ def frame_record(
         settings: digest of the per-frame settings.
         job: digest of the job.
         context: ids of what this belongs to, a commit or a flow run; not part of the skip key.
-        regions: further files that it is made with, as ``Job.beside_paths`` lists them.
+        regions: further files that it is made with, as ``Job.auxiliary_files`` lists them.
     """
     record: Record = {
         "frame": output,
@@ -121,7 +121,7 @@ def frame_record(
     return record
 
 
-class DoneFrames:
+class RecordIndex:
     """The newest record of each frame of an output folder."""
 
     def __init__(self, records: Iterable[Record]) -> None:
@@ -177,13 +177,13 @@ class DoneFrames:
         for key, path in (("made", made), ("source", source), ("mask", mask)):
             if path is None:
                 continue
-            state = FileState(*record[key]).still(path, checksum=checksum)
+            state = FileState(*record[key]).unchanged(path, checksum=checksum)
             if state is None:
                 return None
             present[key] = state.as_list()
         if regions:
             states = [
-                FileState(*then).still(path, checksum=checksum) if path else None
+                FileState(*then).unchanged(path, checksum=checksum) if path else None
                 for then, path in zip(known, regions, strict=True)
             ]
             if any(state is None and path is not None for state, path in zip(states, regions, strict=True)):
@@ -199,7 +199,7 @@ def frames_to_make(job: Job, *, checksum: bool = False) -> list[str]:
         job: from ``plan_job``.
         checksum: whether to hash files whose size and time are as recorded.
     """
-    done, settings_digest = DoneFrames(read_records(job.output_folder)), job.settings_digest()
+    done, settings_digest = RecordIndex(read_records(job.output_folder)), job.settings_digest()
     return [
         frame.output
         for frame in job.frames
@@ -211,7 +211,7 @@ def frames_to_make(job: Job, *, checksum: bool = False) -> list[str]:
             model=job.model_digest,
             settings=settings_digest(frame),
             checksum=checksum,
-            regions=job.beside_paths(frame),
+            regions=job.auxiliary_files(frame),
         )
         is None
     ]

@@ -37,7 +37,7 @@ class _Waiting:
             self.done.set_result(None)
 
 
-class Committer:
+class GroupCommitter:
     """Records frames in a thread of its own; close it before the writer of the records."""
 
     def __init__(self, records: RecordWriter) -> None:
@@ -72,13 +72,13 @@ class Committer:
         self._thread.submit(self._commit_waiting)
         return entry.done
 
-    def hurry(self) -> None:
+    def flush(self) -> None:
         """Records what waits now: somebody waits for the end of it."""
         self._hurry.set()
 
     def close(self) -> None:
         """Ends when all that wait are recorded."""
-        self.hurry()
+        self.flush()
         self._thread.shutdown(wait=True)
 
     def _commit_waiting(self) -> None:

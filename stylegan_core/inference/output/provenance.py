@@ -11,10 +11,10 @@ from stylegan_core.frames.movies.frame_file import write_movie_frame
 from stylegan_core.frames.movies.planes import changed_planes
 from stylegan_core.frames.pictures.picture import Picture, write_picture
 from stylegan_core.frames.provenance.c2pa import C2paSigner, SigningError, embeds, sidecar
-from stylegan_core.frames.provenance.stamp import stamp
+from stylegan_core.frames.provenance.stamp import provenance_tags
 from stylegan_core.inference.job.delivery import Signing
 from stylegan_core.inference.job.spec import Job, JobFrame, PlanError
-from stylegan_core.inference.job.summary import tell_asked, tell_directions
+from stylegan_core.inference.job.summary import summarize, summarize_conditioning
 from stylegan_core.inference.output.file_state import FileState
 from stylegan_core.storage.atomic import write_atomically, write_bytes_atomically
 
@@ -50,7 +50,7 @@ class Provenance:
         if not job.provenance:
             return {}
         strength = job.settings.strength if frame.strength is None else frame.strength
-        asked = {"strength": f"{strength:g}"} | tell_directions(job.settings.directions, frame.style_weights)
+        asked = {"strength": f"{strength:g}"} | summarize_conditioning(job.settings.directions, frame.style_weights)
         return {
             **job.provenance,
             "settings": self._settings_of(frame),
@@ -77,7 +77,7 @@ class Provenance:
             write_movie_frame(path, picture.movie.pix_fmt, planes, temporary_folder=self._temporaries)
             return
         facts = self.facts(frame, source)
-        stamped = stamp(picture, facts)
+        stamped = provenance_tags(picture, facts)
 
         def make(file: Path) -> None:
             write_picture(file, stamped, temporary_folder=self._temporaries)
@@ -120,13 +120,13 @@ def write_signed(
         unsigned.unlink(missing_ok=True)
 
 
-def movie_facts(job: Job) -> dict[str, str]:
+def movie_provenance(job: Job) -> dict[str, str]:
     """What a job's movie says of its making; nothing if the job has no provenance."""
     if not job.provenance:
         return {}
     first = job.frames[0]
     source = Path(first.input).name if first.index is not None else job.input_folder.name
-    asked = "; ".join(f"{what} {words}" for what, words in tell_asked(job).items())
+    asked = "; ".join(f"{what} {words}" for what, words in summarize(job).items())
     return {**job.provenance, "settings": job.settings.digest(), "asked": asked, "source": source}
 
 

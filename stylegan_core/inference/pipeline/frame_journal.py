@@ -8,15 +8,15 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from stylegan_core.inference.job.spec import Job, JobFrame
-from stylegan_core.inference.output.file_state import DoneFrames, FileState, Record, frame_record
-from stylegan_core.inference.output.group_commit import Committer
+from stylegan_core.inference.output.file_state import FileState, Record, RecordIndex, frame_record
+from stylegan_core.inference.output.group_commit import GroupCommitter
 from stylegan_core.inference.reading.decode import Decoded
 from stylegan_core.storage.records import RecordTail, RecordWriter
 
 logger = logging.getLogger(__name__)
 
 
-class Ledger:
+class FrameJournal:
     """Several threads may share it; close it when no frame is at work."""
 
     def __init__(self, job: Job, *, checksum: bool = False, context: dict[str, str] | None = None) -> None:
@@ -30,9 +30,9 @@ class Ledger:
         self._job, self._checksum, self._context = job, checksum, context or {}
         self._settings_digest, self._job_digest = job.settings_digest(), job.digest[:16]
         self._tail = RecordTail(job.output_folder)
-        self._done = DoneFrames(self._tail.new())
+        self._done = RecordIndex(self._tail.new())
         self._records = RecordWriter(job.output_folder)
-        self._committer = Committer(self._records)
+        self._committer = GroupCommitter(self._records)
 
     def read_new(self) -> None:
         """Learns what other workers have recorded since."""
@@ -52,7 +52,7 @@ class Ledger:
             model=self._job.model_digest,
             settings=self._settings_digest(frame),
             checksum=self._checksum,
-            regions=self._job.beside_paths(frame),
+            regions=self._job.auxiliary_files(frame),
         )
         if kept is None:
             return False
@@ -93,9 +93,9 @@ class Ledger:
         )
         return self._committer.commit(folders, record, finished)
 
-    def hurry(self) -> None:
+    def flush(self) -> None:
         """Records what waits now."""
-        self._committer.hurry()
+        self._committer.flush()
 
     def close(self) -> None:
         """Ends when all that was added is recorded."""

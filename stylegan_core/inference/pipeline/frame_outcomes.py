@@ -9,19 +9,21 @@ import threading
 import time
 from collections.abc import Callable
 
-from stylegan_core.inference.job.report import ChunkWork, Failure, Progress, in_words
+from stylegan_core.inference.job.report import ChunkTally, Failure, Progress, in_words
 from stylegan_core.inference.job.spec import Job, JobFrame
 from stylegan_core.inference.output.frame_log import FrameLog
-from stylegan_core.inference.pipeline.frame_journal import Ledger
+from stylegan_core.inference.pipeline.frame_journal import FrameJournal
 from stylegan_core.inference.pipeline.stop_errors import folder_identity, reading_stops, writing_stops
 
 logger = logging.getLogger(__name__)
 
 
-class Endings:
+class FrameOutcomes:
     """Counts the frames of a job as they end, and says when it has to stop; any thread may tell it."""
 
-    def __init__(self, job: Job, ledger: Ledger, progress: Callable[[Progress], None] | None, log: FrameLog) -> None:
+    def __init__(
+        self, job: Job, ledger: FrameJournal, progress: Callable[[Progress], None] | None, log: FrameLog
+    ) -> None:
         """Begins to count.
 
         Args:
@@ -30,7 +32,7 @@ class Endings:
             progress: called after each frame, one call at a time.
             log: gets a line for each.
         """
-        self._job, self._ledger, self._progress, self._log = job, ledger, progress, log
+        self._job, self._journal, self._progress, self._log = job, ledger, progress, log
         self._input_folder = folder_identity(job.input_folder)
         self._lock = threading.Lock()
         self._counts = {"made": 0, "skipped": 0, "failed": 0}
@@ -41,14 +43,14 @@ class Endings:
         """Says why the job has to stop; the first reason counts."""
         self.stop_reason = self.stop_reason or reason
 
-    def skipped(self, frame: JobFrame, work: ChunkWork) -> None:
+    def skipped(self, frame: JobFrame, work: ChunkTally) -> None:
         """A frame was done before."""
         self._log.ended(frame, "skipped")
         with self._lock:
             work.skipped += 1
             self._count("skipped")
 
-    def written(self, frame: JobFrame, warnings: list[Failure], error: Exception | None, work: ChunkWork) -> None:
+    def written(self, frame: JobFrame, warnings: list[Failure], error: Exception | None, work: ChunkTally) -> None:
         """A frame is there; it is made unless an error kept it from being recorded."""
         if error is not None:
             self.unwritten(frame, error, work, written=True)
@@ -59,7 +61,7 @@ class Endings:
             work.warnings += warnings
             self._count("made")
 
-    def unwritten(self, frame: JobFrame, error: Exception, work: ChunkWork, *, written: bool) -> None:
+    def unwritten(self, frame: JobFrame, error: Exception, work: ChunkTally, *, written: bool) -> None:
         """A frame could not be written or recorded: its own fault, or that of a disk that takes no other either."""
         if isinstance(error, OSError) and writing_stops(error):
             logger.debug("%s", error, exc_info=error)
@@ -69,7 +71,7 @@ class Endings:
         else:
             self.failed(frame, error, work, written=written)
 
-    def failed(self, frame: JobFrame, error: Exception, work: ChunkWork, *, written: bool = False) -> None:
+    def failed(self, frame: JobFrame, error: Exception, work: ChunkTally, *, written: bool = False) -> None:
         """A frame has no output; or its input's folder is gone, and the job has to stop."""
         source = self._job.input_path(frame)
         gone = isinstance(error, OSError) and folder_identity(self._job.input_folder) != self._input_folder
@@ -79,7 +81,7 @@ class Endings:
         reason = in_words(error)
         logger.debug("%s failed", source, exc_info=error)
         try:  # what an older input of this name gave would pass for this one's; a file that we did not make stays
-            if written or self._ledger.knows(frame):
+            if written or self._journal.knows(frame):
                 self._job.output_path(frame).unlink(missing_ok=True)
         except OSError as problem:
             self.stop(f"{self._job.output_folder} cannot be changed: {problem}")

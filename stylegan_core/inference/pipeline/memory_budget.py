@@ -8,7 +8,7 @@ from collections.abc import Callable
 _POLL_S = 0.1
 
 
-class Room:
+class MemoryBudget:
     """Bounds what frames hold from their decoding on; any thread may ask.
 
     A frame's size is known when it is decoded, not before: it is taken for that of the one decoded last, and the very
@@ -33,7 +33,7 @@ class Room:
             self._tickets += 1
             return self._tickets - 1
 
-    def enter(self, ticket: int, gives_up: Callable[[], bool]) -> None:
+    def acquire(self, ticket: int, gives_up: Callable[[], bool]) -> None:
         """Waits for its turn and for room.
 
         Args:
@@ -55,7 +55,7 @@ class Room:
                 self._sizes[name] = self._expected_bytes = size_bytes
             self._changed.notify_all()
 
-    def left(self, name: str) -> None:
+    def release(self, name: str) -> None:
         """Gives a frame's room back, once."""
         with self._changed:
             self._sizes.pop(name, None)

@@ -20,23 +20,23 @@ from typing import Any, Self
 import numpy as np
 
 from stylegan_core.frames.pictures.picture import Picture
-from stylegan_core.inference.job.report import ChunkReport, ChunkWork, Failure, Progress
+from stylegan_core.inference.job.report import ChunkReport, ChunkTally, Failure, Progress
 from stylegan_core.inference.job.spec import Job, JobFrame
 from stylegan_core.inference.network.backends.compile import MOST_TOGETHER_PX, pictures_at_once
 from stylegan_core.inference.network.cpu_pool import cores
 from stylegan_core.inference.output.frame_log import FrameLog
 from stylegan_core.inference.output.lock import TEMPORARY_FOLDER
 from stylegan_core.inference.output.provenance import Provenance
-from stylegan_core.inference.pipeline.frame_journal import Ledger
-from stylegan_core.inference.pipeline.frame_outcomes import Endings
-from stylegan_core.inference.pipeline.memory_budget import Room
+from stylegan_core.inference.pipeline.frame_journal import FrameJournal
+from stylegan_core.inference.pipeline.frame_outcomes import FrameOutcomes
+from stylegan_core.inference.pipeline.memory_budget import MemoryBudget
 from stylegan_core.inference.reading.colour import check_config
 from stylegan_core.inference.reading.decode import Decoded, decode_frame
-from stylegan_core.inference.reading.frame_reader import Sources
+from stylegan_core.inference.reading.frame_reader import FrameReader
 from stylegan_core.inference.reading.masks import RegionReader
 from stylegan_core.inference.reading.temporal_window import WindowReader
 from stylegan_core.inference.render.encode import encode_frame
-from stylegan_core.inference.render.renderer import Answer, Painting, bytes_per_pixel
+from stylegan_core.inference.render.renderer import FrameRenderer, NetworkOutput, bytes_per_pixel
 from stylegan_core.recipes.model import Model
 from stylegan_core.storage.atomic import folder_syncs_left
 
@@ -85,25 +85,25 @@ class Stylizer:
             raise ValueError(f"{model.folder} is not the model that the job was planned for")
         check_config(job.settings)
         self._job = job
-        self._painting = Painting(job.model_copy(update={"device": device or job.device}), model)
+        self._renderer = FrameRenderer(job.model_copy(update={"device": device or job.device}), model)
         settings = job.settings
         self._regions = (
             RegionReader(settings.regions, settings.working_space, job.max_megapixels) if settings.regions else None
         )
         self._bytes_per_pixel = bytes_per_pixel(job)
-        self._sources = Sources(job)
+        self._sources = FrameReader(job)
         self._windows = WindowReader(self._sources, settings) if settings.blend_frames else None
         self._chunks = job.chunks()
-        self._ledger = Ledger(job, checksum=checksum, context=context)
+        self._journal = FrameJournal(job, checksum=checksum, context=context)
         self._log = FrameLog(job)
-        self._endings = Endings(job, self._ledger, progress, self._log)
+        self._outcomes = FrameOutcomes(job, self._journal, progress, self._log)
         self._temporaries = job.state_folder / TEMPORARY_FOLDER
         self._provenance = Provenance(job, self._temporaries)
         self._decoders = ThreadPoolExecutor(THREADS, thread_name_prefix="decode")
-        self._translator = ThreadPoolExecutor(self._painting.batches_at_once, thread_name_prefix="translate")
+        self._translator = ThreadPoolExecutor(self._renderer.batches_at_once, thread_name_prefix="translate")
         self._encoders = ThreadPoolExecutor(THREADS, thread_name_prefix="encode")
         self._idle = threading.Condition()
-        self._room, self._queueing = Room(MEMORY_BYTES), threading.Lock()
+        self._memory, self._queueing = MemoryBudget(MEMORY_BYTES), threading.Lock()
         self._latest_px = 0
         self._active_chunks = 0
 
@@ -121,7 +121,7 @@ class Stylizer:
         for pool in (self._decoders, self._translator, self._encoders):
             pool.shutdown(wait=True, cancel_futures=True)
         self._sources.close()
-        self._ledger.close()
+        self._journal.close()
         self._log.close()
 
     @property
@@ -132,15 +132,15 @@ class Stylizer:
     @property
     def stop_reason(self) -> str | None:
         """Why the job stopped, or None."""
-        return self._endings.stop_reason
+        return self._outcomes.stop_reason
 
     def stop(self, reason: str) -> None:
         """Asks all chunks to end after the frames that are being written."""
-        self._endings.stop(reason)
+        self._outcomes.stop(reason)
 
     def read_new_records(self) -> None:
         """Learns what other workers have finished since, so that this one skips it."""
-        self._ledger.read_new()
+        self._journal.read_new()
 
     def chunk(self, index: int) -> ChunkReport:
         """Makes the frames of one chunk.
@@ -152,9 +152,9 @@ class Stylizer:
             StylizeStopped: the job was stopped, or has to.
         """
         frames = deque(self._chunks[index])
-        work = ChunkWork()
+        work = ChunkTally()
         decoding: deque[Future[Decoded | None]] = deque()
-        translating: deque[tuple[list[Decoded], Future[list[list[Answer] | None]]]] = deque()
+        translating: deque[tuple[list[Decoded], Future[list[list[NetworkOutput] | None]]]] = deque()
         encoding: deque[Future[Future[None] | None]] = deque()
         recording: list[Future[None]] = []
         with self._idle:
@@ -168,9 +168,9 @@ class Stylizer:
                 painted = sum(len(batch) for batch, _ in translating)
                 while frames and len(decoding) + painted + len(encoding) < self._window():
                     with self._queueing:  # tickets in the order of the pool's queue
-                        ticket = self._room.ticket()
+                        ticket = self._memory.ticket()
                         decoding.append(self._decoders.submit(self._decode, frames.popleft(), ticket, work))
-                full = len(translating) == self._painting.batches_at_once
+                full = len(translating) == self._renderer.batches_at_once
                 if translating and decoding and not full:  # a decode may wait for the room of what is translated
                     either: list[Future[Any]] = [translating[0][1], decoding[0]]
                     wait(either, return_when=FIRST_COMPLETED)
@@ -186,10 +186,10 @@ class Stylizer:
             wait(encoding)
             for written in encoding:
                 recording += _recorded(written.result() if written.exception() is None else None)
-            self._ledger.hurry()
+            self._journal.flush()
             wait(recording)
             for frame in self._chunks[index]:  # a stop leaves some half-way
-                self._room.left(frame.output)
+                self._memory.release(frame.output)
             with self._idle:
                 self._active_chunks -= 1
                 self._idle.notify_all()
@@ -202,18 +202,18 @@ class Stylizer:
         return work.report()
 
     def _window(self) -> int:
-        """Frames of one chunk that are worth having in flight; ``Room`` says how many may be."""
+        """Frames of one chunk that are worth having in flight; ``MemoryBudget`` says how many may be."""
         together = max(cores(), MOST_TOGETHER_PX // self._latest_px) if self._latest_px else 1
         return min(24, 2 * THREADS + max(THREADS, 2 * together))
 
     # Apart from the loop, whose names would keep the last frames in memory.
     def _translating(
-        self, batch: list[Decoded], work: ChunkWork
-    ) -> list[tuple[list[Decoded], Future[list[list[Answer] | None]]]]:
+        self, batch: list[Decoded], work: ChunkTally
+    ) -> list[tuple[list[Decoded], Future[list[list[NetworkOutput] | None]]]]:
         return [(batch, self._translator.submit(self._translate, batch, work))] if batch else []
 
     def _encoded(
-        self, batch: list[Decoded], answers: Future[list[list[Answer] | None]], work: ChunkWork
+        self, batch: list[Decoded], answers: Future[list[list[NetworkOutput] | None]], work: ChunkTally
     ) -> list[Future[Future[None] | None]]:
         found = zip(batch, answers.result(), strict=True)
         return [self._encoders.submit(self._encode, frame, after, work) for frame, after in found if after is not None]
@@ -236,22 +236,22 @@ class Stylizer:
             decoding.popleft()
         return batch
 
-    def _decode(self, frame: JobFrame, ticket: int, work: ChunkWork) -> Decoded | None:
+    def _decode(self, frame: JobFrame, ticket: int, work: ChunkTally) -> Decoded | None:
         """None if there is nothing to translate: done before, failed, or stopped."""
-        self._room.enter(ticket, lambda: self.stop_reason is not None)
+        self._memory.acquire(ticket, lambda: self.stop_reason is not None)
         decoded = self._decode_now(frame, work) if self.stop_reason is None else None
         if decoded is None:
-            self._room.decoded(None)
+            self._memory.decoded(None)
             return None
         self._latest_px = decoded.height_px * decoded.width_px * (1 + len(decoded.other_views))
-        self._room.decoded(frame.output, self._latest_px * self._bytes_per_pixel)
+        self._memory.decoded(frame.output, self._latest_px * self._bytes_per_pixel)
         return decoded
 
-    def _decode_now(self, frame: JobFrame, work: ChunkWork) -> Decoded | None:
+    def _decode_now(self, frame: JobFrame, work: ChunkTally) -> Decoded | None:
         job = self._job
         try:
-            if self._ledger.done(frame):
-                self._endings.skipped(frame, work)
+            if self._journal.done(frame):
+                self._outcomes.skipped(frame, work)
                 return None
             with self._log.timed("decode", [frame]):
                 return decode_frame(
@@ -263,35 +263,35 @@ class Stylizer:
                     windows=self._windows,
                 )
         except Exception as error:
-            self._endings.failed(frame, error, work)
+            self._outcomes.failed(frame, error, work)
             return None
 
-    def _translate(self, batch: list[Decoded], work: ChunkWork) -> list[list[Answer] | None]:
+    def _translate(self, batch: list[Decoded], work: ChunkTally) -> list[list[NetworkOutput] | None]:
         """The answers to all views of each frame."""
         if self.stop_reason is not None:
             return [None] * len(batch)
         try:
             with self._log.timed("forward", [decoded.frame for decoded in batch]):
-                after: list[list[Answer]] = [[painted] for painted in self._painting.answers(batch)]
+                after: list[list[NetworkOutput]] = [[painted] for painted in self._renderer.answers(batch)]
                 for decoded, views in zip(batch, after, strict=True):
-                    views += [painted for view in decoded.other_views for painted in self._painting.answers([view])]
+                    views += [painted for view in decoded.other_views for painted in self._renderer.answers([view])]
         except Exception as error:
             if len(batch) > 1:  # one frame must not cost the others
                 return [self._translate([decoded], work)[0] for decoded in batch]
-            self._room.left(batch[0].frame.output)
-            self._endings.failed(batch[0].frame, error, work)
+            self._memory.release(batch[0].frame.output)
+            self._outcomes.failed(batch[0].frame, error, work)
             return [None]
-        results: list[list[Answer] | None] = []
+        results: list[list[NetworkOutput] | None] = []
         for decoded, views in zip(batch, after, strict=True):
             if all(isinstance(answer, Picture) or np.isfinite(answer).all() for answer in views):
                 results.append(views)
             else:
                 results.append(None)
-                self._room.left(decoded.frame.output)
-                self._endings.failed(decoded.frame, ValueError("the model's answer is not finite"), work)
+                self._memory.release(decoded.frame.output)
+                self._outcomes.failed(decoded.frame, ValueError("the model's answer is not finite"), work)
         return results
 
-    def _encode(self, decoded: Decoded, after: list[Answer], work: ChunkWork) -> Future[None] | None:
+    def _encode(self, decoded: Decoded, after: list[NetworkOutput], work: ChunkTally) -> Future[None] | None:
         """Writes a frame and hands it over to be recorded; None if it failed or the job stops."""
         if self.stop_reason is not None:
             return None
@@ -299,7 +299,7 @@ class Stylizer:
         warnings = [Failure(self._job.input_path(frame), text) for text in decoded.picture.warnings]
 
         def finished(error: Exception | None) -> None:
-            self._endings.written(frame, warnings, error, work)
+            self._outcomes.written(frame, warnings, error, work)
 
         try:
             if not self._temporaries.is_dir():  # written on, frames would land below the mount point
@@ -310,16 +310,16 @@ class Stylizer:
                     after,
                     self._job.output_path(frame),
                     self._job.settings,
-                    strength=self._painting.carried(frame),
+                    strength=self._renderer.carried(frame),
                     write=self._provenance.write,
                 )
             written = True
-            return self._ledger.add(decoded, folders, finished)
+            return self._journal.add(decoded, folders, finished)
         except Exception as error:
-            self._endings.unwritten(frame, error, work, written=written)
+            self._outcomes.unwritten(frame, error, work, written=written)
             return None
         finally:
-            self._room.left(frame.output)
+            self._memory.release(frame.output)
 
 
 def _recorded(future: Future[None] | None) -> list[Future[None]]:

@@ -7,22 +7,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from stylegan_core.inference.conditioning.conditions import plan_directions
+from stylegan_core.inference.conditioning.conditions import plan_conditioning
 from stylegan_core.inference.conditioning.edit_vocabulary import OWN
 from stylegan_core.inference.job.plan import Plan
 from stylegan_core.inference.job.spec import JobFrame
 from stylegan_core.inference.network.device import choose_device
 from stylegan_core.inference.planning.find_model import find_model
-from stylegan_core.inference.planning.planner import DEFAULT_MANNER, plan_job
+from stylegan_core.inference.planning.planner import DEFAULT_RENDER, plan_job
 from stylegan_core.inference.planning.regions import plan_regions
-from stylegan_core.stylize_settings import MannerSettings, RegionSettings
+from stylegan_core.stylize_settings import RegionSettings, RenderSettings
 
 if TYPE_CHECKING:
     from stylegan_core.recipes.model import Model
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ConditioningRequest:
     """Directions and regions as they are asked for.
 
     Attributes:
@@ -62,14 +62,14 @@ class Wishes:
         return find_model(named[0], self.models, self.regions_root)
 
 
-def plan_wishes(
+def plan_request_job(
     frames: Sequence[JobFrame],
-    wishes: Wishes,
+    wishes: ConditioningRequest,
     *,
     input_folder: Path,
     output_folder: Path,
     model: Model,
-    manner: MannerSettings = DEFAULT_MANNER,
+    render: RenderSettings = DEFAULT_RENDER,
     source_space: str = "auto",
     chunk_frames: int = 64,
     device: str = "auto",
@@ -82,7 +82,7 @@ def plan_wishes(
         ModelError: a region's model cannot be loaded.
     """
     device = choose_device(device)
-    directions = plan_directions(
+    directions = plan_conditioning(
         model,
         style_images=wishes.style_images,
         edit=wishes.edit,
@@ -97,8 +97,8 @@ def plan_wishes(
         model,
         models=wishes.models,
         root=wishes.regions_root,
-        strength=manner.strength,
-        precision=manner.precision,
+        strength=render.strength,
+        precision=render.precision,
         device=device,
         vocabulary=wishes.vocabulary,
     )
@@ -107,7 +107,7 @@ def plan_wishes(
         input_folder=input_folder,
         output_folder=output_folder,
         model=model,
-        manner=manner,
+        render=render,
         source_space=source_space,
         chunk_frames=chunk_frames,
         device=device,

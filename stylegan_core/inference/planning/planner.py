@@ -8,33 +8,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from stylegan_core.inference.job.plan import Draft, Plan
-from stylegan_core.inference.job.spec import Directions, FrameSettings, Job, JobFrame, PlanError, Region, read_job
+from stylegan_core.inference.job.spec import Conditioning, FrameSettings, Job, JobFrame, PlanError, Region, read_job
 from stylegan_core.inference.network.device import choose_device
 from stylegan_core.inference.network.precision import choose_precision
-from stylegan_core.inference.planning.steps.backend import settle_back_end
-from stylegan_core.inference.planning.steps.colour import settle_colour
-from stylegan_core.inference.planning.steps.curves import settle_curves
-from stylegan_core.inference.planning.steps.norm_statistics import settle_statistics
-from stylegan_core.inference.planning.steps.provenance import settle_provenance
-from stylegan_core.inference.planning.steps.shots import settle_shots
+from stylegan_core.inference.planning.steps.backend import plan_back_end
+from stylegan_core.inference.planning.steps.colour import plan_colour
+from stylegan_core.inference.planning.steps.curves import plan_curves
+from stylegan_core.inference.planning.steps.norm_statistics import plan_norm_statistics
+from stylegan_core.inference.planning.steps.provenance import plan_provenance
+from stylegan_core.inference.planning.steps.shots import plan_shots
 from stylegan_core.recipes.base import Kind
 from stylegan_core.storage.records import read_records
-from stylegan_core.stylize_settings import MannerSettings
+from stylegan_core.stylize_settings import RenderSettings
 
 if TYPE_CHECKING:
     from stylegan_core.recipes.model import Model
 
-Step = Callable[[Draft, "Model", MannerSettings], Draft]
+Step = Callable[[Draft, "Model", RenderSettings], Draft]
 STEPS: tuple[Step, ...] = (
-    *(settle_colour, settle_curves, settle_shots),
-    *(settle_statistics, settle_back_end, settle_provenance),
+    *(plan_colour, plan_curves, plan_shots),
+    *(plan_norm_statistics, plan_back_end, plan_provenance),
 )
 """What settles the rest of a job, in order: each takes the draft so far and returns it with its own fields filled.
 
 Raises:
     PlanError: what is asked cannot be done.
 """
-DEFAULT_MANNER = MannerSettings()
+DEFAULT_RENDER = RenderSettings()
 
 
 def plan_job(
@@ -43,11 +43,11 @@ def plan_job(
     input_folder: Path,
     output_folder: Path,
     model: Model,
-    manner: MannerSettings = DEFAULT_MANNER,
+    render: RenderSettings = DEFAULT_RENDER,
     source_space: str = "auto",
     chunk_frames: int = 64,
     device: str = "auto",
-    directions: Directions | None = None,
+    directions: Conditioning | None = None,
     regions: Sequence[Region] = (),
     elsewhere: Literal["source", "style"] = "source",
     earlier: Sequence[Path] = (),
@@ -59,11 +59,11 @@ def plan_job(
         input_folder: what the frames' inputs are relative to.
         output_folder: what their outputs are relative to.
         model: from ``load_model``; its working space becomes the job's.
-        manner: what is asked of all frames; what it leaves to the planner is settled here.
+        render: what is asked of all frames; what it leaves to the planner is settled here.
         source_space: see ``source_space_of``.
         chunk_frames: frames of one task run.
         device: "auto" or torch's name of one.
-        directions: of ``model``, from ``plan_directions``.
+        directions: of ``model``, from ``plan_conditioning``.
         regions: from ``plan_regions``.
         elsewhere: what is outside of all regions.
         earlier: state folders of other outputs, whose artifacts are used again after those of ``output_folder``.
@@ -85,12 +85,12 @@ def plan_job(
         device=device,
         chunk_frames=chunk_frames,
         settings=FrameSettings(
-            strength=manner.strength,
-            precision=choose_precision(model.recipe, manner.precision, device),
+            strength=render.strength,
+            precision=choose_precision(model.recipe, render.precision, device),
             source_space=source_space,
-            keep_source_colour=manner.keep_source_colour,
+            keep_source_colour=render.keep_source_colour,
             working_space=card.working_space,
-            directions=directions or Directions(),
+            directions=directions or Conditioning(),
             regions=tuple(regions),
             elsewhere=elsewhere,
         ),
@@ -98,7 +98,7 @@ def plan_job(
     )
     draft = Draft(job, state_folders=(job.state_folder, *earlier))
     for step in STEPS:
-        draft = step(draft, model, manner)
+        draft = step(draft, model, render)
     # As workers read it from its file, where entries are sorted: texts in output files show their order.
     job = Job.model_validate_json(json.dumps(draft.job.model_dump(mode="json"), sort_keys=True))
     return Plan(job, draft.artifacts)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from ruamel.yaml import YAML
 
-from stylegan_core.inference.conditioning.conditions import plan_directions
+from stylegan_core.inference.conditioning.conditions import plan_conditioning
 from stylegan_core.inference.conditioning.edit_vocabulary import OWN
 from stylegan_core.inference.job.spec import JobFrame, PlanError, Precision, Region, RegionFiles
 from stylegan_core.inference.network.precision import choose_precision
@@ -123,7 +123,7 @@ def _region(
         model_folder=own.folder.absolute() if asked.model is not None else None,
         model_digest=own.card.digest if asked.model is not None else None,
         precision=choose_precision(own.recipe, precision, device),
-        directions=plan_directions(
+        directions=plan_conditioning(
             own,
             style_images=asked.style_images,
             edit=asked.edit,

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stylegan_core.inference.conditioning.edit_vocabulary import OWN
-from stylegan_core.inference.planning.conditioning_request import Wishes
-from stylegan_core.inference.planning.planner import DEFAULT_MANNER
+from stylegan_core.inference.planning.conditioning_request import ConditioningRequest
+from stylegan_core.inference.planning.planner import DEFAULT_RENDER
 from stylegan_core.inference.planning.regions import load_regions
 from stylegan_core.settings import validated
-from stylegan_core.stylize_settings import MannerSettings
+from stylegan_core.stylize_settings import RenderSettings
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Request:
         masks: a folder, a pattern or one file of masks, by name or frame number.
         missing: what becomes of frames that a numbered sequence lacks, see ``select``.
         missing_mask: what a frame without a mask means.
-        manner: how frames are stylized.
+        render: how frames are stylized.
         codec: of an output that is a movie; None is the source's where its container takes it.
         quality: constant rate factor of such a movie in H.264 or H.265; None is near lossless.
         fps: frames a second of a movie made of pictures, and of previews.
@@ -58,7 +58,7 @@ class Request:
     masks: Path | None = None
     missing: Literal["error", "skip", "hold", "black"] | None = None
     missing_mask: Literal["error", "everywhere", "nowhere"] = "error"
-    manner: MannerSettings = DEFAULT_MANNER
+    render: RenderSettings = DEFAULT_RENDER
     codec: str | None = None
     quality: int | None = None
     fps: float = 24.0
@@ -76,22 +76,22 @@ class Request:
 
     @classmethod
     def of(cls, source: str | Path, output: str | Path, **options: Any) -> Request:
-        """A request from plain options, those of ``manner`` among them by their own names.
+        """A request from plain options, those of ``render`` among them by their own names.
 
         Raises:
-            SettingsError: one of ``manner`` is out of range.
+            SettingsError: one of ``render`` is out of range.
         """
-        how = {name: options.pop(name) for name in MannerSettings.model_fields if name in options}
-        return cls(source, output, manner=validated(MannerSettings, how, "stylize"), **options)
+        how = {name: options.pop(name) for name in RenderSettings.model_fields if name in options}
+        return cls(source, output, render=validated(RenderSettings, how, "stylize"), **options)
 
-    def wishes(self) -> Wishes:
+    def wishes(self) -> ConditioningRequest:
         """Its directions and regions.
 
         Raises:
             SettingsError: the file of regions is wrong.
         """
         file = Path(self.regions) if self.regions else None
-        return Wishes(
+        return ConditioningRequest(
             tuple(self.style_images),
             self.edit,
             self.direction,

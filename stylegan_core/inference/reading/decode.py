@@ -10,9 +10,9 @@ from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.inference.job.spec import FrameSettings, JobFrame
 from stylegan_core.inference.network.translate import Pixels
 from stylegan_core.inference.output.file_state import FileState
-from stylegan_core.inference.reading.frame_reader import Sources
+from stylegan_core.inference.reading.frame_reader import FrameReader
 from stylegan_core.inference.reading.masks import RegionReader, RegionWeights, read_mask, refuse_changed
-from stylegan_core.inference.reading.temporal_window import Glimpse, WindowReader, glimpses, see
+from stylegan_core.inference.reading.temporal_window import FrameView, WindowReader, glimpses, load_frame
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Decoded:
         mask: the mask file as it was read, or None.
         regions: of a job that has them.
         other_views: the frame through the other eyes of a stereo file.
-        beside: files that the frame was made with beside its source and mask, as ``Job.beside_paths`` lists them.
+        beside: files that the frame was made with beside its source and mask, as ``Job.auxiliary_files`` lists them.
         glimpse: the frame itself, where it has a window.
         window: frames that it is steadied with.
     """
@@ -44,8 +44,8 @@ class Decoded:
     regions: RegionWeights | None = None
     other_views: tuple[Decoded, ...] = ()
     beside: tuple[FileState | None, ...] = ()
-    glimpse: Glimpse | None = None
-    window: tuple[Glimpse, ...] = ()
+    glimpse: FrameView | None = None
+    window: tuple[FrameView, ...] = ()
 
     @property
     def height_px(self) -> int:
@@ -65,7 +65,7 @@ class Decoded:
 
 def decode_frame(
     frame: JobFrame,
-    sources: Sources,
+    sources: FrameReader,
     settings: FrameSettings,
     *,
     max_megapixels: float = 200.0,
@@ -86,7 +86,7 @@ def decode_frame(
         UnreadablePictureError: a file is damaged, changed while it was read, or a mask does not fit.
         OSError: a file cannot be read.
     """
-    seen = windows.see(frame) if windows is not None else see(frame, sources, settings)
+    seen = windows.load_frame(frame) if windows is not None else load_frame(frame, sources, settings)
     picture, state = seen.picture, seen.state
     views = [replace(picture, pixels=pixels, other_views=()) for pixels in (picture.pixels, *picture.other_views)]
     masks: list[Pixels | None] = [None for _ in views]

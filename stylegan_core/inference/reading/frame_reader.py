@@ -18,7 +18,7 @@ from stylegan_core.inference.output.file_state import FileState
 from stylegan_core.inference.reading.masks import refuse_changed
 
 
-class Sources:
+class FrameReader:
     """Reads the inputs of a job's frames; several threads may share it."""
 
     def __init__(self, job: Job) -> None:

@@ -31,7 +31,7 @@ class RegionWeights:
         weights: (H, W) float32 in [0, 1] of each region, together at most 1; None where a region is empty.
         rest: 1 less their sum; None where that is 0 everywhere.
         pictures: (H, W, 3) float32 in the working space, of the regions that show one.
-        files: as they were read, two a region, as ``JobFrame.beside_paths`` lists them.
+        files: as they were read, two a region, as ``JobFrame.auxiliary_files`` lists them.
     """
 
     weights: tuple[Pixels | None, ...]
@@ -71,7 +71,7 @@ class RegionReader:
             UnreadablePictureError: a mask or picture is missing, damaged or of another size.
             OSError: a file cannot be read.
         """
-        states = {path: FileState.of(path) for path in dict.fromkeys(frame.beside_paths) if path is not None}
+        states = {path: FileState.of(path) for path in dict.fromkeys(frame.auxiliary_files) if path is not None}
         maps: dict[Path, Picture] = {}  # one label map serves several regions
         weights: list[Pixels | None] = []
         pictures: list[Pixels | None] = []
@@ -87,7 +87,7 @@ class RegionReader:
         for path, state in states.items():
             refuse_changed(path, state)
         shares, rest = normalized(weights, height_px, width_px)
-        listed = tuple(states[path] if path is not None else None for path in frame.beside_paths)
+        listed = tuple(states[path] if path is not None else None for path in frame.auxiliary_files)
         return RegionWeights(shares, rest, tuple(pictures), listed)
 
     def _weight(

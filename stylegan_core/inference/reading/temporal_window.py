@@ -15,7 +15,7 @@ from stylegan_core.inference.network.tiling import MOST_WHOLE_PX
 from stylegan_core.inference.network.translate import Pixels
 from stylegan_core.inference.output.file_state import FileState
 from stylegan_core.inference.reading.colour import space_of
-from stylegan_core.inference.reading.frame_reader import Sources
+from stylegan_core.inference.reading.frame_reader import FrameReader
 
 _READERS = 2
 """Frames that are read at the same time."""
@@ -24,7 +24,7 @@ _KEPT_BYTES = 512 << 20
 
 
 @dataclass(frozen=True)
-class Seen:
+class LoadedFrame:
     """A frame that was read.
 
     Attributes:
@@ -41,7 +41,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Glimpse:
+class FrameView:
     """A view of a frame, by a name that tells it from all others.
 
     Attributes:
@@ -61,7 +61,7 @@ def in_bands(pixels: int, settings: FrameSettings) -> bool:
     return pixels > MOST_WHOLE_PX and not settings.regions and not settings.blend_frames
 
 
-def see(frame: JobFrame, sources: Sources, settings: FrameSettings) -> Seen:
+def load_frame(frame: JobFrame, sources: FrameReader, settings: FrameSettings) -> LoadedFrame:
     """Reads a frame.
 
     Raises:
@@ -81,13 +81,13 @@ def see(frame: JobFrame, sources: Sources, settings: FrameSettings) -> Seen:
         )
         for view in pixels
     )
-    return Seen(picture, space, state, views)
+    return LoadedFrame(picture, space, state, views)
 
 
 class WindowReader:
     """Reads frames and their windows; several threads may share it. It keeps what the next frames will ask for."""
 
-    def __init__(self, sources: Sources, settings: FrameSettings) -> None:
+    def __init__(self, sources: FrameReader, settings: FrameSettings) -> None:
         """Reads nothing yet.
 
         Args:
@@ -95,11 +95,11 @@ class WindowReader:
             settings: of the job.
         """
         self._sources, self._settings = sources, settings
-        self._kept: OrderedDict[tuple[str, int | None, str | None], Future[Seen]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, int | None, str | None], Future[LoadedFrame]] = OrderedDict()
         self._least, self._bytes = 2 * settings.blend_frames + 1 + _READERS, 0
         self._lock = threading.Lock()
 
-    def see(self, frame: JobFrame) -> Seen:
+    def load_frame(self, frame: JobFrame) -> LoadedFrame:
         """``see``, once for all that ask; raises as it does."""
         key = (frame.input, frame.index, frame.missing)
         with self._lock:
@@ -107,12 +107,12 @@ class WindowReader:
             if known is not None:
                 self._kept.move_to_end(key)
             else:
-                future: Future[Seen] = Future()
+                future: Future[LoadedFrame] = Future()
                 self._kept[key] = future
         if known is not None:
             return known.result()
         try:
-            seen = see(frame, self._sources, self._settings)
+            seen = load_frame(frame, self._sources, self._settings)
             future.set_result(seen)
         except BaseException as error:
             with self._lock:
@@ -133,17 +133,19 @@ class WindowReader:
                 del self._kept[key]
                 self._bytes -= _bytes_of(future.result())
 
-    def window(self, frame: JobFrame, seen: Seen) -> tuple[list[tuple[Glimpse, ...]], tuple[FileState | None, ...]]:
-        """Of each view of a frame its neighbours', and the files of the window as ``Job.beside_paths`` lists them.
+    def window(
+        self, frame: JobFrame, seen: LoadedFrame
+    ) -> tuple[list[tuple[FrameView, ...]], tuple[FileState | None, ...]]:
+        """Of each view of a frame its neighbours', and the files of the window as ``Job.auxiliary_files`` lists them.
 
         A neighbour that cannot be read, or has another size or number of views, is left out.
         """
-        views: list[list[Glimpse]] = [[] for _ in seen.views]
+        views: list[list[FrameView]] = [[] for _ in seen.views]
         files: list[FileState | None] = []
         for beside in frame.window:
             neighbour = JobFrame(input=beside.input, output=frame.output, index=beside.index)
             try:
-                other = self.see(neighbour)
+                other = self.load_frame(neighbour)
             except (UnreadablePictureError, OSError):
                 if beside.input != frame.input:
                     files.append(_state_of_damaged(self._sources, neighbour))
@@ -156,18 +158,18 @@ class WindowReader:
         return [tuple(view) for view in views], tuple(files)
 
 
-def glimpses(frame: JobFrame, seen: Seen) -> list[Glimpse]:
+def glimpses(frame: JobFrame, seen: LoadedFrame) -> list[FrameView]:
     """A glimpse of each view of a frame."""
     place = f"{seen.state.sha256}:{frame.index}:{frame.missing == 'black'}"
-    return [Glimpse(f"{place}:{view}", unit) for view, unit in enumerate(seen.views)]
+    return [FrameView(f"{place}:{view}", unit) for view, unit in enumerate(seen.views)]
 
 
-def _bytes_of(seen: Seen) -> int:
+def _bytes_of(seen: LoadedFrame) -> int:
     picture = seen.picture
     return sum(array.nbytes for array in (picture.pixels, *picture.other_views, *seen.views))
 
 
-def _state_of_damaged(sources: Sources, frame: JobFrame) -> FileState | None:
+def _state_of_damaged(sources: FrameReader, frame: JobFrame) -> FileState | None:
     try:
         return FileState.of(sources.path(frame))
     except OSError:

@@ -16,7 +16,7 @@ from stylegan_core.inference.job.spec import FrameSettings, Precision
 from stylegan_core.inference.network.measure_norm_statistics import Rows, frozen_field, measure
 from stylegan_core.inference.network.norm_statistics import freeze
 from stylegan_core.inference.network.receptive_field import device_of
-from stylegan_core.inference.network.tiling import Span, Tiling, Translate, return_large_blocks
+from stylegan_core.inference.network.tiling import TileSpan, Tiling, Translate, return_large_blocks
 from stylegan_core.inference.network.translate import (
     Pixels,
     network,
@@ -145,7 +145,7 @@ def paint_in_bands(
     run = run or network(recipe, conditions, precision)
     return_large_blocks()
     height, width, device = rows.height_px, rows.width_px, device_of(recipe)
-    spans = [Span(0, height, 0, height)] if tiler is None else tiler.rows(height, width)
+    spans = [TileSpan(0, height, 0, height)] if tiler is None else tiler.rows(height, width)
     for begin, end, first, last in spans:
         before = rows.unit(first, last)
         content = pad_to_network(signed_from_unit(before[None], device))

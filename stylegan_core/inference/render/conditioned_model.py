@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from stylegan_core.inference.conditioning.conditions import conditions_of, heeds_strength
-from stylegan_core.inference.job.spec import BackEnd, Directions, Precision
+from stylegan_core.inference.conditioning.conditions import accepts_strength, conditions_of
+from stylegan_core.inference.job.spec import BackEnd, Conditioning, Precision
 from stylegan_core.inference.network.backends.compile import pictures_at_once, runner
-from stylegan_core.inference.network.cpu_pool import side_by_side
+from stylegan_core.inference.network.cpu_pool import map_one_core_each
 from stylegan_core.inference.network.measure_norm_statistics import Rows
 from stylegan_core.inference.network.tiling import MOST_WHOLE_PX, Tiling, Translate
 from stylegan_core.inference.network.translate import Pixels, translate_batch_unit
@@ -20,16 +20,16 @@ from stylegan_core.inference.render.bands import Band, paint_in_bands
 from stylegan_core.recipes.base import Conditions
 from stylegan_core.recipes.model import Model
 
-Own = tuple[float | None, tuple[float, ...] | None]
+FrameOverrides = tuple[float | None, tuple[float, ...] | None]
 
 
-class Painter:
+class ConditionedModel:
     """A model under fixed directions, whose references are prepared once."""
 
     def __init__(
         self,
         model: Model,
-        directions: Directions,
+        directions: Conditioning,
         strength: float,
         *,
         precision: Precision,
@@ -41,7 +41,7 @@ class Painter:
 
         Args:
             model: from ``load_model``.
-            directions: from ``plan_directions``.
+            directions: from ``plan_conditioning``.
             strength: for a recipe that heeds it.
             precision: of the convolutions.
             device: where to run.
@@ -53,16 +53,16 @@ class Painter:
         """
         self._recipe, self._precision, self._device = model.recipe, precision, device
         self._back_end: BackEnd = back_end
-        self._runs: dict[Own, Translate] = {}
+        self._runs: dict[FrameOverrides, Translate] = {}
         self._lock = threading.Lock()
         self._tiling = Tiling(approximate=approximate_tiles, fast=back_end == "torch")
         self._conditions: Conditions | None = None
         if device.startswith("cuda") and precision == "fp32":
             torch.backends.cudnn.allow_tf32 = False  # of 10 bits: tiles would not equal the whole; bf16 is for speed
-        if heeds_strength(model.recipe) or directions != Directions():
+        if accepts_strength(model.recipe) or directions != Conditioning():
             self._conditions = conditions_of(model, directions, strength=strength, device=device)
 
-    def paint(self, batch_unit: Pixels, own: Own = (None, None)) -> Pixels:
+    def paint(self, batch_unit: Pixels, own: FrameOverrides = (None, None)) -> Pixels:
         """(N, H, W, 3) in the model's working space to the same.
 
         Args:
@@ -84,13 +84,13 @@ class Painter:
 
         count, height, width = batch_unit.shape[:3]
         if self._device == "cpu" and height * width <= MOST_WHOLE_PX:
-            return np.concatenate(side_by_side(translated, np.split(batch_unit, count)))
+            return np.concatenate(map_one_core_each(translated, np.split(batch_unit, count)))
         full = pictures_at_once(height, width, self._device)
         if len(batch_unit) < full:  # which frames are ready together is chance, and must not show in the last bits
             batch_unit = np.concatenate([batch_unit, np.repeat(batch_unit[-1:], full - count, axis=0)])
         return translated(batch_unit)[:count]
 
-    def bands(self, rows: Rows, own: Own = (None, None)) -> Iterator[Band]:
+    def bands(self, rows: Rows, own: FrameOverrides = (None, None)) -> Iterator[Band]:
         """A large picture, band by band.
 
         Args:
@@ -101,7 +101,7 @@ class Painter:
         conditions = self._with(own) or Conditions()
         return paint_in_bands(rows, recipe, conditions, self._tiling, precision=self._precision, run=self._run(own))
 
-    def _run(self, own: Own) -> Translate | None:
+    def _run(self, own: FrameOverrides) -> Translate | None:
         """What runs the network; None is torch as it is, which costs nothing to set up."""
         if self._back_end == "torch":
             return None
@@ -111,9 +111,9 @@ class Painter:
                 self._runs[own] = runner(recipe, self._with(own) or Conditions(), self._back_end, self._precision)
             return self._runs[own]
 
-    def _with(self, own: Own) -> Conditions | None:
+    def _with(self, own: FrameOverrides) -> Conditions | None:
         conditions, (strength, weights) = self._conditions, own
-        if conditions is not None and strength is not None and heeds_strength(self._recipe):
+        if conditions is not None and strength is not None and accepts_strength(self._recipe):
             conditions = replace(conditions, strength=strength)
         if conditions is not None and weights is not None:
             conditions = replace(conditions, style_weights=torch.tensor(weights, device=self._device))

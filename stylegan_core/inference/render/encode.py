@@ -39,7 +39,7 @@ def encode_frame(
         OSError: the file cannot be written.
     """
     first, *others = [
-        answer if isinstance(answer, Picture) else carried_over(view, answer, settings, strength=strength)
+        answer if isinstance(answer, Picture) else blend_back(view, answer, settings, strength=strength)
         for view, answer in zip((decoded, *decoded.other_views), after, strict=True)
     ]
     if others:
@@ -47,7 +47,7 @@ def encode_frame(
     write(output, first, decoded.frame, decoded.source)
 
 
-def carried_over(view: Decoded, after_unit: Pixels, settings: FrameSettings, *, strength: float) -> Picture:
+def blend_back(view: Decoded, after_unit: Pixels, settings: FrameSettings, *, strength: float) -> Picture:
     """The source with the network's change, in the form of the output; pixel by pixel, so rows do for themselves.
 
     Args:

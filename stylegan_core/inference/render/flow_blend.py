@@ -32,7 +32,7 @@ _NOTHING = 1e-7
 
 
 @dataclass(frozen=True)
-class Beside:
+class WarpedNeighbour:
     """A neighbour of a frame.
 
     Attributes:
@@ -53,7 +53,9 @@ def motion_proxy(before_unit: Floats, working_space: str) -> Grey:
     return grey_proxy(linear_to_srgb(before_unit) if working_space.startswith("linear") else before_unit)
 
 
-def blended(after_unit: Floats, before_unit: Floats, grey: Grey, neighbours: Sequence[Beside], weight: float) -> Floats:
+def blended(
+    after_unit: Floats, before_unit: Floats, grey: Grey, neighbours: Sequence[WarpedNeighbour], weight: float
+) -> Floats:
     """A frame's answer, steadied by its neighbours'.
 
     Args:
@@ -78,7 +80,7 @@ def blended(after_unit: Floats, before_unit: Floats, grey: Grey, neighbours: Seq
     return _with_contrast_of(after_unit, total / shares[..., None] + kept * before_unit)
 
 
-def _trust(grey: Grey, beside: Beside) -> Floats:
+def _trust(grey: Grey, beside: WarpedNeighbour) -> Floats:
     seen = warp_by_flow(beside.grey.astype(np.float32), beside.flow.offset_px)
     apart = cv2.GaussianBlur(np.abs(seen - grey) / np.float32(255.0), (0, 0), _SMOOTH_PX)
     visible = beside.flow.visible.astype(np.float32)

@@ -11,10 +11,10 @@ from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.inference.job.spec import FrameSettings
 from stylegan_core.inference.reading.decode import Decoded
 from stylegan_core.inference.render.bands import ROWS_AT_ONCE, Band, rows_of
-from stylegan_core.inference.render.encode import carried_over
+from stylegan_core.inference.render.encode import blend_back
 
 
-def finish_in_bands(view: Decoded, bands: Iterable[Band], settings: FrameSettings, *, strength: float) -> Picture:
+def encode_in_bands(view: Decoded, bands: Iterable[Band], settings: FrameSettings, *, strength: float) -> Picture:
     """The picture that is written.
 
     Args:
@@ -37,7 +37,7 @@ def finish_in_bands(view: Decoded, bands: Iterable[Band], settings: FrameSetting
                 before_unit=band.before_unit[inside],
                 mask_unit=None if view.mask_unit is None else view.mask_unit[begin:end],
             )
-            carried = carried_over(rows, band.after_unit[inside], settings, strength=strength)
+            carried = blend_back(rows, band.after_unit[inside], settings, strength=strength)
             if result is None:
                 shape = (view.height_px, *carried.pixels.shape[1:])
                 result = replace(carried, pixels=np.empty(shape, carried.pixels.dtype))

@@ -10,15 +10,15 @@ from dataclasses import replace
 import numpy as np
 
 from stylegan_core.frames.pictures.picture import Picture
-from stylegan_core.inference.conditioning.conditions import heeds_strength
-from stylegan_core.inference.job.spec import Directions, Job, JobFrame, PlanError, Precision
+from stylegan_core.inference.conditioning.conditions import accepts_strength
+from stylegan_core.inference.job.spec import Conditioning, Job, JobFrame, PlanError, Precision
 from stylegan_core.inference.network.norm_statistics import StatisticsError, freeze, read_statistics
 from stylegan_core.inference.network.translate import Pixels
 from stylegan_core.inference.reading.decode import Decoded
 from stylegan_core.inference.render.bands import picture_rows, unpainted
-from stylegan_core.inference.render.conditioned_model import Own, Painter
-from stylegan_core.inference.render.large_frames import finish_in_bands
-from stylegan_core.inference.render.temporal_smoother import Steadier
+from stylegan_core.inference.render.conditioned_model import ConditionedModel, FrameOverrides
+from stylegan_core.inference.render.large_frames import encode_in_bands
+from stylegan_core.inference.render.temporal_smoother import TemporalSmoother
 from stylegan_core.recipes.base import BaseRecipe
 from stylegan_core.recipes.model import Model, load_model
 
@@ -29,10 +29,10 @@ BYTES_PER_PIXEL = 64
 _MIXING_BYTES, _WEIGHT_BYTES, _PICTURE_BYTES, _WINDOW_BYTES = 36, 4, 12, 40
 _BACKDROP = -1
 
-Answer = Pixels | Picture
+NetworkOutput = Pixels | Picture
 
 
-class Painting:
+class FrameRenderer:
     """What a job makes of its frames; as many threads as ``batches_at_once`` says may ask it."""
 
     def __init__(self, job: Job, model: Model) -> None:
@@ -48,20 +48,20 @@ class Painting:
         """
         settings = job.settings
         self._job = job
-        self._steadier = Steadier(settings) if settings.blend_frames else None
+        self._steadier = TemporalSmoother(settings) if settings.blend_frames else None
         self._models = {model.card.digest: model}
-        self._painters: list[Painter] = []
-        self._arguments: list[tuple[Model, Directions, float, Precision]] = []
+        self._painters: list[ConditionedModel] = []
+        self._arguments: list[tuple[Model, Conditioning, float, Precision]] = []
         self._steady: set[int] = set()  # painters that the statistics were measured for
-        self._frozen: OrderedDict[tuple[int, str], Painter] = OrderedDict()
+        self._frozen: OrderedDict[tuple[int, str], ConditionedModel] = OrderedDict()
         self._freezing, self._large = threading.Lock(), threading.Lock()
         self._known: dict[tuple[object, ...], int] = {}
         self._device, self._recipe = job.device, model.recipe
-        self._heeds_strength = heeds_strength(model.recipe)
+        self._heeds_strength = accepts_strength(model.recipe)
         self._rest: tuple[int, float] | None = None
         if not settings.regions or settings.elsewhere == "style":
             painter = self._painter(model, settings.directions, settings.strength, settings.precision)
-            self._rest = (painter, carried_strength(model.recipe, settings.strength))
+            self._rest = (painter, blend_back_strength(model.recipe, settings.strength))
         self._carried = 1.0 if settings.regions or self._rest is None else self._rest[1]
         self._by_regions = bool(settings.regions)
         self._regions: list[tuple[int, float]] = []  # painter and how much of its change, of each region
@@ -76,7 +76,7 @@ class Painting:
                     raise PlanError(f"{region.model_folder} was trained again since the job was planned: plan again")
                 chosen = self._models.setdefault(chosen.card.digest, chosen)
             painter = self._painter(chosen, region.directions, region.strength, region.precision)
-            self._regions.append((painter, carried_strength(chosen.recipe, region.strength)))
+            self._regions.append((painter, blend_back_strength(chosen.recipe, region.strength)))
 
     @property
     def batches_at_once(self) -> int:
@@ -89,9 +89,9 @@ class Painting:
             return 0.0
         if frame.strength is None:
             return self._carried
-        return frame.strength if self._by_regions else carried_strength(self._recipe, frame.strength)
+        return frame.strength if self._by_regions else blend_back_strength(self._recipe, frame.strength)
 
-    def answers(self, batch: Sequence[Decoded]) -> Sequence[Answer]:
+    def answers(self, batch: Sequence[Decoded]) -> Sequence[NetworkOutput]:
         """The answers to frames of one size and shot; the finished picture of one that is painted in bands."""
         if not batch[0].in_bands:
             return self.paint(batch)
@@ -104,7 +104,7 @@ class Painting:
         rows = picture_rows(view.picture, view.space, settings)
         painter = self._with_statistics(self._rest[0], view.frame)
         bands = painter.bands(rows, self._own(view.frame)) if strength > 0 else unpainted(rows)
-        return finish_in_bands(view, bands, settings, strength=strength)
+        return encode_in_bands(view, bands, settings, strength=strength)
 
     def paint(self, batch: Sequence[Decoded]) -> Sequence[Pixels]:
         """The answers to frames of one size and shot, (H, W, 3) float32 in the working space, not clipped."""
@@ -127,7 +127,7 @@ class Painting:
 
     def _paint_whole(self, batch: Sequence[Decoded]) -> Sequence[Pixels]:
         assert self._rest is not None
-        alike: dict[Own, list[int]] = {}
+        alike: dict[FrameOverrides, list[int]] = {}
         for at, decoded in enumerate(batch):
             if self.carried(decoded.frame) > 0:
                 alike.setdefault(self._own(decoded.frame), []).append(at)
@@ -138,7 +138,7 @@ class Painting:
                 results[at] = after
         return results
 
-    def _answers(self, painter: int, batch: Sequence[Decoded], own: Own = (None, None)) -> Sequence[Pixels]:
+    def _answers(self, painter: int, batch: Sequence[Decoded], own: FrameOverrides = (None, None)) -> Sequence[Pixels]:
         """New arrays: what a painter makes of frames, steadied along their windows where they have any."""
         paint = self._with_statistics(painter, batch[0].frame).paint
         if self._steadier is None:
@@ -156,10 +156,10 @@ class Painting:
             for decoded in batch
         ]
 
-    def _own(self, frame: JobFrame) -> Own:
+    def _own(self, frame: JobFrame) -> FrameOverrides:
         return (frame.strength if self._heeds_strength else None, frame.style_weights)
 
-    def _with_statistics(self, painter: int, frame: JobFrame) -> Painter:
+    def _with_statistics(self, painter: int, frame: JobFrame) -> ConditionedModel:
         """A painter as the statistics of a frame's shot have it."""
         path = self._job.statistics_path(frame) if painter in self._steady else None
         if path is None:
@@ -178,9 +178,9 @@ class Painting:
             self._frozen.move_to_end(key)
             return self._frozen[key]
 
-    def _built(self, model: Model, directions: Directions, strength: float, precision: Precision) -> Painter:
+    def _built(self, model: Model, directions: Conditioning, strength: float, precision: Precision) -> ConditionedModel:
         approximate = self._job.settings.tiles == "approximate"
-        return Painter(
+        return ConditionedModel(
             model,
             directions,
             strength,
@@ -190,9 +190,9 @@ class Painting:
             approximate_tiles=approximate,
         )
 
-    def _painter(self, model: Model, directions: Directions, strength: float, precision: Precision) -> int:
+    def _painter(self, model: Model, directions: Conditioning, strength: float, precision: Precision) -> int:
         """Its index; regions that ask the same of the same model share a run."""
-        by_recipe = strength if heeds_strength(model.recipe) else None
+        by_recipe = strength if accepts_strength(model.recipe) else None
         key = (model.card.digest, directions.model_dump_json(), by_recipe, precision)
         if key not in self._known:
             self._known[key] = len(self._painters)
@@ -223,9 +223,9 @@ class Painting:
                 result += (weight * np.float32(strength))[:, :, None] * (picture - decoded.before_unit)
 
 
-def carried_strength(recipe: BaseRecipe, strength: float) -> float:
+def blend_back_strength(recipe: BaseRecipe, strength: float) -> float:
     """How much of a recipe's change is carried over: all where the recipe itself heeds the strength, but 0 is 0."""
-    if heeds_strength(recipe):
+    if accepts_strength(recipe):
         return 1.0 if strength > 0 else 0.0
     return strength
 

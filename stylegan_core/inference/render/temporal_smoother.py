@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from stylegan_core.inference.job.spec import FrameSettings
 from stylegan_core.inference.network.translate import Pixels
-from stylegan_core.inference.reading.temporal_window import Glimpse
-from stylegan_core.inference.render.flow_blend import Beside, blended, motion_proxy
+from stylegan_core.inference.reading.temporal_window import FrameView
+from stylegan_core.inference.render.flow_blend import WarpedNeighbour, blended, motion_proxy
 from stylegan_core.motion.optical_flow import LEAST_PX, Flow, Grey, consistent, search_motion
 from stylegan_core.motion.warp import Floats
 
@@ -21,7 +21,7 @@ _KEPT_BYTES = 512 << 20
 Array = TypeVar("Array", bound=NDArray)  # type: ignore[type-arg]
 
 
-class Steadier:
+class TemporalSmoother:
     """Blends answers over windows; its calls come from one thread.
 
     What a frame becomes depends on its window alone: answers to neighbours are kept for speed, and computed anew where
@@ -36,12 +36,12 @@ class Steadier:
         """
         self._weight, self._space = settings.blend_weight, settings.working_space
         window = 2 * settings.blend_frames + 1
-        self._answers: _Kept[Pixels] = _Kept(window + 1)
-        self._greys: _Kept[Grey] = _Kept(window + 1)
-        self._motions: _Kept[Floats] = _Kept(2 * window)
+        self._answers: _LruArrays[Pixels] = _LruArrays(window + 1)
+        self._greys: _LruArrays[Grey] = _LruArrays(window + 1)
+        self._motions: _LruArrays[Floats] = _LruArrays(2 * window)
 
     def steadied(
-        self, frame: Glimpse, window: Sequence[Glimpse], paint: Callable[[Pixels], Pixels], who: Hashable
+        self, frame: FrameView, window: Sequence[FrameView], paint: Callable[[Pixels], Pixels], who: Hashable
     ) -> Pixels:
         """The answer to a frame, blended with those to its neighbours.
 
@@ -52,7 +52,7 @@ class Steadier:
             who: names what ``paint`` does.
         """
 
-        def answer(seen: Glimpse) -> Pixels:
+        def answer(seen: FrameView) -> Pixels:
             return self._answers.get((seen.name, who), lambda: paint(seen.before_unit))
 
         own = answer(frame)
@@ -60,22 +60,23 @@ class Steadier:
             return own
         grey = self._grey(frame)
         neighbours = [
-            Beside(answer(other), other.before_unit, self._grey(other), self._flow(frame, other)) for other in window
+            WarpedNeighbour(answer(other), other.before_unit, self._grey(other), self._flow(frame, other))
+            for other in window
         ]
         return blended(own, frame.before_unit, grey, neighbours, self._weight)
 
-    def _grey(self, seen: Glimpse) -> Grey:
+    def _grey(self, seen: FrameView) -> Grey:
         return self._greys.get(seen.name, lambda: motion_proxy(seen.before_unit, self._space))
 
-    def _flow(self, frame: Glimpse, other: Glimpse) -> Flow:
+    def _flow(self, frame: FrameView, other: FrameView) -> Flow:
         there, back = self._motion(frame, other), self._motion(other, frame)
         return Flow(there, consistent(there, back))
 
-    def _motion(self, frame: Glimpse, other: Glimpse) -> Floats:
+    def _motion(self, frame: FrameView, other: FrameView) -> Floats:
         return self._motions.get((frame.name, other.name), lambda: search_motion(self._grey(frame), self._grey(other)))
 
 
-class _Kept(Generic[Array]):
+class _LruArrays(Generic[Array]):
     """The arrays that were asked for last."""
 
     def __init__(self, least: int) -> None:

@@ -50,8 +50,8 @@ def directed(recipe: BaseRecipe, content: Tensor) -> Conditions:
     """What a user asks of a directed recipe: without it an editor copies."""
     attributes = type(recipe).needs_with(recipe.config).labels
     return Conditions(
-        styles=content.flip(0, 3)[:1] * 0.5 if "styles" in recipe.directed_by else None,
-        labels=torch.ones(len(content), len(attributes)) if "labels" in recipe.directed_by else None,
+        styles=content.flip(0, 3)[:1] * 0.5 if "styles" in recipe.conditioned_on else None,
+        labels=torch.ones(len(content), len(attributes)) if "labels" in recipe.conditioned_on else None,
     )
 
 

@@ -23,7 +23,7 @@ def optimizers(nets):
 
 
 def descend(nets, made, role):
-    made.expose(role)
+    made.require_grad_for(role)
     loss = nets["discriminator"](nets["head"](nets["generator"](torch.ones(1, 2)))).sum()
     loss.backward()
     for member in made.of(role):
@@ -50,13 +50,13 @@ def test_gradients_reach_the_side_that_steps_and_frozen_parameters_stay_frozen()
     nets = networks()
     made = optimizers(nets)
     made.enter(Phase("all", None, (G, H), (D,)))
-    made.expose("generator")
+    made.require_grad_for("generator")
     assert {n for n, p in nets.named_parameters() if p.requires_grad} == {
         "generator.weight",
         "generator.bias",
         "head.weight",
     }
-    made.expose("discriminator")
+    made.require_grad_for("discriminator")
     assert {n for n, p in nets.named_parameters() if p.requires_grad} == {"discriminator.weight", "discriminator.bias"}
 
 

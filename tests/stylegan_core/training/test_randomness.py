@@ -4,7 +4,7 @@ import random
 import numpy as np
 import torch
 
-from stylegan_core.training.randomness import generator_states, restore_generators, seed_everything, undisturbed
+from stylegan_core.training.randomness import generator_states, preserve_rng, restore_generators, seed_everything
 
 
 def draw():
@@ -35,7 +35,7 @@ def test_undisturbed_even_by_an_error():
     expected = draw()
     seed_everything(5)
     try:
-        with undisturbed():
+        with preserve_rng():
             draw()
             raise KeyError
     except KeyError:

@@ -13,7 +13,7 @@ class Negative(torch.nn.Module):
     """A "recipe" that inverts, asks for sides that are multiples of 8, and adds an offset."""
 
     scale = 1
-    directed_by = ()
+    conditioned_on = ()
 
     def __init__(self, offset=0.0):
         super().__init__()
@@ -120,10 +120,10 @@ def test_one_folder_is_measured_against_its_content_alone():
     assert grid.shape == (64 + 8, 2 * 64 + 12, 3)
 
 
-class Painter(Negative):
+class ConditionedModel(Negative):
     """A "recipe" that paints the colours of its reference, or of its wish, and without both nothing."""
 
-    directed_by = ("styles", "labels")
+    conditioned_on = ("styles", "labels")
 
     def translate(self, content, conditions):
         tint = 0.0 if conditions.styles is None else conditions.styles.mean((0, 2, 3)).view(1, 3, 1, 1)
@@ -131,7 +131,7 @@ class Painter(Negative):
 
 
 def directed(areas, references=()):
-    grid = Validator(ValidationSet(tuple(areas), tuple(references)), rows=9).grid(Painter())
+    grid = Validator(ValidationSet(tuple(areas), tuple(references)), rows=9).grid(ConditionedModel())
     return [grid[4 + 49 * row + 20, 4 + 74 + 20].tolist() for row in range(len(areas))]
 
 

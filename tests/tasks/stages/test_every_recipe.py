@@ -139,8 +139,8 @@ def test_it_is_validated_as_it_is_directed(name: str, place: Path, monkeypatch: 
     monkeypatch.setattr(recipe, "translate", noting)
     train(name, place)
     assert seen, "nothing was validated"
-    assert all((given.styles is not None) is ("styles" in recipe.directed_by) for given in seen)
-    assert all((given.labels is not None) is ("labels" in recipe.directed_by) for given in seen)
+    assert all((given.styles is not None) is ("styles" in recipe.conditioned_on) for given in seen)
+    assert all((given.labels is not None) is ("labels" in recipe.conditioned_on) for given in seen)
 
 
 @pytest.mark.parametrize(
@@ -170,6 +170,6 @@ def test_it_is_judged_as_its_users_direct_it(name: str, place: Path) -> None:
     assert np.isfinite(figures["truth/psnr_db"]) and np.isfinite(figures["content/psnr_db"])
     (judge,) = open_judges(params, place / "prepared", place / "models", root=place)
     asked = judge.translate.args[0]  # type: ignore[attr-defined]  # a partial of its conditions
-    directed_by = judge.model.recipe.directed_by
-    assert ("styles" in directed_by) == (asked.styles is not None or asked.style_codes is not None)
-    assert ("labels" in directed_by) == (asked.labels is not None and bool(asked.labels.abs().sum() > 0))
+    conditioned_on = judge.model.recipe.conditioned_on
+    assert ("styles" in conditioned_on) == (asked.styles is not None or asked.style_codes is not None)
+    assert ("labels" in conditioned_on) == (asked.labels is not None and bool(asked.labels.abs().sum() > 0))

@@ -19,7 +19,7 @@ _CHROMA = frozenset({"RY", "BY"})
 
 
 @dataclass(frozen=True)
-class Beauty:
+class PrimaryLayer:
     """One view's picture.
 
     Attributes:
@@ -51,7 +51,7 @@ class _Group:
         return (_LUMINANCE,) if _LUMINANCE in self.names else ()
 
 
-def find_beauties(parts: Sequence[ExrPart]) -> tuple[Beauty, ...]:
+def find_beauties(parts: Sequence[ExrPart]) -> tuple[PrimaryLayer, ...]:
     """The picture of each view, the main view's first.
 
     Args:
@@ -78,7 +78,7 @@ def find_beauties(parts: Sequence[ExrPart]) -> tuple[Beauty, ...]:
     return tuple(chosen)
 
 
-def other_layers(parts: Sequence[ExrPart], beauties: Sequence[Beauty]) -> tuple[str, ...]:
+def other_layers(parts: Sequence[ExrPart], beauties: Sequence[PrimaryLayer]) -> tuple[str, ...]:
     """Names of all channels that pass through, with their part's name where there are several."""
     owned = {(beauty.part, name) for beauty in beauties for name in beauty.channels}
     return tuple(
@@ -141,7 +141,7 @@ def _alike(parts: Sequence[ExrPart], main: _Group, other: _Group) -> bool:
     return types[0] == types[1]
 
 
-def _beauty(parts: Sequence[ExrPart], group: _Group) -> Beauty:
+def _beauty(parts: Sequence[ExrPart], group: _Group) -> PrimaryLayer:
     part = parts[group.part]
     if part.deep:
         raise UnreadablePictureError("it is a deep EXR, with lists of samples in its pixels: flatten it first")
@@ -155,7 +155,7 @@ def _beauty(parts: Sequence[ExrPart], group: _Group) -> Beauty:
     numbers = [name for name in names if _channel(part, name).sample_type == "uint32"]
     if numbers:
         raise UnreadablePictureError(f"unsupported: its {numbers[0]} holds whole numbers (uint32), not light")
-    return Beauty(group.part, names, has_alpha, group.view)
+    return PrimaryLayer(group.part, names, has_alpha, group.view)
 
 
 def _channel(part: ExrPart, name: str) -> ExrChannel:

@@ -19,7 +19,7 @@ from stylegan_core.frames.base.sniff import Declared
 from stylegan_core.frames.formats.exr.chunks import ExrStructure, read_structure
 from stylegan_core.frames.formats.exr.codec import band_rows, unpack_band
 from stylegan_core.frames.formats.exr.headers import COMPRESSIONS, ExrPart, ReadAt
-from stylegan_core.frames.formats.exr.layers import Beauty, find_beauties, other_layers
+from stylegan_core.frames.formats.exr.layers import PrimaryLayer, find_beauties, other_layers
 
 Pixels = NDArray[Any]
 Window = tuple[int, int, int, int]
@@ -43,7 +43,7 @@ class ExrSource:
     path: Path
     state: tuple[int, int]
     structure: ExrStructure
-    beauties: tuple[Beauty, ...]
+    beauties: tuple[PrimaryLayer, ...]
     originals: tuple[Pixels, ...]
 
 
@@ -153,7 +153,7 @@ def chunk_top(part: ExrPart, place: tuple[int, ...]) -> int:
     return place[0] - part.data_window[1] if part.tile is None else place[1] * part.tile[1]
 
 
-def _unpack(structure: ExrStructure, beauties: tuple[Beauty, ...], read_at: ReadAt) -> tuple[Pixels, ...]:
+def _unpack(structure: ExrStructure, beauties: tuple[PrimaryLayer, ...], read_at: ReadAt) -> tuple[Pixels, ...]:
     pixels = []
     for beauty in beauties:
         part = structure.parts[beauty.part]

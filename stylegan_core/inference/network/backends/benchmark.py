@@ -19,7 +19,7 @@ from stylegan_core.inference.job.spec import (
     Precision,
 )
 from stylegan_core.inference.network.backends.compile import missing_packages, runner
-from stylegan_core.inference.network.cpu_pool import cores, side_by_side
+from stylegan_core.inference.network.cpu_pool import cores, map_one_core_each
 from stylegan_core.inference.network.precision import LARGEST_DIFFERENCE_UNIT, choose_precision, has_bf16, probe_unit
 from stylegan_core.inference.network.tiling import Translate
 from stylegan_core.inference.network.translate import signed_from_unit
@@ -155,7 +155,7 @@ def seconds_a_picture(run: Translate, content: torch.Tensor, device: str) -> flo
     """
     began_s = time.perf_counter()
     if device == "cpu":
-        side_by_side(run, [content] * cores())
+        map_one_core_each(run, [content] * cores())
         return (time.perf_counter() - began_s) / cores()
     run(content)
     if device.startswith("cuda"):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from stylegan_core.inference.job.spec import BackEnd, Precision
-from stylegan_core.inference.network.backends.openvino_runtime import import_openvino, openvino_core, quietly
+from stylegan_core.inference.network.backends.openvino_runtime import import_openvino, openvino_core, quiet_imports
 from stylegan_core.inference.network.cpu_pool import cores
 from stylegan_core.inference.network.tiling import Translate
 from stylegan_core.inference.network.translate import for_each, network
@@ -53,7 +53,7 @@ def missing_packages(back_end: BackEnd) -> list[str]:
 def pictures_at_once(height: int, width: int, device: str) -> int:
     """How many pictures of a size are translated together: always as many, since a sum's order follows the count.
 
-    On a CPU one a core, each by itself (see ``side_by_side``): a batch would not fit into its caches.
+    On a CPU one a core, each by itself (see ``map_one_core_each``): a batch would not fit into its caches.
     """
     return max(1, MOST_TOGETHER_PX // max(1, height * width)) if device.startswith("cuda") else cores()
 
@@ -134,7 +134,7 @@ class _Converted:
 
     def _converted(self, size: tuple[int, ...], example: Tensor) -> _Run:
         if size not in self._runs:
-            with quietly():
+            with quiet_imports():
                 try:
                     self._runs[size] = self._convert(self._fixed, example, self._precision)
                 except MemoryError:

@@ -35,7 +35,7 @@ def openvino_core() -> Any:
 
 
 @contextlib.contextmanager
-def quietly() -> Iterator[None]:
+def quiet_imports() -> Iterator[None]:
     """Converters warn of their own making; of what they log, errors are left."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "openvino", "torch.export", "nncf")]
     levels = [logger.level for logger in loggers]

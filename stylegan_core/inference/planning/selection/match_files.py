@@ -41,7 +41,7 @@ def match_files(frames: Sequence[JobFrame], place: Path, what: str) -> list[Path
     return [_match(frame, by_name, by_number, what) for frame in frames]
 
 
-def some(names: Sequence[str]) -> str:
+def abbreviate(names: Sequence[str]) -> str:
     """The first few of many names, for a message."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
@@ -54,5 +54,7 @@ def _match(frame: JobFrame, by_name: dict[str, Path], by_number: dict[int, list[
     number = frame.number if frame.number is not None else frame_number(path)
     numbered = by_number.get(number, []) if number is not None else []
     if len(numbered) > 1:
-        raise PlanError(f"{what}: frame {number} is there {len(numbered)} times: {some([p.name for p in numbered])}")
+        raise PlanError(
+            f"{what}: frame {number} is there {len(numbered)} times: {abbreviate([p.name for p in numbered])}"
+        )
     return numbered[0] if numbered else None

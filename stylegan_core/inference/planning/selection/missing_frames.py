@@ -20,7 +20,7 @@ _LAST_NUMBER = re.compile(r"^(?P<head>.*?)(?P<sign>(?:(?<=[._])|^)-)?(?P<digits>
 
 
 @dataclass(frozen=True)
-class Numbered:
+class FrameSequence:
     """A sequence: pictures of one folder whose names differ in their numbers alone.
 
     Attributes:
@@ -61,7 +61,7 @@ class Numbered:
         return JobFrame(input=relative, output=output, number=number, missing="black")
 
 
-def sequences(frames: Sequence[Frame]) -> list[Numbered]:
+def sequences(frames: Sequence[Frame]) -> list[FrameSequence]:
     """Frames with numbers, each with those that it makes a sequence with, in order of the first of each."""
     grouped: dict[tuple[Path, str, str], dict[int, tuple[Frame, str]]] = {}
     for frame in frames:
@@ -77,11 +77,11 @@ def sequences(frames: Sequence[Frame]) -> list[Numbered]:
     found = []
     for (folder, head, tail), members in grouped.items():
         pattern = Pattern(folder, head, tail, _padding([digits for _, digits in members.values()]))
-        found.append(Numbered(pattern, {number: members[number][0] for number in sorted(members)}))
+        found.append(FrameSequence(pattern, {number: members[number][0] for number in sorted(members)}))
     return found
 
 
-def tell_missing(sequence: Numbered, wanted: Sequence[int], rule: Rule) -> str | None:
+def describe_missing(sequence: FrameSequence, wanted: Sequence[int], rule: Rule) -> str | None:
     """What a person should hear of a sequence's gaps: None if it has none.
 
     Raises:
@@ -96,7 +96,7 @@ def tell_missing(sequence: Numbered, wanted: Sequence[int], rule: Rule) -> str |
     return f"{there}: {_DONE[rule]}"
 
 
-def tell_gaps(names: Sequence[str]) -> list[str]:
+def describe_gaps_of(names: Sequence[str]) -> list[str]:
     """Gaps in a folder that looks like sequences of frames: photographs, whose numbers are far apart, have none.
 
     Args:
@@ -108,7 +108,7 @@ def tell_gaps(names: Sequence[str]) -> list[str]:
     except PlanError:
         return []
     likely = [shot for shot in found if len(shot.frames) > 2 and len(shot.wanted(None)) < 2 * len(shot.frames)]
-    told = (tell_missing(shot, shot.wanted(None), "skip") for shot in likely)
+    told = (describe_missing(shot, shot.wanted(None), "skip") for shot in likely)
     return [note for note in told if note is not None]
 
 

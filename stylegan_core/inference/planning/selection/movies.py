@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.movies.frame_file import SUFFIX
-from stylegan_core.frames.movies.probe import MovieFacts, probe_movie
+from stylegan_core.frames.movies.probe import MovieInfo, probe_movie
 from stylegan_core.frames.movies.writer import CODECS, CONTAINERS, MovieWriteError, movie_form, told_of_codec
 from stylegan_core.frames.sequences.frame_range import parse_frame_range, write_frame_range
 from stylegan_core.inference.job.delivery import MovieTarget
@@ -122,7 +122,7 @@ def choose_movie_frames(
     return chosen, [f"{source.name} {warning}" for warning in told] + _lost(facts, len(numbers), to_movie)
 
 
-def _lost(facts: MovieFacts, count: int, to_movie: bool) -> list[str]:
+def _lost(facts: MovieInfo, count: int, to_movie: bool) -> list[str]:
     if not to_movie and any(kind == "audio" for kind, _ in facts.tracks):
         return ["pictures have no sound: the movie's is left out"]
     if to_movie and count < len(facts.pts) and facts.tracks:

@@ -22,13 +22,13 @@ from stylegan_core.frames.sequences.pattern import Pattern, is_pattern, parse_pa
 from stylegan_core.inference.job.delivery import MovieTarget
 from stylegan_core.inference.job.movie_paths import frames_folder, reads_movie, writes_movie
 from stylegan_core.inference.job.spec import JobFrame, PlanError
-from stylegan_core.inference.planning.selection.match_files import match_files, some
+from stylegan_core.inference.planning.selection.match_files import abbreviate, match_files
 from stylegan_core.inference.planning.selection.missing_frames import (
-    Numbered,
+    FrameSequence,
     Rule,
+    describe_gaps_of,
+    describe_missing,
     sequences,
-    tell_gaps,
-    tell_missing,
 )
 from stylegan_core.inference.planning.selection.movies import (
     check_movie_of_pictures,
@@ -60,12 +60,12 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class _Slot:
+class PlannedFrame:
     """A place in the output: a picture that is there, or a number of a sequence, which may be missing."""
 
     own: str
     number: int | None
-    sequence: Numbered | None = None
+    sequence: FrameSequence | None = None
 
 
 def select(
@@ -119,7 +119,7 @@ def select(
             some_of_each = ", ".join(f"{count} x {suffix}" for suffix, count in foreign.items())
             notes = [*notes, f"{source} holds files that are left alone: {some_of_each}"]
     if own := [frame.output for frame in chosen if (names.folder / frame.output).resolve() == _real(folder, frame)]:
-        raise PlanError(f"{some(own)} would replace its own input: choose another folder or another name")
+        raise PlanError(f"{abbreviate(own)} would replace its own input: choose another folder or another name")
     if pick is not None:
         chosen = [chosen[at] for at in evenly_spread(len(chosen), pick)]
     if masks is not None:
@@ -151,7 +151,7 @@ def with_masks(frames: Sequence[JobFrame], masks: Path, missing_mask: MissingMas
     found = match_files(frames, masks, "--masks")
     bare = [frame.output for frame, mask in zip(frames, found, strict=True) if mask is None]
     if bare and missing_mask == "error":
-        raise PlanError(f"{masks} has no mask for {some(bare)}; --missing-mask everywhere or nowhere goes on")
+        raise PlanError(f"{masks} has no mask for {abbreviate(bare)}; --missing-mask everywhere or nowhere goes on")
     without = {"strength": 0.0} if missing_mask == "nowhere" else {}
     return [
         frame.model_copy(update={"mask": str(mask)} if mask is not None else without)
@@ -236,7 +236,7 @@ def _choose(
     try:
         asked = parse_frame_range(frames) if frames else None
         if path.is_file():
-            slots, rule = [_Slot(path.name, frame_number(path))], None
+            slots, rule = [PlannedFrame(path.name, frame_number(path))], None
         elif not path.exists() and is_pattern(source):
             slots, rule = _of_pattern(_pattern(source), asked), missing or "error"
         else:
@@ -248,7 +248,7 @@ def _choose(
     slots = sorted(slots, key=lambda slot: natural_key(slot.own))[::every][:limit]
     notes = _tell(slots, rule)
     if rule is None and not frames and every == 1 and limit is None:
-        notes = tell_gaps([slot.own for slot in slots])
+        notes = describe_gaps_of([slot.own for slot in slots])
     chosen = [
         slot.sequence.job_frame(slot.number, rule or "skip", names.name(slot.own, slot.number))
         if slot.sequence is not None and slot.number is not None
@@ -260,23 +260,27 @@ def _choose(
         raise PlanError(f"{source}: all frames that are asked for are missing")
     twice = [name for name, count in Counter(frame.output for frame in chosen).items() if count > 1]
     if twice:
-        raise PlanError(f"{len(chosen)} frames would go to {some(twice)}: name a folder, or a pattern for one sequence")
+        raise PlanError(
+            f"{len(chosen)} frames would go to {abbreviate(twice)}: name a folder, or a pattern for one sequence"
+        )
     return chosen, notes
 
 
-def _of_pattern(pattern: Pattern, asked: Sequence[int] | None) -> list[_Slot]:
+def _of_pattern(pattern: Pattern, asked: Sequence[int] | None) -> list[PlannedFrame]:
     found = match_pattern(pattern if asked is None else replace(pattern, numbers=None))
     there = {frame.number: frame for frame in found if frame.number is not None}
-    sequence = Numbered(replace(pattern, folder=Path(), numbers=None), there)
+    sequence = FrameSequence(replace(pattern, folder=Path(), numbers=None), there)
     wanted = asked if asked is not None else pattern.numbers
     _refuse_none(str(pattern), [sequence], wanted)
-    return [_Slot(sequence.name(number), number, sequence) for number in sequence.wanted(wanted)]
+    return [PlannedFrame(sequence.name(number), number, sequence) for number in sequence.wanted(wanted)]
 
 
-def _of_folder(folder: Path, asked: Sequence[int] | None, missing: Rule | None) -> tuple[list[_Slot], Rule | None]:
+def _of_folder(
+    folder: Path, asked: Sequence[int] | None, missing: Rule | None
+) -> tuple[list[PlannedFrame], Rule | None]:
     found = list_pictures(folder)
     if asked is None and missing in (None, "skip"):
-        return [_Slot(frame.relative.as_posix(), frame.number) for frame in found], None
+        return [PlannedFrame(frame.relative.as_posix(), frame.number) for frame in found], None
     shots = sequences(found)
     _refuse_none(str(folder), shots, asked)
     shots = [shot for shot in shots if asked is None or not shot.frames.keys().isdisjoint(asked)]
@@ -285,13 +289,13 @@ def _of_folder(folder: Path, asked: Sequence[int] | None, missing: Rule | None) 
         if lacking := set(asked).difference(*(shot.frames for shot in shots)):
             raise PlanError(f"{folder} has no frame {write_frame_range(lacking)} in any of its {len(shots)} sequences")
         rule = "skip"
-    slots = [_Slot(shot.name(number), number, shot) for shot in shots for number in shot.wanted(asked)]
+    slots = [PlannedFrame(shot.name(number), number, shot) for shot in shots for number in shot.wanted(asked)]
     named = {slot.own for slot in slots}
     alone = [] if asked is not None else [f for f in found if f.number is None and f.relative.as_posix() not in named]
-    return [*slots, *(_Slot(frame.relative.as_posix(), None) for frame in alone)], rule
+    return [*slots, *(PlannedFrame(frame.relative.as_posix(), None) for frame in alone)], rule
 
 
-def _refuse_none(place: str, shots: Sequence[Numbered], asked: Sequence[int] | None) -> None:
+def _refuse_none(place: str, shots: Sequence[FrameSequence], asked: Sequence[int] | None) -> None:
     there = {number for shot in shots for number in shot.frames}
     if not there:
         raise PlanError(f"{place} has no frame with a number in its name")
@@ -301,11 +305,11 @@ def _refuse_none(place: str, shots: Sequence[Numbered], asked: Sequence[int] | N
         )
 
 
-def _tell(slots: Sequence[_Slot], rule: Rule | None) -> list[str]:
+def _tell(slots: Sequence[PlannedFrame], rule: Rule | None) -> list[str]:
     """Gaps of each sequence among what is wanted of it."""
-    wanted: dict[int, tuple[Numbered, list[int]]] = {}
+    wanted: dict[int, tuple[FrameSequence, list[int]]] = {}
     for slot in slots:
         if slot.sequence is not None and slot.number is not None:
             wanted.setdefault(id(slot.sequence), (slot.sequence, []))[1].append(slot.number)
-    told = (tell_missing(sequence, numbers, rule or "skip") for sequence, numbers in wanted.values())
+    told = (describe_missing(sequence, numbers, rule or "skip") for sequence, numbers in wanted.values())
     return [note for note in told if note is not None]

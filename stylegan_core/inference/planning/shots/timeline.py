@@ -19,7 +19,7 @@ _DIGITS = re.compile(r"-?\d+", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Moment:
+class TimelineFrame:
     """One frame of a timeline.
 
     Attributes:
@@ -40,7 +40,7 @@ class Timeline:
         frames: positions in the job, with their numbers.
     """
 
-    moments: dict[int, Moment]
+    moments: dict[int, TimelineFrame]
     frames: tuple[tuple[int, int | None], ...]
 
 
@@ -60,15 +60,15 @@ def timelines(frames: Sequence[JobFrame], input_folder: Path, *, reach: int) -> 
     found = []
     for key, numbered in members.items():
         numbers = [number for _, number in numbered if number is not None]
-        moments: dict[int, Moment] = {}
+        moments: dict[int, TimelineFrame] = {}
         if key is not None and numbers:
             first, last = min(numbers), max(numbers)
-            there = {number_of(frames[at]): Moment(frames[at].input, frames[at].index) for at, _ in numbered}
+            there = {number_of(frames[at]): TimelineFrame(frames[at].input, frames[at].index) for at, _ in numbered}
             if frames[numbered[0][0]].index is None:
                 there |= _files(key, input_folder, listed)
             else:
                 end = min(frame_count(input_folder / key[0]), last + reach + 1)
-                there |= {index: Moment(key[0], index) for index in range(max(0, first - reach), end)}
+                there |= {index: TimelineFrame(key[0], index) for index in range(max(0, first - reach), end)}
             moments = {
                 number: there[number]
                 for number in sorted(n for n in there if n is not None)
@@ -105,16 +105,16 @@ def _without_number(name: str, number: int) -> str:
     return name
 
 
-def _files(key: tuple[str, str], input_folder: Path, listed: dict[str, list[str]]) -> dict[int | None, Moment]:
+def _files(key: tuple[str, str], input_folder: Path, listed: dict[str, list[str]]) -> dict[int | None, TimelineFrame]:
     folder, name = key
     if folder not in listed:
         place = input_folder / folder
         names = [path.name for path in place.iterdir()] if place.is_dir() else []
         listed[folder] = sorted(n for n in names if PurePosixPath(n).suffix.lower() in PICTURE_SUFFIXES)
     prefix, _, suffix = name.partition("#")
-    found: dict[int | None, Moment] = {}
+    found: dict[int | None, TimelineFrame] = {}
     for candidate in listed[folder]:
         middle = candidate[len(prefix) : len(candidate) - len(suffix)]
         if candidate.startswith(prefix) and candidate.endswith(suffix) and _DIGITS.fullmatch(middle):
-            found[int(middle)] = Moment((PurePosixPath(folder) / candidate).as_posix())
+            found[int(middle)] = TimelineFrame((PurePosixPath(folder) / candidate).as_posix())
     return found

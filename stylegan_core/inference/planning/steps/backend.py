@@ -21,44 +21,44 @@ from stylegan_core.inference.network.norm_statistics import decode_statistics, f
 from stylegan_core.inference.network.precision import LARGEST_DIFFERENCE_UNIT
 from stylegan_core.inference.network.tiling import Translate
 from stylegan_core.inference.reading.colour import needs_fp32
-from stylegan_core.inference.reading.frame_reader import Sources
+from stylegan_core.inference.reading.frame_reader import FrameReader
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 from stylegan_core.recipes.model import Model
-from stylegan_core.stylize_settings import MannerSettings
+from stylegan_core.stylize_settings import RenderSettings
 
 _TRIED = 8
 _LARGEST_ASKED_UNIT = 4 * LARGEST_DIFFERENCE_UNIT
 """Of a back end that is asked for by name, whose precision a person may have chosen."""
 
 
-def settle_back_end(draft: Draft, model: Model, manner: MannerSettings) -> Draft:
+def plan_back_end(draft: Draft, model: Model, render: RenderSettings) -> Draft:
     """The planner's step: gives the job its back end and precision.
 
     Raises:
         PlanError: what is asked for is not installed, or cannot run this network.
     """
     job = draft.job
-    if manner.precision == "auto" and needs_fp32(job.settings):
-        manner = manner.model_copy(update={"precision": "fp32"})
-    asked = (manner.back_end, manner.precision)
+    if render.precision == "auto" and needs_fp32(job.settings):
+        render = render.model_copy(update={"precision": "fp32"})
+    asked = (render.back_end, render.precision)
     if asked == ("auto", "auto") and (before := _as_before(job)) is not None:
         return draft.with_job(_with(job, before.back_end, before.precision))
-    if job.device != "cpu" and manner.back_end in ("openvino", "onnxruntime"):
-        raise PlanError(f"{manner.back_end} runs on the CPU here, not on {job.device}: add --device cpu")
-    if manner.back_end != "auto":
+    if job.device != "cpu" and render.back_end in ("openvino", "onnxruntime"):
+        raise PlanError(f"{render.back_end} runs on the CPU here, not on {job.device}: add --device cpu")
+    if render.back_end != "auto":
         precision: Precision = job.settings.precision
-        if manner.back_end == "onnxruntime" and manner.precision == "auto":
+        if render.back_end == "onnxruntime" and render.precision == "auto":
             precision = "fp32"
         try:
-            run = runner(model.recipe, Conditions(), manner.back_end, precision)
-            if manner.back_end in ("openvino", "onnxruntime") and not model.recipe.directed_by:
+            run = runner(model.recipe, Conditions(), render.back_end, precision)
+            if render.back_end in ("openvino", "onnxruntime") and not model.recipe.conditioned_on:
                 _check_same(model.recipe, run, job.device)
         except BackEndError as error:
             raise PlanError(f"{error}: leave out --back-end") from error
-        return draft.with_job(_with(job, manner.back_end, precision))
-    if set(model.recipe.directed_by) - {"direction"} or job.settings.regions or model.recipe.scale != 1:
+        return draft.with_job(_with(job, render.back_end, precision))
+    if set(model.recipe.conditioned_on) - {"direction"} or job.settings.regions or model.recipe.scale != 1:
         return draft  # directions and regions make networks of their own, which would all have to be converted
-    choice = fastest(as_it_runs(draft, model), manner.precision, job.device, _megapixels(job))
+    choice = fastest(as_it_runs(draft, model), render.precision, job.device, _megapixels(job))
     return draft.with_job(_with(job, choice.back_end, choice.precision))
 
 
@@ -72,7 +72,7 @@ def _check_same(recipe: BaseRecipe, run: Translate, device: str) -> None:
 
 def _megapixels(job: Job) -> float:
     """Of the first frame that can be read."""
-    sources = Sources(job)
+    sources = FrameReader(job)
     for frame in job.frames[:_TRIED]:
         try:
             picture, _ = sources.read(frame)

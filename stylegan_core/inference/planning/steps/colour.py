@@ -21,8 +21,8 @@ from stylegan_core.frames.profiles.ocio import (
 from stylegan_core.inference.job.plan import Draft
 from stylegan_core.inference.job.spec import Job, PlanError
 from stylegan_core.inference.reading.colour import form_of, needs_fp32, space_of
-from stylegan_core.inference.reading.frame_reader import Sources
-from stylegan_core.stylize_settings import MannerSettings
+from stylegan_core.inference.reading.frame_reader import FrameReader
+from stylegan_core.stylize_settings import RenderSettings
 
 if TYPE_CHECKING:
     from stylegan_core.recipes.model import Model
@@ -33,18 +33,18 @@ _WORDS = (*OWN_SPACES, "auto", SAME, "icc")
 _TRIED = 3  # damaged frames are named when their turn comes
 
 
-def settle_colour(draft: Draft, model: Model, manner: MannerSettings) -> Draft:
+def plan_colour(draft: Draft, model: Model, render: RenderSettings) -> Draft:
     """Fills a job's colour spaces in.
 
     Args:
         draft: whose source space is as it was asked for.
         model: the job's.
-        manner: with the output space and the config that are asked for.
+        render: with the output space and the config that are asked for.
     Raises:
         PlanError: a space or the config does not exist, or a space cannot be left again.
     """
-    job, card, name = draft.job, model.card, config_name(manner.ocio)
-    spaces = (job.settings.source_space, manner.output_space, card.working_space)
+    job, card, name = draft.job, model.card, config_name(render.ocio)
+    spaces = (job.settings.source_space, render.output_space, card.working_space)
     # Without names of a config, the pinned one cannot matter: it only serves what headers of files say.
     matters = name != PINNED_CONFIG or any(space not in _WORDS for space in spaces)
     prefer_config(name)
@@ -64,7 +64,7 @@ def settle_colour(draft: Draft, model: Model, manner: MannerSettings) -> Draft:
         settled |= {"ocio": config.digest, "ocio_config": name}
         _compare(card.ocio, config, working)
     job = job.model_copy(update={"settings": job.settings.model_copy(update=settled)})
-    if manner.precision == "auto" and job.settings.precision != "fp32" and needs_fp32(job.settings):
+    if render.precision == "auto" and job.settings.precision != "fp32" and needs_fp32(job.settings):
         log.info("the model works in linear light, whose shadows would band in less: running in fp32")
         job = job.model_copy(update={"settings": job.settings.model_copy(update={"precision": "fp32"})})
     _say(job)
@@ -89,17 +89,17 @@ def _compare(recorded: str | None, config: ColourConfig, working_space: str) -> 
 
 def _say(job: Job) -> None:
     """Says what the first readable frame's colours are taken for; the others go by their own headers."""
-    sources = Sources(job)
+    sources = FrameReader(job)
     for frame in job.frames[:_TRIED]:
         try:
             picture = sources.read(frame)[0]
             space = space_of(picture, job.settings, job.input_path(frame))
         except (UnreadablePictureError, OSError):
             continue
-        log.info("%s: %s", frame.input, space.sentence())
+        log.info("%s: %s", frame.input, space.describe())
         form = form_of(picture, space, frame, job.settings)
         if form is not None:
-            log.info("%s", form.sentence())
+            log.info("%s", form.describe())
         elif frame.output.lower().endswith(".exr") and picture.format != "exr" and space.name != "linear_rec709":
             words = "%s stays in %s, which no header says: readers take EXR for linear light; --output-space converts"
             log.warning(words, frame.output, in_words(space.name))

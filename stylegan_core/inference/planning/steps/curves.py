@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stylegan_core.inference.job.plan import Draft
-from stylegan_core.inference.job.spec import Directions, JobFrame, PlanError, StyleReference
-from stylegan_core.stylize_settings import MannerSettings
+from stylegan_core.inference.job.spec import Conditioning, JobFrame, PlanError, StyleReference
+from stylegan_core.stylize_settings import RenderSettings
 
 if TYPE_CHECKING:
     from stylegan_core.recipes.model import Model
@@ -39,7 +39,7 @@ class Curves:
         """Of a frame; None is the job's."""
         return value_at(self.strength, number) if self.strength else None
 
-    def weights_at(self, number: int, directions: Directions) -> tuple[float, ...] | None:
+    def weights_at(self, number: int, directions: Conditioning) -> tuple[float, ...] | None:
         """Of a frame's references, in the job's order, summing to 1; None are the job's.
 
         A reference without a column keeps its own weight beside those that have one.
@@ -59,7 +59,7 @@ class Curves:
         return tuple(round(weight / total, 9) for weight in weights)
 
 
-def settle_curves(draft: Draft, model: Model, manner: MannerSettings) -> Draft:
+def plan_curves(draft: Draft, model: Model, render: RenderSettings) -> Draft:
     """The planner's step for curves: gives each frame the strength and weights that it has on its number.
 
     Of regions, the strength is a factor on them all.
@@ -67,24 +67,24 @@ def settle_curves(draft: Draft, model: Model, manner: MannerSettings) -> Draft:
     Args:
         draft: with its directions.
         model: the job's.
-        manner: with the curve's file.
+        render: with the curve's file.
 
     Raises:
         PlanError: the file is wrong, or a frame has no number.
     """
     job = draft.job
-    if manner.curve is None:
+    if render.curve is None:
         return draft
-    curves = read_curves(manner.curve)
+    curves = read_curves(render.curve)
     if curves.weights and job.settings.regions:
-        raise PlanError(f"{manner.curve} weighs references, but regions have their own: with them, give strength alone")
+        raise PlanError(f"{render.curve} weighs references, but regions have their own: with them, give strength alone")
     if curves.strength and job.settings.strength != 1 and not job.settings.regions:
-        raise PlanError(f"{manner.curve} says the strength of every frame: leave out --strength")
-    frames = [_on(frame, curves, job.settings.directions, manner.curve) for frame in job.frames]
+        raise PlanError(f"{render.curve} says the strength of every frame: leave out --strength")
+    frames = [_on(frame, curves, job.settings.directions, render.curve) for frame in job.frames]
     return draft.with_job(job.model_copy(update={"frames": tuple(frames)}))
 
 
-def _on(frame: JobFrame, curves: Curves, directions: Directions, file: Path) -> JobFrame:
+def _on(frame: JobFrame, curves: Curves, directions: Conditioning, file: Path) -> JobFrame:
     if frame.number is None:
         raise PlanError(f"the curve {file} goes by frame numbers, and {frame.input} has none")
     own: dict[str, object] = {"style_weights": curves.weights_at(frame.number, directions)}
@@ -167,7 +167,7 @@ def _value(cell: str, name: str, where: str) -> float:
     return value
 
 
-def _reference(column: str, directions: Directions) -> int:
+def _reference(column: str, directions: Conditioning) -> int:
     """Index of the reference that a column names: by its name in the bank, its file, or its file without a suffix."""
     known = [_names(style) for style in directions.styles]
     found = [at for at, names in enumerate(known) if column in names]

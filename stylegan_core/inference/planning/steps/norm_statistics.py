@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stylegan_core.frames.base.errors import UnreadablePictureError
-from stylegan_core.inference.conditioning.conditions import conditions_of, heeds_strength
+from stylegan_core.inference.conditioning.conditions import accepts_strength, conditions_of
 from stylegan_core.inference.job.plan import Draft
-from stylegan_core.inference.job.spec import Directions, Job, JobFrame, PlanError, statistics_file
+from stylegan_core.inference.job.spec import Conditioning, Job, JobFrame, PlanError, statistics_file
 from stylegan_core.inference.network.measure_norm_statistics import (
     MOST_PIXELS,
     Rows,
@@ -32,11 +32,11 @@ from stylegan_core.inference.network.norm_statistics import (
 )
 from stylegan_core.inference.network.receptive_field import receptive_field
 from stylegan_core.inference.reading.colour import space_of
-from stylegan_core.inference.reading.frame_reader import Sources
+from stylegan_core.inference.reading.frame_reader import FrameReader
 from stylegan_core.inference.render.bands import picture_rows
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 from stylegan_core.storage.hashing import sha256_of
-from stylegan_core.stylize_settings import MannerSettings
+from stylegan_core.stylize_settings import RenderSettings
 
 if TYPE_CHECKING:
     from stylegan_core.recipes.model import Model
@@ -50,7 +50,7 @@ Shot = tuple[int, ...]
 """Indices of frames of a job."""
 
 
-def settle_statistics(draft: Draft, model: Model, manner: MannerSettings) -> Draft:
+def plan_norm_statistics(draft: Draft, model: Model, render: RenderSettings) -> Draft:
     """Gives the frames of each shot their statistics, and says whether tiles may be approximate.
 
     What an earlier run measured is used again, as long as its frames are still there and the same: a preview, or one
@@ -59,27 +59,27 @@ def settle_statistics(draft: Draft, model: Model, manner: MannerSettings) -> Dra
     Args:
         draft: with its colours, directions and shots settled.
         model: the job's.
-        manner: with the statistics and tiles that are asked for.
+        render: with the statistics and tiles that are asked for.
     Raises:
         PlanError: the statistics that are asked for cannot be read, or are another model's.
     """
     job = draft.job
-    asked = manner.statistics if manner.statistics in ("auto", "shot", "picture") else None
-    if not instance_norms(model.recipe) and asked and manner.tiles == "exact":
+    asked = render.statistics if render.statistics in ("auto", "shot", "picture") else None
+    if not instance_norms(model.recipe) and asked and render.tiles == "exact":
         return draft
     recipe = model.recipe.to(job.device).eval()
     conditions = Conditions()
-    if heeds_strength(recipe) or job.settings.directions != Directions():
+    if accepts_strength(recipe) or job.settings.directions != Conditioning():
         conditions = conditions_of(model, job.settings.directions, strength=job.settings.strength, device=job.device)
     layers = norm_layers(recipe, conditions)
-    if manner.tiles == "approximate":
+    if render.tiles == "approximate":
         job = _with_tiles(job, recipe, conditions, frozen=asked != "picture")
         draft = draft.with_job(job)
     if asked is None:
-        return _given(draft, model, layers, Path(manner.statistics).expanduser())
+        return _given(draft, model, layers, Path(render.statistics).expanduser())
     if not layers or asked == "picture":
         return draft
-    measured = _Measured(draft, model, conditions, manner.statistics_frames)
+    measured = _Measured(draft, model, conditions, render.statistics_frames)
     together = shots(job.frames, all_frames=asked == "shot")
     found = [(shot, measured.of([job.frames[index] for index in shot])) for shot in together]
     return _with_statistics(draft, [(shot, statistics) for shot, statistics in found if statistics is not None])
@@ -108,9 +108,9 @@ class _Measured:
         self._draft, self._job = draft, job
         self._recipe, self._conditions, self._wanted = model.recipe, conditions, wanted
         self._model = model.card.digest
-        self._sources = Sources(job)
+        self._sources = FrameReader(job)
         said = job.settings.model_dump_json(include={"directions", "source_space", "working_space", "ocio"})
-        own = {"strength": job.settings.strength} if heeds_strength(model.recipe) else {}
+        own = {"strength": job.settings.strength} if accepts_strength(model.recipe) else {}
         self._settings = hashlib.sha256((said + json.dumps(own)).encode()).hexdigest()
         self._there: list[Statistics] | None = None
         self._hashes: dict[Path, str] = {}

@@ -33,10 +33,10 @@ from stylegan_core.inference.planning.shots.detect_cuts import (
     find_cuts,
     proxy_of,
 )
-from stylegan_core.inference.planning.shots.timeline import Moment, Timeline, timelines
+from stylegan_core.inference.planning.shots.timeline import Timeline, TimelineFrame, timelines
 from stylegan_core.inference.reading.colour import space_of
-from stylegan_core.inference.reading.frame_reader import Sources
-from stylegan_core.stylize_settings import MannerSettings
+from stylegan_core.inference.reading.frame_reader import FrameReader
+from stylegan_core.stylize_settings import RenderSettings
 
 if TYPE_CHECKING:
     from stylegan_core.recipes.model import Model
@@ -47,7 +47,7 @@ _THREADS = 2
 _TOLD_EVERY_S = 10.0
 
 
-def settle_shots(draft: Draft, model: Model, manner: MannerSettings) -> Draft:
+def plan_shots(draft: Draft, model: Model, render: RenderSettings) -> Draft:
     """Fills in ``JobFrame.shot`` and ``JobFrame.window``.
 
     Every sequence of the job, and every cut in one, starts a shot; pictures without numbers are one shot together.
@@ -55,37 +55,37 @@ def settle_shots(draft: Draft, model: Model, manner: MannerSettings) -> Draft:
     Args:
         draft: whose colours are settled.
         model: the job's.
-        manner: with cuts, blend_frames and blend_weight.
+        render: with cuts, blend_frames and blend_weight.
     Raises:
         PlanError: the list of cuts is wrong.
     """
-    if manner.cuts not in ("auto", "none"):  # a list that is wrong is told even where nothing depends on it
-        path, fps = _with_rate(manner.cuts)
+    if render.cuts not in ("auto", "none"):  # a list that is wrong is told even where nothing depends on it
+        path, fps = _with_rate(render.cuts)
         read_cut_list(path, first=0, fps=fps)
     job = draft.job
-    blends = manner.blend_frames > 0 and manner.blend_weight > 0
+    blends = render.blend_frames > 0 and render.blend_weight > 0
     if blends:
-        blend = {"blend_frames": manner.blend_frames, "blend_weight": manner.blend_weight}
+        blend = {"blend_frames": render.blend_frames, "blend_weight": render.blend_weight}
         job = job.model_copy(update={"settings": job.settings.model_copy(update=blend)})
-    elif not needs_shots(model, manner):
+    elif not needs_shots(model, render):
         return draft
     frames, shots = list(job.frames), 0
-    for line in timelines(job.frames, job.input_folder, reach=manner.blend_frames + REACH):
-        draft, starts = _cuts(draft, line, manner.cuts)
+    for line in timelines(job.frames, job.input_folder, reach=render.blend_frames + REACH):
+        draft, starts = _cuts(draft, line, render.cuts)
         for at, number in line.frames:
             shot = 0 if number is None else bisect_right(starts, number)
-            window = _window(line, number, starts, manner.blend_frames) if blends else ()
+            window = _window(line, number, starts, render.blend_frames) if blends else ()
             window = () if frames[at].missing == "black" else window
             frames[at] = frames[at].model_copy(update={"shot": shots + shot, "window": window})
         shots = max((frames[at].shot for at, _ in line.frames), default=shots) + 1
     return draft.with_job(job.model_copy(update={"frames": tuple(frames)}))
 
 
-def needs_shots(model: Model, manner: MannerSettings) -> bool:
+def needs_shots(model: Model, render: RenderSettings) -> bool:
     """Whether something beside windows depends on shots: statistics that are frozen for each."""
     from torch import nn
 
-    if manner.statistics not in ("auto", "shot"):
+    if render.statistics not in ("auto", "shot"):
         return False
     return any(isinstance(module, nn.InstanceNorm2d) for module in model.recipe.modules())
 
@@ -145,10 +145,10 @@ def _with_rate(asked: str) -> tuple[Path, float]:
         return Path(asked), 24.0
 
 
-def _proxies(job: Job, moments: list[Moment]) -> Iterator[Proxy | None]:
-    sources = Sources(job)
+def _proxies(job: Job, moments: list[TimelineFrame]) -> Iterator[Proxy | None]:
+    sources = FrameReader(job)
 
-    def proxy(moment: Moment) -> Proxy | None:
+    def proxy(moment: TimelineFrame) -> Proxy | None:
         frame = JobFrame(input=moment.input, output="", index=moment.index)
         try:
             picture, _ = sources.read(frame)
@@ -182,7 +182,7 @@ def _told(proxies: Iterator[Proxy | None], count: int) -> Iterator[Proxy | None]
         yield proxy
 
 
-def _digest(job: Job, moments: list[Moment]) -> str:
+def _digest(job: Job, moments: list[TimelineFrame]) -> str:
     parts: list[object] = [job.settings.source_space, job.settings.working_space]
     for moment in moments:
         try:

@@ -48,7 +48,7 @@ def test_what_is_asked_for() -> None:
     found = output_form(LINEAR, source_space_of(LINEAR), "a.exr", "ACEScg")
     assert found is not None and dict(found.colour_tags)["colorInteropID"] == "lin_ap1_scene"
     assert dict(found.colour_tags)["chromaticities"][:2] == (0.713, 0.293)
-    assert "ACEScg" in found.sentence() and "strength 0" in found.sentence()
+    assert "ACEScg" in found.describe() and "strength 0" in found.describe()
 
 
 def test_results_are_converted_and_rounded_once() -> None:

@@ -80,16 +80,16 @@ def test_what_a_file_says(picture: Picture, name: str) -> None:
 
 
 def test_it_is_said_aloud() -> None:
-    assert source_space_of(FLOATS).sentence() == (
+    assert source_space_of(FLOATS).describe() == (
         "colours are taken for linear Rec.709: untagged floating-point samples are"
     )
-    assert source_space_of(CODES).sentence() == "colours are taken for sRGB: untagged integer samples are"
-    assert source_space_of(tagged(FLOATS, chromaticities=XYZ)).sentence() == (
+    assert source_space_of(CODES).describe() == "colours are taken for sRGB: untagged integer samples are"
+    assert source_space_of(tagged(FLOATS, chromaticities=XYZ)).describe() == (
         "colours are taken for linear light of its own primaries: its chromaticities say so"
     )
     log = source_space_of(tagged(CODES, transfer="printing density"))
-    assert log.name == "srgb" and "--source-space" in log.sentence()
-    assert source_space_of(FLOATS, "acescg").sentence() == "colours are taken for ACEScg: it was asked for"
+    assert log.name == "srgb" and "--source-space" in log.describe()
+    assert source_space_of(FLOATS, "acescg").describe() == "colours are taken for ACEScg: it was asked for"
 
 
 def test_file_rules_of_the_users_own_config(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.pictures.picture import Picture, read_picture, write_picture
-from stylegan_core.frames.provenance.stamp import movie_tags, read_stamp, stamp
+from stylegan_core.frames.provenance.stamp import movie_tags, provenance_tags, read_stamp
 
 FACTS = {"model": "ab" * 32, "asked": "strength 0.5; edit käse <&> smiling +1", "source": "s.0001.exr", "commit": ""}
 SAID = {name: text for name, text in FACTS.items() if text}
@@ -21,12 +21,12 @@ SAID = {name: text for name, text in FACTS.items() if text}
 def test_facts_come_back_and_newer_ones_take_their_place(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     picture = Picture(np.full((8, 12, 3), 90, np.uint8))
-    write_picture(path, stamp(picture, FACTS))
+    write_picture(path, provenance_tags(picture, FACTS))
     assert read_stamp(path) == SAID
-    write_picture(path, stamp(read_picture(path), {"model": "cd" * 32, "asked": "two\nlines"}))
+    write_picture(path, provenance_tags(read_picture(path), {"model": "cd" * 32, "asked": "two\nlines"}))
     # Nothing of the earlier making is left: it would be said of this one.
     assert read_stamp(path) == {"model": "cd" * 32, "asked": "two lines"}
-    write_picture(path, stamp(picture, {}))
+    write_picture(path, provenance_tags(picture, {}))
     assert read_stamp(path) == {}
 
 

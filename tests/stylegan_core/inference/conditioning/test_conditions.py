@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from stylegan_core.inference.conditioning.conditions import check_edit, conditions_of, plan_directions
+from stylegan_core.inference.conditioning.conditions import check_edit, conditions_of, plan_conditioning
 from stylegan_core.inference.conditioning.reference_pictures import cover
 from stylegan_core.inference.job.spec import FrameSettings, PlanError
 from stylegan_core.inference.network.translate import translate_unit
@@ -17,7 +17,7 @@ from stylegan_core.recipes.base import BaseRecipe, Kind, Needs, RecipeConfig
 class Tinter(BaseRecipe):
     """Goes from the content to the mean colour of its references, which it computes once."""
 
-    kind, needs, paper, directed_by = Kind.TRANSLATE, Needs(), "none", ("styles", "direction")
+    kind, needs, paper, conditioned_on = Kind.TRANSLATE, Needs(), "none", ("styles", "direction")
 
     def __init__(self):
         super().__init__(RecipeConfig())
@@ -52,16 +52,16 @@ def references(tmp_path):
 
 
 def test_weights_are_normalized_and_nothing_weighs_nothing(tinter, references):
-    planned = plan_directions(tinter, style_images=["red.png:3", "green.png"], root=references)
+    planned = plan_conditioning(tinter, style_images=["red.png:3", "green.png"], root=references)
     assert [(r.path, r.weight) for r in planned.styles] == [
         (references / "red.png", 0.75),
         (references / "green.png", 0.25),
     ]
-    (only,) = plan_directions(tinter, style_images=["red.png:0", "green.png:0.2"], root=references).styles
+    (only,) = plan_conditioning(tinter, style_images=["red.png:0", "green.png:0.2"], root=references).styles
     assert only.path.name == "green.png" and only.weight == 1.0
     odd = references / "dusk:2"
     odd.write_bytes((references / "red.png").read_bytes())
-    assert plan_directions(tinter, style_images=[str(odd)]).styles[0].path == odd
+    assert plan_conditioning(tinter, style_images=[str(odd)]).styles[0].path == odd
 
 
 @pytest.mark.parametrize(
@@ -76,16 +76,16 @@ def test_weights_are_normalized_and_nothing_weighs_nothing(tinter, references):
 def test_bad_references_are_refused(tinter, references, images, message):
     (references / "text.png").write_text("text")
     with pytest.raises(PlanError, match=message):
-        plan_directions(tinter, style_images=images, root=references)
+        plan_conditioning(tinter, style_images=images, root=references)
 
 
 def test_what_a_model_does_not_heed_is_refused(tiny_model, tinter, references):
     with pytest.raises(PlanError, match="takes no style images: it is directed by the frames alone"):
-        plan_directions(tiny_model, style_images=["red.png"], root=references)
+        plan_conditioning(tiny_model, style_images=["red.png"], root=references)
     with pytest.raises(PlanError, match="takes no direction"):
-        plan_directions(tiny_model, direction="backward")
+        plan_conditioning(tiny_model, direction="backward")
     with pytest.raises(PlanError, match="takes no edits of attributes: it is directed by style images, direction"):
-        plan_directions(tinter, edit="smiling")
+        plan_conditioning(tinter, edit="smiling")
 
 
 def test_edits_are_words_numbers_or_a_mapping():
@@ -100,7 +100,7 @@ def test_edits_are_words_numbers_or_a_mapping():
 
 def test_the_skip_key_knows_content_and_weight_not_the_place(tinter, references):
     def digest(**wishes):
-        return FrameSettings(directions=plan_directions(tinter, root=references, **wishes)).digest()
+        return FrameSettings(directions=plan_conditioning(tinter, root=references, **wishes)).digest()
 
     one = digest(style_images=["red.png", "green.png"])
     (references / "copy.png").write_bytes((references / "red.png").read_bytes())
@@ -113,7 +113,7 @@ def test_the_skip_key_knows_content_and_weight_not_the_place(tinter, references)
 
 
 def test_references_reach_the_recipe_once_and_mixed(tinter, references):
-    planned = plan_directions(tinter, style_images=["red.png:3", "green.png"], root=references)
+    planned = plan_conditioning(tinter, style_images=["red.png:3", "green.png"], root=references)
     conditions = conditions_of(tinter, planned, strength=0.5)
     picture = np.random.default_rng(0).random((37, 40, 3), dtype=np.float32)
     for _ in range(3):
@@ -126,7 +126,7 @@ def test_references_reach_the_recipe_once_and_mixed(tinter, references):
 
 
 def test_a_reference_that_changed_since_is_refused(tinter, references):
-    planned = plan_directions(tinter, style_images=["red.png"], root=references)
+    planned = plan_conditioning(tinter, style_images=["red.png"], root=references)
     (references / "red.png").write_bytes((references / "green.png").read_bytes())
     with pytest.raises(PlanError, match="plan again"):
         conditions_of(tinter, planned)
@@ -155,7 +155,7 @@ def test_cover_keeps_the_middle_and_the_aspect():
 
 def test_paths_are_absolute(tinter, references, monkeypatch):
     monkeypatch.chdir(references)
-    (style,) = plan_directions(tinter, style_images=["red.png"]).styles
+    (style,) = plan_conditioning(tinter, style_images=["red.png"]).styles
     assert style.path == references / "red.png" and Path(style.path).is_absolute()
 
 
@@ -172,7 +172,7 @@ class Plain(Tinter):
 
 def test_a_recipe_without_codes_gets_squares_of_one_size(tiny_model, references):
     plain = replace(tiny_model, recipe=Plain())
-    planned = plan_directions(plain, style_images=["red.png", "green.png"], root=references)
+    planned = plan_conditioning(plain, style_images=["red.png", "green.png"], root=references)
     conditions = conditions_of(plain, planned)
     assert conditions.styles.shape == (2, 3, 40, 40) and conditions.style_codes is None
     np.testing.assert_allclose(conditions.styles[0].mean(dim=(1, 2)), [1, -1, -1], atol=1e-6)
@@ -184,15 +184,15 @@ def test_entries_of_a_style_bank_stand_for_their_pictures(tinter, references):
 
     save_style_bank(build_style_bank(tinter, references), references / "bank")
     wish = {"style_images": ["red.png:3", "green.png"], "root": references}
-    by_bank = plan_directions(tinter, style_bank=Path("bank"), **wish)
+    by_bank = plan_conditioning(tinter, style_bank=Path("bank"), **wish)
     assert [(r.name, r.weight) for r in by_bank.styles] == [("red.png", 0.75), ("green.png", 0.25)]
-    by_file, codes = (conditions_of(tinter, plan_directions(tinter, **wish)), conditions_of(tinter, by_bank))
+    by_file, codes = (conditions_of(tinter, plan_conditioning(tinter, **wish)), conditions_of(tinter, by_bank))
     assert torch.equal(by_file.style_codes, codes.style_codes)
     assert torch.equal(by_file.style_weights, codes.style_weights)
     with pytest.raises(PlanError, match=r"knows no 'blue\.png'"):
-        plan_directions(tinter, style_images=["blue.png"], root=references, style_bank=Path("bank"))
+        plan_conditioning(tinter, style_images=["blue.png"], root=references, style_bank=Path("bank"))
     with pytest.raises(PlanError, match="holds no style bank"):
-        plan_directions(tinter, style_images=["red.png"], root=references, style_bank=Path("none"))
+        plan_conditioning(tinter, style_images=["red.png"], root=references, style_bank=Path("none"))
     (references / "green.png").write_bytes((references / "red.png").read_bytes())
     save_style_bank(build_style_bank(tinter, references), references / "bank")
     with pytest.raises(PlanError, match="changed since the job was planned"):
@@ -204,7 +204,7 @@ def test_a_bank_counts_by_the_codes_that_are_asked_for(tinter, references):
 
     def digest_of_green():
         save_style_bank(build_style_bank(tinter, references), references / "bank")
-        planned = plan_directions(tinter, style_images=["green.png"], root=references, style_bank=Path("bank"))
+        planned = plan_conditioning(tinter, style_images=["green.png"], root=references, style_bank=Path("bank"))
         return FrameSettings(directions=planned).digest()
 
     before = digest_of_green()
@@ -221,17 +221,17 @@ def test_a_name_of_a_bank_may_come_twice(tinter, references):
 
     save_style_bank(build_style_bank(tinter, references), references / "bank")
     wish = {"root": references, "style_bank": Path("bank")}
-    planned = plan_directions(tinter, style_images=["red.png", "green.png", "red.png:2"], **wish)
+    planned = plan_conditioning(tinter, style_images=["red.png", "green.png", "red.png:2"], **wish)
     assert [(r.name, r.weight) for r in planned.styles] == [("red.png", 0.75), ("green.png", 0.25)]
     with pytest.raises(PlanError, match="is inf"):
-        plan_directions(tinter, style_images=["red.png:inf"], **wish)
+        plan_conditioning(tinter, style_images=["red.png:inf"], **wish)
 
 
 @pytest.mark.parametrize("size_px", [(1, 1), (3, 900), (33, 20)])
 def test_small_references_are_extended_to_what_recipes_take(tinter, references, size_px):
     cv2.imwrite(str(references / "small.png"), np.full((*size_px, 3), (0, 255, 0), np.uint8))
     tinter.recipe.prepare_conditions = lambda given: replace(given, styles=None, style_codes=given.styles.flatten(1))
-    conditions = conditions_of(tinter, plan_directions(tinter, style_images=["small.png"], root=references))
+    conditions = conditions_of(tinter, plan_conditioning(tinter, style_images=["small.png"], root=references))
     height, width = (max(32, min(512, side)) for side in size_px)
     assert conditions.style_codes.shape == (1, 3 * height * width)
     code = conditions.style_codes.reshape(1, 3, height, width)

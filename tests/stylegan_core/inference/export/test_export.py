@@ -73,7 +73,7 @@ def test_every_recipe_runs_elsewhere_at_any_size(name, tiny_of, tmp_path):
     card = json.loads(made.card_file.read_text())
     assert card == made.card and card["model"] == model.card.digest and card["recipe"] == name
     heeded = {"styles": ("styles", "style_weights", "strength"), "labels": ("labels", "strength"), "direction": ()}
-    expected = {"content", *(given for heeds in recipe.directed_by for given in heeded[heeds])}
+    expected = {"content", *(given for accepts in recipe.conditioned_on for given in heeded[accepts])}
     session = onnxruntime.InferenceSession(str(made.file), providers=["CPUExecutionProvider"])
     assert set(card["inputs"]) == {given.name for given in session.get_inputs()} == expected
     side = card["sides_px"]["multiple_of"]

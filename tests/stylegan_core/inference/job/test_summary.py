@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from stylegan_core.inference.job.spec import (
-    Directions,
+    Conditioning,
     FrameSettings,
     Job,
     JobFrame,
@@ -11,7 +11,7 @@ from stylegan_core.inference.job.spec import (
     RegionFiles,
     StyleReference,
 )
-from stylegan_core.inference.job.summary import tell_asked
+from stylegan_core.inference.job.summary import summarize
 
 MASKS, LABELS = Path("/plates/masks"), Path("/plates/labels")
 
@@ -29,7 +29,7 @@ def told():
         )
         settings = FrameSettings(**settings)
         folder = Path("/plates")
-        return tell_asked(
+        return summarize(
             Job(input_folder=folder, output_folder=folder, model_folder=folder, model_digest="a" * 64,
                 settings=settings, frames=frames)
         )  # fmt: skip
@@ -43,22 +43,22 @@ def test_what_was_not_asked_for_is_left_out(told):
 
 def test_directions(told):
     both = (reference("dusk.jpg", 0.75), reference("sea.jpg", 0.25))
-    asked = told(strength=0.8, directions=Directions(styles=both, edit={"Smiling": 1, "Young": -0.5}))
+    asked = told(strength=0.8, directions=Conditioning(styles=both, edit={"Smiling": 1, "Young": -0.5}))
     assert asked == {
         "strength": "0.8", "references": "dusk.jpg 0.75, sea.jpg 0.25", "edit": "Smiling +1, Young -0.5"
     }  # fmt: skip
-    assert told(directions=Directions(styles=both[:1], direction="backward")) == {
+    assert told(directions=Conditioning(styles=both[:1], direction="backward")) == {
         "strength": "1", "references": "dusk.jpg", "direction": "backward"
     }  # fmt: skip
     entry = reference("monet", name="day/lily.png")
-    assert told(directions=Directions(styles=(entry,)))["references"] == "day/lily.png"
-    assert told(directions=Directions(styles=(entry,)))["style bank"] == "monet"
+    assert told(directions=Conditioning(styles=(entry,)))["references"] == "day/lily.png"
+    assert told(directions=Conditioning(styles=(entry,)))["style bank"] == "monet"
 
 
 def test_regions(told):
     swap = {"model_folder": Path("/project/models/swap"), "model_digest": "b" * 64, "strength": 0.5}
     regions = (
-        Region(**swap, directions=Directions(styles=(reference("ink.png"),)), feather_px=4.0),
+        Region(**swap, directions=Conditioning(styles=(reference("ink.png"),)), feather_px=4.0),
         Region(value=(220, 20, 60), shows_picture=True, missing_mask="nowhere"),
     )
     files = (

@@ -6,7 +6,7 @@ import threading
 
 import torch
 
-from stylegan_core.inference.network.cpu_pool import cores, side_by_side
+from stylegan_core.inference.network.cpu_pool import cores, map_one_core_each
 
 
 def test_each_picture_has_one_core_and_the_caller_keeps_its_own() -> None:
@@ -17,9 +17,9 @@ def test_each_picture_has_one_core_and_the_caller_keeps_its_own() -> None:
         torch.ones(1 << 16).add(1).relu()  # parallel work, at which a thread would take another number
         return torch.get_num_threads()
 
-    assert side_by_side(threads, range(cores())) == [1] * cores()
+    assert map_one_core_each(threads, range(cores())) == [1] * cores()
     assert torch.get_num_threads() == before
 
 
 def test_results_come_in_order() -> None:
-    assert side_by_side(lambda item: item * item, range(20)) == [item * item for item in range(20)]
+    assert map_one_core_each(lambda item: item * item, range(20)) == [item * item for item in range(20)]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from stylegan_core.inference.conditioning.conditions import heeds_strength
+from stylegan_core.inference.conditioning.conditions import accepts_strength
 from stylegan_core.inference.network.measure_norm_statistics import frozen_field, measure
 from stylegan_core.inference.network.norm_statistics import freeze, instance_norms, norm_layers
 from stylegan_core.inference.network.receptive_field import receptive_field
@@ -99,4 +99,4 @@ def test_tiles_equal_the_whole_to_rounding(name: str, norm_free: bool) -> None:
     assert len(calls) > 2
     assert np.abs(tiled - whole).max() < 1e-5
     assert np.abs(whole - batch).max() > 1e-3 and not (instance_norms(recipe) and norm_layers(recipe, conditions))
-    assert not heeds_strength(recipe) or conditions.strength == 1.0
+    assert not accepts_strength(recipe) or conditions.strength == 1.0

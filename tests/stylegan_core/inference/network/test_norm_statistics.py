@@ -73,7 +73,7 @@ each = pytest.mark.parametrize(("name", "settings"), NORMED)
 
 
 def labels_for(recipe):
-    wanted = torch.ones(1, 1) if "labels" in recipe.directed_by else None
+    wanted = torch.ones(1, 1) if "labels" in recipe.conditioned_on else None
     return Conditions(labels=wanted)
 
 

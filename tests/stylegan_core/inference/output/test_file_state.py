@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from stylegan_core.inference.output.file_state import DoneFrames, FileState, frame_record
+from stylegan_core.inference.output.file_state import FileState, RecordIndex, frame_record
 from stylegan_core.storage.records import RecordWriter, read_records
 
 
@@ -29,7 +29,7 @@ def record_of(source, made, mask=None, *, model="m", settings="s"):
 
 
 def check(records, source, made, mask=None, *, model="m", settings="s", checksum=False):
-    return DoneFrames(records).check(
+    return RecordIndex(records).check(
         "a/f.png", made=made, source=source, mask=mask, model=model, settings=settings, checksum=checksum
     )
 

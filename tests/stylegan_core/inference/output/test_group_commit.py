@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stylegan_core.inference.output import group_commit as commit
-from stylegan_core.inference.output.group_commit import Committer
+from stylegan_core.inference.output.group_commit import GroupCommitter
 from stylegan_core.storage.records import RecordWriter, read_records
 
 
@@ -29,7 +29,7 @@ def test_frames_that_wait_share_a_sync(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(commit, "fsync_folder", sync)
     monkeypatch.setattr(RecordWriter, "append", append)
     with RecordWriter(tmp_path) as writer:
-        committer = Committer(writer)
+        committer = GroupCommitter(writer)
         futures = [committer.commit([tmp_path / "a"], {"frame": 0}, told.append)]
         assert begun.wait(10)  # the first is at the disk: the others wait for each other
         futures += [committer.commit([tmp_path / "b"], {"frame": n}, told.append) for n in range(1, 9)]
@@ -45,7 +45,7 @@ def test_a_bad_record_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyP
     begun, go = threading.Event(), threading.Event()
     monkeypatch.setattr(commit, "fsync_folder", lambda folder: (begun.set(), go.wait(10)))
     with RecordWriter(tmp_path) as writer:
-        committer = Committer(writer)
+        committer = GroupCommitter(writer)
         told: dict[str, Exception | None] = {}
         committer.commit([tmp_path], {"frame": 0}, lambda error: None)
         assert begun.wait(10)
@@ -63,7 +63,7 @@ def test_a_full_disk_is_told_to_every_frame_that_it_costs(tmp_path: Path, monkey
 
     monkeypatch.setattr(RecordWriter, "append", full)
     with RecordWriter(tmp_path) as writer:
-        committer = Committer(writer)
+        committer = GroupCommitter(writer)
         told: list[Exception | None] = []
         for number in range(3):
             committer.commit([tmp_path], {"frame": number}, told.append)
@@ -76,7 +76,7 @@ def test_what_is_told_may_fail_as_a_task_of_any_pool(tmp_path: Path) -> None:
         raise KeyError("a progress bar, say")
 
     with RecordWriter(tmp_path) as writer:
-        committer = Committer(writer)
+        committer = GroupCommitter(writer)
         assert isinstance(committer.commit([tmp_path], {"frame": 1}, fail).exception(10), KeyError)
         assert committer.commit([tmp_path], {"frame": 2}, lambda error: None).exception(10) is None
         committer.close()

@@ -17,7 +17,7 @@ from stylegan_core.inference.planning.planner import plan_job
 from stylegan_core.inference.planning.selection.select import select
 from stylegan_core.recipes.model import Model
 from stylegan_core.storage.hashing import sha256_of
-from stylegan_core.stylize_settings import MannerSettings
+from stylegan_core.stylize_settings import RenderSettings
 from tests.stylegan_core.frames.provenance.certificates import write_chain
 
 FORMATS = {".png": "uint8", ".tif": "uint16", ".jpg": "uint8", ".webp": "uint8", ".exr": "half", ".dpx": "uint16"}
@@ -35,11 +35,11 @@ def plates(tmp_path: Path) -> Path:
     return folder
 
 
-def made(plates: Path, model: Model, output: str, **manner: Any) -> Job:
+def made(plates: Path, model: Model, output: str, **render: Any) -> Job:
     chosen = select(plates, plates.parent / output)
     job = plan_job(
         chosen.frames, input_folder=chosen.input_folder, output_folder=chosen.output_folder, model=model,
-        manner=MannerSettings(precision="fp32", **manner),
+        render=RenderSettings(precision="fp32", **render),
     ).job  # fmt: skip
     with Stylizer(job, model) as work:
         report = work.chunk(0)
@@ -110,11 +110,11 @@ def test_a_movie_is_signed_whole_and_says_what_made_it(tiny_model: Model, tmp_pa
     write_preview([rng.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(3)], tmp_path / "clip.mp4")
     certificate, key = write_chain(tmp_path)
 
-    def planned(**manner: Any) -> Job:
+    def planned(**render: Any) -> Job:
         chosen = select(tmp_path / "clip.mp4", tmp_path / f"styl{suffix}")
         job = plan_job(
             chosen.frames, input_folder=chosen.input_folder, output_folder=chosen.output_folder, model=tiny_model,
-            manner=MannerSettings(precision="fp32", back_end="torch", **manner),
+            render=RenderSettings(precision="fp32", back_end="torch", **render),
         ).job.model_copy(update={"movie": chosen.movie})  # fmt: skip
         with Stylizer(job, tiny_model) as work:
             assert not work.chunk(0).failed

@@ -7,7 +7,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from stylegan_core.inference.pipeline.memory_budget import Room
+from stylegan_core.inference.pipeline.memory_budget import MemoryBudget
 
 
 def never() -> bool:
@@ -16,14 +16,14 @@ def never() -> bool:
 
 def test_large_frames_after_small_ones_are_held_by_as_many_as_decode_at_once() -> None:
     """Sizes are known only afterwards: each of the two readers may take one too many, no queued frame more."""
-    room, most, readers = Room(100), 0, 2
+    room, most, readers = MemoryBudget(100), 0, 2
     sizes = [1] * 30 + [90] * 12
     held: dict[int, int] = {}
     lock = threading.Lock()
 
     def decode(index: int, ticket: int) -> int:
         nonlocal most
-        room.enter(ticket, never)
+        room.acquire(ticket, never)
         with lock:
             held[index] = sizes[index]
             most = max(most, sum(held.values()))
@@ -37,20 +37,20 @@ def test_large_frames_after_small_ones_are_held_by_as_many_as_decode_at_once() -
             time.sleep(0.002)  # the network
             with lock:
                 del held[index]
-            room.left(str(index))
+            room.release(str(index))
     assert 90 <= most <= 100 + readers * 90
 
 
 def test_turns_are_in_order_so_that_nobody_waits_for_a_later_frame() -> None:
-    room, order = Room(10), list[int]()
+    room, order = MemoryBudget(10), list[int]()
     tickets = [room.ticket() for _ in range(20)]
 
     def come(ticket: int) -> None:
         time.sleep(random.random() / 100)
-        room.enter(ticket, never)
+        room.acquire(ticket, never)
         order.append(ticket)
         room.decoded(str(ticket), 10)
-        room.left(str(ticket))
+        room.release(str(ticket))
 
     threads = [threading.Thread(target=come, args=(ticket,)) for ticket in tickets]
     for thread in threads:
@@ -61,12 +61,12 @@ def test_turns_are_in_order_so_that_nobody_waits_for_a_later_frame() -> None:
 
 
 def test_who_gives_up_does_not_wait_and_done_frames_take_no_room() -> None:
-    room = Room(10)
+    room = MemoryBudget(10)
     first, second, third = (room.ticket() for _ in range(3))
-    room.enter(first, never)
+    room.acquire(first, never)
     room.decoded("first", 50)  # alone it may be too large
-    room.enter(second, lambda: True)
+    room.acquire(second, lambda: True)
     room.decoded(None)
-    room.left("first")
-    room.enter(third, never)
+    room.release("first")
+    room.acquire(third, never)
     room.decoded(None)

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from stylegan_core.inference.job.spec import (
-    Directions,
+    Conditioning,
     FrameSettings,
     Job,
     JobFrame,
@@ -16,19 +16,19 @@ from stylegan_core.inference.job.spec import (
 )
 from stylegan_core.inference.planning.planner import plan_job
 from stylegan_core.recipes.base import Kind
-from stylegan_core.stylize_settings import MannerSettings
+from stylegan_core.stylize_settings import RenderSettings
 
 FRAMES = [JobFrame(input=f"f.{n}.png", output=f"f.{n}.png") for n in range(10)]
 
 
 def plan(model, tmp_path, frames=FRAMES, **settings):
-    own = {name: settings.pop(name) for name in MannerSettings.model_fields if name in settings}
+    own = {name: settings.pop(name) for name in RenderSettings.model_fields if name in settings}
     return plan_job(
         frames,
         input_folder=tmp_path / "in",
         output_folder=tmp_path / "out",
         model=model,
-        manner=MannerSettings(**{"precision": "fp32", **own}),
+        render=RenderSettings(**{"precision": "fp32", **own}),
         **{"device": "cpu", **settings},
     ).job
 
@@ -108,7 +108,7 @@ def test_regions_and_directions_survive_the_job_file(tiny_model, tmp_path):
     files = (RegionFiles(where=tmp_path / "m.png"), RegionFiles(picture=tmp_path / "p.png"))
     frames = [frame.model_copy(update={"regions": files}) for frame in FRAMES]
     style = StyleReference(path=tmp_path / "a.png", sha256="0" * 64, weight=1.0)
-    directions = Directions(styles=(style,), edit={"Smiling": 1.0, "Glasses": -1.0})
+    directions = Conditioning(styles=(style,), edit={"Smiling": 1.0, "Glasses": -1.0})
     regions = (Region(value=(1, 2, 3), directions=directions, feather_px=2.0), Region(shows_picture=True))
     job = plan(tiny_model, tmp_path, frames, regions=regions, directions=directions, elsewhere="style")
     assert read_job(write_job(job)) == job

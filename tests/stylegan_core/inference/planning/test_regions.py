@@ -50,7 +50,7 @@ def test_regions_are_settled_with_their_files(folder, tiny_model):
         (0.7, 0.0, "error", None, True),
     ]
     assert regions[0].model_digest is None and regions[1].model_digest == tiny_model.card.digest
-    assert frames[0].beside_paths == (
+    assert frames[0].auxiliary_files == (
         root / "sky/s.0001.png",
         None,
         None,
@@ -58,7 +58,7 @@ def test_regions_are_settled_with_their_files(folder, tiny_model):
         root / "sky/s.0001.png",
         root / "backdrop.png",
     )
-    assert frames[2].beside_paths[0] is None and frames[2].beside_paths[2] == root / "labels/l.0010.png"
+    assert frames[2].auxiliary_files[0] is None and frames[2].auxiliary_files[2] == root / "labels/l.0010.png"
     assert plan_regions([], FRAMES, tiny_model, models=Path("none")) == ((), FRAMES)
 
 

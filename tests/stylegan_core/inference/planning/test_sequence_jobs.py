@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from stylegan_core.frames.colour.convert import REC709_LUMA, srgb_to_linear
-from stylegan_core.inference.conditioning.conditions import plan_directions
+from stylegan_core.inference.conditioning.conditions import plan_conditioning
 from stylegan_core.inference.job.report import ChunkReport
 from stylegan_core.inference.job.spec import Job, PlanError
 from stylegan_core.inference.pipeline.stylizer import Stylizer
 from stylegan_core.inference.planning.planner import plan_job
 from stylegan_core.inference.planning.selection.select import select
 from stylegan_core.recipes.model import Model
-from stylegan_core.stylize_settings import MannerSettings
+from stylegan_core.stylize_settings import RenderSettings
 
 
 @pytest.fixture
@@ -33,12 +33,12 @@ def plates(tmp_path: Path, noise_picture: Callable[..., Any]) -> Path:
 
 
 def job_of(
-    plates: Path, model: Model, output: str | Path = "", manner: dict[str, Any] | None = None, **asked: Any
+    plates: Path, model: Model, output: str | Path = "", render: dict[str, Any] | None = None, **asked: Any
 ) -> Job:
     chosen = select(f"{plates}/p.####.png", output or plates.parent / "out", **asked)
     return plan_job(
         chosen.frames, input_folder=chosen.input_folder, output_folder=chosen.output_folder, model=model,
-        manner=MannerSettings(precision="fp32", **(manner or {})),
+        render=RenderSettings(precision="fp32", **(render or {})),
     ).job  # fmt: skip
 
 
@@ -81,7 +81,7 @@ def test_a_curve_of_strength_moves_each_frame_and_redoes_only_what_changed(plate
     curve.write_text("frame,strength\n1,0\n5,1\n6,0.25\n")
     whole = job_of(plates, tiny_model, plates.parent / "whole", missing="skip")
     run(whole, tiny_model)
-    job = job_of(plates, tiny_model, missing="skip", manner={"curve": curve})
+    job = job_of(plates, tiny_model, missing="skip", render={"curve": curve})
     run(job, tiny_model)
     for number, strength in ((1, 0), (2, 0.25), (5, 1), (6, 0.25)):
         name = f"p.{number:04d}.png"
@@ -92,7 +92,7 @@ def test_a_curve_of_strength_moves_each_frame_and_redoes_only_what_changed(plate
         inside = (all_of_it > 0) & (all_of_it < 65535)  # not clipped
         assert np.abs(got - (source + strength * (all_of_it - source)))[inside].max() <= 1
     curve.write_text("frame,strength\n1,0\n5,1\n6,0.75\n")
-    again = run(job_of(plates, tiny_model, missing="skip", manner={"curve": curve}), tiny_model)
+    again = run(job_of(plates, tiny_model, missing="skip", render={"curve": curve}), tiny_model)
     assert again.made == ("p.0006.png",) and again.skipped == 3
 
 
@@ -113,20 +113,20 @@ def test_curves_that_do_not_fit_are_refused(plates: Path, tiny_model: Model, tmp
     curve = plates.parent / "curve.csv"
     curve.write_text("frame,dusk\n1,1\n")
     with pytest.raises(PlanError, match="a column dusk, but the references are none"):
-        job_of(plates, tiny_model, missing="skip", manner={"curve": curve})
+        job_of(plates, tiny_model, missing="skip", render={"curve": curve})
     curve.write_text("frame,strength\n1,1\n")
     cv2.imwrite(str(tmp_path / "portrait.png"), np.zeros((8, 8, 3), np.uint8))
     chosen = select(tmp_path / "portrait.png", tmp_path / "out").frames
     with pytest.raises(PlanError, match=r"goes by frame numbers, and portrait\.png has none"):
         plan_job(
             chosen, input_folder=tmp_path, output_folder=tmp_path / "out", model=tiny_model,
-            manner=MannerSettings(curve=curve),
+            render=RenderSettings(curve=curve),
         )  # fmt: skip
 
 
 def test_source_colours_stay_and_strength_0_is_exact(plates: Path, tiny_model: Model) -> None:
     plain = job_of(plates, tiny_model, plates.parent / "plain", missing="skip")
-    kept = job_of(plates, tiny_model, missing="skip", manner={"keep_source_colour": True})
+    kept = job_of(plates, tiny_model, missing="skip", render={"keep_source_colour": True})
     assert kept.settings.digest() != plain.settings.digest()
     run(plain, tiny_model)
     run(kept, tiny_model)
@@ -146,7 +146,7 @@ def test_source_colours_stay_and_strength_0_is_exact(plates: Path, tiny_model: M
         tiny_model,
         plates.parent / "still",
         missing="skip",
-        manner={"keep_source_colour": True, "strength": 0.0},
+        render={"keep_source_colour": True, "strength": 0.0},
     )
     run(still, tiny_model)
     assert np.array_equal(pixels(still.output_folder / "p.0005.png"), pixels(plates / "p.0005.png"))
@@ -200,12 +200,12 @@ def test_a_curve_of_weights_moves_between_references(
     curve = plates.parent / "curve.csv"
     curve.write_text("frame,strength,dusk,sea\n1,1,1,0\n2,1,0,1\n5,0.5,1,1\n6,0,1,0\n")
 
-    def made(name: str, images: list[Path], **manner: Any) -> dict[int, Any]:
+    def made(name: str, images: list[Path], **render: Any) -> dict[int, Any]:
         chosen = select(f"{plates}/p.####.png", plates.parent / name, missing="skip")
         job = plan_job(
             chosen.frames, input_folder=chosen.input_folder, output_folder=chosen.output_folder, model=mixer,
-            manner=MannerSettings(precision="fp32", back_end="torch", statistics="picture", **manner),
-            directions=plan_directions(mixer, style_images=[str(path) for path in images]),
+            render=RenderSettings(precision="fp32", back_end="torch", statistics="picture", **render),
+            directions=plan_conditioning(mixer, style_images=[str(path) for path in images]),
         ).job  # fmt: skip
         run(job, mixer)
         return {frame.number or 0: pixels(job.output_path(frame)) for frame in job.frames}

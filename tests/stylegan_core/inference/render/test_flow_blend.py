@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from skimage.data import coffee
 
-from stylegan_core.inference.render.flow_blend import Beside, blended, motion_proxy
+from stylegan_core.inference.render.flow_blend import WarpedNeighbour, blended, motion_proxy
 from stylegan_core.metrics.detail import laplacian_variance
 from stylegan_core.motion.optical_flow import Flow, estimate_flow
 
@@ -28,7 +28,7 @@ def painted(index, nervous=0.06):
 def beside(index, of, after=None):
     grey = motion_proxy(plate(index), "srgb")
     flow = estimate_flow(motion_proxy(plate(of), "srgb"), grey)
-    return Beside(painted(index) if after is None else after, plate(index), grey, flow)
+    return WarpedNeighbour(painted(index) if after is None else after, plate(index), grey, flow)
 
 
 def steadied(after, before, neighbours, weight=1.0):
@@ -63,7 +63,7 @@ def test_a_grade_keeps_its_own_grain():
     grainy = [plate(i) + rng.normal(0, 0.04, (HEIGHT, WIDTH, 1)).astype(np.float32) for i in range(3)]
     graded = [0.8 * p + 0.1 for p in grainy]
     greys = [motion_proxy(p, "srgb") for p in grainy]
-    neighbours = [Beside(graded[j], grainy[j], greys[j], estimate_flow(greys[1], greys[j])) for j in (0, 2)]
+    neighbours = [WarpedNeighbour(graded[j], grainy[j], greys[j], estimate_flow(greys[1], greys[j])) for j in (0, 2)]
     result = blended(graded[1], grainy[1], greys[1], neighbours, 1.0)
     grain = graded[1] - (0.8 * plate(1) + 0.1)
     kept = np.corrcoef((result - (0.8 * plate(1) + 0.1)).ravel(), grain.ravel())[0, 1]

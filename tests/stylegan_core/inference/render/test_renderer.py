@@ -186,10 +186,10 @@ def test_a_region_whose_model_was_trained_again_is_refused(job_of, tiny_model, s
 
 
 def test_strength_is_the_recipes_matter_where_it_heeds_it(tiny_model, monkeypatch):
-    assert renderer.carried_strength(tiny_model.recipe, 0.4) == 0.4
-    monkeypatch.setattr(type(tiny_model.recipe), "directed_by", ("labels",))
-    assert renderer.carried_strength(tiny_model.recipe, 0.4) == 1.0
-    assert renderer.carried_strength(tiny_model.recipe, 0.0) == 0.0  # the source, exactly
+    assert renderer.blend_back_strength(tiny_model.recipe, 0.4) == 0.4
+    monkeypatch.setattr(type(tiny_model.recipe), "conditioned_on", ("labels",))
+    assert renderer.blend_back_strength(tiny_model.recipe, 0.4) == 1.0
+    assert renderer.blend_back_strength(tiny_model.recipe, 0.0) == 0.0  # the source, exactly
 
 
 def test_memory_grows_with_regions_in_the_plan(job_of):

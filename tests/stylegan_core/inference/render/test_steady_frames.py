@@ -13,7 +13,7 @@ from stylegan_core.inference.output.file_state import frames_to_make
 from stylegan_core.inference.pipeline.stylizer import Stylizer
 from stylegan_core.inference.planning.planner import plan_job
 from stylegan_core.inference.planning.selection.select import select
-from stylegan_core.stylize_settings import MannerSettings
+from stylegan_core.stylize_settings import RenderSettings
 
 FRAMES, CUT = 12, 8
 
@@ -41,7 +41,7 @@ def plan(folder, model, output="out", chunk_frames=64, blend_frames=2, **asked):
     planned = plan_job(
         found.frames, input_folder=found.input_folder, output_folder=found.output_folder,
         model=model, device="cpu", chunk_frames=chunk_frames,
-        manner=MannerSettings(precision="fp32", blend_frames=blend_frames, **asked),
+        render=RenderSettings(precision="fp32", blend_frames=blend_frames, **asked),
     )  # fmt: skip
     write_plan(planned)
     return planned.job
@@ -160,7 +160,7 @@ def test_pictures_without_numbers_have_no_neighbours(tmp_path, tiny_model, noise
         cv2.imwrite(str(tmp_path / f"in/{name}.png"), noise_picture(seed))
     job = plan_job(
         select(tmp_path / "in", tmp_path / "out").frames, input_folder=tmp_path / "in", output_folder=tmp_path / "out",
-        model=tiny_model, device="cpu", manner=MannerSettings(blend_frames=2),
+        model=tiny_model, device="cpu", render=RenderSettings(blend_frames=2),
     ).job  # fmt: skip
     assert [(frame.shot, frame.window) for frame in job.frames] == [(0, ())] * 3
     assert len(made(job, tiny_model)) == 3

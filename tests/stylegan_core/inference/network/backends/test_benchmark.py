@@ -13,8 +13,8 @@ from stylegan_core.inference.network.backends import benchmark as choose
 from stylegan_core.inference.network.backends.benchmark import Choice, fastest
 from stylegan_core.inference.network.backends.compile import BackEndError
 from stylegan_core.inference.planning.steps import backend
-from stylegan_core.inference.planning.steps.backend import settle_back_end
-from stylegan_core.stylize_settings import MannerSettings
+from stylegan_core.inference.planning.steps.backend import plan_back_end
+from stylegan_core.stylize_settings import RenderSettings
 
 
 @pytest.fixture(autouse=True)
@@ -87,26 +87,26 @@ def test_what_differs_from_torch_is_not_taken(tiny_model, clock, monkeypatch):
 
 def test_a_rerun_keeps_what_its_frames_were_made_with(tiny_model, job, clock, monkeypatch):
     monkeypatch.setattr(backend, "_megapixels", lambda job: 8.0)
-    first = settle_back_end(Draft(job), tiny_model, MannerSettings()).job
+    first = plan_back_end(Draft(job), tiny_model, RenderSettings()).job
     assert first.settings.back_end == "openvino"
     write_job(first)
     for memory in choose.cache_folder("back-ends").iterdir():  # another hour, another measurement
         memory.write_text(json.dumps([Choice("torch", "bf16", 0.05).__dict__] * 2))
-    assert settle_back_end(Draft(job), tiny_model, MannerSettings()).job.settings == first.settings
+    assert plan_back_end(Draft(job), tiny_model, RenderSettings()).job.settings == first.settings
     other = job.model_copy(update={"settings": job.settings.model_copy(update={"strength": 0.5})})
-    assert settle_back_end(Draft(other), tiny_model, MannerSettings()).job.settings.back_end == "torch"
+    assert plan_back_end(Draft(other), tiny_model, RenderSettings()).job.settings.back_end == "torch"
 
 
 def test_a_back_end_by_name_is_checked(tiny_model, job, monkeypatch):
-    asked = MannerSettings(back_end="openvino", precision="bf16")
-    made = settle_back_end(Draft(job), tiny_model, asked).job
+    asked = RenderSettings(back_end="openvino", precision="bf16")
+    made = plan_back_end(Draft(job), tiny_model, asked).job
     assert (made.settings.back_end, made.settings.precision) == ("openvino", "bf16")
     with pytest.raises(PlanError, match="openvino runs in fp32 or bf16"):
         half = job.model_copy(update={"settings": job.settings.model_copy(update={"precision": "fp16"})})
-        settle_back_end(Draft(half), tiny_model, MannerSettings(back_end="openvino", precision="fp16"))
+        plan_back_end(Draft(half), tiny_model, RenderSettings(back_end="openvino", precision="fp16"))
     monkeypatch.setattr(backend, "_difference_unit", lambda made, exact: 0.1)
     with pytest.raises(PlanError, match="differs from torch by 25"):
-        settle_back_end(Draft(job), tiny_model, asked)
+        plan_back_end(Draft(job), tiny_model, asked)
 
 
 def test_a_trace_that_fits_one_size_alone_is_seen(tiny_model, monkeypatch):

@@ -1,7 +1,7 @@
 import pytest
 
 from stylegan_core.inference.job.spec import JobFrame
-from stylegan_core.inference.planning.shots.timeline import Moment, timelines
+from stylegan_core.inference.planning.shots.timeline import TimelineFrame, timelines
 
 
 def touch(folder, *names):
@@ -20,7 +20,7 @@ def test_neighbours_are_there_whether_asked_for_or_not(tmp_path):
     (line,) = timelines([frame("a/sh.0010.exr"), frame("a/sh.0012.exr")], tmp_path, reach=2)
     assert line.frames == ((0, 10), (1, 12))
     assert list(line.moments) == [8, 9, 10, 11, 12, 13, 14]
-    assert line.moments[13] == Moment("a/sh.0013.exr")
+    assert line.moments[13] == TimelineFrame("a/sh.0013.exr")
 
 
 def test_sequences_are_told_apart(tmp_path):
@@ -64,4 +64,4 @@ def test_a_held_frame_stands_where_the_one_that_it_repeats_does(tmp_path):
 def test_movies_count_from_their_first_frame(tmp_path, monkeypatch):
     monkeypatch.setattr("stylegan_core.inference.planning.shots.timeline.frame_count", lambda path: 9)
     lines = timelines([frame("m.mov", index=n) for n in (5, 6, 7)], tmp_path, reach=2)
-    assert list(lines[0].moments) == [3, 4, 5, 6, 7, 8] and lines[0].moments[4] == Moment("m.mov", 4)
+    assert list(lines[0].moments) == [3, 4, 5, 6, 7, 8] and lines[0].moments[4] == TimelineFrame("m.mov", 4)

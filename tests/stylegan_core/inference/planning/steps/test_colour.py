@@ -20,11 +20,11 @@ from stylegan_core.frames.profiles.ocio import PINNED_CONFIG, load_config, prefe
 from stylegan_core.inference.job.spec import FrameSettings, JobFrame, PlanError
 from stylegan_core.inference.network.translate import translate_batch_unit
 from stylegan_core.inference.planning.planner import plan_job
-from stylegan_core.inference.planning.steps.colour import settle_colour
+from stylegan_core.inference.planning.steps.colour import plan_colour
 from stylegan_core.inference.reading.colour import check_config
 from stylegan_core.recipes.keyframe import Config, Recipe
 from stylegan_core.recipes.model import load_model, save_model
-from stylegan_core.stylize_settings import MannerSettings
+from stylegan_core.stylize_settings import RenderSettings
 from tasks.shared.errors import UsageError
 from tasks.stylize.stylize import Request, plan_request, stylize_directory
 
@@ -71,11 +71,11 @@ def plate(kind: str = "float16") -> Picture:
     return Picture(light, "exr")
 
 
-def plan(model, source: Path, output: Path, *frames: str, source_space: str = "auto", **manner):
-    manner = {"precision": "fp32", "back_end": "torch", **manner}
+def plan(model, source: Path, output: Path, *frames: str, source_space: str = "auto", **render):
+    render = {"precision": "fp32", "back_end": "torch", **render}
     return plan_job(
         [JobFrame(input=name, output=name) for name in frames], input_folder=source, output_folder=output,
-        model=model, manner=MannerSettings(**manner), source_space=source_space, device="cpu",
+        model=model, render=RenderSettings(**render), source_space=source_space, device="cpu",
     ).job  # fmt: skip
 
 
@@ -137,7 +137,7 @@ def test_an_exr_of_logarithmic_codes_is_warned_of(tiny_model, tmp_path, caplog):
         with caplog.at_level(logging.WARNING, "stylegan_core"):
             plan_job(
                 [JobFrame(input="a.dpx", output=output)], input_folder=tmp_path / "in", output_folder=tmp_path / "out",
-                model=tiny_model, manner=MannerSettings(precision="fp32"), source_space="ACEScct", device="cpu",
+                model=tiny_model, render=RenderSettings(precision="fp32"), source_space="ACEScct", device="cpu",
             )  # fmt: skip
         assert ("a.exr stays in ACEScct, which no header says" in caplog.text) == warned
 
@@ -221,7 +221,7 @@ def longest_run(row: np.ndarray) -> int:
 def test_a_linear_model_runs_in_fp32_unless_told(tmp_path, caplog, monkeypatch):
     from stylegan_core.inference.planning import planner as planner
 
-    monkeypatch.setattr(planner, "STEPS", (settle_colour,))
+    monkeypatch.setattr(planner, "STEPS", (plan_colour,))
     monkeypatch.setattr(planner, "choose_precision", lambda _, asked, __: "bf16" if asked == "auto" else asked)
     for working_space, expected in (
         ("linear_rec709", "fp32"),

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stylegan_core.inference.job.spec import Directions, PlanError, StyleReference
+from stylegan_core.inference.job.spec import Conditioning, PlanError, StyleReference
 from stylegan_core.inference.planning.steps.curves import Curves, read_curves, value_at
 
-DIRECTIONS = Directions(
+DIRECTIONS = Conditioning(
     styles=(
         StyleReference(path=Path("/refs/dusk.jpg"), sha256="1" * 64, weight=0.75),
         StyleReference(path=Path("/refs/sea.png"), sha256="2" * 64, weight=0.25),
@@ -76,6 +76,6 @@ def test_references_that_the_job_has_not(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match=r"a column dawn, but the references are dusk\.jpg, sea\.png"):
         Curves(weights={"dawn": ((1, 1.0),)}).weights_at(1, DIRECTIONS)
     with pytest.raises(PlanError, match="--style-image"):
-        Curves(weights={"dawn": ((1, 1.0),)}).weights_at(1, Directions())
+        Curves(weights={"dawn": ((1, 1.0),)}).weights_at(1, Conditioning())
     with pytest.raises(PlanError, match="at frame 4 the curve gives no reference any weight"):
         Curves(weights={"dusk": ((1, 0.0),), "sea": ((1, 0.0),)}).weights_at(4, DIRECTIONS)

@@ -17,7 +17,7 @@ from stylegan_core.inference.planning.steps.norm_statistics import shots
 from stylegan_core.inference.reading import temporal_window as window
 from stylegan_core.inference.render import conditioned_model, renderer
 from stylegan_core.recipes.model import load_model, save_model
-from stylegan_core.stylize_settings import MannerSettings
+from stylegan_core.stylize_settings import RenderSettings
 from tests.stylegan_core.inference.network.test_norm_statistics import Frame, uneven
 
 
@@ -59,7 +59,7 @@ def plates(tmp_path, noise_picture):
     return folder
 
 
-def job_for(plates, output, model, frames=None, **manner):
+def job_for(plates, output, model, frames=None, **render):
     names = sorted(path.name for path in plates.iterdir())
     made = [JobFrame(input=n, output=n, number=int(n.split(".")[1]) if "." in n[:-4] else None) for n in names]
     plan = plan_job(
@@ -67,7 +67,7 @@ def job_for(plates, output, model, frames=None, **manner):
         input_folder=plates,
         output_folder=output,
         model=model,
-        manner=MannerSettings(**({"precision": "fp32"} | manner)),
+        render=RenderSettings(**({"precision": "fp32"} | render)),
         device="cpu",
     )
     write_plan(plan)
@@ -235,7 +235,7 @@ def test_approximate_tiles_are_recorded_only_where_tiles_are_not_exact(plates, t
     assert job_for(plates, tmp_path / "out", normed, tiles="approximate").settings.tiles == "exact"
     own = job_for(plates, tmp_path / "out", normed, tiles="approximate", statistics="picture")
     assert own.settings.tiles == "approximate"
-    painter = renderer.Painting(own, dataclasses.replace(normed))._painters[0]
+    painter = renderer.FrameRenderer(own, dataclasses.replace(normed))._painters[0]
     assert painter._tiling.approximate
     torch.testing.assert_close(
         painter._recipe.networks["generator"].stem[0].weight, normed.recipe.networks["generator"].stem[0].weight
