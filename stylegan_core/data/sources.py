@@ -159,7 +159,8 @@ def split_by_folders(sources: Iterable[Source]) -> list[Source]:
     placed = [replace(source, split=_FOLDERS.get(source.name.split("/")[0].lower(), "")) for source in sources]
     if unknown := [source.shown for source in placed if not source.split]:
         raise SourceError(
-            f"prepare.split is folders, and these lie in no folder train, val, validation or test: {abbreviate(unknown)}"
+            "prepare.split is folders: put each picture into a folder train, val, validation or test; "
+            f"these lie in none: {abbreviate(unknown)}"
         )
     return placed
 

@@ -17,7 +17,7 @@ from stylegan_core.recipes.base import Conditions
 from stylegan_core.recipes.model import CARD_NAME, ModelError, load_model, save_model
 from stylegan_core.training.distillation import Student, distill, student_config
 from tasks.shared.errors import UsageError
-from tasks.stylize.stylize import locate_model
+from tasks.shared.locate_model import locate_model
 
 _HELD_OUT_EVERY = 6
 

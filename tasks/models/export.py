@@ -12,7 +12,7 @@ from stylegan_core.inference.export.sample_pictures import read_pictures
 from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.recipes.model import ModelError, load_model
 from tasks.shared.errors import UsageError
-from tasks.stylize.stylize import locate_model
+from tasks.shared.locate_model import locate_model
 
 
 def export_model(

@@ -14,7 +14,7 @@ from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.inference.network.device import choose_device
 from stylegan_core.recipes.model import ModelError, load_model
 from tasks.shared.errors import UsageError
-from tasks.stylize.stylize import locate_model
+from tasks.shared.locate_model import locate_model
 
 
 def make_style_bank(given: str, models: Path, pictures: Path, output: Path) -> StyleBank:

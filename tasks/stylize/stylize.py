@@ -22,15 +22,14 @@ from stylegan_core.inference.output.file_state import frames_to_make
 from stylegan_core.inference.output.lock import OutputBusyError, hold_output
 from stylegan_core.inference.pipeline.stylizer import Stylizer, StylizeStopped
 from stylegan_core.inference.planning.conditioning_request import plan_request_job
-from stylegan_core.inference.planning.find_model import find_model
 from stylegan_core.inference.planning.planner import refuse_foreign_outputs
 from stylegan_core.inference.planning.request import Request
 from stylegan_core.inference.planning.selection.select import select
 from stylegan_core.inference.planning.steps.colour import refuse_movie_space
 from stylegan_core.recipes.model import Model, ModelError, load_model
 from stylegan_core.settings import SettingsError
-from stylegan_core.storage.cache import cache_folder
 from tasks.shared.errors import InputsFailedError, StoppedError, UsageError
+from tasks.shared.locate_model import locate_model
 from tasks.shared.origin import origin
 from tasks.shared.provenance import with_origin
 from tasks.stylize.chunks import run_here, run_on_cluster
@@ -189,15 +188,6 @@ def plan_request(request: Request) -> tuple[Plan, Model]:
     for note in selection.notes:
         log.warning("%s", note)
     return replace(plan, job=with_origin(job, model)), model
-
-
-def locate_model(given: str | Path | None, models: Path) -> Path:
-    """The folder of the model that ``given`` names; one of the registry is fetched to the user's cache."""
-    if str(given).startswith("models:/"):
-        from tasks.shared.registry import fetch_model
-
-        return fetch_model(str(given), cache_folder("registry"))
-    return find_model(given, models)
 
 
 def open_job(file: Path) -> tuple[Job, Model]:

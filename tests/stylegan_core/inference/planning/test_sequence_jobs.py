@@ -102,7 +102,7 @@ def test_a_frame_without_a_mask_is_left_alone_though_a_curve_rises(plates: Path,
     masks = plates.parent / "masks"
     masks.mkdir()
     cv2.imwrite(str(masks / "m.1.png"), np.full((40, 56), 255, np.uint8))
-    asked = {"frames": "1-2", "masks": masks, "missing_mask": "nowhere", "manner": {"curve": curve}}
+    asked = {"frames": "1-2", "masks": masks, "missing_mask": "nowhere", "render": {"curve": curve}}
     job = job_of(plates, tiny_model, **asked)
     run(job, tiny_model)
     changed = [(pixels(plates / f.input) != pixels(job.output_folder / f.output)).any() for f in job.frames]
