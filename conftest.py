@@ -99,6 +99,20 @@ def make_clone(tmp_path: Path) -> Callable[..., Clone]:
     return make
 
 
+@pytest.fixture
+def unpack_0_1_0() -> Callable[[str, Path], None]:
+    """``unpack_0_1_0(name, folder)``: files that version 0.1.0 wrote, see the README there, with new file times."""
+
+    def unpack(name: str, folder: Path) -> None:
+        source = REPOSITORY / "tests" / "fixtures" / "before_0_2" / name
+        for path in filter(Path.is_file, source.rglob("*")):
+            place = str(path.relative_to(source)).replace("dot_dvc", ".dvc").removesuffix(".kept")
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, folder / place)
+
+    return unpack
+
+
 def _copy(root: Path) -> None:
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listing, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout.split("\0")
