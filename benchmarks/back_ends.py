@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 from stylize import NETWORKS, untrained  # beside this script
 
-from stylegan_core.inference.job.spec import BackEnd, Precision
+from stylegan_core.inference.job.frame_settings import BackEnd, Precision
 from stylegan_core.inference.network.backends.benchmark import seconds_a_picture
 from stylegan_core.inference.network.backends.compile import PRECISIONS, BackEndError, runner
 from stylegan_core.inference.network.precision import has_bf16, probe_unit

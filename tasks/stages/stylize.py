@@ -22,9 +22,10 @@ from stylegan_core.data.manifest import ManifestError, read_manifest
 from stylegan_core.data.subjects import Subject, find_subjects
 from stylegan_core.frames.sequences.listing import list_frames
 from stylegan_core.inference.conditioning.edit_vocabulary import OWN as OWN_VOCABULARY
+from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.plan import Plan
 from stylegan_core.inference.job.report import Progress
-from stylegan_core.inference.job.spec import STATE_FOLDER, Job, JobFrame, PlanError
+from stylegan_core.inference.job.spec import STATE_FOLDER, Job, PlanError
 from stylegan_core.inference.job.summary import summarize
 from stylegan_core.inference.planning.conditioning_request import ConditioningRequest, plan_request_job
 from stylegan_core.inference.planning.selection.select import input_folder, select
@@ -214,7 +215,7 @@ def _item(
     training: str,
     model: Model,
     folder: Path,
-    frames: Sequence[JobFrame],
+    frames: Sequence[FrameTask],
     subject: Subject | None,
     *,
     root: Path,
@@ -251,7 +252,7 @@ def _item(
     return StageItem(name, training, replace(plan, job=job), model, subject)
 
 
-def _shot_frames(subject: Subject, prepared: Path, root: Path) -> tuple[Path, list[JobFrame]]:
+def _shot_frames(subject: Subject, prepared: Path, root: Path) -> tuple[Path, list[FrameTask]]:
     """The plates of the shot: those that prepare listed, and those that it refused, which are named again."""
     shots = json.loads((prepared / "shots.json").read_text(encoding="utf-8"))
     refused = json.loads((prepared / "report.json").read_text(encoding="utf-8"))["refused"]
@@ -262,17 +263,17 @@ def _shot_frames(subject: Subject, prepared: Path, root: Path) -> tuple[Path, li
     chosen = [plate for plate in plates if plate.number in known or plate.path.resolve() in bad]
     folder = chosen[0].path.parent if chosen else root
     names = [(plate.relative.as_posix(), plate.number) for plate in chosen]
-    return folder, [JobFrame(input=name, output=name, number=number) for name, number in names]
+    return folder, [FrameTask(input=name, output=name, number=number) for name, number in names]
 
 
-def _pictures(subject: Subject, params: Params, root: Path) -> tuple[Path, list[JobFrame]]:
+def _pictures(subject: Subject, params: Params, root: Path) -> tuple[Path, list[FrameTask]]:
     """Test pictures of a collection, below its folder where that is known; as no sequence, they have no numbers."""
     paths = [still.content.absolute() for still in subject.stills]
     given = (root / params.prepare.content).absolute() if params.prepare.content else None
     inside = given is not None and all(path.is_relative_to(given) for path in paths)
     folder = given if given is not None and inside else Path(os.path.commonpath([path.parent for path in paths]))
     names = [path.relative_to(folder).as_posix() for path in paths]
-    return folder, [JobFrame(input=name, output=name) for name in names]
+    return folder, [FrameTask(input=name, output=name) for name in names]
 
 
 def _stop_if_too_bad(reports: Sequence[StylizeReport], max_bad_fraction: float) -> None:

@@ -18,7 +18,8 @@ from torch import Tensor
 from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture
 from stylegan_core.inference.conditioning.edit_vocabulary import OWN, load_vocabulary, parse_edit
 from stylegan_core.inference.conditioning.reference_pictures import _read_reference, _squares, reference_signed
-from stylegan_core.inference.job.spec import Conditioning, PlanError, StyleReference
+from stylegan_core.inference.job.frame_settings import Conditioning, StyleReference
+from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.recipes import config_class
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 from stylegan_core.storage.hashing import sha256_of

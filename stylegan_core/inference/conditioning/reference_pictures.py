@@ -12,7 +12,8 @@ from torch import Tensor
 
 from stylegan_core.frames.colour.convert import to_working
 from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture
-from stylegan_core.inference.job.spec import PlanError, StyleReference
+from stylegan_core.inference.job.frame_settings import StyleReference
+from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.inference.network.translate import MINIMUM_PX, Pixels, pad_reflected
 from stylegan_core.storage.hashing import sha256_of
 

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from stylegan_core.frames.colour.convert import to_working
 from stylegan_core.frames.pictures.picture import Picture, read_picture, write_picture
 from stylegan_core.inference.delivery.preview import result_space
-from stylegan_core.inference.job.spec import Job, JobFrame
+from stylegan_core.inference.job.frame_task import FrameTask
+from stylegan_core.inference.job.spec import Job
 from stylegan_core.inference.reading.colour import space_of
 from stylegan_core.inference.reading.frame_reader import FrameReader
 
@@ -24,7 +25,7 @@ _GREY, _LIGHT = 40, 220
 Shown = npt.NDArray[np.uint8]
 
 
-def write_contact_sheet(job: Job, frames: Sequence[JobFrame], path: Path) -> None:
+def write_contact_sheet(job: Job, frames: Sequence[FrameTask], path: Path) -> None:
     """Writes the sheet.
 
     Args:

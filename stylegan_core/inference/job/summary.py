@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from stylegan_core.inference.job.spec import Conditioning, Job, Region
+from stylegan_core.inference.job.frame_settings import Conditioning, Region
+from stylegan_core.inference.job.spec import Job
 
 
 def summarize(job: Job) -> dict[str, str]:

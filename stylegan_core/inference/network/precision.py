@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from stylegan_core.inference.job.spec import Precision
+from stylegan_core.inference.job.frame_settings import Precision
 from stylegan_core.inference.network.translate import Pixels, translate_batch_unit
 from stylegan_core.recipes.base import BaseRecipe
 

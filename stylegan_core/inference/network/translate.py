@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from stylegan_core.inference.job.spec import Precision
+from stylegan_core.inference.job.frame_settings import Precision
 from stylegan_core.inference.network.tiling import Tiling, Translate
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 

@@ -18,7 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from stylegan_core.inference.job.spec import Job, JobFrame
+from stylegan_core.inference.job.frame_task import FrameTask
+from stylegan_core.inference.job.spec import Job
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class FrameLog:
         self._broken = False
 
     @contextmanager
-    def timed(self, part: Part, frames: Sequence[JobFrame]) -> Iterator[None]:
+    def timed(self, part: Part, frames: Sequence[FrameTask]) -> Iterator[None]:
         """Counts the time within to frames that are worked on together, in equal shares."""
         began_s = time.perf_counter()
         try:
@@ -55,7 +56,7 @@ class FrameLog:
                     spent = self._seconds.setdefault(frame.output, {})
                     spent[f"{part}_s"] = spent.get(f"{part}_s", 0.0) + share
 
-    def ended(self, frame: JobFrame, status: Literal["made", "skipped", "failed"], reason: str = "") -> None:
+    def ended(self, frame: FrameTask, status: Literal["made", "skipped", "failed"], reason: str = "") -> None:
         """Writes a frame's line; a log that cannot be written costs no frame.
 
         Args:

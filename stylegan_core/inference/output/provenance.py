@@ -13,7 +13,8 @@ from stylegan_core.frames.pictures.picture import Picture, write_picture
 from stylegan_core.frames.provenance.c2pa import C2paSigner, SigningError, embeds, sidecar
 from stylegan_core.frames.provenance.stamp import provenance_tags
 from stylegan_core.inference.job.delivery import Signing
-from stylegan_core.inference.job.spec import Job, JobFrame, PlanError
+from stylegan_core.inference.job.frame_task import FrameTask
+from stylegan_core.inference.job.spec import Job, PlanError
 from stylegan_core.inference.job.summary import summarize, summarize_conditioning
 from stylegan_core.inference.output.file_state import FileState
 from stylegan_core.storage.atomic import write_atomically, write_bytes_atomically
@@ -36,7 +37,7 @@ class Provenance:
         # Of a movie the whole is signed, not each frame.
         self._signer = load_signer(job.signing) if job.signing is not None and job.movie is None else None
 
-    def facts(self, frame: JobFrame, source: FileState) -> dict[str, str]:
+    def facts(self, frame: FrameTask, source: FileState) -> dict[str, str]:
         """What a frame's file says; nothing if the job has no provenance.
 
         Equal work gives equal facts: neither times nor ids of flow runs are among them, nor the job's digest, which
@@ -59,7 +60,7 @@ class Provenance:
             "source_sha256": source.sha256,
         }
 
-    def write(self, path: Path, picture: Picture, frame: JobFrame, source: FileState) -> None:
+    def write(self, path: Path, picture: Picture, frame: FrameTask, source: FileState) -> None:
         """Writes a picture whole or not at all, with all that is said of it.
 
         Args:
@@ -130,7 +131,7 @@ def movie_provenance(job: Job) -> dict[str, str]:
     return {**job.provenance, "settings": job.settings.digest(), "asked": asked, "source": source}
 
 
-def _named(frame: JobFrame) -> str:
+def _named(frame: FrameTask) -> str:
     """The source of a frame."""
     name = Path(frame.input).name + (f", frame {frame.number}" if frame.index is not None else "")
     return name + {"hold": ", held", "black": ", made black"}.get(frame.missing or "", "")

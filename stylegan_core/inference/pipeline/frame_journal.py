@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from pathlib import Path
 
-from stylegan_core.inference.job.spec import Job, JobFrame
+from stylegan_core.inference.job.frame_task import FrameTask
+from stylegan_core.inference.job.spec import Job
 from stylegan_core.inference.output.file_state import FileState, Record, RecordIndex, frame_record
 from stylegan_core.inference.output.group_commit import GroupCommitter
 from stylegan_core.inference.reading.decode import Decoded
@@ -38,11 +39,11 @@ class FrameJournal:
         """Learns what other workers have recorded since."""
         self._done.add(self._tail.new())
 
-    def knows(self, frame: JobFrame) -> bool:
+    def knows(self, frame: FrameTask) -> bool:
         """Whether the frame's file is one that we made, of these inputs or of others."""
         return self._done.record(frame.output) is not None
 
-    def done(self, frame: JobFrame) -> bool:
+    def done(self, frame: FrameTask) -> bool:
         """Whether the frame is there, made of its present inputs by the job's model under the job's settings."""
         kept = self._done.check(
             frame.output,

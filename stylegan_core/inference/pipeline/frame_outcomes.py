@@ -9,8 +9,9 @@ import threading
 import time
 from collections.abc import Callable
 
+from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.report import ChunkTally, Failure, Progress, in_words
-from stylegan_core.inference.job.spec import Job, JobFrame
+from stylegan_core.inference.job.spec import Job
 from stylegan_core.inference.output.frame_log import FrameLog
 from stylegan_core.inference.pipeline.frame_journal import FrameJournal
 from stylegan_core.inference.pipeline.stop_errors import folder_identity, reading_stops, writing_stops
@@ -43,14 +44,14 @@ class FrameOutcomes:
         """Says why the job has to stop; the first reason counts."""
         self.stop_reason = self.stop_reason or reason
 
-    def skipped(self, frame: JobFrame, work: ChunkTally) -> None:
+    def skipped(self, frame: FrameTask, work: ChunkTally) -> None:
         """A frame was done before."""
         self._log.ended(frame, "skipped")
         with self._lock:
             work.skipped += 1
             self._count("skipped")
 
-    def written(self, frame: JobFrame, warnings: list[Failure], error: Exception | None, work: ChunkTally) -> None:
+    def written(self, frame: FrameTask, warnings: list[Failure], error: Exception | None, work: ChunkTally) -> None:
         """A frame is there; it is made unless an error kept it from being recorded."""
         if error is not None:
             self.unwritten(frame, error, work, written=True)
@@ -61,7 +62,7 @@ class FrameOutcomes:
             work.warnings += warnings
             self._count("made")
 
-    def unwritten(self, frame: JobFrame, error: Exception, work: ChunkTally, *, written: bool) -> None:
+    def unwritten(self, frame: FrameTask, error: Exception, work: ChunkTally, *, written: bool) -> None:
         """A frame could not be written or recorded: its own fault, or that of a disk that takes no other either."""
         if isinstance(error, OSError) and writing_stops(error):
             logger.debug("%s", error, exc_info=error)
@@ -71,7 +72,7 @@ class FrameOutcomes:
         else:
             self.failed(frame, error, work, written=written)
 
-    def failed(self, frame: JobFrame, error: Exception, work: ChunkTally, *, written: bool = False) -> None:
+    def failed(self, frame: FrameTask, error: Exception, work: ChunkTally, *, written: bool = False) -> None:
         """A frame has no output; or its input's folder is gone, and the job has to stop."""
         source = self._job.input_path(frame)
         gone = isinstance(error, OSError) and folder_identity(self._job.input_folder) != self._input_folder

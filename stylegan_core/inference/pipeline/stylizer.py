@@ -20,8 +20,9 @@ from typing import Any, Self
 import numpy as np
 
 from stylegan_core.frames.pictures.picture import Picture
+from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.report import ChunkReport, ChunkTally, Failure, Progress
-from stylegan_core.inference.job.spec import Job, JobFrame
+from stylegan_core.inference.job.spec import Job
 from stylegan_core.inference.network.backends.compile import MOST_TOGETHER_PX, pictures_at_once
 from stylegan_core.inference.network.cpu_pool import cores
 from stylegan_core.inference.output.frame_log import FrameLog
@@ -236,7 +237,7 @@ class Stylizer:
             decoding.popleft()
         return batch
 
-    def _decode(self, frame: JobFrame, ticket: int, work: ChunkTally) -> Decoded | None:
+    def _decode(self, frame: FrameTask, ticket: int, work: ChunkTally) -> Decoded | None:
         """None if there is nothing to translate: done before, failed, or stopped."""
         self._memory.acquire(ticket, lambda: self.stop_reason is not None)
         decoded = self._decode_now(frame, work) if self.stop_reason is None else None
@@ -247,7 +248,7 @@ class Stylizer:
         self._memory.decoded(frame.output, self._latest_px * self._bytes_per_pixel)
         return decoded
 
-    def _decode_now(self, frame: JobFrame, work: ChunkTally) -> Decoded | None:
+    def _decode_now(self, frame: FrameTask, work: ChunkTally) -> Decoded | None:
         job = self._job
         try:
             if self._journal.done(frame):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from stylegan_core.inference.conditioning.conditions import plan_conditioning
 from stylegan_core.inference.conditioning.edit_vocabulary import OWN
+from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.plan import Plan
-from stylegan_core.inference.job.spec import JobFrame
 from stylegan_core.inference.network.device import choose_device
 from stylegan_core.inference.planning.find_model import find_model
 from stylegan_core.inference.planning.planner import DEFAULT_RENDER, plan_job
@@ -63,7 +63,7 @@ class ConditioningRequest:
 
 
 def plan_request_job(
-    frames: Sequence[JobFrame],
+    frames: Sequence[FrameTask],
     wishes: ConditioningRequest,
     *,
     input_folder: Path,

@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from stylegan_core.inference.job.frame_settings import Conditioning, FrameSettings, Region
+from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.plan import Draft, Plan
-from stylegan_core.inference.job.spec import Conditioning, FrameSettings, Job, JobFrame, PlanError, Region, read_job
+from stylegan_core.inference.job.spec import Job, PlanError, read_job
 from stylegan_core.inference.network.device import choose_device
 from stylegan_core.inference.network.precision import choose_precision
 from stylegan_core.inference.planning.steps.backend import plan_back_end
@@ -38,7 +40,7 @@ DEFAULT_RENDER = RenderSettings()
 
 
 def plan_job(
-    frames: Sequence[JobFrame],
+    frames: Sequence[FrameTask],
     *,
     input_folder: Path,
     output_folder: Path,

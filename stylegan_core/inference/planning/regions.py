@@ -10,7 +10,9 @@ from ruamel.yaml import YAML
 
 from stylegan_core.inference.conditioning.conditions import plan_conditioning
 from stylegan_core.inference.conditioning.edit_vocabulary import OWN
-from stylegan_core.inference.job.spec import JobFrame, PlanError, Precision, Region, RegionFiles
+from stylegan_core.inference.job.frame_settings import Precision, Region
+from stylegan_core.inference.job.frame_task import FrameTask, RegionFiles
+from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.inference.network.precision import choose_precision
 from stylegan_core.inference.planning.find_model import find_model
 from stylegan_core.inference.planning.planner import check_translates
@@ -39,7 +41,7 @@ def load_regions(path: Path) -> tuple[RegionSettings, ...]:
 
 def plan_regions(
     asked: Sequence[RegionSettings],
-    frames: Sequence[JobFrame],
+    frames: Sequence[FrameTask],
     model: Model,
     *,
     models: Path,
@@ -48,7 +50,7 @@ def plan_regions(
     precision: Precision | Literal["auto"] = "auto",
     device: str = "cpu",
     vocabulary: Path = OWN,
-) -> tuple[tuple[Region, ...], list[JobFrame]]:
+) -> tuple[tuple[Region, ...], list[FrameTask]]:
     """Settles regions, and which files of theirs belong to which frame.
 
     Args:

@@ -14,7 +14,9 @@ from stylegan_core.frames.profiles.ocio import (
     load_config,
     prefer_config,
 )
-from stylegan_core.inference.job.spec import FrameSettings, JobFrame, PlanError
+from stylegan_core.inference.job.frame_settings import FrameSettings
+from stylegan_core.inference.job.frame_task import FrameTask
+from stylegan_core.inference.job.spec import PlanError
 
 if TYPE_CHECKING:
     pass
@@ -49,7 +51,7 @@ def space_of(picture: Picture, settings: FrameSettings, path: Path | None = None
         raise UnreadablePictureError(str(error)) from error
 
 
-def form_of(picture: Picture, space: SourceSpace, frame: JobFrame, settings: FrameSettings) -> OutputForm | None:
+def form_of(picture: Picture, space: SourceSpace, frame: FrameTask, settings: FrameSettings) -> OutputForm | None:
     """How a job stores what it makes of a picture; None is as the picture is."""
     return output_form(picture, space, frame.output, settings.output_space, ocio=settings.colour_config)
 

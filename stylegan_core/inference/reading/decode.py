@@ -7,7 +7,8 @@ from pathlib import Path
 
 from stylegan_core.frames.colour.source_space import SourceSpace
 from stylegan_core.frames.pictures.picture import Picture
-from stylegan_core.inference.job.spec import FrameSettings, JobFrame
+from stylegan_core.inference.job.frame_settings import FrameSettings
+from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.network.translate import Pixels
 from stylegan_core.inference.output.file_state import FileState
 from stylegan_core.inference.reading.frame_reader import FrameReader
@@ -34,7 +35,7 @@ class Decoded:
         window: frames that it is steadied with.
     """
 
-    frame: JobFrame
+    frame: FrameTask
     picture: Picture
     space: SourceSpace
     before_unit: Pixels
@@ -64,7 +65,7 @@ class Decoded:
 
 
 def decode_frame(
-    frame: JobFrame,
+    frame: FrameTask,
     sources: FrameReader,
     settings: FrameSettings,
     *,

@@ -13,7 +13,8 @@ from stylegan_core.frames.movies.frame_file import SUFFIX as MOVIE_FRAME
 from stylegan_core.frames.movies.reader import MovieReader
 from stylegan_core.frames.movies.to_picture import movie_picture, with_alpha
 from stylegan_core.frames.pictures.picture import Picture, read_picture
-from stylegan_core.inference.job.spec import Job, JobFrame
+from stylegan_core.inference.job.frame_task import FrameTask
+from stylegan_core.inference.job.spec import Job
 from stylegan_core.inference.output.file_state import FileState
 from stylegan_core.inference.reading.masks import refuse_changed
 
@@ -31,11 +32,11 @@ class FrameReader:
         self._movies: dict[Path, tuple[MovieReader, FileState]] = {}
         self._lock = threading.Lock()
 
-    def path(self, frame: JobFrame) -> Path:
+    def path(self, frame: FrameTask) -> Path:
         """The file that a frame is in."""
         return self._job.input_path(frame)
 
-    def read(self, frame: JobFrame) -> tuple[Picture, FileState]:
+    def read(self, frame: FrameTask) -> tuple[Picture, FileState]:
         """The picture of a frame, and its file as it was read: its neighbour's if it is missing.
 
         Raises:

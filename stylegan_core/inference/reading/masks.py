@@ -15,7 +15,8 @@ import numpy.typing as npt
 from stylegan_core.frames.colour.convert import to_working
 from stylegan_core.frames.pictures.picture import Picture, UnreadablePictureError, Window, read_picture
 from stylegan_core.inference.conditioning.reference_pictures import cover
-from stylegan_core.inference.job.spec import JobFrame, Region
+from stylegan_core.inference.job.frame_settings import Region
+from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.network.translate import Pixels
 from stylegan_core.inference.output.file_state import FileState
 
@@ -31,7 +32,7 @@ class RegionWeights:
         weights: (H, W) float32 in [0, 1] of each region, together at most 1; None where a region is empty.
         rest: 1 less their sum; None where that is 0 everywhere.
         pictures: (H, W, 3) float32 in the working space, of the regions that show one.
-        files: as they were read, two a region, as ``JobFrame.auxiliary_files`` lists them.
+        files: as they were read, two a region, as ``FrameTask.auxiliary_files`` lists them.
     """
 
     weights: tuple[Pixels | None, ...]
@@ -64,7 +65,7 @@ class RegionReader:
         self._lock = threading.Lock()
         self._last: dict[int, tuple[Path, FileState, Pixels]] = {}  # one backdrop serves many frames
 
-    def read(self, frame: JobFrame, height_px: int, width_px: int) -> RegionWeights:
+    def read(self, frame: FrameTask, height_px: int, width_px: int) -> RegionWeights:
         """The regions of a frame of this size.
 
         Raises:

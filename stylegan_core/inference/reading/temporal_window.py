@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from stylegan_core.frames.colour.convert import to_working
 from stylegan_core.frames.colour.source_space import SourceSpace
 from stylegan_core.frames.pictures.picture import Picture, UnreadablePictureError
-from stylegan_core.inference.job.spec import FrameSettings, JobFrame
+from stylegan_core.inference.job.frame_settings import FrameSettings
+from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.network.tiling import MOST_WHOLE_PX
 from stylegan_core.inference.network.translate import Pixels
 from stylegan_core.inference.output.file_state import FileState
@@ -61,7 +62,7 @@ def in_bands(pixels: int, settings: FrameSettings) -> bool:
     return pixels > MOST_WHOLE_PX and not settings.regions and not settings.blend_frames
 
 
-def load_frame(frame: JobFrame, sources: FrameReader, settings: FrameSettings) -> LoadedFrame:
+def load_frame(frame: FrameTask, sources: FrameReader, settings: FrameSettings) -> LoadedFrame:
     """Reads a frame.
 
     Raises:
@@ -99,7 +100,7 @@ class WindowReader:
         self._least, self._bytes = 2 * settings.blend_frames + 1 + _READERS, 0
         self._lock = threading.Lock()
 
-    def load_frame(self, frame: JobFrame) -> LoadedFrame:
+    def load_frame(self, frame: FrameTask) -> LoadedFrame:
         """``see``, once for all that ask; raises as it does."""
         key = (frame.input, frame.index, frame.missing)
         with self._lock:
@@ -134,7 +135,7 @@ class WindowReader:
                 self._bytes -= _bytes_of(future.result())
 
     def window(
-        self, frame: JobFrame, seen: LoadedFrame
+        self, frame: FrameTask, seen: LoadedFrame
     ) -> tuple[list[tuple[FrameView, ...]], tuple[FileState | None, ...]]:
         """Of each view of a frame its neighbours', and the files of the window as ``Job.auxiliary_files`` lists them.
 
@@ -143,7 +144,7 @@ class WindowReader:
         views: list[list[FrameView]] = [[] for _ in seen.views]
         files: list[FileState | None] = []
         for beside in frame.window:
-            neighbour = JobFrame(input=beside.input, output=frame.output, index=beside.index)
+            neighbour = FrameTask(input=beside.input, output=frame.output, index=beside.index)
             try:
                 other = self.load_frame(neighbour)
             except (UnreadablePictureError, OSError):
@@ -158,7 +159,7 @@ class WindowReader:
         return [tuple(view) for view in views], tuple(files)
 
 
-def glimpses(frame: JobFrame, seen: LoadedFrame) -> list[FrameView]:
+def glimpses(frame: FrameTask, seen: LoadedFrame) -> list[FrameView]:
     """A glimpse of each view of a frame."""
     place = f"{seen.state.sha256}:{frame.index}:{frame.missing == 'black'}"
     return [FrameView(f"{place}:{view}", unit) for view, unit in enumerate(seen.views)]
@@ -169,7 +170,7 @@ def _bytes_of(seen: LoadedFrame) -> int:
     return sum(array.nbytes for array in (picture.pixels, *picture.other_views, *seen.views))
 
 
-def _state_of_damaged(sources: FrameReader, frame: JobFrame) -> FileState | None:
+def _state_of_damaged(sources: FrameReader, frame: FrameTask) -> FileState | None:
     try:
         return FileState.of(sources.path(frame))
     except OSError:

@@ -12,7 +12,7 @@ from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.colour.convert import to_working
 from stylegan_core.frames.colour.source_space import SourceSpace
 from stylegan_core.frames.pictures.picture import Picture
-from stylegan_core.inference.job.spec import FrameSettings, Precision
+from stylegan_core.inference.job.frame_settings import FrameSettings, Precision
 from stylegan_core.inference.network.measure_norm_statistics import Rows, frozen_field, measure
 from stylegan_core.inference.network.norm_statistics import freeze
 from stylegan_core.inference.network.receptive_field import device_of

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from stylegan_core.inference.conditioning.conditions import accepts_strength, conditions_of
-from stylegan_core.inference.job.spec import BackEnd, Conditioning, Precision
+from stylegan_core.inference.job.frame_settings import BackEnd, Conditioning, Precision
 from stylegan_core.inference.network.backends.compile import pictures_at_once, runner
 from stylegan_core.inference.network.cpu_pool import map_one_core_each
 from stylegan_core.inference.network.measure_norm_statistics import Rows

@@ -9,7 +9,8 @@ from pathlib import Path
 from stylegan_core.frames.colour.carry_over import carry_over
 from stylegan_core.frames.colour.luminance_transfer import keep_source_colour
 from stylegan_core.frames.pictures.picture import Picture
-from stylegan_core.inference.job.spec import FrameSettings, JobFrame
+from stylegan_core.inference.job.frame_settings import FrameSettings
+from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.network.translate import Pixels
 from stylegan_core.inference.output.file_state import FileState
 from stylegan_core.inference.reading.colour import form_of
@@ -23,7 +24,7 @@ def encode_frame(
     settings: FrameSettings,
     *,
     strength: float,
-    write: Callable[[Path, Picture, JobFrame, FileState], None],
+    write: Callable[[Path, Picture, FrameTask, FileState], None],
 ) -> None:
     """Carries the network's change over to the source and writes the result, whole or not at all.
 

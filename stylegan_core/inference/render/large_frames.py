@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from stylegan_core.frames.pictures.picture import Picture
-from stylegan_core.inference.job.spec import FrameSettings
+from stylegan_core.inference.job.frame_settings import FrameSettings
 from stylegan_core.inference.reading.decode import Decoded
 from stylegan_core.inference.render.bands import ROWS_AT_ONCE, Band, rows_of
 from stylegan_core.inference.render.encode import blend_back

@@ -11,7 +11,9 @@ import numpy as np
 
 from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.inference.conditioning.conditions import accepts_strength
-from stylegan_core.inference.job.spec import Conditioning, Job, JobFrame, PlanError, Precision
+from stylegan_core.inference.job.frame_settings import Conditioning, Precision
+from stylegan_core.inference.job.frame_task import FrameTask
+from stylegan_core.inference.job.spec import Job, PlanError
 from stylegan_core.inference.network.norm_statistics import StatisticsError, freeze, read_statistics
 from stylegan_core.inference.network.translate import Pixels
 from stylegan_core.inference.reading.decode import Decoded
@@ -83,7 +85,7 @@ class FrameRenderer:
         """On a CPU two: while the last picture of one is at work, the other cores begin with the next."""
         return 2 if self._device == "cpu" and not self._by_regions and self._steadier is None else 1
 
-    def carried(self, frame: JobFrame) -> float:
+    def carried(self, frame: FrameTask) -> float:
         """How much of the answer's change is carried over to a frame's source; of regions, a factor on them all."""
         if frame.missing == "black":
             return 0.0
@@ -156,10 +158,10 @@ class FrameRenderer:
             for decoded in batch
         ]
 
-    def _own(self, frame: JobFrame) -> FrameOverrides:
+    def _own(self, frame: FrameTask) -> FrameOverrides:
         return (frame.strength if self._heeds_strength else None, frame.style_weights)
 
-    def _with_statistics(self, painter: int, frame: JobFrame) -> ConditionedModel:
+    def _with_statistics(self, painter: int, frame: FrameTask) -> ConditionedModel:
         """A painter as the statistics of a frame's shot have it."""
         path = self._job.statistics_path(frame) if painter in self._steady else None
         if path is None:

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from numpy.typing import NDArray
 
-from stylegan_core.inference.job.spec import FrameSettings
+from stylegan_core.inference.job.frame_settings import FrameSettings
 from stylegan_core.inference.network.translate import Pixels
 from stylegan_core.inference.reading.temporal_window import FrameView
 from stylegan_core.inference.render.flow_blend import WarpedNeighbour, blended, motion_proxy

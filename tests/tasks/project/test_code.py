@@ -38,7 +38,10 @@ _WITHOUT_A_SAY = {
     # What they hold is in params.yaml, whose sections are dependencies.
     *("stylegan_core.settings", "stylegan_core.stylize_settings"),
     # Training notes which run made a model, and progress is told in numbers; neither decides what is made.
-    *("stylegan_core.inference.job.delivery", "stylegan_core.inference.job.spec", "stylegan_core.inference.job.report"),
+    *(
+        f"stylegan_core.inference.job.{name}"
+        for name in ("canonical", "delivery", "frame_settings", "frame_task", "report", "spec")
+    ),
     "tasks.shared.provenance",
     "stylegan_core.frames.profiles.ocio",
     # The project asks for a file's name and a model's digest; the stages that use more of them list their folders.

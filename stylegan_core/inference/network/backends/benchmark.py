@@ -14,10 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from stylegan_core.inference.job.spec import (
-    BackEnd,
-    Precision,
-)
+from stylegan_core.inference.job.frame_settings import BackEnd, Precision
 from stylegan_core.inference.network.backends.compile import missing_packages, runner
 from stylegan_core.inference.network.cpu_pool import cores, map_one_core_each
 from stylegan_core.inference.network.precision import LARGEST_DIFFERENCE_UNIT, choose_precision, has_bf16, probe_unit

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stylegan_core.inference.job.spec import BackEnd, Precision
+from stylegan_core.inference.job.frame_settings import BackEnd, Precision
 from stylegan_core.inference.network.backends.openvino_runtime import import_openvino, openvino_core, quiet_imports
 from stylegan_core.inference.network.cpu_pool import cores
 from stylegan_core.inference.network.tiling import Translate

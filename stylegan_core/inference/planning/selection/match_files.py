@@ -7,12 +7,13 @@ from pathlib import Path
 
 from stylegan_core.frames.sequences.listing import frame_number, list_pictures, match_pattern
 from stylegan_core.frames.sequences.pattern import is_pattern, parse_pattern
-from stylegan_core.inference.job.spec import JobFrame, PlanError
+from stylegan_core.inference.job.frame_task import FrameTask
+from stylegan_core.inference.job.spec import PlanError
 
 _NAMED = 8
 
 
-def match_files(frames: Sequence[JobFrame], place: Path, what: str) -> list[Path | None]:
+def match_files(frames: Sequence[FrameTask], place: Path, what: str) -> list[Path | None]:
     """The file that belongs to each frame: of its name, else of its frame number; None where there is none.
 
     Args:
@@ -47,7 +48,7 @@ def abbreviate(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
-def _match(frame: JobFrame, by_name: dict[str, Path], by_number: dict[int, list[Path]], what: str) -> Path | None:
+def _match(frame: FrameTask, by_name: dict[str, Path], by_number: dict[int, list[Path]], what: str) -> Path | None:
     path = Path(frame.input)
     if frame.index is None and (named := by_name.get(path.with_suffix("").as_posix())) is not None:
         return named

@@ -11,7 +11,8 @@ from typing import Literal
 from stylegan_core.frames.sequences.frame_range import describe_gaps, usual_step
 from stylegan_core.frames.sequences.listing import Frame, frame_number
 from stylegan_core.frames.sequences.pattern import Pattern
-from stylegan_core.inference.job.spec import JobFrame, PlanError
+from stylegan_core.inference.job.frame_task import FrameTask
+from stylegan_core.inference.job.spec import PlanError
 
 Rule = Literal["error", "skip", "hold", "black"]
 _DONE = {"skip": "left out", "hold": "held from the frame before", "black": "made black"}
@@ -43,7 +44,7 @@ class FrameSequence:
         there = self.frames.get(number)
         return (there.relative if there is not None else self.pattern.folder / self.pattern.name(number)).as_posix()
 
-    def job_frame(self, number: int, rule: Rule, output: str | None = None) -> JobFrame:
+    def job_frame(self, number: int, rule: Rule, output: str | None = None) -> FrameTask:
         """The frame of a number, made of its neighbour where it is missing.
 
         Args:
@@ -53,12 +54,12 @@ class FrameSequence:
             output: its name; default: the sequence's own.
         """
         if (there := self.frames.get(number)) is not None:
-            return JobFrame(input=there.relative.as_posix(), output=output or self.name(number), number=number)
+            return FrameTask(input=there.relative.as_posix(), output=output or self.name(number), number=number)
         neighbour = max((n for n in self.frames if n < number), default=next(iter(self.frames)))
         relative, output = self.frames[neighbour].relative.as_posix(), output or self.name(number)
         if rule == "hold":  # it is made as its neighbour is, so it has its number too
-            return JobFrame(input=relative, output=output, number=neighbour, missing="hold")
-        return JobFrame(input=relative, output=output, number=number, missing="black")
+            return FrameTask(input=relative, output=output, number=neighbour, missing="hold")
+        return FrameTask(input=relative, output=output, number=number, missing="black")
 
 
 def sequences(frames: Sequence[Frame]) -> list[FrameSequence]:

@@ -11,7 +11,8 @@ from stylegan_core.frames.movies.probe import MovieInfo, probe_movie
 from stylegan_core.frames.movies.writer import CODECS, CONTAINERS, MovieWriteError, movie_form, told_of_codec
 from stylegan_core.frames.sequences.frame_range import parse_frame_range, write_frame_range
 from stylegan_core.inference.job.delivery import MovieTarget
-from stylegan_core.inference.job.spec import JobFrame, PlanError
+from stylegan_core.inference.job.frame_task import FrameTask
+from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.inference.planning.selection.output_names import OutputNames
 
 _MXF_RATES = (24, 25, 30, 48, 50, 60, 72, 75, 90, 96, 100, 120)
@@ -77,7 +78,7 @@ def check_rate(path: Path, asked: Fraction) -> None:
 
 def choose_movie_frames(
     source: Path, names: OutputNames, *, frames: str | None, every: int, limit: int | None, movie: MovieTarget | None
-) -> tuple[list[JobFrame], list[str]]:
+) -> tuple[list[FrameTask], list[str]]:
     """The frames of a movie to make, and what a person should hear of it.
 
     Args:
@@ -104,7 +105,7 @@ def choose_movie_frames(
     suffix = SUFFIX if to_movie else ".png"
     own = {number: f"{source.stem}.{number:0{digits}d}{suffix}" for number in numbers}
     chosen = [
-        JobFrame(
+        FrameTask(
             input=source.name,
             output=own[number] if to_movie else names.name(own[number], number),
             number=number,

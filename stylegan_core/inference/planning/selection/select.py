@@ -20,8 +20,9 @@ from stylegan_core.frames.sequences.listing import (
 )
 from stylegan_core.frames.sequences.pattern import Pattern, is_pattern, parse_pattern
 from stylegan_core.inference.job.delivery import MovieTarget
+from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.movie_paths import frames_folder, reads_movie, writes_movie
-from stylegan_core.inference.job.spec import JobFrame, PlanError
+from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.inference.planning.selection.match_files import abbreviate, match_files
 from stylegan_core.inference.planning.selection.missing_frames import (
     FrameSequence,
@@ -54,7 +55,7 @@ class Selection:
 
     input_folder: Path
     output_folder: Path
-    frames: tuple[JobFrame, ...]
+    frames: tuple[FrameTask, ...]
     notes: tuple[str, ...] = ()
     movie: MovieTarget | None = None
 
@@ -127,7 +128,7 @@ def select(
     return Selection(folder, names.folder, tuple(chosen), tuple(notes), movie)
 
 
-def select_frames(source: str | Path) -> list[JobFrame]:
+def select_frames(source: str | Path) -> list[FrameTask]:
     """All frames of a folder or a pattern, in natural order, with the names that they keep.
 
     Raises:
@@ -137,7 +138,7 @@ def select_frames(source: str | Path) -> list[JobFrame]:
     return chosen
 
 
-def with_masks(frames: Sequence[JobFrame], masks: Path, missing_mask: MissingMask) -> list[JobFrame]:
+def with_masks(frames: Sequence[FrameTask], masks: Path, missing_mask: MissingMask) -> list[FrameTask]:
     """Frames with their masks.
 
     Args:
@@ -213,7 +214,7 @@ def input_folder(source: str | Path) -> Path:
     return _pattern(source).folder if not path.exists() and is_pattern(source) else path
 
 
-def _real(folder: Path, frame: JobFrame) -> Path:
+def _real(folder: Path, frame: FrameTask) -> Path:
     return (folder / frame.input).resolve()
 
 
@@ -226,7 +227,7 @@ def _pattern(source: str | Path) -> Pattern:
 
 def _choose(
     source: str | Path, frames: str | None, every: int, limit: int | None, missing: Rule | None, names: OutputNames
-) -> tuple[list[JobFrame], list[str]]:
+) -> tuple[list[FrameTask], list[str]]:
     """The frames to make, and what a person should hear of them."""
     if every < 1:
         raise PlanError(f"--every is {every}, but takes the first of every 1, 2, ... frames")
@@ -252,7 +253,7 @@ def _choose(
     chosen = [
         slot.sequence.job_frame(slot.number, rule or "skip", names.name(slot.own, slot.number))
         if slot.sequence is not None and slot.number is not None
-        else JobFrame(input=slot.own, output=names.name(slot.own, slot.number), number=slot.number)
+        else FrameTask(input=slot.own, output=names.name(slot.own, slot.number), number=slot.number)
         for slot in slots
         if rule in ("hold", "black") or slot.sequence is None or slot.number in slot.sequence.frames
     ]

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from stylegan_core.frames.movies.probe import frame_count
 from stylegan_core.frames.sequences.listing import PICTURE_SUFFIXES, frame_number
-from stylegan_core.inference.job.spec import JobFrame
+from stylegan_core.inference.job.frame_task import FrameTask
 
 _DIGITS = re.compile(r"-?\d+", re.ASCII)
 
@@ -23,8 +23,8 @@ class TimelineFrame:
     """One frame of a timeline.
 
     Attributes:
-        input: as ``JobFrame.input``.
-        index: as ``JobFrame.index``.
+        input: as ``FrameTask.input``.
+        index: as ``FrameTask.index``.
     """
 
     input: str
@@ -44,7 +44,7 @@ class Timeline:
     frames: tuple[tuple[int, int | None], ...]
 
 
-def timelines(frames: Sequence[JobFrame], input_folder: Path, *, reach: int) -> list[Timeline]:
+def timelines(frames: Sequence[FrameTask], input_folder: Path, *, reach: int) -> list[Timeline]:
     """The sequences of a job, in the order of their first frames.
 
     Args:
@@ -78,14 +78,14 @@ def timelines(frames: Sequence[JobFrame], input_folder: Path, *, reach: int) -> 
     return found
 
 
-def number_of(frame: JobFrame) -> int | None:
+def number_of(frame: FrameTask) -> int | None:
     """The number of a frame on its timeline: its place in a movie, or the number in its file's name."""
     if frame.index is not None:
         return frame.index
     return frame.number if frame.number is not None else frame_number(Path(frame.input))
 
 
-def _sequence_of(frame: JobFrame) -> tuple[str, str] | None:
+def _sequence_of(frame: FrameTask) -> tuple[str, str] | None:
     """Folder and name without its number; a movie's path and nothing; None has no number."""
     if frame.index is not None:
         return frame.input, ""

@@ -5,16 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from stylegan_core.frames.base.errors import UnreadablePictureError
+from stylegan_core.inference.job.frame_settings import BackEnd, FrameSettings, Precision
 from stylegan_core.inference.job.plan import Draft, Plan
-from stylegan_core.inference.job.spec import (
-    BackEnd,
-    FrameSettings,
-    Job,
-    PlanError,
-    Precision,
-    read_job,
-    statistics_file,
-)
+from stylegan_core.inference.job.spec import Job, PlanError, read_job, statistics_file
 from stylegan_core.inference.network.backends.benchmark import _difference_unit, _probe, fastest
 from stylegan_core.inference.network.backends.compile import BackEndError, missing_packages, runner
 from stylegan_core.inference.network.norm_statistics import decode_statistics, freeze

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stylegan_core.inference.job.frame_settings import Conditioning, StyleReference
+from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.plan import Draft
-from stylegan_core.inference.job.spec import Conditioning, JobFrame, PlanError, StyleReference
+from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.stylize_settings import RenderSettings
 
 if TYPE_CHECKING:
@@ -84,7 +86,7 @@ def plan_curves(draft: Draft, model: Model, render: RenderSettings) -> Draft:
     return draft.with_job(job.model_copy(update={"frames": tuple(frames)}))
 
 
-def _on(frame: JobFrame, curves: Curves, directions: Conditioning, file: Path) -> JobFrame:
+def _on(frame: FrameTask, curves: Curves, directions: Conditioning, file: Path) -> FrameTask:
     if frame.number is None:
         raise PlanError(f"the curve {file} goes by frame numbers, and {frame.input} has none")
     own: dict[str, object] = {"style_weights": curves.weights_at(frame.number, directions)}

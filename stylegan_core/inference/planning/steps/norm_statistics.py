@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.inference.conditioning.conditions import accepts_strength, conditions_of
+from stylegan_core.inference.job.frame_settings import Conditioning
+from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.plan import Draft
-from stylegan_core.inference.job.spec import Conditioning, Job, JobFrame, PlanError, statistics_file
+from stylegan_core.inference.job.spec import Job, PlanError, statistics_file
 from stylegan_core.inference.network.measure_norm_statistics import (
     MOST_PIXELS,
     Rows,
@@ -85,7 +87,7 @@ def plan_norm_statistics(draft: Draft, model: Model, render: RenderSettings) -> 
     return _with_statistics(draft, [(shot, statistics) for shot, statistics in found if statistics is not None])
 
 
-def shots(frames: Sequence[JobFrame], *, all_frames: bool = False) -> list[Shot]:
+def shots(frames: Sequence[FrameTask], *, all_frames: bool = False) -> list[Shot]:
     """Frames that share statistics, in order.
 
     Args:
@@ -115,11 +117,11 @@ class _Measured:
         self._there: list[Statistics] | None = None
         self._hashes: dict[Path, str] = {}
 
-    def of(self, shot: Sequence[JobFrame]) -> Statistics | None:
+    def of(self, shot: Sequence[FrameTask]) -> Statistics | None:
         """The statistics of a shot; None if none of its frames can be read."""
         return self._known(shot) or self._measure(shot)
 
-    def _known(self, shot: Sequence[JobFrame]) -> Statistics | None:
+    def _known(self, shot: Sequence[FrameTask]) -> Statistics | None:
         if self._there is None:
             self._there = [*_earlier(self._draft)]
         by_name = {_name(frame): frame for frame in shot}
@@ -138,7 +140,7 @@ class _Measured:
                 return statistics
         return None
 
-    def _hash(self, frame: JobFrame) -> str | None:
+    def _hash(self, frame: FrameTask) -> str | None:
         path = self._sources.path(frame)
         if path not in self._hashes:
             try:
@@ -147,7 +149,7 @@ class _Measured:
                 return None
         return self._hashes[path]
 
-    def _measure(self, shot: Sequence[JobFrame]) -> Statistics | None:
+    def _measure(self, shot: Sequence[FrameTask]) -> Statistics | None:
         there = [frame for frame in shot if frame.missing is None]
         middle = self._readable(there, len(there) // 2)
         if middle is None:
@@ -169,13 +171,13 @@ class _Measured:
         found = measure(self._recipe, rows, self._conditions, progress=_say)
         return Statistics(found.layers, self._model, self._settings, hashes)
 
-    def _open(self, frame: JobFrame) -> Rows:
+    def _open(self, frame: FrameTask) -> Rows:
         picture, _ = self._sources.read(frame)
         return picture_rows(
             picture, space_of(picture, self._job.settings, self._sources.path(frame)), self._job.settings
         )
 
-    def _readable(self, frames: Sequence[JobFrame], index: int) -> tuple[JobFrame, Rows, str] | None:
+    def _readable(self, frames: Sequence[FrameTask], index: int) -> tuple[FrameTask, Rows, str] | None:
         """A frame, or the next that can be read; damaged ones are named when their turn comes."""
         for frame in frames[index : index + _TRIED]:
             try:
@@ -208,7 +210,7 @@ def _earlier(draft: Draft) -> Iterator[Statistics]:
             log.warning("%s: it is measured anew", error)
 
 
-def _name(frame: JobFrame) -> str:
+def _name(frame: FrameTask) -> str:
     return frame.input if frame.index is None else f"{frame.input}#{frame.index}"
 
 

@@ -22,8 +22,9 @@ import numpy as np
 
 from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.colour.convert import linear_to_srgb, to_working
+from stylegan_core.inference.job.frame_task import FrameTask, Neighbour
 from stylegan_core.inference.job.plan import Draft
-from stylegan_core.inference.job.spec import Job, JobFrame, Neighbour
+from stylegan_core.inference.job.spec import Job
 from stylegan_core.inference.planning.shots.cut_lists import read_cut_list
 from stylegan_core.inference.planning.shots.detect_cuts import (
     PROXY_HEIGHT_PX,
@@ -48,7 +49,7 @@ _TOLD_EVERY_S = 10.0
 
 
 def plan_shots(draft: Draft, model: Model, render: RenderSettings) -> Draft:
-    """Fills in ``JobFrame.shot`` and ``JobFrame.window``.
+    """Fills in ``FrameTask.shot`` and ``FrameTask.window``.
 
     Every sequence of the job, and every cut in one, starts a shot; pictures without numbers are one shot together.
 
@@ -149,7 +150,7 @@ def _proxies(job: Job, moments: list[TimelineFrame]) -> Iterator[Proxy | None]:
     sources = FrameReader(job)
 
     def proxy(moment: TimelineFrame) -> Proxy | None:
-        frame = JobFrame(input=moment.input, output="", index=moment.index)
+        frame = FrameTask(input=moment.input, output="", index=moment.index)
         try:
             picture, _ = sources.read(frame)
         except (UnreadablePictureError, OSError):

@@ -9,7 +9,8 @@ from torch import nn
 
 from stylegan_core.inference.conditioning.conditions import check_edit, conditions_of, plan_conditioning
 from stylegan_core.inference.conditioning.reference_pictures import cover
-from stylegan_core.inference.job.spec import FrameSettings, PlanError
+from stylegan_core.inference.job.frame_settings import FrameSettings
+from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.inference.network.translate import translate_unit
 from stylegan_core.recipes.base import BaseRecipe, Kind, Needs, RecipeConfig
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from stylegan_core.inference.delivery.preview import LARGEST_SIDE_PX, is_sequence, write_job_preview
-from stylegan_core.inference.job.spec import FrameSettings, Job, JobFrame
+from stylegan_core.inference.job.frame_settings import FrameSettings
+from stylegan_core.inference.job.frame_task import FrameTask
+from stylegan_core.inference.job.spec import Job
 
 
 @pytest.fixture
@@ -16,7 +18,7 @@ def job(tmp_path):
             model_folder=tmp_path,
             model_digest="d",
             settings=FrameSettings(),
-            frames=tuple(JobFrame(input=n, output=n) for n in names),
+            frames=tuple(FrameTask(input=n, output=n) for n in names),
         )
 
     (tmp_path / "out").mkdir()

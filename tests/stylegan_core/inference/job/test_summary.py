@@ -2,15 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from stylegan_core.inference.job.spec import (
-    Conditioning,
-    FrameSettings,
-    Job,
-    JobFrame,
-    Region,
-    RegionFiles,
-    StyleReference,
-)
+from stylegan_core.inference.job.frame_settings import Conditioning, FrameSettings, Region, StyleReference
+from stylegan_core.inference.job.frame_task import FrameTask, RegionFiles
+from stylegan_core.inference.job.spec import Job
 from stylegan_core.inference.job.summary import summarize
 
 MASKS, LABELS = Path("/plates/masks"), Path("/plates/labels")
@@ -24,7 +18,7 @@ def reference(file, weight=1.0, **more):
 def told():
     def tell(*, files=(), **settings):
         frames = tuple(
-            JobFrame(input=f"{n}.png", output=f"{n}.png", regions=tuple(of_frame(n) for of_frame in files))
+            FrameTask(input=f"{n}.png", output=f"{n}.png", regions=tuple(of_frame(n) for of_frame in files))
             for n in range(2)
         )
         settings = FrameSettings(**settings)

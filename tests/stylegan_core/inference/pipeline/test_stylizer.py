@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from stylegan_core.inference.job.spec import FrameSettings, Job, JobFrame
+from stylegan_core.inference.job.frame_settings import FrameSettings
+from stylegan_core.inference.job.frame_task import FrameTask
+from stylegan_core.inference.job.spec import Job
 from stylegan_core.inference.output import provenance
 from stylegan_core.inference.pipeline import stylizer
 from stylegan_core.inference.pipeline.stylizer import Stylizer, StylizeStopped
@@ -38,7 +40,7 @@ def job_of(tmp_path, names, model, masks=None, **settings):
         model_digest=model.card.digest,
         chunk_frames=4,
         settings=FrameSettings(**settings),
-        frames=tuple(JobFrame(input=n, output=n, mask=(masks or {}).get(n)) for n in names),
+        frames=tuple(FrameTask(input=n, output=n, mask=(masks or {}).get(n)) for n in names),
     )
 
 

@@ -2,23 +2,14 @@ from dataclasses import replace
 
 import pytest
 
-from stylegan_core.inference.job.spec import (
-    Conditioning,
-    FrameSettings,
-    Job,
-    JobFrame,
-    PlanError,
-    Region,
-    RegionFiles,
-    StyleReference,
-    read_job,
-    write_job,
-)
+from stylegan_core.inference.job.frame_settings import Conditioning, FrameSettings, Region, StyleReference
+from stylegan_core.inference.job.frame_task import FrameTask, RegionFiles
+from stylegan_core.inference.job.spec import Job, PlanError, read_job, write_job
 from stylegan_core.inference.planning.planner import plan_job
 from stylegan_core.recipes.base import Kind
 from stylegan_core.stylize_settings import RenderSettings
 
-FRAMES = [JobFrame(input=f"f.{n}.png", output=f"f.{n}.png") for n in range(10)]
+FRAMES = [FrameTask(input=f"f.{n}.png", output=f"f.{n}.png") for n in range(10)]
 
 
 def plan(model, tmp_path, frames=FRAMES, **settings):
@@ -99,7 +90,7 @@ def test_what_a_job_does_not_ask_for_is_not_in_its_digest():
         model_folder="/c",
         model_digest="d",
         settings=FrameSettings(),
-        frames=(JobFrame(input="x", output="y", mask="/m"),),
+        frames=(FrameTask(input="x", output="y", mask="/m"),),
     )
     assert job.digest == "8a5d32de8865e160ef477354b96ef8977194db167e1c59f5ccf172b9d6a27a54"
 

@@ -5,13 +5,14 @@ import cv2
 import numpy as np
 import pytest
 
-from stylegan_core.inference.job.spec import JobFrame, PlanError
+from stylegan_core.inference.job.frame_task import FrameTask
+from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.inference.planning.regions import load_regions, plan_regions
 from stylegan_core.inference.planning.selection.match_files import match_files
 from stylegan_core.settings import SettingsError
 from stylegan_core.stylize_settings import RegionSettings
 
-FRAMES = [JobFrame(input=f"a/shot.{n:04d}.png", output=f"a/shot.{n:04d}.png") for n in (1, 2, 10)]
+FRAMES = [FrameTask(input=f"a/shot.{n:04d}.png", output=f"a/shot.{n:04d}.png") for n in (1, 2, 10)]
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from stylegan_core.frames.pictures.picture import UnreadablePictureError
-from stylegan_core.inference.job.spec import JobFrame, Region, RegionFiles
+from stylegan_core.inference.job.frame_settings import Region
+from stylegan_core.inference.job.frame_task import FrameTask, RegionFiles
 from stylegan_core.inference.reading.masks import RegionReader, feathered, normalized, selected
 
 
@@ -18,7 +19,7 @@ def half(tmp_path):
 
 
 def read(regions, files, height=40, width=64):
-    frame = JobFrame(input="f.png", output="f.png", regions=tuple(files))
+    frame = FrameTask(input="f.png", output="f.png", regions=tuple(files))
     return RegionReader(regions, "srgb", 200.0).read(frame, height, width)
 
 

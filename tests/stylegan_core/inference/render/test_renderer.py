@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from stylegan_core.inference.job.spec import FrameSettings, Job, JobFrame, PlanError, Region, RegionFiles
+from stylegan_core.inference.job.frame_settings import FrameSettings, Region
+from stylegan_core.inference.job.frame_task import FrameTask, RegionFiles
+from stylegan_core.inference.job.spec import Job, PlanError
 from stylegan_core.inference.network.translate import translate_unit
 from stylegan_core.inference.output.file_state import frames_to_make
 from stylegan_core.inference.pipeline.stylizer import Stylizer
@@ -62,7 +64,7 @@ def job_of(tmp_path, frames, tiny_model):
             model_digest=tiny_model.card.digest,
             settings=FrameSettings(regions=tuple(regions), **settings),
             frames=tuple(
-                JobFrame(
+                FrameTask(
                     input=f"f.{n}.png",
                     output=f"f.{n}.png",
                     regions=tuple(RegionFiles(where=tmp_path / f"{name}.png") for name in files),

@@ -7,8 +7,10 @@ import json
 import pytest
 import torch
 
+from stylegan_core.inference.job.frame_settings import FrameSettings
+from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.plan import Draft
-from stylegan_core.inference.job.spec import FrameSettings, Job, JobFrame, PlanError, write_job
+from stylegan_core.inference.job.spec import Job, PlanError, write_job
 from stylegan_core.inference.network.backends import benchmark as choose
 from stylegan_core.inference.network.backends.benchmark import Choice, fastest
 from stylegan_core.inference.network.backends.compile import BackEndError
@@ -52,7 +54,7 @@ def job(tmp_path, tiny_model):
         model_folder=tiny_model.folder,
         model_digest=tiny_model.card.digest,
         settings=FrameSettings(precision="bf16"),
-        frames=(JobFrame(input="a.png", output="a.png"),),
+        frames=(FrameTask(input="a.png", output="a.png"),),
     )
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from stylegan_core.inference.job.spec import JobFrame
+from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.planning.shots.timeline import TimelineFrame, timelines
 
 
@@ -12,7 +12,7 @@ def touch(folder, *names):
 
 
 def frame(name, **known):
-    return JobFrame(input=name, output=name, **known)
+    return FrameTask(input=name, output=name, **known)
 
 
 def test_neighbours_are_there_whether_asked_for_or_not(tmp_path):
@@ -56,7 +56,7 @@ def test_a_pattern_knows_which_digits_count(tmp_path):
 
 def test_a_held_frame_stands_where_the_one_that_it_repeats_does(tmp_path):
     touch(tmp_path, "sh.1.png", "sh.2.png", "sh.4.png")
-    held = JobFrame(input="sh.2.png", output="sh.3.png", missing="hold", number=2)
+    held = FrameTask(input="sh.2.png", output="sh.3.png", missing="hold", number=2)
     (line,) = timelines([frame("sh.1.png"), frame("sh.2.png"), held, frame("sh.4.png")], tmp_path, reach=1)
     assert line.frames == ((0, 1), (1, 2), (2, 2), (3, 4)) and list(line.moments) == [1, 2, 4]
 

@@ -17,7 +17,9 @@ from stylegan_core.frames.colour.carry_over import carry_over
 from stylegan_core.frames.colour.convert import to_working
 from stylegan_core.frames.pictures.picture import Picture, read_picture, write_picture
 from stylegan_core.frames.profiles.ocio import PINNED_CONFIG, load_config, prefer_config
-from stylegan_core.inference.job.spec import FrameSettings, JobFrame, PlanError
+from stylegan_core.inference.job.frame_settings import FrameSettings
+from stylegan_core.inference.job.frame_task import FrameTask
+from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.inference.network.translate import translate_batch_unit
 from stylegan_core.inference.planning.planner import plan_job
 from stylegan_core.inference.planning.steps.colour import plan_colour
@@ -74,7 +76,7 @@ def plate(kind: str = "float16") -> Picture:
 def plan(model, source: Path, output: Path, *frames: str, source_space: str = "auto", **render):
     render = {"precision": "fp32", "back_end": "torch", **render}
     return plan_job(
-        [JobFrame(input=name, output=name) for name in frames], input_folder=source, output_folder=output,
+        [FrameTask(input=name, output=name) for name in frames], input_folder=source, output_folder=output,
         model=model, render=RenderSettings(**render), source_space=source_space, device="cpu",
     ).job  # fmt: skip
 
@@ -136,7 +138,7 @@ def test_an_exr_of_logarithmic_codes_is_warned_of(tiny_model, tmp_path, caplog):
         caplog.clear()
         with caplog.at_level(logging.WARNING, "stylegan_core"):
             plan_job(
-                [JobFrame(input="a.dpx", output=output)], input_folder=tmp_path / "in", output_folder=tmp_path / "out",
+                [FrameTask(input="a.dpx", output=output)], input_folder=tmp_path / "in", output_folder=tmp_path / "out",
                 model=tiny_model, render=RenderSettings(precision="fp32"), source_space="ACEScct", device="cpu",
             )  # fmt: skip
         assert ("a.exr stays in ACEScct, which no header says" in caplog.text) == warned

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stylegan_core.inference.job.spec import Conditioning, PlanError, StyleReference
+from stylegan_core.inference.job.frame_settings import Conditioning, StyleReference
+from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.inference.planning.steps.curves import Curves, read_curves, value_at
 
 DIRECTIONS = Conditioning(

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from stylegan_core.frames.pictures.picture import read_picture
+from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.plan import write_plan
-from stylegan_core.inference.job.spec import JobFrame, PlanError
+from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.inference.network.measure_norm_statistics import measure
 from stylegan_core.inference.network.norm_statistics import freeze, read_statistics
 from stylegan_core.inference.network.tiling import Tiling
@@ -61,7 +62,7 @@ def plates(tmp_path, noise_picture):
 
 def job_for(plates, output, model, frames=None, **render):
     names = sorted(path.name for path in plates.iterdir())
-    made = [JobFrame(input=n, output=n, number=int(n.split(".")[1]) if "." in n[:-4] else None) for n in names]
+    made = [FrameTask(input=n, output=n, number=int(n.split(".")[1]) if "." in n[:-4] else None) for n in names]
     plan = plan_job(
         made if frames is None else made[:frames],
         input_folder=plates,
@@ -175,9 +176,9 @@ def test_damaged_frames_are_passed_over(plates, tmp_path, normed):
 
 def test_shots_of_frames():
     def frame(number, shot=0, **more):
-        return JobFrame(input=f"{number}", output=f"{number}", number=number, shot=shot, **more)
+        return FrameTask(input=f"{number}", output=f"{number}", number=number, shot=shot, **more)
 
-    alone = JobFrame(input="a", output="a", shot=3)
+    alone = FrameTask(input="a", output="a", shot=3)
     given = [frame(1), frame(2), frame(3, 1), alone, frame(None, 2, index=0), frame(None, 2, index=1)]
     assert shots(given) == [(0, 1), (4, 5)]
     assert shots(given, all_frames=True) == [(0, 1), (2,), (3,), (4, 5)]

@@ -1,0 +1,141 @@
+"""The settings of a job that decide its pixels: what the skip key of a frame covers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+
+from stylegan_core.frames.profiles.ocio import PINNED_CONFIG
+from stylegan_core.inference.job.canonical import FrozenModel, digest_of, without_defaults
+
+Precision = Literal["fp32", "bf16", "fp16"]
+BackEnd = Literal["torch", "compiled", "openvino", "onnxruntime"]
+
+_PLACES = frozenset({"path", "model_folder", "ocio_config"})
+"""Fields that are paths; the digests beside them decide the pixels."""
+
+
+class StyleReference(FrozenModel):
+    """A picture, or an entry of a style bank, whose style is asked for.
+
+    Attributes:
+        path: absolute, of the picture or of the bank's folder.
+        sha256: of the picture's bytes, or of the code in the bank.
+        weight: share in the mixture; all of a job sum to 1.
+        name: in the bank; None is a picture.
+    """
+
+    path: Path
+    sha256: str
+    weight: float
+    name: str | None = None
+
+
+class Conditioning(FrozenModel):
+    """What directs a model beside the content, see ``Conditions``.
+
+    Attributes:
+        styles: references, their weights summing to 1.
+        edit: wanted change of each attribute that changes, in [-1, 1].
+        direction: "forward" is content to style.
+    """
+
+    styles: tuple[StyleReference, ...] = ()
+    edit: dict[str, float] = Field({})
+    direction: Literal["forward", "backward"] = "forward"
+
+
+class Region(FrozenModel):
+    """A part of the frames with a model, directions or a picture of its own.
+
+    Attributes:
+        value: of a label map, one number or red, green and blue; None: the files are masks, white is inside.
+        model_folder: of its model; None is the job's.
+        model_digest: of its model; None is the job's.
+        precision: of its model.
+        directions: of its model.
+        strength: as the job's.
+        shows_picture: whether a picture replaces the region instead.
+        feather_px: standard deviation of the Gaussian that softens its edge.
+        missing_mask: what a frame without a mask means.
+    """
+
+    value: int | tuple[int, int, int] | None = None
+    model_folder: Path | None = None
+    model_digest: str | None = None
+    precision: Precision = "fp32"
+    directions: Conditioning = Conditioning()
+    strength: float = Field(1.0, ge=0.0, le=2.0)
+    shows_picture: bool = False
+    feather_px: float = Field(0.0, ge=0.0)
+    missing_mask: Literal["error", "everywhere", "nowhere"] = "error"
+
+
+_LATER_SETTINGS = (
+    *("directions", "regions", "elsewhere", "output_space", "ocio", "ocio_config", "tiles"),
+    *("blend_frames", "blend_weight", "keep_source_colour", "signed_by"),
+)
+
+
+class FrameSettings(FrozenModel):
+    """What decides a frame's pixels beside the frame and the model: the part of a job that the skip key covers.
+
+    Attributes:
+        strength: how much of the network's change is applied; 0 gives the source back exactly.
+        precision: of the convolutions.
+        back_end: what runs the network.
+        source_space: encoding of the sources; "auto" goes by what each file says, else by its sample type.
+        output_space: encoding of the outputs; "source" is that of each source.
+        working_space: the model's.
+        ocio: digest of the OpenColorIO config, where a space needs one.
+        ocio_config: where that config is; None is the built-in.
+        tiles: whether a network that has no exact tiles may be tiled.
+        blend_frames: neighbours to each side that a frame is steadied with.
+        blend_weight: how much of them.
+        keep_source_colour: whether only lightness changes.
+        signed_by: SHA-256 of the certificate that signs the files; None signs none.
+        revision: raised when the same settings begin to give other pixels.
+        directions: of the job's model.
+        regions: parts of the frames that are made otherwise.
+        elsewhere: what is outside of all regions: the source, or what the job's model makes of it.
+    """
+
+    strength: float = Field(1.0, ge=0.0, le=2.0)
+    precision: Precision = "fp32"
+    back_end: BackEnd = "torch"
+    source_space: str = "auto"
+    output_space: str = "source"
+    working_space: str = "srgb"
+    ocio: str | None = None
+    ocio_config: str | None = None
+    tiles: Literal["exact", "approximate"] = "exact"
+    blend_frames: int = Field(0, ge=0)
+    blend_weight: float = Field(0.0, ge=0.0, le=1.0)
+    keep_source_colour: bool = False
+    signed_by: str | None = None
+    revision: int = 2
+    directions: Conditioning = Conditioning()
+    regions: tuple[Region, ...] = ()
+    elsewhere: Literal["source", "style"] = "source"
+
+    @property
+    def colour_config(self) -> str:
+        """The OpenColorIO config of the job, whatever a worker's own is."""
+        return self.ocio_config or PINNED_CONFIG
+
+    def digest(self) -> str:
+        """SHA-256 of the settings, wherever the references and models in them lie."""
+        return digest_of(_without_places(self.model_dump(mode="json")))
+
+    @model_serializer(mode="wrap")
+    def _without_unset_fields(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A job that does not ask for a thing has the digest that it had before there was such a thing."""
+        return without_defaults(self, dump(self), _LATER_SETTINGS)
+
+
+def _without_places(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_places(entry) for key, entry in value.items() if key not in _PLACES}
+    return [_without_places(entry) for entry in value] if isinstance(value, list) else value

@@ -1,0 +1,80 @@
+"""One frame to make: its files, its number and the settings that it overrides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import SerializerFunctionWrapHandler, model_serializer
+
+from stylegan_core.inference.job.canonical import FrozenModel, without_defaults
+
+FRAME_OVERRIDES = ("index", "missing", "strength", "style_weights", "statistics", "window")
+"""What decides a frame's pixels beside its files and the job's settings."""
+
+
+class RegionFiles(FrozenModel):
+    """A region's files for one frame.
+
+    Attributes:
+        where: absolute path of the mask or label map; None if there is none.
+        picture: absolute path of the picture that replaces the region; None if there is none.
+    """
+
+    where: Path | None = None
+    picture: Path | None = None
+
+
+class Neighbour(FrozenModel):
+    """A frame beside another, of the same shot.
+
+    Attributes:
+        offset: how many frames later; earlier ones are negative.
+        input: as ``FrameTask.input``.
+        index: as ``FrameTask.index``.
+    """
+
+    offset: int
+    input: str
+    index: int | None = None
+
+
+class FrameTask(FrozenModel):
+    """One frame to make.
+
+    Attributes:
+        input: path below the job's input folder (or absolute), with forward slashes; the movie of a movie's frame.
+        output: path below its output folder.
+        mask: absolute path of a mask, or None.
+        regions: files of each region of the job, in their order.
+        number: of the frame in its sequence; None has none. A held frame has that of the frame that it repeats.
+        index: of a movie's frame, from 0; None is a picture file.
+        missing: how a frame that is not there is made of ``input``, its neighbour; None is there.
+        strength: of this frame; None is the job's.
+        style_weights: of this frame's references, in the order of the job's; None are the job's.
+        shot: counts the cuts before it.
+        statistics: first 16 digits of the digest of its shot's frozen statistics; None: the picture has its own.
+        window: frames that it is steadied with.
+    """
+
+    input: str
+    output: str
+    mask: str | None = None
+    regions: tuple[RegionFiles, ...] = ()
+    number: int | None = None
+    index: int | None = None
+    missing: Literal["hold", "black"] | None = None
+    strength: float | None = None
+    style_weights: tuple[float, ...] | None = None
+    shot: int = 0
+    statistics: str | None = None
+    window: tuple[Neighbour, ...] = ()
+
+    @property
+    def auxiliary_files(self) -> tuple[Path | None, ...]:
+        """Files that it is made with beside its input and mask: two a region, in order."""
+        return tuple(path for files in self.regions for path in (files.where, files.picture))
+
+    @model_serializer(mode="wrap")
+    def _without_unset_fields(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return without_defaults(self, dump(self), ("regions", "number", *FRAME_OVERRIDES, "shot"))
