@@ -37,6 +37,7 @@ demo: setup ## the whole pipeline on the built-in sample: prepare, train, evalua
 	@python -m flows where
 
 check: setup ## ruff, mypy, the import linter
+	ruff format --check .
 	ruff check .
 	mypy
 	lint-imports

@@ -50,7 +50,13 @@ class Clone:
     def run(self, *command: str, check: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
         """Runs ``command`` in the clone; a failure shows all that it said."""
         done = subprocess.run(
-            command, cwd=self.root, env={**self.environment, **more}, capture_output=True, text=True, timeout=900
+            command,
+            cwd=self.root,
+            env={**self.environment, **more},
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
         )
         if check and done.returncode:
             pytest.fail(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")

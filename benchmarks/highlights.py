@@ -185,8 +185,8 @@ def main() -> None:
         seen = to_working(source, source_space="linear_rec709")
         answer = np.clip(translate_unit(model, seen), 0, 1)
         carried[name] = source, srgb_to_linear(seen), srgb_to_linear(answer)
-        for rule in RULES:
-            figures = measure(RULES[rule], *carried[name])
+        for rule, function in RULES.items():
+            figures = measure(function, *carried[name])
             drawn |= {rule: figures} if name == "drawn" else {}
             print(json.dumps({"plate": name, "rule": rule, **{key: round(value, 4) for key, value in figures.items()}}))
     if options.picture:

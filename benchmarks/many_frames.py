@@ -82,7 +82,7 @@ def no_bookkeeping() -> Iterator[None]:
         status = path.stat()
         return resume.FileState(status.st_size, status.st_mtime_ns, "")
 
-    def nothing(*args: Any, **kwargs: Any) -> None:
+    def nothing(*_: Any, **__: Any) -> None:
         return None
 
     with ExitStack() as patched:

@@ -113,7 +113,8 @@ def worker(source: str, output: str, model: str, statistics: str, precision: str
     planned_s = time.perf_counter() - began_s
     planning = held("VmHWM")
     report = work_on(plan, loaded, LocalRunner(), preview=None)
-    assert report.made == len(job.frames) and not report.failed, report.failures()
+    assert report.made == len(job.frames), report.failures()
+    assert not report.failed, report.failures()
     print(
         json.dumps(
             {

@@ -47,7 +47,7 @@ class DaskRunner:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def run(self, name: str, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Result:
+    def run(self, _name: str, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Result:
         """Calls ``function`` here."""
         return function(*args, **kwargs)
 

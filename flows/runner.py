@@ -49,7 +49,7 @@ class LocalRunner:
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers or default_workers()
 
-    def run(self, name: str, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Result:
+    def run(self, _name: str, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Result:
         """See ``Runner.run``."""
         return function(*args, **kwargs)
 

@@ -25,7 +25,7 @@ def stylize_flow(
     """Stylizes every shot of ``prepared`` with its model into ``output``; writes ``reports/review.html``."""
     items = runner.run("plan", list_items, params, prepared, models)
     count = counted(items, progress)
-    worked = [stylize_item(item, runner, params, count) for item in items]
+    worked = [stylize_item(item, runner, count) for item in items]
     done = runner.run("fill the output", materialize, params, items, worked, output)
     places = {"prepared": prepared, "models": models}
     runner.run("write the review page", write_review_page, params, items, done, output, reports, **places)

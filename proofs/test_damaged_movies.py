@@ -95,7 +95,7 @@ def test_damaged_movies(tmp_path, seed):
         pairs.append((str(good), str(path)))
         damages[str(path)] = (damage, KINDS[number % len(KINDS)][0])
     run = subprocess.run(
-        [sys.executable, "-c", READ], input=json.dumps(pairs), capture_output=True, text=True, timeout=800
+        [sys.executable, "-c", READ], input=json.dumps(pairs), capture_output=True, text=True, timeout=800, check=False
     )
     found = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
     assert run.returncode == 0, f"after {found[-1]['path'] if found else 'none'}: {run.stderr[-2000:]}"
@@ -104,7 +104,8 @@ def test_damaged_movies(tmp_path, seed):
     for entry in found:
         damage, codec = damages[entry["path"]]
         bad = [state for state in entry["frames"] if state not in ("same", "other")]
-        assert all(bad) and entry["refused"] != ""
+        assert all(bad)
+        assert entry["refused"] != ""
         refused += entry["refused"] is not None
         named += bool(bad)
         if damage in (truncated, empty):
@@ -113,4 +114,5 @@ def test_damaged_movies(tmp_path, seed):
             judged += 1
             assert "other" not in entry["frames"], f"{entry['path']} passes with pixels that its checksums contradict"
     print(f"of {DAMAGED} movies {refused} are refused, {named} more have frames that are named; {judged} by checksums")
-    assert refused + named > DAMAGED // 2 and judged > DAMAGED // 20
+    assert refused + named > DAMAGED // 2
+    assert judged > DAMAGED // 20

@@ -20,7 +20,10 @@ _PATH = re.compile(r"^\w+<(?P<path>[^>]*)>")
 
 def can_trace():
     strace = shutil.which("strace")
-    return strace and subprocess.run([strace, "-f", "-o", "/dev/null", "true"], capture_output=True).returncode == 0
+    return (
+        strace
+        and subprocess.run([strace, "-f", "-o", "/dev/null", "true"], capture_output=True, check=False).returncode == 0
+    )
 
 
 def calls_of(log):
@@ -60,7 +63,8 @@ def test_the_order_of_fsync_rename_and_record(call, make_plates, tiny_model_fold
             syncs.append((begin, end, match["path"]))
         elif match:
             writes.append((begin, end, match["path"], rest))
-    assert len(renames) >= FRAMES and len(syncs) > FRAMES
+    assert len(renames) >= FRAMES
+    assert len(syncs) > FRAMES
     shared = set()
     for number in range(FRAMES):
         name = next(plates.glob(f"shot.{number:04d}.*")).name
@@ -70,10 +74,12 @@ def test_the_order_of_fsync_rename_and_record(call, make_plates, tiny_model_fold
         written = [entry for entry in writes if entry[2] == temporary]
         assert written, f"{name}: nothing was written to {temporary}"
         synced = [entry for entry in syncs if entry[2] == temporary and entry[0] > max(w[1] for w in written)]
-        assert synced and synced[0][1] < rename[0], f"{name}: renamed before its bytes were synced"
+        assert synced, f"{name}: its bytes were not synced"
+        assert synced[0][1] < rename[0], f"{name}: renamed before its bytes were synced"
         folder = [entry for entry in syncs if entry[2] == str(output) and entry[0] > rename[1]]
         (record,) = [entry for entry in writes if "/records-" in entry[2] and f'\\"frame\\":\\"{name}\\"' in entry[3]]
-        assert folder and folder[0][1] < record[0], f"{name}: recorded before its folder was synced"
+        assert folder, f"{name}: its folder was not synced"
+        assert folder[0][1] < record[0], f"{name}: recorded before its folder was synced"
         kept = [entry for entry in syncs if entry[2] == record[2] and entry[0] > record[1]]
         assert kept, f"{name}: its record was not synced"
         following = [entry for entry in writes if entry[2] == record[2] and entry[0] > record[1]]

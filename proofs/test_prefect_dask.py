@@ -45,7 +45,8 @@ def test_chunks_are_task_runs_on_dask(call, outputs, make_plates, tiny_model_fol
                 process.kill()
                 process.wait()
         assert code == 0, (tmp_path / "said.log").read_text()[-4000:]
-        assert outputs(output) == outputs(reference) and len(outputs(output)) == FRAMES
+        assert outputs(output) == outputs(reference)
+        assert len(outputs(output)) == FRAMES
         assert len(read_records(output)) == FRAMES, "a recorded frame was made again"
         (flow_run,) = server.flow_runs({})
         assert flow_run["state_type"] == "COMPLETED"

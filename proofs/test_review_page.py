@@ -144,7 +144,8 @@ def opened(browser, page_file):
 
 
 def test_the_wipe_divides_the_picture(opened):
-    assert looks_like(opened.pixel(0.25), 1, "original") and looks_like(opened.pixel(0.75), 1, "result")
+    assert looks_like(opened.pixel(0.25), 1, "original")
+    assert looks_like(opened.pixel(0.75), 1, "result")
     opened.range("wipe", 10)
     assert looks_like(opened.pixel(0.25), 1, "result")
     opened.range("wipe", 90)
@@ -160,7 +161,8 @@ def test_dragging_and_keys_move_the_wipe(opened):
     opened.page.mouse.down()
     opened.page.mouse.move(box["x"] + box["width"] * 0.2, middle, steps=5)
     opened.page.mouse.up()
-    assert looks_like(opened.pixel(0.1), 1, "original") and looks_like(opened.pixel(0.3), 1, "result")
+    assert looks_like(opened.pixel(0.1), 1, "original")
+    assert looks_like(opened.pixel(0.3), 1, "result")
     wiper = opened.page.locator(".shot:not([hidden]) input.wipe")
     assert float(wiper.input_value()) == pytest.approx(20, abs=1)
     opened.page.mouse.move(box["x"] + box["width"] * 0.8, middle)  # not held: nothing moves
@@ -174,7 +176,8 @@ def test_the_scrubber_keys_and_thumbnails_change_the_frame(opened):
     where = opened.page.locator(".shot:not([hidden]) .where")
     opened.range("frame", 4)
     opened.until(4)
-    assert looks_like(opened.pixel(0.25), 5, "original") and looks_like(opened.pixel(0.75), 5, "result")
+    assert looks_like(opened.pixel(0.25), 5, "original")
+    assert looks_like(opened.pixel(0.75), 5, "result")
     assert where.inner_text() == "5"
     opened.page.locator(".shot:not([hidden]) .screen").focus()
     for key, frame in (
@@ -197,7 +200,8 @@ def test_the_scrubber_keys_and_thumbnails_change_the_frame(opened):
 def test_the_painter_can_stand_on_the_other_side(opened):
     opened.page.get_by_text("Painter", exact=True).first.click()
     opened.page.wait_for_function("() => document.querySelector('.pill.left').textContent === 'Painter'")
-    assert looks_like(opened.pixel(0.25), 1, "truth") and looks_like(opened.pixel(0.75), 1, "result")
+    assert looks_like(opened.pixel(0.25), 1, "truth")
+    assert looks_like(opened.pixel(0.75), 1, "result")
     opened.range("frame", 2)  # nobody painted this one
     opened.until(2)
     assert looks_like(opened.pixel(0.25), 3, "original")
@@ -276,7 +280,8 @@ def test_no_width_overflows_and_both_schemes_are_legible(browser, page_file, sch
     assert page.page.evaluate("document.documentElement.scrollWidth") == width
     # WCAG 2.1 asks for 4.5:1 for text.
     contrast = page.page.evaluate(CONTRAST)
-    assert contrast and min(ratio for _, ratio in contrast) >= 4.5, sorted(contrast, key=lambda c: c[1])[:5]
+    assert contrast
+    assert min(ratio for _, ratio in contrast) >= 4.5, sorted(contrast, key=lambda c: c[1])[:5]
     assert page.said == []
     page.context.close()
 

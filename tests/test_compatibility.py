@@ -218,7 +218,8 @@ def test_verify_answers(name: str, film: Path, stylereel: Call) -> None:
     assert code == 1
     verdict = json.loads(printed)
     assert (verdict["changed"], verdict["missing"]) == ([first.name], [second.name])
-    assert first.name in error and second.name in error
+    assert first.name in error
+    assert second.name in error
 
 
 def test_verify_names_what_an_older_job_did_not_make(film: Path, stylereel: Call) -> None:
@@ -242,7 +243,8 @@ def _assert_same_answer(answer: dict[str, Any], before: dict[str, Any]) -> None:
         assert answer[key] == before[key]
     assert list(answer["models"]) == list(before["models"])
     for job, asked in before["jobs"].items():
-        assert asked and answer["jobs"][job].keys() == asked.keys()
+        assert asked
+        assert answer["jobs"][job].keys() == asked.keys()
         assert answer["jobs"][job]["strength"] == asked["strength"]
 
 

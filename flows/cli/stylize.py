@@ -68,7 +68,7 @@ def register(
         stylize_project: what ``stylereel stylize`` does without INPUT.
     """
 
-    def stylize(
+    def stylize(  # noqa: PLR0917  # Typer's options
         asked: Request | None,
         context: typer.Context,
         checksum: Checksum = False,
@@ -113,7 +113,7 @@ def plan(asked: Request) -> None:
     stylize_folder.plan_only(asked)
 
 
-def work(
+def work(  # noqa: PLR0917  # Typer's options
     file: Annotated[Path | None, typer.Argument(metavar="JOB", help="From `stylereel plan`.")] = None,
     job: Annotated[Path | None, typer.Option("--job", help="The same as JOB, as farms like to say it.")] = None,
     chunk: Annotated[

@@ -61,7 +61,7 @@ class CropSampler:
             ``crop_px``; it names them.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         store: SampleStore,
         manifest: pd.DataFrame,

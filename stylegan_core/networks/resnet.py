@@ -107,7 +107,7 @@ class ResnetGenerator(nn.Module):
         output_gain: scale of the last layer at the start.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all by keyword
         self,
         channels: int = 16,
         blocks: int = 3,

@@ -201,7 +201,7 @@ class BaseRecipe(nn.Module):
         self.networks = nn.ModuleDict()
 
     @classmethod
-    def needs_with(cls, config: RecipeConfig) -> Needs:
+    def needs_with(cls, config: RecipeConfig) -> Needs:  # noqa: ARG003  # for recipes whose settings change it
         """What training needs under ``config``; ``needs`` itself where no setting changes it."""
         return cls.needs
 

@@ -107,7 +107,7 @@ def model_digest(recipe: str, config: Mapping[str, Any], working_space: str, sam
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def save_model(
+def save_model(  # noqa: PLR0913  # all by keyword
     folder: Path,
     *,
     recipe: str,

@@ -198,7 +198,7 @@ def split_name(name: str) -> tuple[str, str]:
 
 def describe(name: str) -> Metric:
     """What is known of a metric; an unknown one is named as it is."""
-    return METRICS.get(name) or Metric(name, name.split("/")[-1].replace("_", " "), "1", "", "")
+    return METRICS.get(name) or Metric(name, name.rsplit("/", maxsplit=1)[-1].replace("_", " "), "1", "", "")
 
 
 def heading(subject: str) -> str:
@@ -255,7 +255,7 @@ def headlines(figures: Mapping[str, float]) -> list[Headline]:
 
 
 def _group(name: str) -> str:
-    prefix = name.split("/")[0] if "/" in name else ""
+    prefix = name.split("/", maxsplit=1)[0] if "/" in name else ""
     return prefix if prefix in GROUPS else ""
 
 

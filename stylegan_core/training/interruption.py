@@ -42,7 +42,7 @@ class StopRequest:
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
         self._previous.clear()
 
-    def _caught(self, number: int, frame: FrameType | None) -> None:
+    def _caught(self, number: int, _frame: FrameType | None) -> None:
         if self.reason is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.ask(signal.Signals(number).name)

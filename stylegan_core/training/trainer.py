@@ -95,7 +95,7 @@ def train(
 
 
 class _Loop:
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917
         self,
         training: Training,
         sampler: Sampler,
@@ -205,9 +205,8 @@ class _Loop:
 
     def _collect(self) -> None:
         """Brings the losses of the last steps from the device and checks them."""
-        for step, names, values in self.pending:
-            if self.fabric.world_size > 1:
-                values = self.fabric.all_reduce(values, reduce_op="mean")
+        for step, names, own in self.pending:
+            values = self.fabric.all_reduce(own, reduce_op="mean") if self.fabric.world_size > 1 else own
             self.state.progress.window.add(step, dict(zip(names, values.tolist(), strict=True)))
         self.pending.clear()
 

@@ -71,7 +71,8 @@ STAGE_CODE: dict[str, tuple[str, ...]] = {
 def code_root() -> Path:
     """The folder that holds the packages flows, tasks and stylegan_core."""
     spec = find_spec("stylegan_core")
-    assert spec is not None and spec.submodule_search_locations
+    assert spec is not None
+    assert spec.submodule_search_locations
     return Path(next(iter(spec.submodule_search_locations))).parent
 
 

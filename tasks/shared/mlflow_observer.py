@@ -36,7 +36,7 @@ class MlflowObserver:
         self._closing = threading.Event()
         self._skip_to = -1
 
-    def start(self, total_steps: int, resumed_from: int) -> None:
+    def start(self, total_steps: int, resumed_from: int) -> None:  # noqa: ARG002  # Observer's signature
         """Metrics that an interrupted process has sent already for later steps are not sent twice."""
         if self.run_id is None:
             return
@@ -57,7 +57,7 @@ class MlflowObserver:
     def checkpoint(self, step: int) -> None:
         """Nothing to send: checkpoints stay on the machine."""
 
-    def finish(self, result: object) -> None:
+    def finish(self, result: object) -> None:  # noqa: ARG002  # Observer's signature
         """Sends what is queued and marks the run as finished."""
         self.close("FINISHED")
 

@@ -246,7 +246,12 @@ def _identity(root: Path) -> dict[str, str]:
 def _git(root: Path, *arguments: str, check: bool = True, environment: Mapping[str, str] | None = None) -> str:
     try:
         done = subprocess.run(
-            ["git", *arguments], cwd=root, capture_output=True, text=True, env={**os.environ, **(environment or {})}
+            ["git", *arguments],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            env={**os.environ, **(environment or {})},
+            check=False,
         )
     except FileNotFoundError:
         if check:

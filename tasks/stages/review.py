@@ -335,7 +335,7 @@ def _kept_step(card: ModelCard, curves: Path) -> float | None:
 
 
 def _of_one_subject(name: str) -> bool:
-    return name.split("/")[0] in _KINDS and name.count("/") > 1
+    return name.split("/", maxsplit=1)[0] in _KINDS and name.count("/") > 1
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -119,9 +119,7 @@ def list_items(params: Params, prepared: Path, models: Path, *, root: Path | Non
     return items
 
 
-def stylize_item(
-    item: StageItem, runner: Runner, params: Params, progress: ProgressCallback | None = None
-) -> StylizeReport:
+def stylize_item(item: StageItem, runner: Runner, progress: ProgressCallback | None = None) -> StylizeReport:
     """Works through an item's chunks in the cache.
 
     Raises:

@@ -134,7 +134,7 @@ class ConsoleObserver:
     def checkpoint(self, step: int) -> None:
         """Nothing to show."""
 
-    def finish(self, result: object) -> None:
+    def finish(self, result: object) -> None:  # noqa: ARG002  # Observer's signature
         """Takes the bar away."""
         self.close()
 

@@ -132,7 +132,7 @@ def _interrupted_by_signals() -> Iterator[None]:
         yield
         return
 
-    def caught(number: int, frame: object) -> None:
+    def caught(number: int, _frame: object) -> None:
         raise KeyboardInterrupt(signal.Signals(number).name)
 
     before = {number: signal.signal(number, caught) for number in (signal.SIGTERM, signal.SIGINT)}

@@ -77,6 +77,9 @@ def test_a_stage_leaves_how_it_ended(
         stage_main("train", lambda runner: _fail(error)())
     assert ended.value.code == code
     left = stage_error(tmp_path)
-    assert left is not None and exit_code(left) == code and str(left) == f"train: {error}"
+    assert left is not None
+    assert exit_code(left) == code
+    assert str(left) == f"train: {error}"
     stage_main("train", lambda runner: None)
-    assert not LAST_EXIT.exists() and stage_error(tmp_path) is None
+    assert not LAST_EXIT.exists()
+    assert stage_error(tmp_path) is None

@@ -86,5 +86,5 @@ def _write(values: Iterator[bytes], folder: Path) -> None:
 
 
 def _split(name: str) -> str:
-    words = name.split("/")[0].split("_") if "/" in name else []
+    words = name.split("/", maxsplit=1)[0].split("_") if "/" in name else []
     return next((_SPLITS[word] for word in words if word in _SPLITS), "")

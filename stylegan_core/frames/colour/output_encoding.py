@@ -56,7 +56,7 @@ def output_form(
     """
     format_ = SUFFIX_FORMATS.get(Path(output).suffix.lower(), picture.format)
     if asked == SAME:
-        space = source.name if format_ == picture.format else _expected(picture, source.name, format_, ocio)
+        space = source.name if format_ == picture.format else _expected(source.name, format_, ocio)
     else:
         space = known_space(asked, ocio)
     if space == source.name:
@@ -64,7 +64,7 @@ def output_form(
     return OutputForm(space, _sample_type(picture, format_), format_ == "exr", _tags(space, format_, ocio))
 
 
-def _expected(picture: Picture, source: str, format_: str, ocio: str | None) -> str:
+def _expected(source: str, format_: str, ocio: str | None) -> str:
     linear = source == "linear_rec709" or is_by_primaries(source)
     if source not in (*OWN_SPACES, "icc") and not linear:
         linear = load_config(ocio).is_linear(source)

@@ -109,7 +109,7 @@ def _can_be_read(path: Path) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _probed(path: Path, size_bytes: int, mtime_ns: int) -> MovieInfo:
+def _probed(path: Path, _size_bytes: int, _mtime_ns: int) -> MovieInfo:
     try:
         with av.open(str(path), metadata_errors="replace") as container:
             return _facts(path, container)

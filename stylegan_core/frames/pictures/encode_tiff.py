@@ -67,7 +67,7 @@ def write_tiff(
     # Closing does not tell of a full disk, so look at the file itself.
     try:
         with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
-            walk_tiff(content, lambda declared: None)
+            walk_tiff(content, lambda _: None)
     except UnreadablePictureError as error:
         _fail(path, error.reason)
     except ValueError:  # an empty file cannot be mapped

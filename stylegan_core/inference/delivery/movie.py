@@ -85,7 +85,8 @@ def assemble_job(job: Job) -> Assembled:
     said, temporaries, left = movie_provenance(job), job.state_folder / TEMPORARY_FOLDER, list[str]()
 
     def make(file: Path) -> None:
-        assert job.movie is not None and first is not None
+        assert job.movie is not None
+        assert first is not None
         form = movie_form(file, facts, first[1], job.movie.codec, job.movie.quality)
         kept, tags = _all_there(job, facts), movie_tags(said)
         left.extend(

@@ -163,7 +163,8 @@ class _Moments:
 
     def result(self) -> Tensor:
         """(2, C) mean and variance, float64, on the CPU."""
-        assert self.mean is not None and self.squares is not None
+        assert self.mean is not None
+        assert self.squares is not None
         return torch.stack([self.mean, self.squares / self.count]).cpu()
 
 

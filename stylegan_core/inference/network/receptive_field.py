@@ -77,7 +77,7 @@ def bytes_per_pixel(recipe: BaseRecipe, conditions: Conditions | None = None) ->
     """
     given, most, here = conditions or Conditions(), 0, threading.get_ident()
 
-    def watch(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+    def watch(_module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         nonlocal most
         if threading.get_ident() != here:  # another picture, on its way through the same network
             return

@@ -26,7 +26,7 @@ _LARGE_BYTES = 64 << 20
 
 
 @lru_cache(maxsize=64)
-def _sha256_once(path: Path, size_bytes: int, mtime_ns: int) -> str:
+def _sha256_once(path: Path, _size_bytes: int, _mtime_ns: int) -> str:
     return sha256_of(path)
 
 

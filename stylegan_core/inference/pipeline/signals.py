@@ -17,7 +17,7 @@ def stop_on_signals(stylizer: Stylizer) -> Iterator[None]:
         yield
         return
 
-    def caught(number: int, frame: object) -> None:
+    def caught(number: int, _frame: object) -> None:
         if stylizer.stop_reason is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         stylizer.stop(signal.Signals(number).name)

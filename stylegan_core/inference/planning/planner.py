@@ -39,7 +39,7 @@ Raises:
 DEFAULT_RENDER = RenderSettings()
 
 
-def plan_job(
+def plan_job(  # noqa: PLR0913
     frames: Sequence[FrameTask],
     *,
     input_folder: Path,

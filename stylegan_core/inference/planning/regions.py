@@ -95,7 +95,7 @@ def plan_regions(
     return tuple(regions), together
 
 
-def _region(
+def _region(  # noqa: PLR0917
     asked: RegionSettings,
     model: Model,
     models: Path,

@@ -122,9 +122,9 @@ class FrameRenderer:
                 continue
             after = self._answers(index, [batch[at] for at, _ in touched])
             for (at, amount), painted in zip(touched, after, strict=True):
-                painted -= batch[at].before_unit
-                painted *= amount[:, :, None]
-                results[at] += painted
+                change = np.subtract(painted, batch[at].before_unit, out=painted)
+                change *= amount[:, :, None]
+                results[at] += change
         return results
 
     def _paint_whole(self, batch: Sequence[Decoded]) -> Sequence[Pixels]:

@@ -43,30 +43,36 @@ def plates(tmp_path: Path, noise_picture: Any) -> Path:
 @pytest.fixture
 def job(call: Any, plates: Path, tiny_model_folder: Path) -> Path:
     code, printed = call("plan", plates, "out", "--model", tiny_model_folder, "--chunk-frames", 2)
-    assert code == 0 and "chunks 0 to 2" in printed
+    assert code == 0
+    assert "chunks 0 to 2" in printed
     return Path(next(line for line in printed.splitlines() if line.endswith(".json")))
 
 
 def test_a_farm_works_through_a_job(call: Any, job: Path) -> None:
     code, printed = call("verify", "out")
-    assert code == 1 and printed.count("not made yet") == 5
+    assert code == 1
+    assert printed.count("not made yet") == 5
     assert call("work", "--job", job, "--chunk", 2)[0] == 0
     assert sorted(path.name for path in Path("out").glob("*.png")) == ["shot.0004.png"]
     code, printed = call("work", "--job", job, "--chunk", "0-1", "--json")
-    assert code == 0 and json.loads(printed[printed.index("{") : printed.rindex("}") + 1])["made"] == 4
+    assert code == 0
+    assert json.loads(printed[printed.index("{") : printed.rindex("}") + 1])["made"] == 4
     assert call("work", job)[0] == 0
     code, printed = call("verify", "out")
-    assert code == 0 and "5 frames are as they were written" in printed
+    assert code == 0
+    assert "5 frames are as they were written" in printed
 
 
 def test_a_failed_input_is_named_by_its_chunk_alone(call: Any, job: Path, plates: Path) -> None:
     (plates / "shot.0003.png").write_bytes(b"")
     assert call("work", "--job", job, "--chunk", 0)[0] == 0
     code, printed = call("work", "--job", job, "--chunk", 1)
-    assert code == 1 and "shot.0003.png: " in printed
+    assert code == 1
+    assert "shot.0003.png: " in printed
     assert call("work", "--job", job, "--chunk", 2)[0] == 0
     code, printed = call("verify", "out")
-    assert code == 1 and "shot.0003.png: not made yet, or its input failed" in printed
+    assert code == 1
+    assert "shot.0003.png: not made yet, or its input failed" in printed
 
 
 def test_wrong_calls(call: Any, job: Path, plates: Path) -> None:
@@ -93,11 +99,13 @@ def test_a_chunk_at_work_elsewhere_is_told_by_its_exit_code(call: Any, job: Path
         hold_chunk(planned.state_folder, planned.digest, 1),
     ):
         code, printed = call("work", "--job", job, "--chunk", 1, "--wait", 0)
-        assert code == 3 and "chunk 1 is still at work in other processes" in printed
+        assert code == 3
+        assert "chunk 1 is still at work in other processes" in printed
         assert call("work", "--job", job, "--chunk", 2, "--wait", 0)[0] == 0
     with hold_output(planned.state_folder, job="another"):
         code, printed = call("work", "--job", job)
-        assert code == 2 and "another run works on" in printed
+        assert code == 2
+        assert "another run works on" in printed
     assert call("work", "--job", job, "--chunk", 1)[0] == 0
 
 
@@ -107,8 +115,11 @@ def test_verify_names_what_is_wrong(call: Any, job: Path) -> None:
     Path("out/shot.0001.png").write_bytes(b"x")
     Path("out/notes.txt").write_text("mine")
     code, printed = call("verify", "out")
-    assert code == 1 and "2 of 5 frames are not as they should be" in printed
-    assert "shot.0000.png: missing" in printed and "shot.0001.png: differs from what was written" in printed
+    assert code == 1
+    assert "2 of 5 frames are not as they should be" in printed
+    assert "shot.0000.png: missing" in printed
+    assert "shot.0001.png: differs from what was written" in printed
     assert "notes.txt: was not written by stylereel" in printed
     code, printed = call("verify", "out", "--json")
-    assert code == 1 and json.loads(printed[printed.index("{") : printed.rindex("}") + 1])["whole"] == 3
+    assert code == 1
+    assert json.loads(printed[printed.index("{") : printed.rindex("}") + 1])["whole"] == 3

@@ -75,9 +75,11 @@ def test_a_recipe_shows_its_settings() -> None:
 def test_a_preset_is_written_into_a_project(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text(render_params({"train.keyframe.crop_px": 96}))
     result = CliRunner().invoke(app, ["recipes", "cut", "--preset", "one_gpu", "--write"])
-    assert result.exit_code == 0 and "two folders, no pairs" in result.output
+    assert result.exit_code == 0
+    assert "two folders, no pairs" in result.output
     train = load_params(tmp_path / "params.yaml").train_section
-    assert train["recipe"] == "cut" and train["keyframe"]["crop_px"] == 96
+    assert train["recipe"] == "cut"
+    assert train["keyframe"]["crop_px"] == 96
 
 
 @pytest.mark.parametrize(
@@ -104,7 +106,8 @@ def test_whence_of_the_unknown_says_what_to_give(capfd: pytest.CaptureFixture[st
 def test_options_of_stylize_need_an_input(options: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     result = CliRunner().invoke(app, ["stylize", *options])
     assert result.exit_code == 2
-    assert f"{options[0]}" in (said := capfd.readouterr().err + result.output) and "params.yaml" in said
+    assert f"{options[0]}" in (said := capfd.readouterr().err + result.output)
+    assert "params.yaml" in said
 
 
 @pytest.mark.parametrize(

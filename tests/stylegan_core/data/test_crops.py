@@ -66,7 +66,9 @@ def test_crops_are_true_pieces_of_their_pictures_flipped_or_not(tmp_path, sample
         flipped += turned
         assert columns[:: -1 if turned else 1] == list(range(min(columns), min(columns) + 16))
         assert rows == list(range(rows[0], rows[0] + 16))
-        assert (crop[0] == crop[0, :1]).all() and (crop[1] == crop[1, :, :1]).all() and (offset == 7).all()
+        assert (crop[0] == crop[0, :1]).all()
+        assert (crop[1] == crop[1, :, :1]).all()
+        assert (offset == 7).all()
     assert 8 <= flipped <= 24
 
 
@@ -89,7 +91,8 @@ def test_pairs_are_cut_and_flipped_alike(project):
     assert torch.equal(content[:, :2], style[:, :2])
     assert torch.equal(content[:, 2] + 100, style[:, 2])
     assert set(content[:, 2].unique().tolist()) == {0, 10}
-    assert batch.mask_unit is None and batch.unpainted is None
+    assert batch.mask_unit is None
+    assert batch.unpainted is None
 
 
 @pytest.mark.parametrize("box", [(0, 0, 20, 13), (40, 27, 20, 13), (40, 0, 20, 13), (0, 27, 20, 13), (25, 15, 10, 10)])
@@ -121,7 +124,8 @@ def test_crops_of_a_masked_frame_hold_paint_and_bring_the_mask(project):
     expected = torch.from_numpy(mask[..., 0])[cut[:, 1], cut[:, 0]]
     whole = cut[:, 2, 0, 0] == 50
     assert torch.equal(batch.mask_unit[~whole, 0], expected[~whole])
-    assert (batch.mask_unit[whole] == 1).all() and 80 < whole.sum() < 180
+    assert (batch.mask_unit[whole] == 1).all()
+    assert 80 < whole.sum() < 180
     assert batch.mask_unit[~whole].mean((1, 2, 3)).min() >= 0.25
     # The mirror included, no crop shows the held-out box.
     assert not ((cut[~whole, 0] >= 50) & (cut[~whole, 1] >= 10) & (cut[~whole, 1] < 20)).any()
@@ -156,7 +160,8 @@ def test_drawing_unpainted_crops_does_not_change_the_pairs(project):
     settings = {"paired": True, "crop_px": 16, "batch_size": 8, "seed": 0}
     alone = CropSampler(store, manifest, **settings).batch(3)
     beside = CropSampler(store, manifest, unpainted=True, **settings).batch(3)
-    assert alone.unpainted is None and torch.equal(alone.style, beside.style)
+    assert alone.unpainted is None
+    assert torch.equal(alone.style, beside.style)
 
 
 def test_pictures_smaller_than_a_crop_are_named(project):
@@ -235,7 +240,8 @@ def test_a_label_that_no_picture_has_is_refused_with_those_that_are_known(projec
 def known_pairs(project, fraction):
     batches = CropSampler(*project, crop_px=16, batch_size=256, seed=0, known_fraction=fraction).batch(0)
     content, style = codes(batches.known_content), codes(batches.known_style)
-    assert torch.equal(content[:, :2], style[:, :2]) and torch.equal(content[:, 2] + 100, style[:, 2])
+    assert torch.equal(content[:, :2], style[:, :2])
+    assert torch.equal(content[:, 2] + 100, style[:, 2])
     return set(content[:, 2].unique().tolist())
 
 
@@ -253,11 +259,14 @@ def test_known_pairs_change_nothing_of_the_other_draws_and_need_pairs(project):
     settings = {"crop_px": 16, "batch_size": 64, "seed": 0}
     alone = CropSampler(store, manifest, **settings).batch(2)
     beside = CropSampler(store, manifest, known_fraction=0.5, **settings).batch(2)
-    assert torch.equal(alone.content, beside.content) and torch.equal(alone.style, beside.style)
-    assert alone.known_content is None and beside.known_content is not None
+    assert torch.equal(alone.content, beside.content)
+    assert torch.equal(alone.style, beside.style)
+    assert alone.known_content is None
+    assert beside.known_content is not None
     # Content and style are drawn on their own: neither the same pictures nor the same places.
     drawn = codes(alone.content)[:, 2, 0, 0], codes(alone.style)[:, 2, 0, 0] - 100
-    assert set(drawn[0].tolist()) == {0, 10, 50} and set(drawn[1].tolist()) == {0, 10}
+    assert set(drawn[0].tolist()) == {0, 10, 50}
+    assert set(drawn[1].tolist()) == {0, 10}
     assert not torch.equal(*drawn)
     with pytest.raises(ManifestError, match="no pairs, and known_fraction needs some"):
         CropSampler(store, manifest[manifest["pair"] == ""], style=False, known_fraction=0.5, **settings)
@@ -279,7 +288,8 @@ def test_zoomed_crops_are_enlarged_pieces_and_pairs_stay_aligned(tmp_path, sampl
     columns = (batch.content[:, 0, 0].double() + 1) * 127.5
     # Over the inner columns a crop of side s, enlarged to 16, rises by s / 16 a column.
     sides = (columns[:, 12] - columns[:, 3]).abs() / 9 * 16
-    assert 6.5 < sides.min() < 9.5 and 14.5 < sides.max() < 17.5
+    assert 6.5 < sides.min() < 9.5
+    assert 14.5 < sides.max() < 17.5
     rows = (batch.content[:, 1, :, 0].double() + 1) * 127.5
     torch.testing.assert_close(
         (rows[:, 12] - rows[:, 3]).abs() / 9 * 16, sides, atol=1.8, rtol=0

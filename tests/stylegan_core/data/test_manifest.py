@@ -36,7 +36,8 @@ def test_frames_sort_by_number_and_empty_fields_are_missing_or_empty():
     table = as_manifest(ROWS)
     assert table["path"].tolist() == ["ü, b.png", "a.png", "NA", "b.png"]
     assert table["pair"].tolist() == ["", "", "", "s/12"]
-    assert pd.isna(table["frame"][0]) and table["frame"][2] == 1001
+    assert pd.isna(table["frame"][0])
+    assert table["frame"][2] == 1001
     assert table["sample"].isna().tolist() == [True, True, False, False]
 
 

@@ -70,7 +70,8 @@ def test_a_models_own_shots_alone_are_judged(tmp_path: Path) -> None:
     manifest = as_manifest(_shot("sea", 4, 2) + _shot("sky", 4, 1, truth=False) + _collection("content", "tx"))
     assert [s.name for s in find_subjects(manifest, tmp_path, paired=False)] == ["sea", "sky", "pictures"]
     (sky,) = find_subjects(manifest, tmp_path, shots=("sky",), paired=False)
-    assert sky.name == "sky" and all(still.truth is None for still in sky.stills)
+    assert sky.name == "sky"
+    assert all(still.truth is None for still in sky.stills)
     assert [s.frame for s in find_subjects(manifest, tmp_path, shots=("sea",), every=2)[0].stills] == [1, 3]
 
 

@@ -48,7 +48,8 @@ def test_held_out_pairs_are_compared_whole_at_the_centre(build):
     rows = [{"domain": d, "split": "validation", "pair": "a"} for d in ("content", "style")]
     store, manifest = build(rows)
     (area,) = validation_set(store, manifest, paired=True, side_px=20).areas
-    assert area.content.shape == area.style.shape == (1, 3, 20, 20) and area.box == Box(0, 0, 20, 20)
+    assert area.content.shape == area.style.shape == (1, 3, 20, 20)
+    assert area.box == Box(0, 0, 20, 20)
     expected = torch.from_numpy(store.unit(0)[10:30, 20:40].copy()).permute(2, 0, 1)[None] * 2 - 1
     torch.testing.assert_close(area.content, expected)
 
@@ -58,7 +59,8 @@ def test_collections_give_contents_and_references_at_most_the_limit_evenly_sprea
     store, manifest = build(rows)
     held = validation_set(store, manifest, paired=False, limit=5)
     assert [area.name for area in held.areas] == ["00.png", "02.png", "04.png", "06.png", "08.png"]
-    assert len(held.references) == 5 and held.references[0].shape == (1, 3, 40, 60)
+    assert len(held.references) == 5
+    assert held.references[0].shape == (1, 3, 40, 60)
     assert all(area.style is None for area in held.areas)
 
 
@@ -73,7 +75,8 @@ def test_a_collection_without_held_out_pictures_is_validated_on_its_own_and_says
 def test_without_anything_held_out_the_set_is_empty(build):
     store, manifest = build([{"domain": d, "split": "train", "pair": "a"} for d in ("content", "style")])
     held = validation_set(store, manifest, paired=True)
-    assert held.areas == () and held.references == ()
+    assert held.areas == ()
+    assert held.references == ()
 
 
 def test_an_unpaired_recipe_is_validated_against_the_truth_where_every_style_has_its_pair(build):
@@ -83,7 +86,8 @@ def test_an_unpaired_recipe_is_validated_against_the_truth_where_every_style_has
     assert held.references == ()
     (area,) = held.areas
     expected = validation_set(store, manifest, paired=True).areas[0]
-    assert torch.equal(area.style, expected.style) and torch.equal(area.content, expected.content)
+    assert torch.equal(area.style, expected.style)
+    assert torch.equal(area.content, expected.content)
 
 
 def test_an_unpaired_recipe_with_a_collection_of_styles_keeps_to_it(build):
@@ -91,20 +95,23 @@ def test_an_unpaired_recipe_with_a_collection_of_styles_keeps_to_it(build):
     rows = [{"domain": "content", **box}, {"domain": "style", **box}]
     rows += [{"domain": d, "split": "validation"} for d in ("content", "style")]
     held = validation_set(*build(rows), paired=False)
-    assert [area.name for area in held.areas] == ["02.png"] and len(held.references) == 1
+    assert [area.name for area in held.areas] == ["02.png"]
+    assert len(held.references) == 1
 
 
 def test_pairs_of_which_none_is_held_out_validate_an_unpaired_recipe_as_collections_do(build, caplog):
     store, manifest = build([{"domain": d, "split": "train", "pair": "a"} for d in ("content", "style")])
     held = validation_set(store, manifest, paired=False)
-    assert (len(held.areas), len(held.references)) == (1, 1) and held.areas[0].style is None
+    assert (len(held.areas), len(held.references)) == (1, 1)
+    assert held.areas[0].style is None
     assert "no style picture is held out" in caplog.text
 
 
 def test_one_folder_has_areas_and_no_references_and_says_nothing_of_a_style(build, caplog):
     store, manifest = build([{"domain": "content", "split": s} for s in ("validation", "train")])
     held = validation_set(store, manifest, paired=False)
-    assert [area.name for area in held.areas] == ["00.png"] and held.references == ()
+    assert [area.name for area in held.areas] == ["00.png"]
+    assert held.references == ()
     assert "style" not in caplog.text
 
 

@@ -16,7 +16,8 @@ def pictures(side_px: int = 32, count: int = 2) -> torch.Tensor:
 def test_the_bank_is_the_same_on_every_machine() -> None:
     buffers = dict(RandomFilters().named_buffers())
     shapes = {name: tuple(buffer.shape) for name, buffer in buffers.items()}
-    assert shapes["filters_7_px"] == (16, 3, 7, 7) and shapes["mixing"] == (64, 64, 3, 3)
+    assert shapes["filters_7_px"] == (16, 3, 7, 7)
+    assert shapes["mixing"] == (64, 64, 3, 3)
     found = {name: (float(b.double().sum()), float(b.double().square().sum())) for name, b in buffers.items()}
     # Recorded once: libraries of linear algebra differ in the last digits, another draw in the first.
     assert set(found) == set(FINGERPRINTS)
@@ -76,7 +77,8 @@ def test_some_layers_are_the_same_as_all() -> None:
 
 def test_nothing_of_it_is_trained_or_saved() -> None:
     bank = RandomFilters()
-    assert not list(bank.parameters()) and not bank.state_dict()
+    assert not list(bank.parameters())
+    assert not bank.state_dict()
 
 
 def test_wrong_layers_and_small_pictures_are_refused() -> None:

@@ -54,7 +54,8 @@ def test_weights_are_read_from_both_formats(tmp_path: Path, weights: dict[str, T
 
 def test_nothing_of_it_is_trained_or_saved(weights: dict[str, Tensor]) -> None:
     extractor = Vgg19(weights)
-    assert not list(extractor.parameters()) and not extractor.state_dict()
+    assert not list(extractor.parameters())
+    assert not extractor.state_dict()
 
 
 def test_what_is_no_vgg19_is_refused(tmp_path: Path, weights: dict[str, Tensor]) -> None:

@@ -34,7 +34,8 @@ def test_closed_forms(kind: str, generator: float, discriminator: float) -> None
 def test_gradients_pull_the_right_way(kind: str) -> None:
     real, fake = torch.zeros(4, requires_grad=True), torch.zeros(4, requires_grad=True)
     discriminator_loss(kind, real, fake).backward()
-    assert (real.grad <= 0).all() and (fake.grad >= 0).all()
+    assert (real.grad <= 0).all()
+    assert (fake.grad >= 0).all()
     fake.grad = None
     generator_loss(kind, fake).backward()
     assert (fake.grad < 0).all()

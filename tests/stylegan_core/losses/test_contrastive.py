@@ -29,13 +29,17 @@ def test_equal_keys_tell_nothing_apart() -> None:
 def test_no_gradient_flows_into_the_keys() -> None:
     query, key = torch.randn(1, 4, 3, requires_grad=True), torch.randn(1, 4, 3, requires_grad=True)
     patch_nce(query, key).mean().backward()
-    assert query.grad is not None and key.grad is None
+    assert query.grad is not None
+    assert key.grad is None
 
 
 def test_positions_are_different_below_the_count_and_seeded() -> None:
     torch.manual_seed(3)
     first = sample_positions(100, 32, torch.device("cpu"))
-    assert first.shape == (32,) and len(set(first.tolist())) == 32 and first.min() >= 0 and first.max() < 100
+    assert first.shape == (32,)
+    assert len(set(first.tolist())) == 32
+    assert first.min() >= 0
+    assert first.max() < 100
     assert not torch.equal(first, sample_positions(100, 32, torch.device("cpu")))
     torch.manual_seed(3)
     assert torch.equal(first, sample_positions(100, 32, torch.device("cpu")))

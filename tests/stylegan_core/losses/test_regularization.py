@@ -62,4 +62,6 @@ def test_the_wgan_penalty_of_a_flat_critic_has_a_finite_gradient() -> None:
     mixed, w = torch.randn(1, 3, 2, 2, requires_grad=True), torch.zeros(12, requires_grad=True)
     penalty = wgan_gradient_penalty(mixed, (mixed.flatten(1) @ w).view(-1, 1))
     penalty.sum().backward()
-    assert penalty.item() == pytest.approx(1.0, abs=1e-5) and w.grad is not None and w.grad.isfinite().all()
+    assert penalty.item() == pytest.approx(1.0, abs=1e-5)
+    assert w.grad is not None
+    assert w.grad.isfinite().all()

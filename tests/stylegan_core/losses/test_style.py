@@ -51,4 +51,5 @@ def test_feature_matching_is_the_mean_over_layers_and_holds_the_truth() -> None:
     loss = feature_matching(fake, real)
     loss.backward()
     assert loss.item() == 2.0
-    assert fake[0].grad is not None and real[0].grad is None
+    assert fake[0].grad is not None
+    assert real[0].grad is None

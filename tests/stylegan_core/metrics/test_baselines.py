@@ -73,5 +73,7 @@ def test_filters_stay_in_range_and_keep_the_shape(picture: np.ndarray) -> None:
     baseline: Baseline
     for baseline in baselines([picture]):
         filtered = baseline.apply(picture)
-        assert filtered.shape == picture.shape and filtered.dtype == np.float32
-        assert filtered.min() >= -1e-6 and filtered.max() <= 1 + 1e-6
+        assert filtered.shape == picture.shape
+        assert filtered.dtype == np.float32
+        assert filtered.min() >= -1e-6
+        assert filtered.max() <= 1 + 1e-6

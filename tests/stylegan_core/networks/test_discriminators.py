@@ -19,7 +19,8 @@ def test_a_patch_layout_is_its_one_judge() -> None:
     network = build()
     (judge,) = network.judges
     said = network(pictures())
-    assert torch.equal(said.logits[0], judge(pictures())) and said.logits[0].shape == (2, 1, 14, 14)
+    assert torch.equal(said.logits[0], judge(pictures()))
+    assert said.logits[0].shape == (2, 1, 14, 14)
     assert [f.shape[1] for f in said.features] == [4, 8]
 
 
@@ -47,7 +48,8 @@ def test_the_whole_and_each_region_have_judges_of_their_own() -> None:
 def test_regions_share_a_remainder_of_pixels() -> None:
     given = pictures(50)
     views = build("global_local", regions=8)._views(given)
-    assert len(views) == 65 and {v.shape[-1] for v in views[1:]} == {6, 7}
+    assert len(views) == 65
+    assert {v.shape[-1] for v in views[1:]} == {6, 7}
     assert torch.equal(torch.cat([torch.cat(views[1 + 8 * r : 9 + 8 * r], 3) for r in range(8)], 2), given)
 
 
@@ -63,7 +65,10 @@ def test_freezing_keeps_the_first_convolutions_and_their_norms(norm: Discriminat
         ]
         frozen = 3 if norm == "batch" else 2
         kept, learning = ([t for part in parts for t in part] for parts in (trains[:frozen], trains[frozen:]))
-        assert kept and not any(kept) and learning and all(learning)
+        assert kept
+        assert not any(kept)
+        assert learning
+        assert all(learning)
     network = Discriminator(3, 4, 2, norm)
     network.freeze(0)
     assert all(p.requires_grad for p in network.parameters())

@@ -18,7 +18,7 @@ def test_projects_the_asked_positions_to_unit_vectors() -> None:
 
 
 def test_needs_features_and_positions_for_every_stage() -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="is shorter than argument"):
         PatchProjection([3, 5])([torch.randn(1, 3, 4, 4)], [torch.tensor([0])])
 
 
@@ -26,6 +26,7 @@ def test_blend_is_exact_at_both_ends() -> None:
     inside, outside = torch.randn(1, 3, 2, 4), torch.randn(1, 3, 2, 4)
     mask = torch.tensor([0.0, 1.0, 0.5, 0.0]).expand(1, 1, 2, 4)
     blended = blend_by_mask(inside, outside, mask)
-    assert torch.equal(blended[..., 0], outside[..., 0]) and torch.equal(blended[..., 1], inside[..., 1])
+    assert torch.equal(blended[..., 0], outside[..., 0])
+    assert torch.equal(blended[..., 1], inside[..., 1])
     torch.testing.assert_close(blended[..., 2], (inside[..., 2] + outside[..., 2]) / 2)
     assert blend_by_mask(inside, outside, None) is inside

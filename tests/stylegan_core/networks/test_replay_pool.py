@@ -16,7 +16,8 @@ def test_it_gives_back_what_it_gets_until_it_is_full() -> None:
     pool = ReplayPool(3, 4)
     assert values(pool.exchange(pictures(1.0, 2.0))) == [1.0, 2.0]
     assert values(pool.exchange(pictures(3.0))) == [3.0]
-    assert values(pool.kept) == [1.0, 2.0, 3.0] and pool.filled == 3
+    assert values(pool.kept) == [1.0, 2.0, 3.0]
+    assert pool.filled == 3
 
 
 def test_half_of_a_full_pools_answers_are_earlier_fakes_which_the_new_ones_replace() -> None:
@@ -43,7 +44,8 @@ def test_every_place_is_replaced_alike_often() -> None:
         pool.exchange(pictures(1.0)[..., :1, :1])
         replaced += pool.kept[:, 0, 0, 0]
         pool.kept.zero_()
-    assert replaced.sum() > 340 and (replaced / replaced.sum() - 0.25).abs().max() < 0.08
+    assert replaced.sum() > 340
+    assert (replaced / replaced.sum() - 0.25).abs().max() < 0.08
 
 
 def test_its_state_is_all_that_decides() -> None:

@@ -12,7 +12,8 @@ def test_paints_at_the_pictures_size_in_range_and_fp32(shuffle: int, enlarged: i
     with torch.autocast("cpu", torch.bfloat16):
         made = generator(structure, texture)
     assert made.shape == (2, 3, 3 * enlarged, 4 * enlarged)
-    assert made.dtype == torch.float32 and made.abs().max() <= 1
+    assert made.dtype == torch.float32
+    assert made.abs().max() <= 1
 
 
 def test_every_layer_follows_the_texture_code() -> None:

@@ -100,7 +100,8 @@ def test_versions_are_augmented_as_what_they_were_made_from() -> None:
     one = crops(8)
     part.judge_alike(judge, [one, one], given=one)
     first, second = judge.seen
-    assert torch.equal(first[:, :3], first[:, 3:]) and torch.equal(first, second)
+    assert torch.equal(first[:, :3], first[:, 3:])
+    assert torch.equal(first, second)
     assert not torch.equal(first[:, :3], one)
 
 
@@ -136,8 +137,10 @@ def test_mixtures_have_mixed_conditions() -> None:
     part.discriminator_terms(judge, real, fake, 0, given_real=real, given_fake=fake)
     mixed = judge.seen[-1]
     shares = mixed[:, :, 0, 0]
-    assert torch.equal(mixed[:, :3], mixed[:, 3:]) and (mixed == shares[..., None, None]).all()
-    assert ((shares > 0) & (shares < 1)).all() and shares[0, 0] != shares[1, 0]
+    assert torch.equal(mixed[:, :3], mixed[:, 3:])
+    assert (mixed == shares[..., None, None]).all()
+    assert ((shares > 0) & (shares < 1)).all()
+    assert shares[0, 0] != shares[1, 0]
 
 
 @pytest.mark.parametrize(
@@ -171,4 +174,6 @@ def test_frozen_layers_stay_through_the_trainers_steps(norm: str) -> None:
         name for name, p in recipe.networks["discriminator"].named_parameters() if not torch.equal(p, before[name])
     }
     first = {name for name in before if name.startswith("judges.0.body.0.")}
-    assert first and not moved & first and moved == set(before) - first
+    assert first
+    assert not moved & first
+    assert moved == set(before) - first

@@ -61,7 +61,8 @@ def test_no_wish_is_drawn_for_what_is_there_at_share_0() -> None:
     torch.manual_seed(0)
     labels = torch.randint(2, (100, 1)).float()
     wish, wanted = draw_wishes(labels, met_share=0.0)
-    assert torch.equal(wanted, 1 - labels) and torch.equal(wish, 1 - 2 * labels)
+    assert torch.equal(wanted, 1 - labels)
+    assert torch.equal(wish, 1 - 2 * labels)
 
 
 def test_reconstruction_looks_at_met_wishes_alone() -> None:
@@ -148,7 +149,7 @@ def test_training_continues_exactly_with_its_augmentation() -> None:
         gradients = torch.autograd.grad(sum((*losses.values(), *judged.values())), parameters)
         with torch.no_grad():
             for parameter, gradient in zip(parameters, gradients, strict=True):
-                parameter -= 1e-2 * gradient
+                parameter.sub_(1e-2 * gradient)
 
     first = recipe(augmentation="ada", ada_kimg=0.01, adversarial="hinge")
     for at in range(4):

@@ -31,7 +31,7 @@ def test_crops_that_are_accepted_can_be_trained_on(recipe: str) -> None:
         try:
             config = config_class(recipe)(**settings)
         except ValidationError as error:
-            assert "crop_px" in str(error)
+            assert "crop_px" in str(error)  # noqa: PT017  # some are accepted: counted below
             refused += 1
             continue
         made = recipe_class(recipe)(config)

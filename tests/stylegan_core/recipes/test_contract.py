@@ -64,7 +64,7 @@ def train_step(recipe: BaseRecipe, batch: Batch, step: int, phase: Phase, rate: 
         with torch.no_grad():
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 if gradient is not None:
-                    parameter -= rate * gradient
+                    parameter.sub_(rate * gradient)
 
     made, fakes = recipe.generator_losses(batch, step)
     update(phase.generator, made)
@@ -120,7 +120,8 @@ def test_losses_are_finite_and_reach_the_right_networks_only(name: str, every_te
 
     recipe.zero_grad(set_to_none=True)
     recipe.requires_grad_(True)
-    assert fakes and all(v.shape[1:] == (3, 32, 32) for v in fakes.values())
+    assert fakes
+    assert all(v.shape[1:] == (3, 32, 32) for v in fakes.values())
     judged = recipe.discriminator_losses(batch, {k: v.detach() for k, v in fakes.items()}, 0)
     assert all(v.ndim == 0 and v.isfinite() for v in judged.values()), judged
     sum(judged.values()).backward()
@@ -141,7 +142,8 @@ def test_every_translation_can_be_asked_to_be_steady(name: str) -> None:
     for term in asked:
         recipe.zero_grad(set_to_none=True)
         losses[term].backward(retain_graph=True)
-        assert losses[term] > 0 and networks_with_gradients(recipe) == translating
+        assert losses[term] > 0
+        assert networks_with_gradients(recipe) == translating
 
 
 @each
@@ -225,7 +227,8 @@ def test_translates_any_size_in_range_whatever_the_precision(name: str) -> None:
                 autocast = recipe.translate(content, asked)
         assert result.shape == (1, 3, height * recipe.scale, width * recipe.scale)
         assert result.dtype == autocast.dtype == torch.float32
-        assert result.isfinite().all() and result.abs().max() <= 1.5
+        assert result.isfinite().all()
+        assert result.abs().max() <= 1.5
         assert (result - autocast).abs().max() < 0.1
     assert all(torch.equal(before[k], v) for k, v in recipe.state_dict().items()), "translating changed the state"
 

@@ -43,8 +43,11 @@ def test_fast_is_a_preset_that_explicit_weights_override() -> None:
 
 def test_single_image_has_defaults_of_its_own_that_explicit_settings_override() -> None:
     single = Config(single_image=True)
-    assert single.r1_gamma > 0 and single.crop_px == 64 and single.weights() == (4.0, 1.0)
-    assert single.l1_identity_weight() == 1.0 and Config().l1_identity_weight() == 0.0
+    assert single.r1_gamma > 0
+    assert single.crop_px == 64
+    assert single.weights() == (4.0, 1.0)
+    assert single.l1_identity_weight() == 1.0
+    assert Config().l1_identity_weight() == 0.0
     assert Recipe.needs_with(single).zoom_min < 1.0 == Recipe.needs_with(Config()).zoom_min
     chosen = Config(single_image=True, crop_px=96, r1_gamma=3.0, zoom_min=0.7, nce_weight=2.0, identity_weight=0.0)
     assert (chosen.crop_px, chosen.r1_gamma, chosen.zoom(), chosen.weights()[0]) == (96, 3.0, 0.7, 2.0)
@@ -61,7 +64,8 @@ def test_single_image_penalizes_the_discriminator_and_keeps_style_as_it_is() -> 
     assert set(losses) == {"adversarial", "nce", "identity_nce", "identity"}
     torch.testing.assert_close(losses["identity"], (recipe.networks["generator"](style) - style).abs().mean())
     judged = recipe.discriminator_losses(Batch(crops(0), style), {"translated": fakes["translated"].detach()}, 0)
-    assert set(judged) == {"discriminator", "discriminator_r1"} and judged["discriminator_r1"] > 0
+    assert set(judged) == {"discriminator", "discriminator_r1"}
+    assert judged["discriminator_r1"] > 0
 
 
 def test_nce_is_the_cross_entropy_between_result_and_content() -> None:

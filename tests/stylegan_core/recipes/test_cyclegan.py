@@ -41,7 +41,8 @@ def test_identity_costs_nothing_when_it_is_off() -> None:
     recipe = build(identity_share=0.0)
     recipe.networks["forward_generator"].register_forward_hook(lambda _, given, __: calls.append(len(given[0])))
     losses, _ = recipe.generator_losses(Batch(crops(0), crops(1)), 0)
-    assert "identity" not in losses and calls == [2, 2]
+    assert "identity" not in losses
+    assert calls == [2, 2]
 
 
 def test_each_discriminator_judges_its_own_domain() -> None:
@@ -66,7 +67,10 @@ def test_discriminators_see_earlier_fakes_and_the_pools_are_in_the_state() -> No
         recipe.discriminator_losses(Batch(crops(98), crops(99)), made, step)
     known = {fake[0, 0, 0].half().item(): step for step, made in enumerate(fakes) for fake in made["style"]}
     ages = [step - known[fake[0, 0, 0].half().item()] for step, both in enumerate(seen) for fake in both[2:]]
-    assert len(ages) == 20 and ages.count(0) >= 2 and max(ages) >= 1 and min(ages) == 0
+    assert len(ages) == 20
+    assert ages.count(0) >= 2
+    assert max(ages) >= 1
+    assert min(ages) == 0
     assert recipe.state_dict()["style_pool.kept"].abs().sum() > 0
     assert recipe.state_dict()["content_pool.filled"] == 2
 

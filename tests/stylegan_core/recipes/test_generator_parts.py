@@ -64,4 +64,5 @@ def test_a_part_trains_and_translates_any_size(name: str, part: str) -> None:
     with torch.no_grad():
         for size in ((32, 32), (37, 50)):
             result = recipe.translate(torch.rand(1, 3, *size) * 2 - 1, Conditions())
-            assert result.shape == (1, 3, *size) and result.isfinite().all()
+            assert result.shape == (1, 3, *size)
+            assert result.isfinite().all()

@@ -20,10 +20,12 @@ def crops(count: int = 2, seed: int = 0) -> torch.Tensor:
 def test_without_the_adversarial_weight_it_is_l1_alone() -> None:
     recipe = build(adversarial_weight=0, unpainted_weight=1.0, warmup_steps=5, l1_weight=3.0)
     (phase,) = recipe.phases()
-    assert phase.discriminator == () and set(recipe.networks) == {"generator"}
+    assert phase.discriminator == ()
+    assert set(recipe.networks) == {"generator"}
     batch = Batch(crops(), crops(seed=1), unpainted=crops(seed=2))
     losses, fakes = recipe.generator_losses(batch, 0)
-    assert set(losses) == {"l1"} and fakes == {}
+    assert set(losses) == {"l1"}
+    assert fakes == {}
     expected = 3 * (recipe.networks["generator"](batch.content) - batch.style).abs().mean()
     torch.testing.assert_close(losses["l1"], expected)
     other = build(unpainted_weight=1.0).networks["generator"].state_dict()  # starts alike in an ablation
@@ -118,13 +120,15 @@ def test_texture_and_feature_terms_vanish_for_the_truth_itself() -> None:
     losses, _ = recipe.generator_losses(Batch(content, made), 0)
     assert losses["texture"].item() == losses["feature_matching"].item() == 0
     losses, _ = recipe.generator_losses(Batch(content, crops(seed=1)), 0)
-    assert losses["texture"].item() > 0 and losses["feature_matching"].item() > 0
+    assert losses["texture"].item() > 0
+    assert losses["feature_matching"].item() > 0
 
 
 def test_texture_alone_needs_no_discriminator() -> None:
     recipe = build(adversarial_weight=0, texture_weight=1.0, feature_matching_weight=1.0)
     losses, fakes = recipe.generator_losses(Batch(crops(), crops(seed=1)), 0)
-    assert set(losses) == {"l1", "texture"} and fakes == {}
+    assert set(losses) == {"l1", "texture"}
+    assert fakes == {}
 
 
 @pytest.mark.parametrize("settings", [{"mixing_taps": 4}, {"mixing_taps": 5, "half_resolution": True}])

@@ -59,7 +59,8 @@ def test_what_is_loaded_is_what_was_saved(tmp_path: Path) -> None:
         assert torch.equal(torch.get_rng_state(), rng), "loading drew random numbers"
         expected = recipe_of(seed).eval().translate(content, Conditions())
         assert torch.equal(model.recipe.translate(content, Conditions()), expected)
-        assert set(model.recipe.networks) == {"generator"} and not model.recipe.training
+        assert set(model.recipe.networks) == {"generator"}
+        assert not model.recipe.training
         assert not any(p.requires_grad for p in model.recipe.parameters())
     networks = load_networks(tmp_path)
     expected_networks = recipe_of(3).networks.state_dict()

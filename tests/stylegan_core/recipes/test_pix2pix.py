@@ -37,15 +37,18 @@ def test_terms_are_the_papers() -> None:
     torch.testing.assert_close(losses["adversarial"], 3 * generator_loss("nonsaturating", of_fake))
     judged = recipe.discriminator_losses(batch, {k: v.detach() for k, v in fakes.items()}, 0)
     torch.testing.assert_close(judged["discriminator"], discriminator_loss("nonsaturating", of_real, of_fake))
-    assert set(losses) == {"l1", "adversarial"} and set(judged) == {"discriminator"}
+    assert set(losses) == {"l1", "adversarial"}
+    assert set(judged) == {"discriminator"}
 
 
 def test_without_the_adversarial_weight_it_is_l1_alone() -> None:
     recipe = build(adversarial_weight=0.0, feature_matching_weight=1.0)
     (phase,) = recipe.phases()
-    assert phase.discriminator == () and set(recipe.networks) == {"generator"}
+    assert phase.discriminator == ()
+    assert set(recipe.networks) == {"generator"}
     losses, fakes = recipe.generator_losses(Batch(crops(0), crops(1)), 0)
-    assert set(losses) == {"l1"} and fakes == {}
+    assert set(losses) == {"l1"}
+    assert fakes == {}
     other = build().networks["generator"].state_dict()  # starts alike in an ablation
     assert all(torch.equal(v, other[k]) for k, v in recipe.networks["generator"].state_dict().items())
 
@@ -97,7 +100,8 @@ def test_parts_train(settings: dict[str, object]) -> None:
     assert all(p.grad is None for p in recipe.networks["generator"].parameters())
     with torch.no_grad():
         result = recipe.eval().networks["generator"](torch.rand(1, 3, 37, 50))
-    assert result.shape == (1, 3, 37, 50) and result.isfinite().all()
+    assert result.shape == (1, 3, 37, 50)
+    assert result.isfinite().all()
 
 
 def test_learns_a_given_pair() -> None:
@@ -117,7 +121,8 @@ def test_learns_a_given_pair() -> None:
 def test_zoomed_crops_are_asked_for() -> None:
     assert Recipe.needs_with(Config()).zoom_min == 1.0
     needs = Recipe.needs_with(Config(zoom_min=0.8))
-    assert needs.zoom_min == 0.8 and needs.paired
+    assert needs.zoom_min == 0.8
+    assert needs.paired
 
 
 def test_needs_pairs() -> None:

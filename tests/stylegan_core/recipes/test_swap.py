@@ -99,7 +99,8 @@ def test_references_mix_by_weights_as_pictures_or_codes() -> None:
     both = Conditions(styles=references[:1], style_codes=codes[1:], style_weights=weights)
     torch.testing.assert_close(mixed, recipe.translate(content, both))
     prepared = recipe.prepare_conditions(pictures)
-    assert prepared.styles is None and prepared.style_codes.shape == (1, 8)
+    assert prepared.styles is None
+    assert prepared.style_codes.shape == (1, 8)
     torch.testing.assert_close(mixed, recipe.translate(content, prepared))
     sure = Conditions(styles=references, style_weights=torch.tensor([0.0, 1.0, 0.0]))
     one = recipe.translate(content, Conditions(styles=references[1:2]))

@@ -28,7 +28,8 @@ def test_builds_what_is_asked_for() -> None:
     assert isinstance(TranslatorConfig(**SMALL).build_generator(), ResnetGenerator)
     assert isinstance(TranslatorConfig(**SMALL, generator="unet").build_generator(), UnetGenerator)
     local = TranslatorConfig(**SMALL, local_generators=3).build_generator()
-    assert isinstance(local, LocalGenerators) and len(local.locals) == 9
+    assert isinstance(local, LocalGenerators)
+    assert len(local.locals) == 9
     sharing = TranslatorConfig(**SMALL, shared_stem=True)
     assert isinstance(sharing.build_judge(sharing.build_generator(), in_channels=6), SharedStem)
     assert not isinstance(TranslatorConfig(**SMALL).build_judge(local), SharedStem)

@@ -58,7 +58,8 @@ def test_files_are_shown_in_srgb(tmp_path):
 @pytest.mark.parametrize(("count", "most", "keep"), [(5, 8, ()), (100, 10, (33, 34)), (48, 48, (7,)), (9, 2, (4,))])
 def test_frames_are_spread_evenly_with_the_ends_and_the_key_frames(count, most, keep):
     chosen = spread(count, most, keep)
-    assert len(chosen) == min(count, most) and list(chosen) == sorted(set(chosen))
+    assert len(chosen) == min(count, most)
+    assert list(chosen) == sorted(set(chosen))
     assert {0, count - 1} <= set(chosen)
     if most >= len(keep) + 2:
         assert set(keep) <= set(chosen)
@@ -69,11 +70,13 @@ def test_frames_are_spread_evenly_with_the_ends_and_the_key_frames(count, most, 
 def test_encoding_shrinks_first_and_then_drops_frames():
     frames = [(noisy(120, 200), noisy(120, 200)) for _ in range(10)]
     full = choose_encoding(frames, limit_bytes=10**8, most_frames=48)
-    assert (full.width_px, full.quality) == LADDER[0] and full.frames == tuple(range(10))
+    assert (full.width_px, full.quality) == LADDER[0]
+    assert full.frames == tuple(range(10))
     one = sum(len(picture_uri(p, width_px=LADDER[-1][0], quality=LADDER[-1][1])) for p in frames[0])
     fewer = choose_encoding(frames, limit_bytes=6 * one, most_frames=48, keep={3})
     assert (fewer.width_px, fewer.quality) == LADDER[-1]
-    assert 4 <= len(fewer.frames) <= 6 and 3 in fewer.frames
+    assert 4 <= len(fewer.frames) <= 6
+    assert 3 in fewer.frames
 
 
 def test_the_chosen_encoding_stays_within_the_limit():
@@ -93,12 +96,16 @@ def test_movies_are_embedded_as_they_are_or_smaller_or_not_at_all(tmp_path):
     write_preview([noisy(400, 800) for _ in range(6)], path, fps=12.0)
     size = path.stat().st_size
     head, content = decoded(movie_uri(path, limit_bytes=2 * size))
-    assert head == "data:video/mp4;base64" and content == path.read_bytes()
+    assert head == "data:video/mp4;base64"
+    assert content == path.read_bytes()
     limit = size // 2
     uri = movie_uri(path, limit_bytes=limit)
-    assert uri is not None and len(uri) <= limit + 30
+    assert uri is not None
+    assert len(uri) <= limit + 30
     with av.open(io.BytesIO(decoded(uri)[1])) as movie:
         stream = movie.streams.video[0]
-        assert stream.width < 800 and abs(stream.width / stream.height - 2.0) < 0.02
-        assert stream.average_rate == 12 and len(list(movie.decode(stream))) == 6
+        assert stream.width < 800
+        assert abs(stream.width / stream.height - 2.0) < 0.02
+        assert stream.average_rate == 12
+        assert len(list(movie.decode(stream))) == 6
     assert movie_uri(path, limit_bytes=1000) is None

@@ -67,7 +67,8 @@ def test_grid_leaves_holes_and_labels_rows_and_columns():
     assert plain.shape == (2 * 48 + 8, 2 * 68 + 8, 3)
     assert plain[8 + 20, 8 + 68 + 30].tolist() == [250, 250, 249]
     labelled = picture_grid([[RED, None], [GREEN, RED]], column_labels=("a", "b"), row_labels=("one", "two"))
-    assert labelled.shape[0] > plain.shape[0] and labelled.shape[1] > plain.shape[1]
+    assert labelled.shape[0] > plain.shape[0]
+    assert labelled.shape[1] > plain.shape[1]
     with pytest.raises(ValueError, match="column labels"):
         picture_grid([[RED]], column_labels=("a", "b"))
     with pytest.raises(ValueError, match="at least one"):

@@ -19,7 +19,8 @@ def result(name, value, *, recipe="keyframe", seed=0, unit="1", machine="2 CPU c
 def filled(options, results):
     text = fill_tables(f"before\n<!-- results {options} -->\nold\n<!-- /results -->\nafter\n", results)
     lines = text.splitlines()
-    assert (lines[0], lines[-1]) == ("before", "after") and "old" not in lines
+    assert (lines[0], lines[-1]) == ("before", "after")
+    assert "old" not in lines
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
 
 
@@ -51,7 +52,8 @@ def test_a_pivot_has_rows_and_columns_from_the_name_and_seeds_become_a_mean():
 def test_the_columns_of_a_pivot_can_be_chosen_and_ordered():
     results = [result("ablation/gan/a", 1.0), result("ablation/gan/b", 2.0), result("ablation/gan/c", 3.0)]
     table = filled('match="ablation/{row}/{column}" columns="c,a" heading="variant"', results)
-    assert table[0] == ["variant", "`c`", "`a`"] and table[2] == ["gan", "3.00", "1.00"]
+    assert table[0] == ["variant", "`c`", "`a`"]
+    assert table[2] == ["gan", "3.00", "1.00"]
 
 
 def test_a_pivot_without_rows_in_the_name_has_a_row_for_each_recipe():

@@ -17,16 +17,20 @@ def test_the_whole_file_or_the_old_one(tmp_path: Path) -> None:
     write_bytes_atomically(path, b"old")
 
     def fail(temporary: Path) -> None:
-        assert temporary.suffix == ".png" and temporary.parent == path.parent and temporary != path
+        assert temporary.suffix == ".png"
+        assert temporary.parent == path.parent
+        assert temporary != path
         temporary.write_bytes(b"ne")
         assert path.read_bytes() == b"old"
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         write_atomically(path, fail)
-    assert path.read_bytes() == b"old" and list(path.parent.iterdir()) == [path]
+    assert path.read_bytes() == b"old"
+    assert list(path.parent.iterdir()) == [path]
     write_bytes_atomically(path, b"new")
-    assert path.read_bytes() == b"new" and list(path.parent.iterdir()) == [path]
+    assert path.read_bytes() == b"new"
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_the_cache_lies_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,6 +50,7 @@ def test_folders_are_synced_at_once_or_left_to_the_caller_of_this_thread(
         other = threading.Thread(target=write_bytes_atomically, args=(tmp_path / "c/4", b"x"))
         other.start()
         other.join()
-        assert left == {tmp_path / "a", tmp_path / "b"} and synced == [tmp_path / "c"]
+        assert left == {tmp_path / "a", tmp_path / "b"}
+        assert synced == [tmp_path / "c"]
     write_bytes_atomically(tmp_path / "a/5", b"x")
     assert synced == [tmp_path / "c", tmp_path / "a"]

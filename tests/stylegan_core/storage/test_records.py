@@ -23,9 +23,11 @@ def test_what_is_appended_is_read(tmp_path: Path) -> None:
         writer.append({"frame": "ä\nb.png", "n": 1, "nested": {"list": [1.5, None, True]}})
         other.append({"frame": "other"})
         writer.append({"frame": "second"})
-        assert writer.path != other.path and writer.path.parent == tmp_path / ".stylereel"
+        assert writer.path != other.path
+        assert writer.path.parent == tmp_path / ".stylereel"
     found = read_records(tmp_path)
-    assert {"frame": "ä\nb.png", "n": 1, "nested": {"list": [1.5, None, True]}} in found and len(found) == 3
+    assert {"frame": "ä\nb.png", "n": 1, "nested": {"list": [1.5, None, True]}} in found
+    assert len(found) == 3
 
 
 def test_a_writer_without_records_leaves_no_file(tmp_path: Path) -> None:
@@ -55,7 +57,8 @@ def test_a_changed_bit_costs_one_record_at_most(tmp_path: Path) -> None:
         writer.path.write_bytes(changed)
         found = read_records(tmp_path)
         # A changed line end joins two lines.
-        assert len(found) >= 1 and all(record in [{"frame": 0}, {"frame": 1}, {"frame": 2}] for record in found)
+        assert len(found) >= 1
+        assert all(record in [{"frame": 0}, {"frame": 1}, {"frame": 2}] for record in found)
 
 
 def test_a_full_disk_costs_only_the_torn_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +90,8 @@ def test_a_killed_writer_keeps_what_it_wrote(tmp_path: Path) -> None:
         seen = [int(child.stdout.readline()) for _ in range(20)]
         child.send_signal(signal.SIGKILL)
     found = [record["n"] for record in read_records(tmp_path)]
-    assert found == list(range(len(found))) and len(found) >= len(seen)
+    assert found == list(range(len(found)))
+    assert len(found) >= len(seen)
 
 
 def test_what_is_not_json_is_refused(tmp_path: Path) -> None:

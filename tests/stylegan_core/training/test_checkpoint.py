@@ -31,8 +31,10 @@ def test_everything_comes_back_bit_for_bit(tmp_path):
     tensors, metadata = load_checkpoint(tmp_path)
     assert tensors.keys() == TENSORS.keys()
     for key, value in TENSORS.items():
-        assert tensors[key].dtype == value.dtype and torch.equal(tensors[key], value), key
-    assert {k: metadata[k] for k in METADATA} == METADATA and metadata["step"] == 12
+        assert tensors[key].dtype == value.dtype, key
+        assert torch.equal(tensors[key], value), key
+    assert {k: metadata[k] for k in METADATA} == METADATA
+    assert metadata["step"] == 12
 
 
 def test_equal_states_give_equal_files(tmp_path):

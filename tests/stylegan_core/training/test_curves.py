@@ -29,7 +29,8 @@ def test_the_csv_reads_in_pandas_and_gaps_are_gaps(tmp_path):
     write_curves(path, [{"step": 5, "b": 1 / 3, "a": 2.0}, {"step": 10, "b": 1e-7}])
     table = pd.read_csv(io.BytesIO(path.read_bytes()))
     assert list(table.columns) == ["step", "a", "b"]
-    assert table["step"].tolist() == [5, 10] and math.isnan(table["a"][1])
+    assert table["step"].tolist() == [5, 10]
+    assert math.isnan(table["a"][1])
     assert table["b"].tolist() == pytest.approx([1 / 3, 1e-7], rel=1e-5)
 
 

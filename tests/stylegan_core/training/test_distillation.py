@@ -22,7 +22,9 @@ def test_a_student_comes_nearer_than_the_untouched_picture():
     made = distill(brighter, pictures(3), pictures(5)[3:], config, minutes=10, most_steps=60, progress=heard.append)
     untouched = -10 * np.log10(np.mean([np.square((brighter(p) - p).numpy() / 2).mean() for p in pictures(5)[3:]]))
     assert made.psnr_db > untouched + 4
-    assert made.steps == 60 == len(heard) and heard[-1] == 1.0 and heard == sorted(heard)
+    assert made.steps == 60 == len(heard)
+    assert heard[-1] == 1.0
+    assert heard == sorted(heard)
     assert 0 < made.swd < made.swd_unstylized
 
 
@@ -32,7 +34,8 @@ def test_equal_seeds_give_equal_students():
         for s in (0, 0, 1)
     ]
     first, again, other = (torch.cat([p.flatten() for p in run.recipe.parameters()]) for run in runs)
-    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
 
 
 def test_crops_are_aligned_and_small_pictures_extended():

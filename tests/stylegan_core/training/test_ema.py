@@ -67,9 +67,9 @@ def test_applied_and_back_bit_for_bit():
             raise KeyError
     except KeyError:
         pass
-    for key in own:
+    for key, value in own.items():
         assert torch.equal(inside[key], start[key])
-        assert torch.equal(prefixed_state({"g": model})[key], own[key])
+        assert torch.equal(prefixed_state({"g": model})[key], value)
 
 
 def test_load_restores():

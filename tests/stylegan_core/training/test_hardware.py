@@ -51,7 +51,7 @@ def test_bf16_runs_convolutions_in_bf16_and_leaves_what_opts_out(caplog):
 
 def test_repeatable_sets_threads_and_puts_all_back():
     before = torch.get_num_threads()
-    with pytest.raises(KeyError), repeatable(before + 1) as threads:
+    with pytest.raises(KeyError), repeatable(before + 1) as threads:  # noqa: PT012
         assert threads == torch.get_num_threads() == before + 1
         assert torch.are_deterministic_algorithms_enabled()
         raise KeyError

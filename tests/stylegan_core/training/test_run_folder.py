@@ -27,11 +27,14 @@ def key(common=None, data="data", code="code", init=None, **config):
 
 def test_what_decides_the_result_decides_the_key():
     base = key()
-    assert len(base) == 64 and key() == base
+    assert len(base) == 64
+    assert key() == base
     assert key(generator_lr=1e-3) != base
     assert key({"seed": 1}) != base
     assert key({"validate_every_steps": 7}) != base
-    assert key(data="other") != base and key(code="other") != base and key(init="0" * 64) != base
+    assert key(data="other") != base
+    assert key(code="other") != base
+    assert key(init="0" * 64) != base
 
 
 def test_the_budget_and_what_concerns_the_process_alone_do_not():
@@ -89,11 +92,13 @@ def test_data_of_another_shot_and_the_place_in_the_store_do_not_count(tmp_path):
 
 def test_notes_and_the_mark_survive_and_are_cleared():
     folder = RunFolder("a" * 64)
-    assert folder.notes() == {} and folder.finished() == {}
+    assert folder.notes() == {}
+    assert folder.finished() == {}
     folder.write_notes({"mlflow_run_id": "x"})
     folder.mark_finished({"budget_steps": 5})
     again = RunFolder("a" * 64)
-    assert again.notes() == {"mlflow_run_id": "x"} and again.finished() == {"budget_steps": 5}
+    assert again.notes() == {"mlflow_run_id": "x"}
+    assert again.finished() == {"budget_steps": 5}
     (again.path / "finished.json").write_text("{half")
     assert again.finished() == {}
     again.clear()

@@ -41,7 +41,8 @@ class Plain(BaseRecipe):
 
     def discriminator_losses(self, batch: Batch, fakes: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         self.steps_seen.append(("discriminator", step))
-        assert not fakes["fake"].requires_grad and not self.networks["generator"].weight.requires_grad
+        assert not fakes["fake"].requires_grad
+        assert not self.networks["generator"].weight.requires_grad
         judge = self.networks["discriminator"]
         return {"hinge": (1 - judge(batch.style)).relu().mean() + (1 + judge(fakes["fake"])).relu().mean()}
 
@@ -146,6 +147,7 @@ def test_weight_clipping_bounds_the_discriminator_alone():
     for step in range(2):
         taken.step(step, lambda step=step: batch(step))
         weights = recipe.networks["discriminator"].weight
-        assert weights.abs().max() <= 0.01 and weights.abs().min() < 0.01
+        assert weights.abs().max() <= 0.01
+        assert weights.abs().min() < 0.01
     assert recipe.networks["generator"].weight.abs().max() > 0.1
     assert not torch.equal(recipe.networks["generator"].weight, before)

@@ -121,8 +121,11 @@ def test_what_the_observer_is_told(run):
         "rate/images_per_s",
         "time_left_s",
     }
-    assert "validation/score" in metrics[4] and "validation/score" in metrics[10]
-    assert result.steps == 10 and result.stopped_by == "budget" and result.precision == "fp32"
+    assert "validation/score" in metrics[4]
+    assert "validation/score" in metrics[10]
+    assert result.steps == 10
+    assert result.stopped_by == "budget"
+    assert result.precision == "fp32"
     # 3 steps of one batch, 4 of two (two discriminator steps), 3 of one, two crops each.
     assert result.images_seen == (3 + 4 * 2 + 3) * 2
 
@@ -151,7 +154,8 @@ def test_last_and_best_are_averaged_weights_and_best_is_where_the_score_was_lowe
         return {"score": next(scores), "other": 1.0}
 
     result = run(check=check)
-    assert result.best_step == 8 and result.validation["best"] == {"score": 0.2, "other": 1.0}
+    assert result.best_step == 8
+    assert result.validation["best"] == {"score": 0.2, "other": 1.0}
     assert result.validation["last"]["score"] == 0.3
     same(result.best, kept[1])
     same(result.last, kept[2])
@@ -265,6 +269,7 @@ def test_freezing_what_was_never_trained_is_told(tmp_path, caplog):
     second = train(training, sampler, None, tmp_path / "second", Observers([]), init=init)
     assert "init_from" not in caplog.text
     frozen = [key for key in init if key.startswith("discriminator.judges.0.body.0.") and "weight.0" not in key]
-    assert len(frozen) == 2 and all(torch.equal(second.networks[key], init[key]) for key in frozen)
+    assert len(frozen) == 2
+    assert all(torch.equal(second.networks[key], init[key]) for key in frozen)
     last = "discriminator.judges.0.body.4.bias"
     assert not torch.equal(second.networks[last], init[last])

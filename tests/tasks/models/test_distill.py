@@ -23,9 +23,11 @@ def test_a_student_loads_and_names_its_teacher(tiny_model_folder, folder, tmp_pa
     made = distill_model(
         str(tiny_model_folder), tmp_path, folder, tmp_path / "small", channels=4, blocks=1, minutes=0.03
     )
-    assert (made.learned, made.judged) == (2, 1) and made.parameters > 0
+    assert (made.learned, made.judged) == (2, 1)
+    assert made.parameters > 0
     student, teacher = load_model(tmp_path / "small"), load_model(tiny_model_folder)
-    assert student.card.init_from == teacher.card.digest and student.card.steps == made.student.steps
+    assert student.card.init_from == teacher.card.digest
+    assert student.card.steps == made.student.steps
     picture = cv2.imread(str(folder / "0.png")).astype(np.float32)[..., ::-1] / 255
     apart = translate_unit(student, picture) - translate_unit(teacher, picture)
     assert -10 * np.log10(np.square(apart).mean()) == pytest.approx(made.student.psnr_db, abs=0.5)

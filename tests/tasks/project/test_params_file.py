@@ -111,7 +111,8 @@ def test_a_recipe_that_is_new_to_a_file_comes_with_its_preset() -> None:
     without_cut = re.sub(r"(?ms)^  cut:\n.*?(?=^  \S)", "", render_params({"train.keyframe.crop_px": 96}))
     assert "\n  cut:" not in without_cut
     train = _parse(renew(without_cut))["train"]
-    assert train["cut"]["fast"] is True and train["keyframe"]["crop_px"] == 96
+    assert train["cut"]["fast"] is True
+    assert train["keyframe"]["crop_px"] == 96
     kept = _parse(renew(render_params()))["train"]["cut"]
     assert kept["fast"] is False, "values that are there stay"
 
@@ -122,7 +123,8 @@ def test_a_preset_replaces_its_own_section_and_no_other() -> None:
     )
     made = with_preset(text, "cut", "two_cores")
     before, after = _parse(text), _parse(made)
-    assert after["train"]["recipe"] == "cut" and before["train"]["cut"] != after["train"]["cut"]
+    assert after["train"]["recipe"] == "cut"
+    assert before["train"]["cut"] != after["train"]["cut"]
     assert after["train"]["cut"] == _parse("train:\n" + recipe_settings("cut", preset_values("cut")))["train"]["cut"]
     for section in ("prepare", "shots", "evaluate", "stylize"):
         assert before[section] == after[section]

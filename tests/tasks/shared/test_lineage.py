@@ -176,8 +176,10 @@ def test_a_file_that_was_copied_elsewhere_answers_by_itself(
         (tmp_path / "out" / name).rename(elsewhere / name)
         trail = whence(elsewhere, str(elsewhere / name))
         assert trail.models == {digest: {"recipe": "keyframe", "mlflow_run": RUN, "data": "da7a" * 16}}
-        assert trail.commits == [COMMIT] and "the file itself says" in trail.note
-        assert trail.says["asked"] == "strength 0.8" and trail.says["source"] == name
+        assert trail.commits == [COMMIT]
+        assert "the file itself says" in trail.note
+        assert trail.says["asked"] == "strength 0.8"
+        assert trail.says["source"] == name
     assert not [*elsewhere.glob("*.db")]
     (elsewhere / "plain.png").write_bytes((tmp_path / "plates" / "a.0001.png").read_bytes())
     with pytest.raises(UsageError, match="no record knows"):
@@ -193,10 +195,15 @@ def test_a_movie_leads_to_its_frames(
     asked = Request.of(tmp_path / "clip.mp4", tmp_path / "styl.mp4", model=tiny_model_folder, back_end="torch")
     report = stylize_directory(asked, LocalRunner(), preview=None)
     trail = whence(root, str(tmp_path / "styl.mp4"))
-    assert list(trail.models) == [report.job.model_digest] and len(trail.frames) == 3 and trail.note == ""
-    assert trail.says["source"] == "clip.mp4" and list(trail.jobs) == [report.job.digest[:16]]
+    assert list(trail.models) == [report.job.model_digest]
+    assert len(trail.frames) == 3
+    assert trail.note == ""
+    assert trail.says["source"] == "clip.mp4"
+    assert list(trail.jobs) == [report.job.digest[:16]]
     # Away from its frames it still says what made it.
     (tmp_path / "elsewhere").mkdir()
     moved = (tmp_path / "styl.mp4").rename(tmp_path / "elsewhere" / "styl.mp4")
     trail = whence(root, str(moved))
-    assert list(trail.models) == [report.job.model_digest] and not trail.frames and "the file itself says" in trail.note
+    assert list(trail.models) == [report.job.model_digest]
+    assert not trail.frames
+    assert "the file itself says" in trail.note

@@ -43,9 +43,11 @@ def test_what_training_noted_needs_no_mlflow(asked: list[str], tiny_model: Model
 def test_mlflow_is_asked_once_for_the_projects_own_models(asked: list[str], tiny_model: Model, tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     own: Any = load_model(_copy(tiny_model.folder, tmp_path / "models" / "all"))
-    assert origin_of(own) == {} and asked == []  # no store: asking would make one
+    assert origin_of(own) == {}
+    assert asked == []
     (tmp_path / "mlflow.db").touch()
-    assert origin_of(tiny_model) == {} and asked == []  # a stranger's model
+    assert origin_of(tiny_model) == {}
+    assert asked == []
     for _ in range(2):
         assert origin_of(own)["mlflow_run"] == RUN
     assert asked == [own.card.digest]

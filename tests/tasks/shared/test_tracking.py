@@ -50,7 +50,7 @@ def test_a_training_from_start_to_registry(project: Path) -> None:
 
     # An interrupted process sent step 50 already: after a resume only later steps are sent.
     assert tracking.start_training_run("all", settings={"common": {"seed": 1}}, run_id=run_id) == run_id
-    with pytest.raises(KeyboardInterrupt), MlflowObserver(run_id) as observer:
+    with pytest.raises(KeyboardInterrupt), MlflowObserver(run_id) as observer:  # noqa: PT012
         observer.start(100, 25)
         observer.metrics(50, {"loss/generator/l1": 0.02})
         observer.metrics(75, {"loss/generator/l1": 0.01})

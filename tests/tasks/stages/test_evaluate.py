@@ -100,7 +100,9 @@ def test_figures_are_those_of_the_files(project, judged):
 def test_frames_have_rows_whose_means_are_the_figures(judged):
     assert [int(row["frame"]) for row in judged.rows] == [1, 2, 3, 4, 5]
     key = judged.rows[KEY - 1]
-    assert key["truth/psnr_db"] == "" and key["content/ssim"] == "" and key["temporal/warp_error"] != ""
+    assert key["truth/psnr_db"] == ""
+    assert key["content/ssim"] == ""
+    assert key["temporal/warp_error"] != ""
     assert judged.rows[0]["temporal/warp_error"] == ""
     for name in ("truth/swd", "truth/detail_ratio_unstylized", "temporal/warp_error_truth"):
         values = [float(row[name]) for row in judged.rows if row[name]]
@@ -129,7 +131,8 @@ def test_threads_and_the_whole_are_the_same(project, judged, monkeypatch, tmp_pa
     for name in ("frames.csv", "sea-grid.png"):
         path = Path("evaluate") / name
         assert (tmp_path / "reports" / path).read_bytes() == (judged.reports / path).read_bytes()
-    assert logged[0][0] == "run-1" and logged[0][1]["metrics"] == figures
+    assert logged[0][0] == "run-1"
+    assert logged[0][1]["metrics"] == figures
 
 
 def test_a_shot_of_unknown_motion_has_a_warp_error_too(project, tmp_path):

@@ -167,7 +167,8 @@ def test_it_is_judged_as_its_users_direct_it(name: str, place: Path) -> None:
     train(name, place)
     params = params_of(name)
     figures = evaluate(params, place / "prepared", place / "models", place / "reports", root=place)
-    assert np.isfinite(figures["truth/psnr_db"]) and np.isfinite(figures["content/psnr_db"])
+    assert np.isfinite(figures["truth/psnr_db"])
+    assert np.isfinite(figures["content/psnr_db"])
     (judge,) = open_judges(params, place / "prepared", place / "models", root=place)
     asked = judge.translate.args[0]  # type: ignore[attr-defined]  # a partial of its conditions
     conditioned_on = judge.model.recipe.conditioned_on

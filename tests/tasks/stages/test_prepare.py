@@ -117,7 +117,8 @@ def test_added_files_move_no_other_to_another_split(workplace, collections):
     run(**collections)
     manifest, _ = read(workplace / "data/prepared")
     after = dict(zip(manifest["path"], manifest["split"], strict=True))
-    assert len(after) == 44 and {path: after[path] for path in before} == before
+    assert len(after) == 44
+    assert {path: after[path] for path in before} == before
 
 
 def test_bad_pictures_are_named_with_reasons_and_the_rest_is_prepared(workplace, collections):
@@ -140,7 +141,8 @@ def test_bad_pictures_are_named_with_reasons_and_the_rest_is_prepared(workplace,
     assert reasons["photos/copy.png"] == "is a duplicate: photos/03.png has the same content"
     assert all(len(reason.split()) >= 2 for reason in reasons.values()), reasons
     manifest, _ = read(workplace / "data/prepared")
-    assert len(manifest) == 25 and "photos/misnamed.jpg" in manifest["path"].tolist()
+    assert len(manifest) == 25
+    assert "photos/misnamed.jpg" in manifest["path"].tolist()
     assert [warning["path"] for warning in report["warnings"]] == ["photos/misnamed.jpg"]
 
 

@@ -24,7 +24,8 @@ def table(workplace, *rows, header="picture,smiling,wears glasses"):
 def test_one_folder_is_content_without_a_style():
     run(**FOLDER)
     manifest, store = read()
-    assert manifest["domain"].unique().tolist() == ["content"] and len(manifest) == 12
+    assert manifest["domain"].unique().tolist() == ["content"]
+    assert len(manifest) == 12
     np.testing.assert_array_equal(store.sample(manifest.iloc[0]["sample"]), pixels(0))
     assert (manifest["labels"] == "").all()
 
@@ -35,7 +36,8 @@ def test_labels_meet_their_pictures_with_and_without_a_suffix(workplace):
     report = run(**FOLDER, labels="labels.csv")
     found = dict(zip(*(read()[0][column] for column in ("path", "labels")), strict=True))
     expected = {f"faces/set{i % 2}/{i:02}.png": f"smiling={i % 2} wears_glasses={int(i % 3 == 0)}" for i in range(12)}
-    assert found == expected and report["warnings"] == []
+    assert found == expected
+    assert report["warnings"] == []
 
 
 def test_a_picture_without_a_row_is_refused_and_a_row_without_a_picture_is_said(workplace):
@@ -56,7 +58,8 @@ def test_labels_of_pairs_stand_with_the_picture_before(workplace):
     table(workplace, *[f"{index}.png,{index % 2},0" for index in range(3)])
     run(source="pairs", content="before", style="after", labels="labels.csv")
     manifest = read()[0].set_index("path")["labels"]
-    assert manifest["before/1.png"] == "smiling=1 wears_glasses=0" and manifest["after/1.tif"] == ""
+    assert manifest["before/1.png"] == "smiling=1 wears_glasses=0"
+    assert manifest["after/1.tif"] == ""
 
 
 def test_a_missing_table_is_a_clear_error():
@@ -91,7 +94,8 @@ def test_a_layout_brings_labels_and_splits_to_one_of_two_folders(workplace):
         (split, label): 4 for split in ("train", "validation") for label in ("n01=1", "n02=1")
     }
     style = manifest[manifest["domain"] == "style"]
-    assert (style["labels"] == "").all() and len(style) == 12
+    assert (style["labels"] == "").all()
+    assert len(style) == 12
 
 
 def test_a_published_test_set_is_the_test_set_and_the_rest_is_split_by_content(workplace):
@@ -104,7 +108,8 @@ def test_a_published_test_set_is_the_test_set_and_the_rest_is_split_by_content(w
     run(source="folder", content="cifar", layout="cifar10", validation_fraction=0.2, test_fraction=0.4)
     manifest, _ = read()
     tested = manifest["path"].str.startswith("data/prepared/unpacked/test_batch/")
-    assert (manifest["split"] == "test").tolist() == tested.tolist() and tested.sum() == 8
+    assert (manifest["split"] == "test").tolist() == tested.tolist()
+    assert tested.sum() == 8
     assert 3 <= (manifest["split"] == "validation").sum() <= 25
     assert set(manifest["labels"]) == {"frog=1", "truck=1"}
     assert (workplace / manifest.iloc[0]["path"]).is_file()

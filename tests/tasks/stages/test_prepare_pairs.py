@@ -29,10 +29,12 @@ def test_pairs_match_by_name_and_split_by_content(workplace):
         save(workplace / f"after/sub/p{index}.tif", pixels(100 + index))
     run(source="pairs", content="before", style="after")
     manifest, store = read(workplace / "data/prepared")
-    assert len(manifest) == 60 and set(manifest["split"]) == {"train", "validation", "test"}
+    assert len(manifest) == 60
+    assert set(manifest["split"]) == {"train", "validation", "test"}
     for pair, rows in manifest.groupby("pair"):
         seeds = [int(pair.removeprefix("sub/p")), 100 + int(pair.removeprefix("sub/p"))]
-        assert rows["domain"].tolist() == ["content", "style"] and rows["split"].nunique() == 1
+        assert rows["domain"].tolist() == ["content", "style"]
+        assert rows["split"].nunique() == 1
         for index, seed in zip(rows["sample"], seeds, strict=True):
             np.testing.assert_array_equal(store.sample(index), pixels(seed))
     assert (manifest["held_out"] == "").all()
@@ -44,7 +46,8 @@ def test_few_pairs_are_validated_on_held_out_areas(workplace):
     run(source="pairs", content="before", style="after")
     manifest, _ = read(workplace / "data/prepared")
     assert manifest["split"].tolist() == ["train", "train"]
-    assert manifest["held_out"].nunique() == 1 and manifest["held_out"][0] != ""
+    assert manifest["held_out"].nunique() == 1
+    assert manifest["held_out"][0] != ""
 
 
 def test_a_pair_with_one_bad_half_is_left_out_and_lonely_names_are_an_error(workplace):
@@ -63,7 +66,8 @@ def test_a_pair_with_one_bad_half_is_left_out_and_lonely_names_are_an_error(work
 def test_halves_become_pairs_of_their_exact_pixels(workplace, both, content_half, offset):
     run(**SIDE_BY_SIDE, content_half=content_half)
     manifest, store = read()
-    assert len(manifest) == 60 and set(manifest["split"]) == {"train", "validation", "test"}
+    assert len(manifest) == 60
+    assert set(manifest["split"]) == {"train", "validation", "test"}
     for row in manifest.itertuples():
         expected = pixels(int(row.pair.split("/")[1]) + (offset if row.domain == "content" else 100 - offset))
         np.testing.assert_array_equal(store.sample(row.sample), expected)
@@ -81,7 +85,8 @@ def test_folders_name_the_splits(workplace, both):
     (both / "val").rename(both / "Test")
     run(**SIDE_BY_SIDE, split="folders")
     manifest, _ = read()
-    assert set(manifest["split"]) == {"train", "test"} and (manifest["held_out"] == "").all()
+    assert set(manifest["split"]) == {"train", "test"}
+    assert (manifest["held_out"] == "").all()
 
 
 def test_a_picture_outside_the_folders_of_splits_is_an_error(workplace, both):
@@ -104,10 +109,12 @@ def test_halves_are_unpacked_once_and_give_the_same_bytes_from_any_cache(workpla
     run(**SIDE_BY_SIDE)
     first = tree(workplace / "data/prepared")
     run(**SIDE_BY_SIDE)
-    assert len(unpacked) == 30 and tree(workplace / "data/prepared") == first
+    assert len(unpacked) == 30
+    assert tree(workplace / "data/prepared") == first
     monkeypatch.setenv("STYLEREEL_CACHE_DIR", str(workplace.parent / "another cache"))
     run(**SIDE_BY_SIDE)
-    assert len(unpacked) == 60 and tree(workplace / "data/prepared") == first
+    assert len(unpacked) == 60
+    assert tree(workplace / "data/prepared") == first
     save(both / "train/00.png", np.hstack([pixels(50), pixels(51)]))
     run(**SIDE_BY_SIDE)
     assert len(unpacked) == 90

@@ -29,7 +29,8 @@ def test_painted_frames_meet_their_plates_by_number(workplace, shot):
     manifest, store = read(workplace / "data/prepared")
     plates = manifest[manifest["domain"] == "content"].set_index("frame")
     painted = manifest[manifest["domain"] == "style"].set_index("frame")
-    assert plates.index.tolist() == list(range(1001, 1011)) and painted.index.tolist() == [1002, 1009]
+    assert plates.index.tolist() == list(range(1001, 1011))
+    assert painted.index.tolist() == [1002, 1009]
     for number in (1002, 1009):
         assert plates.loc[number, "pair"] == painted.loc[number, "pair"] == f"s01/{number}"
         assert plates.loc[number, "held_out"] == painted.loc[number, "held_out"] != ""
@@ -47,7 +48,8 @@ def test_painted_frames_meet_their_plates_by_number(workplace, shot):
 def test_held_frames_of_a_shot_are_no_duplicates(workplace, shot):
     shutil.copy(workplace / "plates/shot.1004.png", workplace / "plates/shot.1005.png")
     report = run_params(shot_params(shot))
-    assert report["refused"] == [] and report["groups"]["the plates of shot s01"]["found"] == 10
+    assert report["refused"] == []
+    assert report["groups"]["the plates of shot s01"]["found"] == 10
 
 
 def test_truth_has_rows_and_is_not_stored(workplace, shot):
@@ -153,5 +155,7 @@ def test_further_pairs_help_a_shot_to_train(workplace, shot):
     run_params(shot_params({**shot, "pairs": [{"content": "before", "style": "after"}]}))
     manifest, _ = read(workplace / "data/prepared")
     rows = manifest[manifest["pair"] == "s01/pairs0/a"]
-    assert rows["shot"].tolist() == ["s01", "s01"] and set(rows["split"]) == {"train"}
-    assert rows["frame"].isna().all() and rows["sample"].notna().all()
+    assert rows["shot"].tolist() == ["s01", "s01"]
+    assert set(rows["split"]) == {"train"}
+    assert rows["frame"].isna().all()
+    assert rows["sample"].notna().all()

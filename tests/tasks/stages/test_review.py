@@ -114,13 +114,15 @@ def test_frames_find_their_input_their_painting_and_their_figures(project, shown
     assert [f.truth.path.name if f.truth else None for f in sea.frames] == [None, "s.2.png", "s.3.png", None]
     assert [f.key for f in sea.frames] == [False, True, False, False]
     assert [dict(f.figures) for f in sea.frames] == [{}, {}, {"truth/swd": 0.01, "truth/swd_unstylized": 0.03}, {}]
-    assert sea.style.path.name == "s.2.png" and sea.movie is None
+    assert sea.style.path.name == "s.2.png"
+    assert sea.movie is None
 
 
 def test_figures_are_the_projects_and_the_shots(project, shown):
     build(project)
     data = shown[0][1]
-    assert data.figures == {"truth/swd": 0.01} and data.shots[0].figures == {"truth/swd": 0.02}
+    assert data.figures == {"truth/swd": 0.01}
+    assert data.shots[0].figures == {"truth/swd": 0.02}
 
 
 def test_refusals_warnings_failures_and_lineage_are_told(project, shown):
@@ -147,7 +149,8 @@ def test_refusals_warnings_failures_and_lineage_are_told(project, shown):
     assert dict(data.lineage) == {"Recipe": "keyframe", "Model": digest, "MLflow run": "run1", "Commit": "c0ffee"}
     assert "uncommitted" in data.notes[0]
     facts = dict(data.shots[0].facts)
-    assert facts["Validation, best"] == "PSNR 20.50 (used)" and facts["Validation, last"] == "PSNR 19.00"
+    assert facts["Validation, best"] == "PSNR 20.50 (used)"
+    assert facts["Validation, last"] == "PSNR 19.00"
     assert data.shots[0].kept_step == 100.0
     assert list(facts.items())[-2:] == [("Strength", "0.8"), ("Region 1", "masks sky")]
 
@@ -158,7 +161,8 @@ def test_free_pictures_are_found_by_their_path(project, shown):
     test = shown[0][1].shots[1]
     assert test.name == "test"
     assert test.frames[0].original.path == project / "photos/in/a.png"
-    assert test.style.path == project / "oil/c.png" and test.frames[0].number is None
+    assert test.style.path == project / "oil/c.png"
+    assert test.frames[0].number is None
 
 
 def test_a_given_folder_is_matched_with_its_input(project, shown):
@@ -174,7 +178,8 @@ def test_missing_models_and_reports_leave_gaps_and_nothing_to_show_is_an_error(p
     (project / "models/all/model.json").unlink()
     (project / "reports/metrics.json").unlink()
     build(project)
-    assert shown[0][1].figures == {} and shown[0][1].shots[0].facts == ()
+    assert shown[0][1].figures == {}
+    assert shown[0][1].shots[0].facts == ()
     for path in (project / "out/stylized/sea").iterdir():
         path.unlink()
     with pytest.raises(ValueError, match="nothing to review"):
@@ -189,4 +194,5 @@ def test_a_collapsed_model_is_told(project, shown):
         data = shown[digits][1]
         assert any("Mode collapse" in note and "4 %" in note for note in data.notes) is told
         facts = dict(data.shots[0].facts)
-        assert "Diversity" in facts["Validation, best"] and "ollapsed" not in facts["Validation, best"]
+        assert "Diversity" in facts["Validation, best"]
+        assert "ollapsed" not in facts["Validation, best"]

@@ -114,9 +114,11 @@ def test_models_and_curves_are_written_and_a_second_machine_writes_the_same(proj
     assert (model.card.steps, model.card.images_seen, model.card.shots) == (6, 12, ["sea"])
     assert (model.card.working_space, model.card.stopped_by, model.card.init_from) == ("srgb", "budget", None)
     assert model.card.ocio == "digest of a config"
-    assert set(model.card.validation) == {"last", "best"} and "psnr_db" in model.card.validation["last"]
+    assert set(model.card.validation) == {"last", "best"}
+    assert "psnr_db" in model.card.validation["last"]
     curves = pd.read_csv(project / "reports" / "sea.csv")
-    assert curves["step"].tolist() == [2, 4, 6] and curves["loss/generator/l1"].notna().all()
+    assert curves["step"].tolist() == [2, 4, 6]
+    assert curves["loss/generator/l1"].notna().all()
     assert curves["validation/psnr_db"].notna().tolist() == [False, True, True]
     monkeypatch.setenv("STYLEREEL_CACHE_DIR", str(project / "another cache"))
     run(project, settings())
@@ -345,7 +347,8 @@ def test_further_processes_of_a_distributed_run_write_nothing(project, monkeypat
     monkeypatch.setattr(stage, "_is_follower", lambda: True)
     assert train_model(plan.jobs[0], project / "prepared", project / "models", project / "reports") is None
     mark_finished(plan, project / "models", project / "reports")
-    assert not (project / "models").exists() and plan.jobs[0].folder.finished() == {}
+    assert not (project / "models").exists()
+    assert plan.jobs[0].folder.finished() == {}
 
 
 def test_the_console_says_what_is_going_on(caplog, monkeypatch):
@@ -356,7 +359,8 @@ def test_the_console_says_what_is_going_on(caplog, monkeypatch):
         console.metrics(25, {"loss/generator/l1": 0.1234, "loss/discriminator/r1": 2.0, **rates})
         console.metrics(50, {"validation/psnr_db": 21.5, "validation/score": 1.0})
     assert "step 25 of 1000, 12.5 steps/s, 1:02:05 left  G l1 0.123  D r1 2" in caplog.text
-    assert "validation after step 50: psnr_db 21.5" in caplog.text and "score" not in caplog.text
+    assert "validation after step 50: psnr_db 21.5" in caplog.text
+    assert "score" not in caplog.text
 
 
 def test_the_mark_is_json_a_person_can_read(project):

@@ -60,12 +60,16 @@ def test_single_image_trains_on_one_picture_a_side_and_translates_it(project: Pa
     prepare(settings, project / "prepared")
     (job,) = plan_trainings(settings, project / "prepared").jobs
     card = train_model(job, project / "prepared", project / "models", project / "curves")
-    assert card is not None and card.steps == 4 and card.config["r1_gamma"] == 1.0
+    assert card is not None
+    assert card.steps == 4
+    assert card.config["r1_gamma"] == 1.0
     curves = (project / "curves" / "all.csv").read_text().splitlines()[0]
-    assert "identity" in curves and "discriminator_r1" in curves
+    assert "identity" in curves
+    assert "discriminator_r1" in curves
     picture = noise_picture(0, 96, 80).astype(np.float32) / 255
     made = translate_unit(load_model(project / "models" / "all"), picture)
-    assert made.shape == picture.shape and np.isfinite(made).all()
+    assert made.shape == picture.shape
+    assert np.isfinite(made).all()
 
 
 @pytest.mark.parametrize(("recipe", "config"), [("cut", CUT), ("cyclegan", TINY)])
@@ -111,6 +115,7 @@ def test_a_stopped_cyclegan_goes_on_to_the_same_bytes(
             with pytest.raises(StoppedError, match="after step 1 of 8"):
                 train_model(job, *places, stopping)
         card = train_model(job, *places)
-        assert card is not None and card.steps == 8
+        assert card is not None
+        assert card.steps == 8
         weights.append(card.networks.sha256)
     assert weights[0] == weights[1]

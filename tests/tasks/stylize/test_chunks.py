@@ -71,7 +71,8 @@ def test_a_chunk_alone(planned: tuple[Job, Model]) -> None:
     assert (report.made, report.preview) == (3, None)
     assert made(job) == ["shot.0002.png", "shot.0003.png", "shot.0006.png"]
     report = work_on(Plan(job), model, LocalRunner(), shared=True)
-    assert (report.made, report.skipped) == (4, 3) and report.preview is not None
+    assert (report.made, report.skipped) == (4, 3)
+    assert report.preview is not None
 
 
 def test_workers_of_one_job_make_each_frame_once(planned: tuple[Job, Model]) -> None:
@@ -129,11 +130,13 @@ def test_a_process_loads_the_model_once(job: Job, monkeypatch: pytest.MonkeyPatc
     plain = stylize.open_job
     monkeypatch.setattr(stylize, "open_job", lambda file: opened.append(file) or plain(file))
     reports = [work_chunk(index, job_file=str(job.file)) for index in range(4)]
-    assert [len(report.made) for report in reports] == [2, 2, 2, 1] and opened == [job.file]
+    assert [len(report.made) for report in reports] == [2, 2, 2, 1]
+    assert opened == [job.file]
     again = work_chunk(0, job_file=str(job.file))
     assert (again.made, again.skipped, len(opened)) == ((), 2, 1), "what it recorded itself is known to it"
     close_jobs()
-    assert work_chunk(1, job_file=str(job.file), checksum=True).skipped == 2 and len(opened) == 2
+    assert work_chunk(1, job_file=str(job.file), checksum=True).skipped == 2
+    assert len(opened) == 2
 
 
 def test_what_another_worker_finished_is_skipped(planned: tuple[Job, Model], job: Job) -> None:
@@ -170,7 +173,8 @@ def test_a_chunk_of_another_job_is_refused(job: Job) -> None:
 def test_each_worker_has_a_gpu_of_its_own() -> None:
     assert [device_of_worker("cuda", name, 2) for name in (0, "1", 2)] == ["cuda:0", "cuda:1", "cuda:0"]
     assert device_of_worker("cuda", "tcp://10.0.0.5:4000", 2) == "cuda"
-    assert device_of_worker("cuda", 1, 1) == "cuda" and device_of_worker("cuda:1", 0, 4) == "cuda:1"
+    assert device_of_worker("cuda", 1, 1) == "cuda"
+    assert device_of_worker("cuda:1", 0, 4) == "cuda:1"
     assert device_of_worker("cpu", 0, 0) == "cpu"
 
 
@@ -180,4 +184,7 @@ def test_progress_is_read_from_the_records_of_others(planned: tuple[Job, Model])
     seen: list[Any] = []
     with job_chunks._told_by_records(job, seen.append):
         work_on(Plan(job), model, LocalRunner(), shared=True, chunks=[1, 2], preview=None)
-    assert seen[-1].done == 6 and seen[-1].skipped == 2 and seen[-1].total == 7 and seen[-1].frames_per_s > 0
+    assert seen[-1].done == 6
+    assert seen[-1].skipped == 2
+    assert seen[-1].total == 7
+    assert seen[-1].frames_per_s > 0

@@ -45,10 +45,13 @@ def test_a_dry_run_tells_what_would_be_made(asked: Callable[..., Request], plate
     before = listing(tmp_path)
     told = rehearse(asked(chunk_frames=3)).as_dict()
     assert listing(tmp_path) == before
-    assert told["numbers"] == "frames 1-8, missing 4 (1 of 8)" and told["held_or_black"] == 1
+    assert told["numbers"] == "frames 1-8, missing 4 (1 of 8)"
+    assert told["held_or_black"] == 1
     assert (told["frames"], told["done"], told["to_make"], told["chunks"]) == (8, 0, 8, 3)
     assert (told["first"], told["last"]) == ("s_000001.tif", "s_000008.tif")
-    assert told["recipe"] == "keyframe" and told["asked"]["strength"] == "1" and told["seconds"] is None
+    assert told["recipe"] == "keyframe"
+    assert told["asked"]["strength"] == "1"
+    assert told["seconds"] is None
 
 
 def test_a_dry_run_knows_what_is_done(asked: Callable[..., Request], plates: Path, tmp_path: Path) -> None:
@@ -66,14 +69,16 @@ def test_a_dry_run_knows_what_is_done(asked: Callable[..., Request], plates: Pat
 def test_a_sheet_shows_frames_before_and_after(asked: Callable[..., Request], tmp_path: Path, output: str) -> None:
     sheet = look_dev(asked(output), LocalRunner(), sheet_beside(tmp_path / output), frames=4)
     expected = tmp_path / ("sheet.png" if output == "sheet.png" else "out-look.png")
-    assert sheet == expected and not (tmp_path / "out").exists()
+    assert sheet == expected
+    assert not (tmp_path / "out").exists()
     pixels = read_picture(sheet).pixels
     # 4 pairs of 56 x 40 px in two columns, each under its name.
     assert pixels.shape == (2 * (40 + 22) + 6, 2 * (2 * 56 + 6) + 6, 3)
     first = cv2.cvtColor(cv2.imread(str(tmp_path / "plates/p.0001.png")), cv2.COLOR_BGR2RGB)
     assert np.abs(pixels[22:62, :56].astype(int) - first).max() <= 1
     after = pixels[22:62, 62:118].astype(int)
-    assert np.abs(after - first).mean() > 2 and after.std() > 10
+    assert np.abs(after - first).mean() > 2
+    assert after.std() > 10
 
 
 def test_a_sheet_without_a_frame_is_an_error(asked: Callable[..., Request], plates: Path, tmp_path: Path) -> None:

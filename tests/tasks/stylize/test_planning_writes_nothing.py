@@ -79,14 +79,15 @@ def settings(**stylize: Any) -> Params:
 
 def stage(params: Params) -> tuple[StageItem, StylizeReport]:
     (item,) = list_items(params, Path("data/prepared"), Path("models"))
-    return item, stylize_item(item, LocalRunner(), params)
+    return item, stylize_item(item, LocalRunner())
 
 
 def statistics_of(job: Job) -> set[str | None]:
     """Names in the frames; each is a file in the store."""
     for frame in job.frames:
         path = job.statistics_path(frame)
-        assert path is not None and read_statistics(path).layers
+        assert path is not None
+        assert read_statistics(path).layers
     return {frame.statistics for frame in job.frames}
 
 
@@ -179,7 +180,8 @@ def test_an_input_of_the_settings_is_measured_and_nothing_is_written_beside_it(
     read_only(plates)
     item, report = stage(collection())
     assert (report.made, report.failed) == (FRAMES, ())
-    assert len(statistics_of(item.job)) == 1 and [*item.job.state_folder.glob("cuts-*.json")]
+    assert len(statistics_of(item.job)) == 1
+    assert [*item.job.state_folder.glob("cuts-*.json")]
     assert tree(plates) == before
 
 
@@ -243,18 +245,22 @@ def test_other_settings_of_the_stage_measure_nothing_again(project: None, monkey
     assert statistics_of(other) == statistics_of(first)
     for pattern in ("statistics-*", "cuts-*"):
         (kept,), (copied,) = ([*job.state_folder.glob(pattern)] for job in (first, other))
-        assert copied.name == kept.name and copied.read_bytes() == kept.read_bytes()
+        assert copied.name == kept.name
+        assert copied.read_bytes() == kept.read_bytes()
 
 
 def test_plans_and_dry_runs_write_nothing(plates: Path, normed: Path, workplace: Path) -> None:
     before = tree(workplace)
     asked = Request.of(plates, "out/made", model=normed, **MANNER)
     plan, _ = plan_request(asked)
-    assert len({frame.statistics for frame in plan.job.frames}) == 1 and plan.job.frames[0].statistics
-    assert tree(workplace) == before and not Path("out").exists()
+    assert len({frame.statistics for frame in plan.job.frames}) == 1
+    assert plan.job.frames[0].statistics
+    assert tree(workplace) == before
+    assert not Path("out").exists()
     assert rehearse(asked).job == plan.job
     assert tree(workplace) == before
     report = stylize_directory(asked, LocalRunner(), preview=None)
     assert (report.made, report.failed, report.job) == (FRAMES, (), plan.job)
     written = {path.name: path.read_bytes() for path in plan.job.state_folder.iterdir() if path.is_file()}
-    assert plan.artifacts and plan.artifacts.items() <= written.items()
+    assert plan.artifacts
+    assert plan.artifacts.items() <= written.items()

@@ -47,8 +47,10 @@ def test_a_movie_is_stylized_and_a_second_run_does_nothing(tmp_path, stylized):
     assert np.abs(before - after).mean() > 3
     times = output.stat().st_mtime_ns
     report = stylized(source, output)
-    assert (report.made, report.skipped) == (0, movies.COUNT) and output.stat().st_mtime_ns == times
-    assert stylized(source, output, strength=0.5).made == movies.COUNT and output.stat().st_mtime_ns != times
+    assert (report.made, report.skipped) == (0, movies.COUNT)
+    assert output.stat().st_mtime_ns == times
+    assert stylized(source, output, strength=0.5).made == movies.COUNT
+    assert output.stat().st_mtime_ns != times
 
 
 def test_a_frame_that_is_gone_is_made_again_alone(tmp_path, stylized, tiny_model_folder):
@@ -75,7 +77,8 @@ def test_a_damaged_frame_is_named_and_the_movie_waits(tmp_path, stylized):
     source.write_bytes(content)
     report = stylized(source, output)
     assert (report.made, [failure.reason for failure in report.failed]) == (movies.COUNT - 1, ["frame 5 is damaged"])
-    assert report.preview is None and not output.exists()
+    assert report.preview is None
+    assert not output.exists()
 
 
 def test_frames_of_a_movie_as_pictures_and_pictures_as_a_movie(tmp_path, stylized):
@@ -85,7 +88,8 @@ def test_frames_of_a_movie_as_pictures_and_pictures_as_a_movie(tmp_path, stylize
     assert (report.made, report.failed) == (4, ())
     picture = read_picture(tmp_path / "out/shot.0003.png")
     green = np.rint(frames[2][0] / 1023 * 65535)
-    assert picture.pixels.dtype == np.uint16 and np.abs(picture.pixels[..., 1] - green).max() <= 1
+    assert picture.pixels.dtype == np.uint16
+    assert np.abs(picture.pixels[..., 1] - green).max() <= 1
     movie = tmp_path / "again.mov"
     assert stylized(tmp_path / "out" / "shot.####.png", movie, strength=0.0, fps=25.0).made == 4
     facts = probe_movie(movie)
@@ -110,7 +114,8 @@ def test_pictures_of_a_movie_have_its_levels_and_its_alpha(tmp_path, stylized, c
     with av.open(str(source)) as read:
         wanted = next(read.decode(video=0))
         wanted = wanted.to_ndarray(format="rgba64le" if picture.pixels.dtype == np.uint16 else "rgba")
-    assert picture.has_alpha and not picture.alpha_associated
+    assert picture.has_alpha
+    assert not picture.alpha_associated
     difference = np.abs(picture.pixels.astype(float) - wanted) / np.iinfo(picture.pixels.dtype).max
     assert difference[..., 3].max() < 2e-3  # FFmpeg widens 10 bits to 16 by a shift
     assert difference[..., :3].max() < 0.02

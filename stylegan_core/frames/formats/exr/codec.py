@@ -127,7 +127,8 @@ def _pack_file(part: ExrPart, top: int, rows: int, bodies: Sequence[Body]) -> by
         attributes += [attribute for attribute in part.attributes if attribute.name == "tiles"]
     head = pack_headers(version, [tuple(attributes)])
     chunks = []
-    for place, body in sorted(bodies, key=lambda chunk: (chunk[0][1:2], chunk[0][0])):
+    for whole_place, body in sorted(bodies, key=lambda chunk: (chunk[0][1:2], chunk[0][0])):
+        place = whole_place
         if part.tile is not None:
             place = (place[0], place[1] - top // part.tile[1], 0, 0)
         chunks.append(struct.pack(f"<{len(place)}i", *place) + _INT.pack(len(body)) + body)

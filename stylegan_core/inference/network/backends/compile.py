@@ -206,7 +206,7 @@ def _openvino(fixed: FixedNetwork, example: Tensor, precision: Precision) -> _Ru
     return run
 
 
-def _onnxruntime(fixed: FixedNetwork, example: Tensor, precision: Precision) -> _Run:
+def _onnxruntime(fixed: FixedNetwork, example: Tensor, _precision: Precision) -> _Run:
     import onnxruntime  # type: ignore[import-untyped]  # it has none
 
     program = torch.onnx.export(exported(fixed, example), dynamo=True, verbose=False)

@@ -69,7 +69,7 @@ class PlannedFrame:
     sequence: FrameSequence | None = None
 
 
-def select(
+def select(  # noqa: PLR0913
     source: str | Path,
     output: str | Path,
     *,

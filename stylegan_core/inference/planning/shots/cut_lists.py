@@ -66,7 +66,7 @@ def _frames(timecode: str, fps: float) -> int:
     return total
 
 
-def _otio_starts(path: Path, fps: float) -> list[int]:
+def _otio_starts(path: Path, _fps: float) -> list[int]:
     """Where each clip of the first picture track starts, in frames; gaps start nothing."""
     import opentimelineio as otio
 

@@ -61,14 +61,13 @@ class Curves:
         return tuple(round(weight / total, 9) for weight in weights)
 
 
-def plan_curves(draft: Draft, model: Model, render: RenderSettings) -> Draft:
+def plan_curves(draft: Draft, _model: Model, render: RenderSettings) -> Draft:
     """The planner's step for curves: gives each frame the strength and weights that it has on its number.
 
     Of regions, the strength is a factor on them all.
 
     Args:
         draft: with its directions.
-        model: the job's.
         render: with the curve's file.
 
     Raises:

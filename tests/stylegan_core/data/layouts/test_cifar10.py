@@ -40,7 +40,8 @@ def test_every_record_is_its_picture_with_its_class_and_its_split(tmp_path, inne
             np.testing.assert_array_equal(picture, expected[source.name])
         assert source.labels == ("airplane=1", "automobile=1", "bird=1")[int(Path(source.name).stem)]
         assert source.split == ("test" if source.name.startswith("test_batch") else "")
-        assert source.shown == f"prepared/{source.name}" and source.group == "the content collection cifar"
+        assert source.shown == f"prepared/{source.name}"
+        assert source.group == "the content collection cifar"
 
 
 @pytest.mark.parametrize("missing", ["batches.meta.txt", "data_batch_1.bin"])

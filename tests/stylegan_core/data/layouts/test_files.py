@@ -36,7 +36,8 @@ def test_celeba_brings_attributes_and_its_partition(celeba):
         ("000003.jpg", "test", "Smiling=1 Eyeglasses=1 Young=1"),
         ("000004.jpg", "train", "Smiling=0 Eyeglasses=0 Young=0"),
     ]
-    assert found.sources[0].shown == "img_align_celeba/000001.jpg" and found.warnings == []
+    assert found.sources[0].shown == "img_align_celeba/000001.jpg"
+    assert found.warnings == []
 
 
 def test_celeba_lies_in_the_folders_of_its_archive_too(celeba):

@@ -27,7 +27,8 @@ def test_the_same_recipe_is_built_once():
     first = build_once("things", ["a", 1], builder("x", calls))
     again = build_once("things", ["a", 1], builder("x", calls))
     other = build_once("things", ["a", 2], builder("y", calls))
-    assert calls == ["x", "y"] and first == again
+    assert calls == ["x", "y"]
+    assert first == again
     assert (again.files / "a.txt").read_text() == again.facts["said"] == "x"
     assert (other.files / "a.txt").read_text() == "y"
 

@@ -37,7 +37,8 @@ def test_floats_keep_nan_infinities_and_minus_zero_and_never_overflow() -> None:
     change = np.array([[[1, 1, 1], [0, 60000, 0.5]]], np.float32)
     result = add_change(pixels, change)
     assert np.array_equal(result[0, 0].view(np.uint16), pixels[0, 0].view(np.uint16))
-    assert np.signbit(result[0, 1, 0]) and result[0, 1].tolist() == [0, 65504, 1.5]
+    assert np.signbit(result[0, 1, 0])
+    assert result[0, 1].tolist() == [0, 65504, 1.5]
 
 
 def test_to_numbers_and_back() -> None:

@@ -50,14 +50,16 @@ def test_srgb_against_scikit_image_and_back() -> None:
 def test_every_code_survives_there_and_back(sample_type: str, working_space: str) -> None:
     codes = EVERY_UINT16 if sample_type == "uint16" else np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
     working = to_working(codes, working_space=working_space)
-    assert working.dtype == np.float32 and working.shape == (*codes.shape[:2], 3)
+    assert working.dtype == np.float32
+    assert working.shape == (*codes.shape[:2], 3)
     back = from_working(working, working_space=working_space, sample_type=sample_type)
     assert np.array_equal(np.rint(back * np.iinfo(codes.dtype).max).astype(codes.dtype), np.repeat(codes, 3, axis=2))
 
 
 def test_what_untagged_pictures_are_taken_for() -> None:
     integers, floats = Picture(np.zeros((1, 1, 3), np.uint16)), Picture(np.full((1, 1, 3), 0.5, np.float16))
-    assert source_space_of(integers).name == "srgb" and source_space_of(floats).name == "linear_rec709"
+    assert source_space_of(integers).name == "srgb"
+    assert source_space_of(floats).name == "linear_rec709"
     assert source_space_of(replace(floats, icc_profile=ADOBE)).name == "icc"
     assert source_space_of(replace(floats, icc_profile=b"damaged")).name == "linear_rec709"
     assert source_space_of(replace(integers, icc_profile=ADOBE), "linear_rec709").name == "linear_rec709"
@@ -107,8 +109,12 @@ def test_grey_profiles() -> None:
 
 
 def test_what_profiles_are_good_for() -> None:
-    assert is_srgb(SRGB) and not is_srgb(ADOBE) and not is_srgb(GREY)
-    assert profile_problem(ADOBE, 3) is None and profile_problem(ADOBE, 1) is None and profile_problem(GREY, 1) is None
+    assert is_srgb(SRGB)
+    assert not is_srgb(ADOBE)
+    assert not is_srgb(GREY)
+    assert profile_problem(ADOBE, 3) is None
+    assert profile_problem(ADOBE, 1) is None
+    assert profile_problem(GREY, 1) is None
     assert profile_problem(GREY, 3) == "its ICC profile is for grey pixels"
     assert "damaged" in str(profile_problem(ADOBE[:300], 3))
     assert profile_problem(b"", 3) == "its ICC profile is damaged"
@@ -153,14 +159,17 @@ def test_carrying_over_is_exact_where_nothing_changed(name: str, working_space: 
         carry_over(picture, before, after, mask_unit=mask * 0, working_space=working_space),
     ):
         assert result.pixels.dtype == picture.pixels.dtype
-        assert np.array_equal(result.pixels, picture.pixels) and result.spec is picture.spec
+        assert np.array_equal(result.pixels, picture.pixels)
+        assert result.spec is picture.spec
     for result in (
         carry_over(picture, before, after, mask_unit=mask, working_space=working_space),
         carry_over(picture, before, after, mask_unit=mask[..., None], working_space=working_space),
         carry_over(picture, before, half_changed, working_space=working_space),
     ):
         changed = (result.pixels != picture.pixels).any(axis=-1)
-        assert not changed[:4].any() and not changed[:, :5].any() and changed[4:, 5:].any()
+        assert not changed[:4].any()
+        assert not changed[:, :5].any()
+        assert changed[4:, 5:].any()
         if picture.has_alpha:
             assert np.array_equal(result.pixels[..., -1], picture.pixels[..., -1])
 

@@ -39,7 +39,8 @@ def test_what_the_network_left_alone_keeps_every_bit() -> None:
 def test_colours_that_do_not_fit_fade_and_keep_their_hue() -> None:
     before = np.full((1, 1, 3), [0.9, 0.1, 0.1], np.float32)
     kept = keep_source_colour(before, np.full((1, 1, 3), 0.9, np.float32), working_space="srgb")[0, 0]
-    assert kept.max() == pytest.approx(1, abs=1e-5) and kept.min() >= 0
+    assert kept.max() == pytest.approx(1, abs=1e-5)
+    assert kept.min() >= 0
     assert srgb_to_linear(kept) @ REC709_LUMA == pytest.approx(((0.9 + 0.055) / 1.055) ** 2.4, rel=1e-3)
     hues = [colorsys.rgb_to_hsv(*srgb_to_linear(colour))[0] for colour in (before[0, 0], kept)]
     assert hues[0] == pytest.approx(hues[1], abs=1e-3)
@@ -51,4 +52,5 @@ def test_scene_light_may_exceed_1_and_answers_out_of_range_stay_finite() -> None
     kept = keep_source_colour(before, after, working_space="linear_rec709")
     assert kept[0, 0] @ REC709_LUMA == pytest.approx(8, rel=1e-3)
     assert kept[0, 0, 0] / kept[0, 0, 2] == pytest.approx(4, rel=5e-3)
-    assert np.allclose(kept[0, 1], 0.5) and np.isfinite(kept).all()
+    assert np.allclose(kept[0, 1], 0.5)
+    assert np.isfinite(kept).all()

@@ -46,9 +46,11 @@ def test_what_is_asked_for() -> None:
     with pytest.raises(ValueError, match="did you mean ACEScg"):
         form(LINEAR, "a.exr", "ACEScgg")
     found = output_form(LINEAR, source_space_of(LINEAR), "a.exr", "ACEScg")
-    assert found is not None and dict(found.colour_tags)["colorInteropID"] == "lin_ap1_scene"
+    assert found is not None
+    assert dict(found.colour_tags)["colorInteropID"] == "lin_ap1_scene"
     assert dict(found.colour_tags)["chromaticities"][:2] == (0.713, 0.293)
-    assert "ACEScg" in found.describe() and "strength 0" in found.describe()
+    assert "ACEScg" in found.describe()
+    assert "strength 0" in found.describe()
 
 
 def test_results_are_converted_and_rounded_once() -> None:
@@ -56,15 +58,14 @@ def test_results_are_converted_and_rounded_once() -> None:
     found = output_form(LINEAR, source_space_of(LINEAR), "a.png")
     stored = carry_over(LINEAR, before, before, output=found)
     expected = linear_to_srgb(np.float32(np.float16(0.18))) * 65535
-    assert stored.pixels.dtype == np.uint16 and np.abs(stored.pixels.astype(float) - expected).max() <= 0.51
+    assert stored.pixels.dtype == np.uint16
+    assert np.abs(stored.pixels.astype(float) - expected).max() <= 0.51
     # An 8-bit source loses nothing of a half-float answer on its way to EXR.
     before, found = to_working(CODES), output_form(CODES, source_space_of(CODES), "a.exr")
     after = before + np.float32(0.3 / 255)
     light = carry_over(CODES, before, after, output=found)
-    assert (
-        light.pixels.dtype == np.float16
-        and light.pixels.max() > carry_over(CODES, before, before, output=found).pixels.max()
-    )
+    assert light.pixels.dtype == np.float16
+    assert light.pixels.max() > carry_over(CODES, before, before, output=found).pixels.max()
 
 
 @pytest.mark.parametrize("source_type", ["float16", "float32"])
@@ -85,7 +86,8 @@ def test_alpha_is_associated_in_exr_and_kept() -> None:
     before = to_working(straight)
     found = output_form(straight, source_space_of(straight), "a.exr")
     stored = carry_over(straight, before, before, output=found)
-    assert stored.alpha_associated and np.allclose(stored.pixels[0, 0], 128 / 255, atol=1e-3)
+    assert stored.alpha_associated
+    assert np.allclose(stored.pixels[0, 0], 128 / 255, atol=1e-3)
     assert stored.pixels[0, 1].tolist() == [0, 0, 0, 0]
     premultiplied = Picture(np.array([[[0.5, 0.5, 0.5, 0.5], [0.3, 0.3, 0.3, 0]]], np.float16), "exr", True, True)
     before = to_working(premultiplied)

@@ -27,14 +27,17 @@ def plate(kind: str = "float16") -> Picture:
 def test_what_does_not_change_keeps_every_bit(kind: str, working_space: str) -> None:
     picture = plate(kind)
     before = to_working(picture, working_space=working_space)
-    assert np.isfinite(before).all() and before.min() >= 0 and before.max() <= 1
+    assert np.isfinite(before).all()
+    assert before.min() >= 0
+    assert before.max() <= 1
     after = before.copy()
     after[1:, 100:] = RNG.random(after[1:, 100:].shape)
     result = carry_over(picture, before, after, working_space=working_space).pixels
     bits = f"uint{8 * result.itemsize}"
     assert np.array_equal(result[:, :100].view(bits), picture.pixels[:, :100].view(bits))
     assert np.array_equal(result[0].view(bits), picture.pixels[0].view(bits))
-    assert not np.array_equal(result[1:, 100:], picture.pixels[1:, 100:]) and np.isfinite(result[1:]).all()
+    assert not np.array_equal(result[1:, 100:], picture.pixels[1:, 100:])
+    assert np.isfinite(result[1:]).all()
     masked = carry_over(picture, before, after, working_space=working_space, mask_unit=np.zeros((4, 199), np.float32))
     assert np.array_equal(masked.pixels.view(bits), picture.pixels.view(bits))
     still = carry_over(picture, before, after, working_space=working_space, strength=0)
@@ -46,13 +49,15 @@ def test_a_highlight_comes_back_in_place_and_is_painted_in_proportion() -> None:
     before = to_working(picture)
     assert carry_over(picture, before, before).pixels[0, 0].tolist() == [16, 16, 16]
     nearly = carry_over(picture, before, before * np.float32(0.99)).pixels[0, 0]
-    assert (nearly > 15.5).all() and (nearly < 16).all()
+    assert (nearly > 15.5).all()
+    assert (nearly < 16).all()
     tint = np.array([1, 0.75, 0.5], np.float32)
     tinted = carry_over(picture, before, before * 0 + tint).pixels
     assert np.allclose(tinted[0, 0], 16 * srgb_to_linear(tint), rtol=0.01)
     assert np.allclose(tinted[0, 1], srgb_to_linear(tint), rtol=2e-3)  # seen whole: the answer itself
     darker = [carry_over(picture, before, before * np.float32(k)).pixels[0, 0, 0] for k in np.linspace(1, 0, 50)]
-    assert (np.diff(darker) <= 0).all() and darker[-1] < 0.05
+    assert (np.diff(darker) <= 0).all()
+    assert darker[-1] < 0.05
 
 
 def test_what_was_not_seen_is_never_amplified() -> None:
@@ -83,7 +88,8 @@ def test_a_plate_gives_the_same_light_in_linear_and_in_a_camera_log() -> None:
     other = carry_over(logged, before, answer, source_space="ARRI LogC4").pixels
     back = config.convert(other, "ARRI LogC4", "linear_rec709")
     stops = np.abs(np.log2(back[:10] / one[:10]))  # of neutral light; a camera's log has an offset, felt in dark paint
-    assert stops.max() < 0.5 and np.median(stops) < 0.05
+    assert stops.max() < 0.5
+    assert np.median(stops) < 0.05
     seen_whole = light.max(axis=2) < 1
     assert np.allclose(back[seen_whole], one[seen_whole], rtol=1e-3, atol=1e-4)
 
@@ -94,9 +100,11 @@ def test_a_space_that_holds_highlights_paints_them(working_space: str) -> None:
     before = to_working(picture, working_space=working_space)
     assert 0.5 < before.max() < 1
     result = carry_over(picture, before, before - np.float32(0.05), working_space=working_space).pixels
-    assert (result < 7).all() and (result > 1).all()
+    assert (result < 7).all()
+    assert (result > 1).all()
     brighter = carry_over(picture, before, before * 0 + 5, working_space=working_space).pixels
-    assert np.isfinite(brighter).all() and (brighter > 8).all()
+    assert np.isfinite(brighter).all()
+    assert (brighter > 8).all()
 
 
 @pytest.mark.parametrize("source_space", ["linear_rec709", "ARRI LogC4"])

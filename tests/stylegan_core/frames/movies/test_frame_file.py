@@ -22,7 +22,8 @@ def test_every_sample_comes_back(tmp_path, pix_fmt):
     planes = random_planes(pix_fmt, 1, 63, 47)
     write_movie_frame(tmp_path / "f.mkv", pix_fmt, planes)
     name, found = read_movie_frame(tmp_path / "f.mkv")
-    assert name == pix_fmt and same(found, planes)
+    assert name == pix_fmt
+    assert same(found, planes)
     first = (tmp_path / "f.mkv").read_bytes()
     write_movie_frame(tmp_path / "f.mkv", pix_fmt, planes)
     assert (tmp_path / "f.mkv").read_bytes() == first
@@ -68,5 +69,6 @@ def test_codes_beyond_the_range_stay_where_nothing_changes():
     rgb = before.rgb.copy()
     rgb[30:] //= 2
     changed = changed_planes(before, rgb)
-    assert np.array_equal(changed[0][:30], planes[0][:30]) and np.array_equal(changed[1][:15], planes[1][:15])
+    assert np.array_equal(changed[0][:30], planes[0][:30])
+    assert np.array_equal(changed[1][:15], planes[1][:15])
     assert not np.array_equal(changed[0][30:], planes[0][30:])

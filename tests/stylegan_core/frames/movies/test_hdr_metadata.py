@@ -34,7 +34,8 @@ def test_the_mastering_display_is_kept(tmp_path, graded, suffix, codec):
     left = assemble_movie(
         tmp_path / "m.mov", frames, facts, movie_form(tmp_path / "m.mov", facts, "yuv420p10le", "prores")
     )
-    assert len(left) == 1 and "graded on" in left[0]
+    assert len(left) == 1
+    assert "graded on" in left[0]
 
 
 def test_encoders_get_their_own_names():

@@ -89,7 +89,9 @@ def test_timecode_tags_and_variable_times_are_kept(tmp_path):
 def test_what_a_container_does_not_take_is_said(tmp_path):
     movies.make_movie(tmp_path / "a.mp4", "libx264", "yuv420p", audio="aac", width=256, height=128)
     _, after, left = assembled(tmp_path / "a.mp4", tmp_path / "b.mxf")
-    assert after.codec == "dnxhd" and len(left) == 1 and "PCM" in left[0]
+    assert after.codec == "dnxhd"
+    assert len(left) == 1
+    assert "PCM" in left[0]
     facts = after
     with pytest.raises(MovieWriteError, match="mp4 takes h264, hevc here, not ffv1"):
         movie_form(tmp_path / "c.mp4", facts, "yuv420p", "ffv1")
@@ -115,7 +117,8 @@ def test_codes_of_full_range_look_alike_in_a_container_that_cannot_say_so(tmp_pa
     source, made = tmp_path / "a.avi", tmp_path / "b.avi"
     movies.make_movie(source, "mjpeg", "yuvj420p", colour=(2, 5, 2, 2))
     before, after, _ = assembled(source, made)
-    assert before.full_range and not after.full_range
+    assert before.full_range
+    assert not after.full_range
     assert "become limited range" in told_of_codec(made, before)[1]
     one, other = MovieReader(source).read(3), MovieReader(made).read(3)
     assert np.abs(one.planes[0].astype(float) * 219 / 255 + 16 - other.planes[0]).max() <= 1
@@ -166,11 +169,14 @@ def test_rotation_chapters_languages_and_quality(tmp_path):
                 packet.stream = copies[packet.stream.index]
                 write.mux(packet)
     before, after, left = assembled(source, made)
-    assert left == () and abs(before.rotation) == 90 and after.rotation == before.rotation
+    assert left == ()
+    assert abs(before.rotation) == 90
+    assert after.rotation == before.rotation
     with av.open(str(made)) as container:
         assert [chapter["metadata"]["title"] for chapter in container.chapters()] == ["one"]
         assert container.streams.audio[0].metadata["language"] == "swe"
     form = movie_form(made, after, "yuv420p", quality=30)
-    assert form.options["crf"] == "30" and movie_form(made, after, "yuv420p").options["crf"] == "12"
+    assert form.options["crf"] == "30"
+    assert movie_form(made, after, "yuv420p").options["crf"] == "12"
     with pytest.raises(MovieWriteError, match="prores has none"):
         movie_form(tmp_path / "m.mov", after, "yuv420p", "prores", quality=30)

@@ -84,7 +84,8 @@ def save_with_oiio(path: Path, pixels: np.ndarray, **attributes: Any) -> Path:
     for name, value in attributes.items():
         spec[name.replace("_", ":")] = value
     output = oiio.ImageOutput.create(str(path))
-    assert output is not None and output.open(str(path), spec), oiio.geterror()
+    assert output is not None, oiio.geterror()
+    assert output.open(str(path), spec), oiio.geterror()
     assert output.write_image(np.ascontiguousarray(pixels)), output.geterror()
     output.close()
     return path

@@ -45,7 +45,8 @@ def test_16_bit_png_as_libpng_reads_it(tmp_path: Path, channels: int) -> None:
     pixels = channels_of(RGBA16, channels)
     write_picture(tmp_path / "a.png", Picture(pixels, has_alpha=channels in (2, 4)))
     read = imagecodecs.png_decode((tmp_path / "a.png").read_bytes())
-    assert read.dtype == np.uint16 and np.array_equal(read.reshape(pixels.shape), pixels)
+    assert read.dtype == np.uint16
+    assert np.array_equal(read.reshape(pixels.shape), pixels)
 
 
 @pytest.mark.parametrize("sample_type", ["uint8", "uint16", "float16", "float32"])
@@ -63,7 +64,8 @@ def test_tiff_as_tifffile_reads_it(tmp_path: Path, sample_type: str, channels: i
         assert np.array_equal(page.asarray().reshape(pixels.shape), pixels)
         assert tuple(page.extrasamples) == (((1 if associated else 2),) if has_alpha else ())
     again = read_picture(path)
-    assert np.array_equal(again.pixels, pixels) and again.alpha_associated == associated
+    assert np.array_equal(again.pixels, pixels)
+    assert again.alpha_associated == associated
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -85,7 +87,8 @@ def test_webp(tmp_path: Path, channels: int) -> None:
     with Image.open(tmp_path / "a.webp") as image:
         colours = np.repeat(pixels[..., :1], 3, axis=2) if channels <= 2 else pixels[..., :3]
         assert np.array_equal(np.asarray(image)[..., :3], colours)
-        assert image.mode == ("RGBA" if channels in (2, 4) else "RGB") and image.info["icc_profile"] == SRGB
+        assert image.mode == ("RGBA" if channels in (2, 4) else "RGB")
+        assert image.info["icc_profile"] == SRGB
     write_picture(tmp_path / "lossy.webp", Picture(np.full((32, 32, 3), 99, np.uint8)))
     assert np.abs(np.asarray(Image.open(tmp_path / "lossy.webp")).astype(int) - 99).max() <= 3
 
@@ -113,7 +116,9 @@ def test_a_source_of_the_wrong_suffix_keeps_its_name(tmp_path: Path) -> None:
     Image.fromarray(RGBA).save(tmp_path / "a.jpg", "png")
     write_picture(tmp_path / "out" / "a.jpg", read_picture(tmp_path / "a.jpg"))
     written = read_picture(tmp_path / "out" / "a.jpg")
-    assert written.format == "jpeg" and written.warnings == () and not written.has_alpha
+    assert written.format == "jpeg"
+    assert written.warnings == ()
+    assert not written.has_alpha
 
 
 def test_samples_that_a_format_lacks_are_converted_by_value(tmp_path: Path) -> None:
@@ -122,7 +127,8 @@ def test_samples_that_a_format_lacks_are_converted_by_value(tmp_path: Path) -> N
     assert read_picture(tmp_path / "a.png").pixels.ravel().tolist() == [0, 32768, 65535, 65535, 0, 0, 65535]
     for value in range(256):
         wide = convert_samples(np.array([[[value]]], np.uint8), "uint16")
-        assert wide.item() == value * 257 and convert_samples(wide, "uint8").item() == value
+        assert wide.item() == value * 257
+        assert convert_samples(wide, "uint8").item() == value
 
 
 def test_associated_alpha_becomes_straight_where_the_format_wants_it(tmp_path: Path) -> None:
@@ -161,7 +167,8 @@ def test_a_failure_leaves_the_old_file_and_no_temporary(
     monkeypatch.setattr(writing, "write_tiff" if suffix == ".tif" else "_write_bytes", truncate)
     with pytest.raises(OSError, match="no space left"):
         write_picture(path, Picture(255 - RGBA))
-    assert path.read_bytes() == before and [each.name for each in tmp_path.iterdir()] == [path.name]
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
 
 def test_a_tiff_that_a_full_disk_cut_short_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +186,8 @@ def test_a_tiff_that_a_full_disk_cut_short_is_noticed(tmp_path: Path, monkeypatc
 
 def test_temporaries_go_where_they_are_told(tmp_path: Path) -> None:
     write_picture(tmp_path / "out" / "a.png", Picture(RGBA), temporary_folder=tmp_path / "out" / ".stylereel")
-    assert (tmp_path / "out" / ".stylereel").is_dir() and not list((tmp_path / "out" / ".stylereel").iterdir())
+    assert (tmp_path / "out" / ".stylereel").is_dir()
+    assert not list((tmp_path / "out" / ".stylereel").iterdir())
 
 
 def test_a_png_is_no_larger_than_twice_pillows(tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ def attempt(path: Path, content: bytes) -> np.ndarray | str:
     try:
         return read_picture(path).pixels
     except UnreadablePictureError as error:
-        assert error.reason and "\n" not in error.reason
+        assert error.reason  # noqa: PT017  # some of these files are readable
+        assert "\n" not in error.reason  # noqa: PT017
         return error.reason
 
 
@@ -78,7 +79,8 @@ def test_zeros_in_an_exr(tmp_path: Path, name: str) -> None:
 def test_an_unfinished_exr_says_so(tmp_path: Path) -> None:
     content = bytearray(save_exr(tmp_path / "a.exr", ({}, planes(half(plate(64, 8))))).read_bytes())
     spec = read_picture(tmp_path / "a.exr").spec
-    assert spec is not None and spec.exr is not None
+    assert spec is not None
+    assert spec.exr is not None
     offsets = struct.pack("<4Q", *(chunk.offset for chunk in spec.exr.structure.chunks))
     at = content.index(offsets)
     content[at + 16 : at + 32] = bytes(16)

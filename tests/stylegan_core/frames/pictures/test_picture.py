@@ -37,10 +37,13 @@ def test_8_bit_pixels_are_exact_and_alpha_is_straight(tmp_path: Path, suffix: st
     options = {"lossless": True, "exact": True} if suffix == ".webp" else {}
     Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(path, **options)
     picture = read_picture(path)
-    assert picture.pixels.dtype == np.uint8 and np.array_equal(picture.pixels, pixels)
-    assert picture.has_alpha == (channels in (2, 4)) and not picture.alpha_associated
+    assert picture.pixels.dtype == np.uint8
+    assert np.array_equal(picture.pixels, pixels)
+    assert picture.has_alpha == (channels in (2, 4))
+    assert not picture.alpha_associated
     assert picture.format == {".png": "png", ".tif": "tiff", ".webp": "webp"}[suffix]
-    assert picture.warnings == () and picture.colour_channels == (3 if channels >= 3 else 1)
+    assert picture.warnings == ()
+    assert picture.colour_channels == (3 if channels >= 3 else 1)
 
 
 @pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"planarconfig": "separate"}, {"tile": (16, 16)}])
@@ -50,14 +53,16 @@ def test_tiff_samples_are_exact(tmp_path: Path, options: dict[str, object], samp
     stored = np.moveaxis(pixels, -1, 0) if "planarconfig" in options else pixels
     tifffile.imwrite(tmp_path / "a.tif", stored, photometric="rgb", **options)
     picture = read_picture(tmp_path / "a.tif")
-    assert picture.pixels.dtype.name == sample_type and np.array_equal(picture.pixels, pixels)
+    assert picture.pixels.dtype.name == sample_type
+    assert np.array_equal(picture.pixels, pixels)
 
 
 @pytest.mark.parametrize("extra", ["unassalpha", "assocalpha"])
 def test_16_bit_tiff_alpha_stays_as_it_is_stored(tmp_path: Path, extra: str) -> None:
     tifffile.imwrite(tmp_path / "a.tif", RGBA16, photometric="rgb", extrasamples=[extra])
     picture = read_picture(tmp_path / "a.tif")
-    assert np.array_equal(picture.pixels, RGBA16) and picture.has_alpha
+    assert np.array_equal(picture.pixels, RGBA16)
+    assert picture.has_alpha
     assert picture.alpha_associated == (extra == "assocalpha")
 
 
@@ -108,8 +113,10 @@ def test_a_wrong_suffix_is_a_warning(tmp_path: Path) -> None:
     for name in ("a.jpg", "a.tif", "a", "a.exr"):
         Image.fromarray(RGBA).save(tmp_path / name, "png")
         picture = read_picture(tmp_path / name)
-        assert picture.format == "png" and np.array_equal(picture.pixels, RGBA)
-        assert len(picture.warnings) == 1 and picture.warnings[0].startswith("holds a PNG although its name")
+        assert picture.format == "png"
+        assert np.array_equal(picture.pixels, RGBA)
+        assert len(picture.warnings) == 1
+        assert picture.warnings[0].startswith("holds a PNG although its name")
 
 
 def test_a_name_that_openimageio_takes_for_another_reader_is_never_garbage(tmp_path: Path) -> None:
@@ -206,7 +213,7 @@ def test_a_bad_profile_is_kept_with_a_warning(tmp_path: Path) -> None:
 def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_picture(tmp_path / "nowhere.png")
-    with pytest.raises(OSError):
+    with pytest.raises(IsADirectoryError):
         read_picture(tmp_path)
 
 
@@ -236,7 +243,8 @@ def test_threads_and_pickles(tmp_path: Path) -> None:
                 assert np.array_equal(result, np.roll(RGBA, index, axis=0))
     picture = read_picture(paths[1])
     copy = pickle.loads(pickle.dumps(picture))
-    assert copy.spec == picture.spec and np.array_equal(copy.pixels, picture.pixels)
+    assert copy.spec == picture.spec
+    assert np.array_equal(copy.pixels, picture.pixels)
 
 
 def png_header(width: int, height: int, bits: int, colour: int) -> tuple[bytes, bytes]:

@@ -90,8 +90,11 @@ def test_names_aliases_roles_and_ids_are_one_space() -> None:
     same = np.full((2, 3), 0.3, np.float32)
     assert np.array_equal(config.convert(same.copy(), "lin_ap1", "ACEScg"), same)
     assert np.array_equal(config.convert(same.copy(), "view:", config.find("view:")), same)
-    assert config.is_logarithmic("ARRI LogC4") and config.is_logarithmic("acescct")
-    assert not config.is_logarithmic("ACEScg") and config.is_linear("ACEScg") and not config.is_linear("ACEScct")
+    assert config.is_logarithmic("ARRI LogC4")
+    assert config.is_logarithmic("acescct")
+    assert not config.is_logarithmic("ACEScg")
+    assert config.is_linear("ACEScg")
+    assert not config.is_linear("ACEScct")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +120,8 @@ def test_a_users_config_with_its_tables_rules_and_our_own_words(own_config: Path
     assert np.allclose(rec709, 0.75, atol=1e-5)
     assert np.allclose(config.convert(rec709.copy(), "linear_rec709", "aces"), grey, atol=1e-5)
     assert np.allclose(config.convert(rec709.copy(), "linear_rec709", "srgb"), linear_to_srgb(rec709), atol=1e-5)
-    assert config.file_rule("/plates/a_grade.0001.exr") == "graded" and config.file_rule("/plates/a.0001.exr") is None
+    assert config.file_rule("/plates/a_grade.0001.exr") == "graded"
+    assert config.file_rule("/plates/a.0001.exr") is None
     shown = config.convert(grey.copy(), "aces", "view:screen/plain")
     assert np.allclose(config.convert(shown, "view:screen/plain", "aces"), grey, atol=1e-5)
     assert np.allclose(

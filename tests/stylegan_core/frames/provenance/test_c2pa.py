@@ -37,7 +37,8 @@ def test_stills_are_signed_and_keep_their_pixels(tmp_path: Path, suffix: str) ->
     assert reader.get_validation_state() == "Valid"
     found = json.loads(reader.json())
     active = found["manifests"][found["active_manifest"]]
-    assert [i["title"] for i in active["ingredients"]] == ["source.png"] and "thumbnail" not in active
+    assert [i["title"] for i in active["ingredients"]] == ["source.png"]
+    assert "thumbnail" not in active
     (actions,) = [a["data"]["actions"] for a in active["assertions"] if a["label"].startswith("c2pa.actions")]
     assert [action["action"] for action in actions] == ["c2pa.opened", "c2pa.edited"]
     assert actions[1]["digitalSourceType"].endswith("/compositeWithTrainedAlgorithmicMedia")
@@ -72,7 +73,8 @@ def test_film_formats_have_a_manifest_beside_them(tmp_path: Path, name: str) -> 
     assert oiio.ImageBuf(oiio.ImageSpec(16, 8, 3, "half" if name == "a.exr" else "uint16")).write(str(file))
     assert not embeds(file)
     sidecar(file).write_bytes(signer.detached(file, FACTS, file))
-    assert sidecar(file).name == "a.c2pa" and read_manifest(file) == (FACTS, "Valid")
+    assert sidecar(file).name == "a.c2pa"
+    assert read_manifest(file) == (FACTS, "Valid")
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     assert read_manifest(file) == (FACTS, "Invalid")
 

@@ -44,7 +44,8 @@ def test_pictures_in_natural_order_without_what_is_hidden(tmp_path: Path) -> Non
     )
     frames = list_pictures(tmp_path)
     assert [frame.relative.as_posix() for frame in frames] == ["a1.jpeg", "a2.PNG", "a10.png", "b/c3.tif", "b/c20.webp"]
-    assert numbers(frames) == [1, 2, 10, 3, 20] and frames[3].path == tmp_path / "b" / "c3.tif"
+    assert numbers(frames) == [1, 2, 10, 3, 20]
+    assert frames[3].path == tmp_path / "b" / "c3.tif"
     assert len(list_pictures(tmp_path, recursive=False)) == 3
 
 

@@ -59,7 +59,8 @@ def test_weights_are_normalized_and_nothing_weighs_nothing(tinter, references):
         (references / "green.png", 0.25),
     ]
     (only,) = plan_conditioning(tinter, style_images=["red.png:0", "green.png:0.2"], root=references).styles
-    assert only.path.name == "green.png" and only.weight == 1.0
+    assert only.path.name == "green.png"
+    assert only.weight == 1.0
     odd = references / "dusk:2"
     odd.write_bytes((references / "red.png").read_bytes())
     assert plan_conditioning(tinter, style_images=[str(odd)]).styles[0].path == odd
@@ -150,14 +151,16 @@ def test_cover_keeps_the_middle_and_the_aspect():
     picture[:, 30:50] = 1
     square = cover(picture, 80, 80)
     assert square.shape == (80, 80, 3)
-    assert square[:, 20:60].min() > 0.4 and square[:, :15].max() < 0.1  # twice as large, the middle in the middle
+    assert square[:, 20:60].min() > 0.4
+    assert square[:, :15].max() < 0.1
     assert cover(picture, 40, 80) is picture
 
 
 def test_paths_are_absolute(tinter, references, monkeypatch):
     monkeypatch.chdir(references)
     (style,) = plan_conditioning(tinter, style_images=["red.png"]).styles
-    assert style.path == references / "red.png" and Path(style.path).is_absolute()
+    assert style.path == references / "red.png"
+    assert Path(style.path).is_absolute()
 
 
 class Plain(Tinter):
@@ -175,7 +178,8 @@ def test_a_recipe_without_codes_gets_squares_of_one_size(tiny_model, references)
     plain = replace(tiny_model, recipe=Plain())
     planned = plan_conditioning(plain, style_images=["red.png", "green.png"], root=references)
     conditions = conditions_of(plain, planned)
-    assert conditions.styles.shape == (2, 3, 40, 40) and conditions.style_codes is None
+    assert conditions.styles.shape == (2, 3, 40, 40)
+    assert conditions.style_codes is None
     np.testing.assert_allclose(conditions.styles[0].mean(dim=(1, 2)), [1, -1, -1], atol=1e-6)
     np.testing.assert_allclose(conditions.styles[1].mean(dim=(1, 2)), [-1, 1, -1], atol=1e-6)
 

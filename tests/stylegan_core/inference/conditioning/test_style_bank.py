@@ -53,7 +53,8 @@ def bank(model: Model, references: Path) -> StyleBank:
 
 def test_holds_the_code_of_each_reference(model: Model, references: Path, bank: StyleBank) -> None:
     assert sorted(bank.names) == ["oils/rock.png", "oils/tree.png", "sky.png"]
-    assert bank.codes.shape == (3, 8) and bank.model_digest == model.card.digest
+    assert bank.codes.shape == (3, 8)
+    assert bank.model_digest == model.card.digest
     pixels = torch.from_numpy(np.asarray(Image.open(references / "sky.png")).copy())
     code = model.recipe.texture_codes(pixels.permute(2, 0, 1)[None] / 127.5 - 1)
     torch.testing.assert_close(bank.codes[bank.names.index("sky.png")], code[0], atol=1e-4, rtol=1e-4)
@@ -79,7 +80,8 @@ def test_wrong_wishes_are_refused(bank: StyleBank) -> None:
 def test_saves_and_loads(model: Model, bank: StyleBank, tmp_path: Path) -> None:
     save_style_bank(bank, tmp_path / "bank")
     loaded = load_style_bank(tmp_path / "bank", model)
-    assert loaded.names == bank.names and torch.equal(loaded.codes, bank.codes)
+    assert loaded.names == bank.names
+    assert torch.equal(loaded.codes, bank.codes)
     first = {path.name: path.read_bytes() for path in (tmp_path / "bank").iterdir()}
     save_style_bank(bank, tmp_path / "bank")
     assert first == {path.name: path.read_bytes() for path in (tmp_path / "bank").iterdir()}

@@ -30,7 +30,10 @@ def output(tmp_path: Path) -> Path:
 
 def test_a_whole_folder(output: Path) -> None:
     verdict = verify(output)
-    assert len(verdict.whole) == 6 and verdict.wrong == () and verdict.foreign == () and verdict.temporaries == ()
+    assert len(verdict.whole) == 6
+    assert verdict.wrong == ()
+    assert verdict.foreign == ()
+    assert verdict.temporaries == ()
 
 
 def test_everything_that_is_wrong_is_named(output: Path) -> None:
@@ -50,7 +53,8 @@ def test_everything_that_is_wrong_is_named(output: Path) -> None:
     assert verdict.missing == ("sub0/f.0.png",)
     assert verdict.changed == ("sub0/f.2.png", "sub1/f.1.png")
     assert [(failure.path.name, failure.reason) for failure in verdict.unreadable] == [("f.3.png", "Is a directory")]
-    assert verdict.foreign == ("notes.txt",) and verdict.temporaries == (".f.9.tmp.png",)
+    assert verdict.foreign == ("notes.txt",)
+    assert verdict.temporaries == (".f.9.tmp.png",)
     assert verdict.whole == ("sub0/f.4.png", "sub1/f.5.png")
     assert [failure.path.name for failure in verdict.wrong] == ["f.0.png", "f.2.png", "f.1.png", "f.3.png"]
     assert json.loads(json.dumps(verdict.as_dict()))["changed"] == list(verdict.changed)
@@ -73,7 +77,9 @@ def test_a_movie_is_checked_with_the_frames_that_it_was_made_of(tmp_path: Path) 
     (frames / ".stylereel/movie.json").write_text(json.dumps(said))
     for output in (movie, frames):
         verdict = verify(output)
-        assert verdict.whole == ("0001.mkv",) and verdict.wrong == () and verdict.foreign == ()
+        assert verdict.whole == ("0001.mkv",)
+        assert verdict.wrong == ()
+        assert verdict.foreign == ()
     movie.write_bytes(b"other")
     (problem,) = verify(movie).wrong
     assert (problem.path, problem.reason) == (movie, "differs from what was written")

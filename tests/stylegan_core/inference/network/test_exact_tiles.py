@@ -60,7 +60,7 @@ def variants() -> list[tuple[str, dict[str, object], str]]:
     return found
 
 
-@pytest.mark.parametrize(("name", "settings", "shown"), variants(), ids=lambda value: str(value))
+@pytest.mark.parametrize(("name", "settings", "shown"), variants(), ids=str)
 def test_the_table_says_what_holds(name: str, settings: dict[str, object], shown: str) -> None:
     narrow = {"channels": 4} if "channels" in config_class(name).model_fields else {}  # looks as far, in less time
     kind, halo = kind_of_tiles(built(name, **narrow, **settings))
@@ -98,5 +98,6 @@ def test_tiles_equal_the_whole_to_rounding(name: str, norm_free: bool) -> None:
         return
     assert len(calls) > 2
     assert np.abs(tiled - whole).max() < 1e-5
-    assert np.abs(whole - batch).max() > 1e-3 and not (instance_norms(recipe) and norm_layers(recipe, conditions))
+    assert np.abs(whole - batch).max() > 1e-3
+    assert not (instance_norms(recipe) and norm_layers(recipe, conditions))
     assert not accepts_strength(recipe) or conditions.strength == 1.0

@@ -84,7 +84,8 @@ def test_statistics_of_one_picture_give_what_its_own_norm_gave(name, settings):
     plain = translate_batch_unit(recipe, given[0].pixels[None], conditions=conditions)
     statistics = measure(recipe, opened(given), conditions)
     frozen = freeze(recipe, statistics)
-    assert not instance_norms(frozen) and instance_norms(recipe), "the recipe itself has to stay as it was"
+    assert not instance_norms(frozen)
+    assert instance_norms(recipe), "the recipe itself has to stay as it was"
     np.testing.assert_allclose(
         translate_batch_unit(frozen, given[0].pixels[None], conditions=conditions), plain, atol=5e-6
     )
@@ -113,7 +114,9 @@ def test_statistics_are_those_of_all_pictures_together_behind_frozen_layers():
     recipe, given = uneven("cut"), frames((48, 64), (48, 64))
     statistics = measure(recipe, opened(given))
     names = [*norm_layers(recipe)]
-    assert names[0] == "generator.stem.1" and [*statistics.layers] == names and len(names) == 7
+    assert names[0] == "generator.stem.1"
+    assert [*statistics.layers] == names
+    assert len(names) == 7
     seen = {}
     frozen = freeze(recipe, Statistics(dict([*statistics.layers.items()][:4])))  # the fifth behind those before it
     frozen.networks.get_submodule(names[4]).register_forward_pre_hook(lambda _, inputs: seen.update(x=inputs[0]))

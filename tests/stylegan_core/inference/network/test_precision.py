@@ -32,9 +32,12 @@ def test_the_difference_is_the_root_mean_square_on_the_probe(tiny_model):
 
 def test_the_probe_never_changes():
     probe = precision.probe_unit()
-    assert probe.shape == (96, 96, 3) and probe.dtype == np.float32
+    assert probe.shape == (96, 96, 3)
+    assert probe.dtype == np.float32
     assert np.array_equal(probe, precision.probe_unit())
-    assert probe.min() >= 0 and probe.max() <= 1 and probe.std() > 0.2
+    assert probe.min() >= 0
+    assert probe.max() <= 1
+    assert probe.std() > 0.2
 
 
 def test_hardware_is_asked_by_device():

@@ -63,7 +63,9 @@ def test_it_is_what_a_change_of_one_cell_reaches(name, settings):
     found = receptive_field(recipe)
     reach_px = by_brute_force(recipe, 4 * found.radius_px + 2 * found.grid_px, found.grid_px)
     assert found.radius_px - 1 <= reach_px <= found.radius_px  # a ReLU may hide the last pixel of a real change
-    assert found.radius_px > 5 and found.halo_px % found.grid_px == 0 and found.halo_px >= found.radius_px
+    assert found.radius_px > 5
+    assert found.halo_px % found.grid_px == 0
+    assert found.halo_px >= found.radius_px
 
 
 @pytest.mark.parametrize(
@@ -101,7 +103,7 @@ def test_a_network_that_enlarges_counts_pixels_of_its_input():
         lambda x: (x.flatten(2).softmax(dim=2)).view_as(x),  # attention
         lambda x: x + torch.arange(x.shape[-1]) / x.shape[-1],  # its position
         lambda x: x + 0.1 * x.nan_to_num().mean(),  # NaN does not get through, the rest does
-        lambda x: torch.zeros_like(x),
+        torch.zeros_like,
     ],
 )
 def test_what_depends_on_the_whole_picture_has_none(function):

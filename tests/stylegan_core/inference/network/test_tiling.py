@@ -25,9 +25,11 @@ def noise(height, width, count=1):
 @pytest.mark.parametrize("most_px", [1, 300, 640])
 def test_spans_cover_the_side_once_with_whole_halos_on_the_grid(window, side_px, most_px):
     found = spans(side_px, most_px, window)
-    assert [span.begin for span in found] == [0, *[span.end for span in found[:-1]]] and found[-1].end == side_px
+    assert [span.begin for span in found] == [0, *[span.end for span in found[:-1]]]
+    assert found[-1].end == side_px
     for span in found:
-        assert span.first % window.grid_px == 0 and 0 <= span.first <= span.begin < span.end <= span.last <= side_px
+        assert span.first % window.grid_px == 0
+        assert 0 <= span.first <= span.begin < span.end <= span.last <= side_px
         assert span.first == 0 or span.begin - span.first >= window.halo_px
         assert span.last == side_px or (span.last - span.end >= window.halo_px and span.last % window.grid_px == 0)
         assert span.last - span.first < max(most_px, least_px(window)) + window.grid_px
@@ -77,7 +79,8 @@ def test_out_of_memory_leads_to_smaller_tiles_and_the_same_pixels(error):
     run = watched(box, most_px=30_000, error=error)
     assert torch.allclose(used.translate(recipe, Conditions(), run, content), box(content), atol=1e-6)
     tried = len(run.sizes)
-    assert run.sizes[0] == (1, 3, 400, 520) and tried > 10
+    assert run.sizes[0] == (1, 3, 400, 520)
+    assert tried > 10
     used.translate(recipe, Conditions(), run, content)
     assert all(size[2] * size[3] <= 30_000 for size in run.sizes[tried:]), "what was learnt of memory was forgotten"
 
@@ -94,7 +97,7 @@ def test_memory_for_nothing_is_an_error_and_other_errors_stay_what_they_are():
     with pytest.raises(OutOfMemoryError, match="not enough memory for a tile of 80 px"):
         Tiling().translate(Given(box), Conditions(), watched(box, most_px=1000), noise(400, 520))
     with pytest.raises(ZeroDivisionError):
-        Tiling().translate(Given(box), Conditions(), watched(box, 1, lambda: ZeroDivisionError()), noise(64, 64))
+        Tiling().translate(Given(box), Conditions(), watched(box, 1, ZeroDivisionError), noise(64, 64))
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 
@@ -108,7 +111,8 @@ def test_a_network_of_the_whole_picture_is_divided_only_where_that_is_asked():
         Tiling(most_whole_px=1).translate(Given(whole), Conditions(), run, content)
     run.sizes.clear()
     made = Tiling(approximate=True, most_whole_px=1).translate(Given(whole), Conditions(), run, content)
-    assert len(run.sizes) == 2 and (made - whole(content)).abs().max() > 0.1
+    assert len(run.sizes) == 2
+    assert (made - whole(content)).abs().max() > 0.1
     small = watched(whole, most_px=1 << 19)
     with pytest.raises(OutOfMemoryError):  # other tiles would be other pixels than the record says
         Tiling(approximate=True, most_whole_px=1).translate(Given(whole), Conditions(), small, content)
@@ -131,7 +135,8 @@ def test_approximate_tiles_are_the_same_on_every_machine():
             Given(F.instance_norm), Conditions(), run, noise(1300, 1100)
         )
         sizes.append(run.sizes)
-    assert sizes[0] == sizes[1] and APPROXIMATE.halo_px == 128
+    assert sizes[0] == sizes[1]
+    assert APPROXIMATE.halo_px == 128
 
 
 def test_a_small_network_on_a_cpu_gets_small_tiles_and_a_wide_one_does_not():

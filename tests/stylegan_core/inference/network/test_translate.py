@@ -48,7 +48,8 @@ def test_any_size_comes_back_inverted_at_its_size(height, width):
     given = picture(height, width)
     used = model()
     result = translate_unit(used, given)
-    assert result.shape == given.shape and result.dtype == np.float32
+    assert result.shape == given.shape
+    assert result.dtype == np.float32
     np.testing.assert_allclose(result, 1 - given, atol=1e-6)
     assert all(side % 8 == 0 and side >= 32 for side in used.recipe.seen[0][2:])
 

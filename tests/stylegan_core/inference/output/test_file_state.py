@@ -78,8 +78,10 @@ def test_touched_files_are_hashed_once_and_the_new_times_are_returned(done):
     records = [record_of(source, made)]
     os.utime(source, ns=(5, 5))
     kept = check(records, source, made)
-    assert kept is not None and kept is not records[0]
-    assert kept["source"][1] == 5 and kept["source"][2] == records[0]["source"][2]
+    assert kept is not None
+    assert kept is not records[0]
+    assert kept["source"][1] == 5
+    assert kept["source"][2] == records[0]["source"][2]
 
 
 def test_sizes_and_times_are_trusted_unless_checksums_are_asked(done):

@@ -36,7 +36,8 @@ def test_frames_that_wait_share_a_sync(tmp_path: Path, monkeypatch: pytest.Monke
         assert not any(future.done() for future in futures)
         go.set()
         committer.close()
-        assert all(future.result(0) is None for future in futures) and told == [None] * 9
+        assert all(future.result(0) is None for future in futures)
+        assert told == [None] * 9
     assert events == [("sync", "a"), ("record", 0), ("sync", "b"), ("record", *range(1, 9))]
     assert [record["frame"] for record in read_records(tmp_path)] == list(range(9))
 
@@ -53,7 +54,8 @@ def test_a_bad_record_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyP
         committer.commit([tmp_path], {"frame": float("nan")}, lambda error: told.update(bad=error))
         go.set()
         committer.close()
-    assert told["good"] is None and isinstance(told["bad"], ValueError)
+    assert told["good"] is None
+    assert isinstance(told["bad"], ValueError)
     assert sorted(record["frame"] for record in read_records(tmp_path)) == [0, 1]
 
 
@@ -68,7 +70,8 @@ def test_a_full_disk_is_told_to_every_frame_that_it_costs(tmp_path: Path, monkey
         for number in range(3):
             committer.commit([tmp_path], {"frame": number}, told.append)
         committer.close()
-        assert len(told) == 3 and all(isinstance(error, OSError) for error in told)
+        assert len(told) == 3
+        assert all(isinstance(error, OSError) for error in told)
 
 
 def test_what_is_told_may_fail_as_a_task_of_any_pool(tmp_path: Path) -> None:

@@ -93,7 +93,8 @@ def test_many_come_and_go_at_once_and_jobs_never_mix(state: Path) -> None:
             thread.join(60)
     finally:
         output_lock._POLL_S = output_lock_poll
-    assert len(rounds) == 48 and not any(mixed)
+    assert len(rounds) == 48
+    assert not any(mixed)
 
 
 def test_the_first_in_and_the_last_out_clear_what_kills_left(state: Path) -> None:
@@ -105,8 +106,10 @@ def test_the_first_in_and_the_last_out_clear_what_kills_left(state: Path) -> Non
         left.write_bytes(b"at work")
         with hold_output(state, job="a"), hold_chunk(state, "a", 3):
             assert left.exists(), "another worker's file"
-        assert left.exists() and any((state / "chunks").iterdir())
-    assert not left.exists() and not (state / "chunks").exists()
+        assert left.exists()
+        assert any((state / "chunks").iterdir())
+    assert not left.exists()
+    assert not (state / "chunks").exists()
 
 
 def test_a_chunk_has_one_holder(state: Path) -> None:

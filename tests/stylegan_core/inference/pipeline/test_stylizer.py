@@ -113,13 +113,15 @@ def test_a_mask_of_another_size_fails_its_frame_alone(shot, tiny_model, tmp_path
     names = [frame.input for frame in shot.frames[:3]]
     (report,) = run(job_of(tmp_path, names, tiny_model, {names[1]: str(tmp_path / "mask.png")}), tiny_model)
     assert list(report.made) == [names[0], names[2]]
-    assert "8 x 8" in report.failed[0].reason and "56 x 40" in report.failed[0].reason
+    assert "8 x 8" in report.failed[0].reason
+    assert "56 x 40" in report.failed[0].reason
 
 
 def test_a_second_run_makes_nothing_and_a_change_is_noticed(shot, tiny_model, tmp_path, noise_picture):
     run(shot, tiny_model)
     again = run(shot, tiny_model)
-    assert made(again) == [] and sum(report.skipped for report in again) == 10
+    assert made(again) == []
+    assert sum(report.skipped for report in again) == 10
     assert sum(report.skipped for report in run(shot, tiny_model, checksum=True)) == 10
     first, second, third = shot.frames[:3]
     shot.output_path(first).unlink()
@@ -147,7 +149,8 @@ def test_bad_inputs_are_named_and_have_no_output(shot, tiny_model):
     reports = run(shot, tiny_model)
     failed = {failure.path: failure.reason for report in reports for failure in report.failed}
     named = [*bad, shot.frames[8]]
-    assert set(failed) == {shot.input_path(frame) for frame in named} and all(failed.values())
+    assert set(failed) == {shot.input_path(frame) for frame in named}
+    assert all(failed.values())
     for frame in shot.frames:
         assert shot.output_path(frame).exists() == (frame not in named)
 
@@ -204,7 +207,8 @@ def test_a_full_disk_stops_and_a_rerun_finishes(shot, tiny_model, monkeypatch):
     assert len(read_records(shot.output_folder)) == 3
     monkeypatch.setattr(provenance, "write_picture", plain)
     reports = run(shot, tiny_model)
-    assert len(made(reports)) == 7 and sum(report.skipped for report in reports) == 3
+    assert len(made(reports)) == 7
+    assert sum(report.skipped for report in reports) == 3
 
 
 def test_a_vanished_input_stops_and_spares_what_was_made_of_it(shot, tiny_model, monkeypatch):
@@ -217,7 +221,8 @@ def test_a_vanished_input_stops_and_spares_what_was_made_of_it(shot, tiny_model,
     shot.input_folder.mkdir()  # an empty mount point shows in its place
     with pytest.raises(StylizeStopped, match="was unmounted or removed"), work:
         work.chunk(0)
-    assert {path: path.read_bytes() for path in shot.output_folder.rglob("*.png")} == before and len(before) == 10
+    assert {path: path.read_bytes() for path in shot.output_folder.rglob("*.png")} == before
+    assert len(before) == 10
     shot.input_folder.rmdir()
     away.rename(shot.input_folder)
     assert len(made(run(again, tiny_model))) == 10
@@ -232,7 +237,7 @@ def test_a_vanished_output_stops_and_nothing_lands_below_its_mount_point(shot, t
             shot.output_folder.mkdir()
 
     work = Stylizer(shot, tiny_model, progress=unmount)
-    with pytest.raises(StylizeStopped, match=r"out cannot be written: it was unmounted or removed"), work:
+    with pytest.raises(StylizeStopped, match=r"out cannot be written: it was unmounted or removed"), work:  # noqa: PT012
         for index in range(3):
             work.chunk(index)
     assert len(read_records(away)) >= 2
@@ -248,7 +253,8 @@ def test_a_stop_ends_soon_and_leaves_whole_files(shot, tiny_model):
         work.chunk(1)
     recorded = {record["frame"] for record in read_records(shot.output_folder)}
     there = {p.relative_to(shot.output_folder).as_posix() for p in shot.output_folder.rglob("*.png")}
-    assert there == recorded and 2 <= len(recorded) < 10
+    assert there == recorded
+    assert 2 <= len(recorded) < 10
 
 
 def test_progress_counts_every_frame_once_and_records_carry_the_context(shot, tiny_model):
@@ -261,10 +267,13 @@ def test_progress_counts_every_frame_once_and_records_carry_the_context(shot, ti
 
     run(shot, tiny_model, progress=progress, context={"git_commit": "abc"})
     assert [now.done for now in seen] == list(range(1, 11))
-    assert seen[-1].failed == 1 and seen[-1].total == 10 and seen[-1].frames_per_s > 0
+    assert seen[-1].failed == 1
+    assert seen[-1].total == 10
+    assert seen[-1].frames_per_s > 0
     for record in read_records(shot.output_folder):
         assert record["context"] == {"git_commit": "abc"}
-        assert record["model"] == tiny_model.card.digest and record["job"] == shot.digest[:16]
+        assert record["model"] == tiny_model.card.digest
+        assert record["job"] == shot.digest[:16]
 
 
 def test_memory_bounds_the_frames_in_flight(shot, tiny_model, monkeypatch):
@@ -289,7 +298,8 @@ def test_memory_bounds_the_frames_in_flight(shot, tiny_model, monkeypatch):
     monkeypatch.setattr(stylizer, "decode_frame", counted_decode)
     monkeypatch.setattr(stylizer, "encode_frame", counted_encode)
     run(shot, tiny_model)
-    assert most == 1 and flying == 0
+    assert most == 1
+    assert flying == 0
 
 
 def test_another_model_than_the_jobs_is_refused(shot, tiny_model):

@@ -42,7 +42,8 @@ def test_the_skip_key_leaves_out_frames_folders_and_chunks(tiny_model, tmp_path)
         plan(tiny_model, tmp_path, chunk_frames=3),
         plan(tiny_model, tmp_path / "elsewhere"),
     ):
-        assert other.settings.digest() == job.settings.digest() and other.digest != job.digest
+        assert other.settings.digest() == job.settings.digest()
+        assert other.digest != job.digest
     for setting in ({"strength": 0.9}, {"precision": "bf16"}, {"source_space": "linear_rec709"}):
         assert plan(tiny_model, tmp_path, **setting).settings.digest() != job.settings.digest()
 

@@ -50,7 +50,8 @@ def test_regions_are_settled_with_their_files(folder, tiny_model):
         (0.7, 0.0, "error", (1, 2, 3), False),
         (0.7, 0.0, "error", None, True),
     ]
-    assert regions[0].model_digest is None and regions[1].model_digest == tiny_model.card.digest
+    assert regions[0].model_digest is None
+    assert regions[1].model_digest == tiny_model.card.digest
     assert frames[0].auxiliary_files == (
         root / "sky/s.0001.png",
         None,
@@ -59,7 +60,8 @@ def test_regions_are_settled_with_their_files(folder, tiny_model):
         root / "sky/s.0001.png",
         root / "backdrop.png",
     )
-    assert frames[2].auxiliary_files[0] is None and frames[2].auxiliary_files[2] == root / "labels/l.0010.png"
+    assert frames[2].auxiliary_files[0] is None
+    assert frames[2].auxiliary_files[2] == root / "labels/l.0010.png"
     assert plan_regions([], FRAMES, tiny_model, models=Path("none")) == ((), FRAMES)
 
 
@@ -109,4 +111,5 @@ def test_a_wrong_file_of_regions_is_explained(tmp_path, text, message):
 
 def test_files_of_a_region_have_no_weights():
     region = RegionSettings(labels="l", value=[1, 2, 3], style_images=["a.png:0.3", "b.png"])
-    assert region.files() == [Path("l"), Path("a.png"), Path("b.png")] and region.value == (1, 2, 3)
+    assert region.files() == [Path("l"), Path("a.png"), Path("b.png")]
+    assert region.value == (1, 2, 3)

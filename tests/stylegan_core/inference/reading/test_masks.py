@@ -29,7 +29,8 @@ def test_soft_edges_are_gaussian_and_end():
     soft = feathered(hard, 4.0)
     np.testing.assert_allclose(soft, gaussian_filter(hard, 4.0, truncate=3.0, mode="nearest"), atol=2e-3)
     reach = cv2.dilate(hard, np.ones((25, 25)))  # 3 x 4 px
-    assert (soft[reach == 0] == 0).all() and soft.max() <= 1
+    assert (soft[reach == 0] == 0).all()
+    assert soft.max() <= 1
     assert feathered(hard, 0.0) is hard
 
 
@@ -64,10 +65,15 @@ def test_a_region_without_a_mask(half):
     with pytest.raises(UnreadablePictureError, match="region 2 has no mask"):
         read([Region(), Region()], [here, none])
     found = read([Region(missing_mask="nowhere"), Region(missing_mask="everywhere")], [none, none])
-    assert found.weights[0] is None and found.weights[1].min() == 1 and found.rest is None
+    assert found.weights[0] is None
+    assert found.weights[1].min() == 1
+    assert found.rest is None
     found = read([Region(), Region(value=7)], [here, here])  # an empty region, and one file read for two
-    assert found.weights[1] is None and found.rest[:, 32:].min() == 1 and found.rest[:, :32].max() == 0
-    assert found.files[0] == found.files[2] and found.files[1] is None
+    assert found.weights[1] is None
+    assert found.rest[:, 32:].min() == 1
+    assert found.rest[:, :32].max() == 0
+    assert found.files[0] == found.files[2]
+    assert found.files[1] is None
 
 
 def test_a_mask_of_another_size_names_itself(half):

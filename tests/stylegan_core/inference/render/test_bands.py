@@ -19,7 +19,8 @@ def small_tiles(**settings):
 
 def assembled(bands, height):
     bands = [*bands]
-    assert [band.begin for band in bands] == [0, *[band.end for band in bands[:-1]]] and bands[-1].end == height
+    assert [band.begin for band in bands] == [0, *[band.end for band in bands[:-1]]]
+    assert bands[-1].end == height
     assert all(len(band.before_unit) == len(band.after_unit) == band.end - band.begin for band in bands)
     return (
         np.concatenate([band.before_unit for band in bands]),
@@ -42,7 +43,8 @@ def test_a_picture_of_its_own_statistics_is_what_instance_norm_makes_of_it():
     recipe, (given,) = uneven("cut"), frames((331, 205))
     whole = translate_batch_unit(recipe, given.pixels[None])[0]
     _, after, count = assembled(paint_in_bands(given, recipe, Conditions(), small_tiles()), 331)
-    assert count > 1 and given.most_rows < 331
+    assert count > 1
+    assert given.most_rows < 331
     np.testing.assert_allclose(after, whole, atol=1e-5)
 
 
@@ -58,9 +60,11 @@ def test_a_network_of_the_whole_picture_gets_it_whole_unless_approximate_tiles_a
     recipe, (given,) = build("swap"), frames((800, 420))
     _, after, count = assembled(paint_in_bands(given, recipe, Conditions(), small_tiles()), 800)
     whole = translate_batch_unit(recipe, given.pixels[None])[0]
-    assert count == 1 and np.abs(after - whole).max() < 1e-5
+    assert count == 1
+    assert np.abs(after - whole).max() < 1e-5
     _, tiled, count = assembled(paint_in_bands(given, recipe, Conditions(), small_tiles(approximate=True)), 800)
-    assert tiled.shape == whole.shape and np.abs(tiled - whole).max() < 0.2
+    assert tiled.shape == whole.shape
+    assert np.abs(tiled - whole).max() < 0.2
 
 
 def test_what_runs_in_place_of_torch_is_run():
@@ -90,7 +94,8 @@ def test_rows_of_a_picture_are_converted_as_they_are_asked_for_and_refused_where
 
     rows = PictureRows(Picture(pixels, format="exr"), convert)
     assert (rows.height_px, rows.width_px) == (40, 30)
-    assert np.array_equal(rows.unit(5, 9), pixels[5:9] * 2) and seen == [(4, 30, 3)]
+    assert np.array_equal(rows.unit(5, 9), pixels[5:9] * 2)
+    assert seen == [(4, 30, 3)]
     pixels[7, 3, 1] = np.inf
     with pytest.raises(UnreadablePictureError, match="infinite"):
         rows.unit(5, 9)

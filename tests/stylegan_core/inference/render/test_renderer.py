@@ -152,17 +152,21 @@ def test_models_run_only_where_they_show_and_alike_regions_share_a_run(
     monkeypatch.setattr(conditioned_model, "translate_batch_unit", counted)
     regions = [of(tiny_model, strength=0.3), of(tiny_model, strength=0.9), of(second_model)]
     run(job_of(regions, ["left", "middle", "nothing"], elsewhere="style"), tiny_model)
-    assert {recipe for recipe, _ in ran} == {id(tiny_model.recipe)} and sum(count for _, count in ran) == 3
+    assert {recipe for recipe, _ in ran} == {id(tiny_model.recipe)}
+    assert sum(count for _, count in ran) == 3
     ran.clear()
     shutil.rmtree(tmp_path / "out")
     run(job_of([of(second_model)], ["all"], elsewhere="style"), tiny_model)
-    assert {recipe for recipe, _ in ran}.isdisjoint({id(tiny_model.recipe)}) and sum(count for _, count in ran) == 3
+    assert {recipe for recipe, _ in ran}.isdisjoint({id(tiny_model.recipe)})
+    assert sum(count for _, count in ran) == 3
 
 
 def test_a_changed_mask_or_region_is_made_again_and_nothing_else(job_of, tiny_model, second_model, tmp_path):
     job = job_of([of(second_model)], ["left"])
-    assert len(run(job, tiny_model).made) == 3 and run(job, tiny_model).skipped == 3
-    assert frames_to_make(job) == [] and len(read_records(job.output_folder)[0]["regions"]) == 2
+    assert len(run(job, tiny_model).made) == 3
+    assert run(job, tiny_model).skipped == 3
+    assert frames_to_make(job) == []
+    assert len(read_records(job.output_folder)[0]["regions"]) == 2
     other = RegionFiles(where=tmp_path / "middle.png")
     frames = (job.frames[0].model_copy(update={"regions": (other,)}), *job.frames[1:])
     assert run(job.model_copy(update={"frames": frames}), tiny_model).made == ("f.0.png",)
@@ -178,7 +182,8 @@ def test_a_missing_mask_costs_its_frame_alone(job_of, tiny_model):
     job = job_of([of(tiny_model)], ["left"])
     frames = (job.frames[0].model_copy(update={"regions": (RegionFiles(),)}), *job.frames[1:])
     report = run(job.model_copy(update={"frames": frames}), tiny_model)
-    assert report.made == ("f.1.png", "f.2.png") and "region 1 has no mask" in report.failed[0].reason
+    assert report.made == ("f.1.png", "f.2.png")
+    assert "region 1 has no mask" in report.failed[0].reason
 
 
 def test_a_region_whose_model_was_trained_again_is_refused(job_of, tiny_model, second_model):

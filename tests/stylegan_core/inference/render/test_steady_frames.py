@@ -62,8 +62,11 @@ def test_windows_end_where_shots_and_films_end(film, tiny_model):
     job = plan(film, tiny_model)
     assert [frame.shot for frame in job.frames] == [0] * CUT + [1] * (FRAMES - CUT)
     windows = [offsets(frame) for frame in job.frames]
-    assert windows[0] == [1, 2] and windows[1] == [-1, 1, 2] and windows[4] == [-2, -1, 1, 2]
-    assert windows[CUT - 1] == [-2, -1] and windows[CUT] == [1, 2]
+    assert windows[0] == [1, 2]
+    assert windows[1] == [-1, 1, 2]
+    assert windows[4] == [-2, -1, 1, 2]
+    assert windows[CUT - 1] == [-2, -1]
+    assert windows[CUT] == [1, 2]
     assert job.frames[4].window[0].input == "sh.1002.png"
     assert not any(frame.window for frame in plan(film, tiny_model, blend_frames=0).frames)
     assert offsets(plan(film, tiny_model, cuts="none").frames[CUT]) == [-2, -1, 1, 2]
@@ -86,7 +89,8 @@ def test_a_wrong_list_of_cuts_is_told_though_nothing_depends_on_it(film, tiny_mo
 def test_a_gap_leaves_its_frame_out_of_windows(film, tiny_model):
     (film / "in/sh.1003.png").unlink()
     job = plan(film, tiny_model)
-    assert offsets(job.frames[3]) == [-2, 1, 2] and job.frames[3].input == "sh.1004.png"
+    assert offsets(job.frames[3]) == [-2, 1, 2]
+    assert job.frames[3].input == "sh.1004.png"
 
 
 def test_chunks_cannot_show(film, tiny_model):
@@ -110,7 +114,8 @@ def test_strength_zero_is_still_exact(film, tiny_model):
 def test_a_changed_neighbour_is_noticed(film, tiny_model):
     job = plan(film, tiny_model)
     made(job, tiny_model)
-    assert frames_to_make(job) == [] and frames_to_make(job, checksum=True) == []
+    assert frames_to_make(job) == []
+    assert frames_to_make(job, checksum=True) == []
     assert set(made(plan(film, tiny_model), tiny_model)) == set()
     write(film, 4, coffee()[101:165, 108:204])
     again = plan(film, tiny_model)
@@ -127,7 +132,8 @@ def test_a_damaged_neighbour_is_left_out_and_noticed_when_it_is_whole_again(film
     job = plan(film, tiny_model)
     with Stylizer(job, tiny_model) as work:
         report = work.chunk(0)
-    assert [failure.path.name for failure in report.failed] == ["sh.1004.png"] and len(report.made) == FRAMES - 1
+    assert [failure.path.name for failure in report.failed] == ["sh.1004.png"]
+    assert len(report.made) == FRAMES - 1
     assert frames_to_make(job) == ["sh.1004.png"]
     path.write_bytes(good)
     os.utime(path)

@@ -39,7 +39,8 @@ def test_what_openimageio_writes(tmp_path: Path, channels: int, bits: int, packi
         write_picture(tmp_path / "b.dpx", picture)
         written, whole = (tmp_path / "b.dpx").read_bytes(), source.read_bytes()
         start = struct.unpack_from(">I" if order == "big" else "<I", whole, 4)[0]
-        assert len(written) == len(whole) and written[:start] == whole[:start]
+        assert len(written) == len(whole)
+        assert written[:start] == whole[:start]
         assert np.array_equal(load_with_oiio(tmp_path / "b.dpx"), load_with_oiio(source))
         write_picture(tmp_path / "b.dpx", replace(picture, pixels=picture.pixels[::-1]))
         assert np.array_equal(load_with_oiio(tmp_path / "b.dpx"), load_with_oiio(source)[::-1])
@@ -91,7 +92,8 @@ def test_the_header_and_all_around_the_picture_is_kept(tmp_path: Path) -> None:
     written = (tmp_path / "c.dpx").read_bytes()
     start = image + len(user)
     assert len(written) == len(whole)
-    assert written[:start] == whole[:start] and written.endswith(b"the alpha")
+    assert written[:start] == whole[:start]
+    assert written.endswith(b"the alpha")
     assert np.array_equal(read_picture(tmp_path / "c.dpx").pixels, picture.pixels[:, ::-1])
 
 
@@ -113,10 +115,12 @@ def test_a_picture_of_another_size_keeps_the_headers(tmp_path: Path) -> None:
     larger = np.repeat(np.repeat(picture.pixels, 2, axis=0), 2, axis=1)
     write_picture(tmp_path / "b.dpx", replace(picture, pixels=larger))
     back = read_picture(tmp_path / "b.dpx")
-    assert back.bits == 10 and np.array_equal(back.pixels, larger)
+    assert back.bits == 10
+    assert np.array_equal(back.pixels, larger)
     assert np.array_equal(load_with_oiio(tmp_path / "b.dpx") >> 6, larger >> 6)
     written = (tmp_path / "b.dpx").read_bytes()
-    assert written[260:268] == b"Project1" and struct.unpack_from(">I", written, 16)[0] == len(written)
+    assert written[260:268] == b"Project1"
+    assert struct.unpack_from(">I", written, 16)[0] == len(written)
 
 
 def test_pictures_of_other_formats_become_plain_files(tmp_path: Path) -> None:

@@ -28,10 +28,12 @@ def test_every_depth_comes_back(tmp_path: Path, bits: int, channels: int) -> Non
     whole = bits in (8, 16, 32)
     write_picture(source, Picture(from_codes(codes, bits), has_alpha=channels == 4, bits=None if whole else bits))
     page = tifffile.TiffFile(source).pages[0]
-    assert page.bitspersample == bits and page.shape[:2] == codes.shape[:2]
+    assert page.bitspersample == bits
+    assert page.shape[:2] == codes.shape[:2]
     assert np.array_equal(tifffile.imread(source).reshape(codes.shape), codes)
     picture = read_picture(source)
-    assert picture.bits == (None if whole else bits) and picture.has_alpha == (channels == 4)
+    assert picture.bits == (None if whole else bits)
+    assert picture.has_alpha == (channels == 4)
     assert np.array_equal(to_codes(picture.pixels, bits), codes)
     write_picture(output, replace(picture, pixels=picture.pixels[:, ::-1]))
     assert np.array_equal(tifffile.imread(output).reshape(codes.shape), codes[:, ::-1])
@@ -88,11 +90,13 @@ def test_other_channels_pass_through(
     codes = codes_of(16, channels)
     tifffile.imwrite(tmp_path / "a.tif", codes, photometric="rgb", planarconfig="contig", extrasamples=extra)
     picture = read_picture(tmp_path / "a.tif")
-    assert picture.has_alpha == (len(own) == 4) and np.array_equal(picture.pixels, codes[..., own])
+    assert picture.has_alpha == (len(own) == 4)
+    assert np.array_equal(picture.pixels, codes[..., own])
     assert len(picture.layers) == channels - len(own)
     write_picture(tmp_path / "b.tif", replace(picture, pixels=picture.pixels[::-1]))
     wanted = codes.copy()
     wanted[..., own] = wanted[::-1, :, own]
     assert np.array_equal(tifffile.imread(tmp_path / "b.tif"), wanted)
     back = read_picture(tmp_path / "b.tif")
-    assert back.has_alpha == picture.has_alpha and np.array_equal(back.pixels, picture.pixels[::-1])
+    assert back.has_alpha == picture.has_alpha
+    assert np.array_equal(back.pixels, picture.pixels[::-1])

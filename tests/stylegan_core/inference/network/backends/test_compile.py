@@ -30,7 +30,8 @@ def test_converted_networks_agree_at_every_size_and_count(recipe: Recipe, back_e
     run, plain = runner(recipe, Conditions(), back_end, "fp32"), runner(recipe, Conditions(), "torch", "fp32")
     for content in (pictures(1, 40, 64), pictures(3, 64, 48), pictures(1, 40, 64)):
         expected, made = plain(content), run(content)
-        assert made.shape == expected.shape and made.dtype == torch.float32
+        assert made.shape == expected.shape
+        assert made.dtype == torch.float32
         assert (expected - content).abs().mean() > 0.01
         assert (made - expected).abs().max() < 1e-4
 

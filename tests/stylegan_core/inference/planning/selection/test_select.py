@@ -142,7 +142,8 @@ def test_sequences_of_a_tree_have_gaps_of_their_own(gaps, tmp_path):
     assert [frame.output for frame in held.frames if frame.missing] == [
         "b/q_0003.png", "p.1003.exr.png", "p.1007.exr.png", "p.1008.exr.png"
     ]  # fmt: skip
-    assert "title.png" in [frame.output for frame in held.frames] and len(held.notes) == 2
+    assert "title.png" in [frame.output for frame in held.frames]
+    assert len(held.notes) == 2
     assert outputs(gaps, tmp_path / "out", frames="1-4,1001", missing="skip")[:3] == [
         "b/q_0001.png", "b/q_0002.png", "b/q_0004.png"
     ]  # fmt: skip

@@ -23,7 +23,8 @@ def film():
 
 
 def test_cuts_are_found_and_fast_motion_is_none(film):
-    assert film[0].shape == (PROXY_HEIGHT_PX, PROXY_WIDTH_PX, 3) and film[0].dtype == np.uint8
+    assert film[0].shape == (PROXY_HEIGHT_PX, PROXY_WIDTH_PX, 3)
+    assert film[0].dtype == np.uint8
     assert find_cuts(film) == [8, 13, 19]
     assert find_cuts(pan(coffee(), 14, 24)) == []
     assert find_cuts([]) == find_cuts(film[:1]) == []

@@ -58,10 +58,12 @@ def test_a_held_frame_stands_where_the_one_that_it_repeats_does(tmp_path):
     touch(tmp_path, "sh.1.png", "sh.2.png", "sh.4.png")
     held = FrameTask(input="sh.2.png", output="sh.3.png", missing="hold", number=2)
     (line,) = timelines([frame("sh.1.png"), frame("sh.2.png"), held, frame("sh.4.png")], tmp_path, reach=1)
-    assert line.frames == ((0, 1), (1, 2), (2, 2), (3, 4)) and list(line.moments) == [1, 2, 4]
+    assert line.frames == ((0, 1), (1, 2), (2, 2), (3, 4))
+    assert list(line.moments) == [1, 2, 4]
 
 
 def test_movies_count_from_their_first_frame(tmp_path, monkeypatch):
     monkeypatch.setattr("stylegan_core.inference.planning.shots.timeline.frame_count", lambda path: 9)
     lines = timelines([frame("m.mov", index=n) for n in (5, 6, 7)], tmp_path, reach=2)
-    assert list(lines[0].moments) == [3, 4, 5, 6, 7, 8] and lines[0].moments[4] == TimelineFrame("m.mov", 4)
+    assert list(lines[0].moments) == [3, 4, 5, 6, 7, 8]
+    assert lines[0].moments[4] == TimelineFrame("m.mov", 4)

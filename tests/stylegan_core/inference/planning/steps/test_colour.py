@@ -97,16 +97,19 @@ def test_real_models_keep_every_bit_where_nothing_is_asked_and_highlights_where_
     def results(name: str, **options: object) -> list[np.ndarray]:
         request = Request.of(tmp_path / "in", tmp_path / name, **common, **options)
         report = stylize_directory(request, LocalRunner(), preview=None)
-        assert report.made == 3 and not report.failed
+        assert report.made == 3
+        assert not report.failed
         return [read_picture(path).pixels for path in sorted((tmp_path / name).glob("?.?.*"))]
 
     sources = [read_picture(path).pixels for path in sorted((tmp_path / "in").iterdir())]
     still, masked, painted = results("still", strength=0.0), results("masked", masks=tmp_path / "masks"), results("out")
     for source, *same in zip(sources, still, masked, strict=True):
         for result in same:
-            assert result.dtype == source.dtype and np.array_equal(result.view(np.uint8), source.view(np.uint8))
+            assert result.dtype == source.dtype
+            assert np.array_equal(result.view(np.uint8), source.view(np.uint8))
     assert all(not np.array_equal(a, b) for a, b in zip(sources, painted, strict=True))
-    assert np.isnan(painted[0][0, 0]).all() and np.isinf(painted[0][0, 1]).all()
+    assert np.isnan(painted[0][0, 0]).all()
+    assert np.isinf(painted[0][0, 1]).all()
     assert painted[0][11:13, 11:13].max() > 1
 
 
@@ -117,13 +120,15 @@ def test_spaces_are_said_aloud_and_settled(tiny_model, tmp_path, caplog):
     with caplog.at_level(logging.INFO, "stylegan_core"):
         plain = plan(tiny_model, tmp_path / "in", tmp_path / "out", "broken.exr", "a.exr")
     assert "a.exr: colours are taken for linear Rec.709: untagged floating-point samples are" in caplog.text
-    assert plain.settings.ocio is None and plain.settings.output_space == "source"
+    assert plain.settings.ocio is None
+    assert plain.settings.output_space == "source"
     caplog.clear()
     with caplog.at_level(logging.INFO, "stylegan_core"):
         job = plan(
             tiny_model, tmp_path / "in", tmp_path / "out", "a.exr", source_space="acescg", output_space="lin_ap0"
         )
-    assert "taken for ACEScg: it was asked for" in caplog.text and "converted to ACES2065-1" in caplog.text
+    assert "taken for ACEScg: it was asked for" in caplog.text
+    assert "converted to ACES2065-1" in caplog.text
     assert (job.settings.source_space, job.settings.output_space) == ("ACEScg", "ACES2065-1")
     assert job.settings.ocio == load_config(PINNED_CONFIG).digest != plain.settings.ocio
     for wrong in ({"source_space": "ACEScgg"}, {"output_space": "ACEScgg"}, {"ocio": str(tmp_path / "none.ocio")}):
@@ -152,7 +157,8 @@ def test_workers_use_the_config_of_the_plan_or_refuse(tiny_model, tmp_path, monk
     with caplog.at_level(logging.WARNING, "stylegan_core"):
         job = plan(model, tmp_path, tmp_path / "out", "a.exr")
     assert "by another OpenColorIO config" in caplog.text
-    assert job.settings.ocio_config == str(config) and job.settings.working_space == "house_log"
+    assert job.settings.ocio_config == str(config)
+    assert job.settings.working_space == "house_log"
     monkeypatch.delenv("OCIO")  # a worker elsewhere
     check_config(job.settings)
     assert load_config().name == str(config)
@@ -206,7 +212,8 @@ def test_a_ten_bit_ramp_shows_no_new_banding_in_bf16(tmp_path, source_space, wor
         rows[precision] = to_codes(carry_over(picture, before, after, **spaces).pixels, 10)[24].astype(int)
     exact, rounded = rows["fp32"], rows["bf16"]
     assert np.abs(exact - ramp[24] // 64).max() > 20  # the network does change it
-    assert np.abs(rounded - exact).max() <= 5 and np.abs(rounded - exact).mean() < 1
+    assert np.abs(rounded - exact).max() <= 5
+    assert np.abs(rounded - exact).mean() < 1
     for channel in range(3):
         one, other = exact[:, channel], rounded[:, channel]
         # A bf16 output would keep less than three quarters of them, in steps of 4 and runs of 4.
@@ -221,7 +228,7 @@ def longest_run(row: np.ndarray) -> int:
 
 
 def test_a_linear_model_runs_in_fp32_unless_told(tmp_path, caplog, monkeypatch):
-    from stylegan_core.inference.planning import planner as planner
+    from stylegan_core.inference.planning import planner
 
     monkeypatch.setattr(planner, "STEPS", (plan_colour,))
     monkeypatch.setattr(planner, "choose_precision", lambda _, asked, __: "bf16" if asked == "auto" else asked)

@@ -44,9 +44,11 @@ def test_columns_have_keys_of_their_own(tmp_path: Path) -> None:
 
 def test_a_curve_of_weights_alone_leaves_the_strength_and_the_other_way_round(tmp_path: Path) -> None:
     weights = read_curves(write(tmp_path, "frame;sea.png;/refs/dusk.jpg\n1;1;0\n3;0;1\n"))
-    assert weights.strength_at(2) is None and weights.weights_at(2, DIRECTIONS) == (0.5, 0.5)
+    assert weights.strength_at(2) is None
+    assert weights.weights_at(2, DIRECTIONS) == (0.5, 0.5)
     strength = read_curves(write(tmp_path, "frame,strength\n1,0\n"))
-    assert strength.strength_at(7) == 0.0 and strength.weights_at(7, DIRECTIONS) is None
+    assert strength.strength_at(7) == 0.0
+    assert strength.weights_at(7, DIRECTIONS) is None
 
 
 @pytest.mark.parametrize(

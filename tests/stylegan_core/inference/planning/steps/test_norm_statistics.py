@@ -93,7 +93,9 @@ def unit_of(path):
 def test_each_shot_is_painted_with_statistics_of_its_own(plates, tmp_path, normed):
     job = job_for(plates, tmp_path / "out", normed, cuts=cut_before_the_fourth(tmp_path))
     names = [frame.statistics for frame in job.frames]
-    assert names[:3] == [names[0]] * 3 and names[3:] == [names[3]] * 3 and names[0] != names[3]
+    assert names[:3] == [names[0]] * 3
+    assert names[3:] == [names[3]] * 3
+    assert names[0] != names[3]
     assert not run(job, normed).failed
     sources = [unit_of(plates / frame.input) for frame in job.frames]
     for shot in (slice(0, 3), slice(3, 6)):
@@ -126,7 +128,8 @@ def test_pictures_without_numbers_have_their_own_unless_shot_is_asked_for(plates
     job = job_for(plates, tmp_path / "out", normed)
     assert all(frame.statistics is None for frame in job.frames)
     asked = job_for(plates, tmp_path / "out", normed, statistics="shot")
-    assert len({frame.statistics for frame in asked.frames}) == 1 and asked.frames[0].statistics
+    assert len({frame.statistics for frame in asked.frames}) == 1
+    assert asked.frames[0].statistics
 
 
 def test_picture_keeps_what_instance_norm_does(plates, tmp_path, normed):
@@ -163,7 +166,8 @@ def test_lost_statistics_are_an_error_not_other_pixels(plates, tmp_path, normed)
     job = job_for(plates, tmp_path / "out", normed, cuts=cut_before_the_fourth(tmp_path))
     job.statistics_path(job.frames[0]).unlink()
     failed = run(job, normed).failed
-    assert len(failed) == 3 and all("plan again" in failure.reason for failure in failed)
+    assert len(failed) == 3
+    assert all("plan again" in failure.reason for failure in failed)
 
 
 def test_damaged_frames_are_passed_over(plates, tmp_path, normed):
@@ -214,12 +218,14 @@ def test_large_frames_in_bands_are_the_frames_that_fit(tmp_path, normed, request
     for frame in whole.frames:
         expected, made = (read_picture(job.output_path(frame)).pixels for job in (whole, banded))
         source = read_picture(plates / frame.input).pixels
-        assert made.dtype == expected.dtype and made.shape == expected.shape
+        assert made.dtype == expected.dtype
+        assert made.shape == expected.shape
         if made.dtype == np.uint16:
             assert np.abs(made.astype(int) - expected.astype(int)).max() <= 1
         else:
             np.testing.assert_allclose(made.astype(np.float32), expected.astype(np.float32), atol=2e-3)
-        assert np.array_equal(made[..., 3], source[..., 3]) and not np.array_equal(made[..., :3], source[..., :3])
+        assert np.array_equal(made[..., 3], source[..., 3])
+        assert not np.array_equal(made[..., :3], source[..., :3])
 
 
 def test_large_frames_at_strength_zero_are_their_sources(plates, tmp_path, normed, small_is_large):
