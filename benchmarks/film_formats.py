@@ -19,12 +19,13 @@ import numpy as np
 import OpenImageIO as oiio  # noqa: N813
 import torch
 
-from flows.runner import LocalRunner
+from flows.runners.local_runner import LocalRunner
 from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture
+from stylegan_core.inference.planning.request import Request
 from stylegan_core.recipes.keyframe import Config, Recipe
 from stylegan_core.recipes.model import save_model
 from stylegan_core.report.results import Result, record_results
-from tasks.stylize.stylize import Request, stylize_directory
+from tasks.stylize.stylize import stylize_directory
 
 FOLDERS = ("exr", "dpx", "tiff")
 SUFFIXES = (".exr", ".dpx", ".tif", ".tiff")

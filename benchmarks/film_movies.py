@@ -23,14 +23,15 @@ import numpy as np
 from film_formats import default_model
 from PIL import Image
 
-from flows.runner import LocalRunner
+from flows.runners.local_runner import LocalRunner
 from stylegan_core.data.sample.photographs import list_photographs, load_photograph
 from stylegan_core.frames.movies.frame_file import SUFFIX, read_movie_frame, write_movie_frame
 from stylegan_core.frames.movies.probe import MOVIE_SUFFIXES, probe_movie
 from stylegan_core.frames.movies.reader import MovieReader
 from stylegan_core.frames.movies.writer import assemble_movie, movie_form
+from stylegan_core.inference.planning.request import Request
 from stylegan_core.report.results import Result, record_results
-from tasks.stylize.stylize import Request, stylize_directory
+from tasks.stylize.stylize import stylize_directory
 
 CODECS = (
     ("h264", ".mp4", "libx264", "yuv420p", {"crf": "12", "preset": "fast"}),

@@ -32,13 +32,16 @@ import cv2
 import numpy as np
 import torch
 
-from flows.runner import LocalRunner, run_stage
+from flows.runners.local_runner import LocalRunner
+from flows.runners.run_stage import run_stage
 from stylegan_core.data.sample.photographs import list_photographs, load_photograph
 from stylegan_core.inference.output import file_state as resume
 from stylegan_core.inference.output import group_commit as commit
+from stylegan_core.inference.planning.request import Request
 from stylegan_core.recipes.keyframe import Config, Recipe
 from stylegan_core.recipes.model import save_model
-from tasks.stylize.stylize import Request, plan_request, work_on
+from tasks.stylize.stylize import plan_request
+from tasks.stylize.work import work_on
 
 
 def make_frames(folder: Path, side_px: int, count: int) -> None:

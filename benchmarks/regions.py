@@ -78,8 +78,9 @@ def share_of_own(
 
 def stylized(work: Path, names: tuple[str, str], frames: Sequence[Floats], masks: Sequence[NDArray[np.bool_]]) -> Path:
     """Writes frames, masks and the file of regions, and stylizes them; the folder of the results."""
-    from flows.runner import LocalRunner
-    from tasks.stylize.stylize import Request, stylize_directory
+    from flows.runners.local_runner import LocalRunner
+    from stylegan_core.inference.planning.request import Request
+    from tasks.stylize.stylize import stylize_directory
 
     folder = work / "regions"
     shutil.rmtree(folder, ignore_errors=True)

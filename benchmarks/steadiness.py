@@ -109,8 +109,9 @@ def train(recipe: str, settings: dict[str, Any], work: Path, name: str) -> tuple
 
 def stylized(work: Path, recipe: str, name: str, model: Path, render: dict[str, Any]) -> list[Floats]:
     """The clip as ``stylize`` writes it."""
-    from flows.runner import LocalRunner
-    from tasks.stylize.stylize import Request, stylize_directory
+    from flows.runners.local_runner import LocalRunner
+    from stylegan_core.inference.planning.request import Request
+    from tasks.stylize.stylize import stylize_directory
 
     output = work / recipe / "out" / name
     shutil.rmtree(output, ignore_errors=True)

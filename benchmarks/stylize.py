@@ -36,13 +36,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from flows.runner import LocalRunner
+from flows.runners.local_runner import LocalRunner
 from stylegan_core.data.sample.photographs import list_photographs, load_photograph
 from stylegan_core.inference.job.plan import Plan
 from stylegan_core.inference.network.backends.benchmark import seconds_a_picture
 from stylegan_core.inference.network.backends.compile import runner
 from stylegan_core.inference.network.translate import pad_to_network, signed_from_unit
 from stylegan_core.inference.pipeline import stylizer
+from stylegan_core.inference.planning.request import Request
 from stylegan_core.inference.planning.steps.backend import as_it_runs
 from stylegan_core.inference.reading.decode import decode_frame
 from stylegan_core.inference.reading.frame_reader import FrameReader
@@ -51,7 +52,8 @@ from stylegan_core.recipes import config_class, recipe_class
 from stylegan_core.recipes.base import Conditions
 from stylegan_core.recipes.model import Model, load_model, save_model
 from stylegan_core.report.results import Result, record_results
-from tasks.stylize.stylize import Request, plan_request, work_on
+from tasks.stylize.stylize import plan_request
+from tasks.stylize.work import work_on
 
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "keyframe": ("keyframe", {}),

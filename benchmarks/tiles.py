@@ -92,10 +92,11 @@ def worker(source: str, output: str, model: str, statistics: str, precision: str
     import torch
     import torch._dynamo  # (torch brings it in by itself at the first module that is copied)
 
-    from flows.runner import LocalRunner
+    from flows.runners.local_runner import LocalRunner
     from stylegan_core.inference.planning.request import Request
     from stylegan_core.recipes import list_recipes, recipe_class
-    from tasks.stylize.stylize import plan_request, work_on
+    from tasks.stylize.stylize import plan_request
+    from tasks.stylize.work import work_on
 
     for name in list_recipes():
         recipe_class(name)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from flows.runner import Runner
 from flows.stage import explained_by_stage
 from tasks.project.project import CODE_FOLDER, kept_by_sync, sync
 from tasks.shared.errors import StoppedError
 from tasks.shared.gate import check_gate
 from tasks.shared.lineage import link_run, mark_promoted
 from tasks.shared.origin import FLOW_RUN_VARIABLE, flow_run_id
+from tasks.shared.runner import Runner
 from tasks.shared.versioning import STAGES, VersioningError, commit_to_branch, git_state, push, reproduce
 
 RESULTS = ("dvc.lock", "dvc.yaml", CODE_FOLDER, "reports/metrics.json", "reports/train")

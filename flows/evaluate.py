@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from flows.progress import progress_bar
-from flows.runner import Runner
 from stylegan_core.config import Params
+from tasks.shared.runner import Runner
 from tasks.stages.evaluate import Progress, log_to_mlflow, measurer, write_reports
 from tasks.stages.evaluator import open_judges
 

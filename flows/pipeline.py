@@ -1,15 +1,25 @@
-"""What deployments run: the whole pipeline, and one folder on demand. prefect.yaml names these flows."""
+"""Prefect flows of the deployments in prefect.yaml: the whole pipeline, and one folder on demand."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
-from prefect import flow
+import prefect
 
 from flows.chain import ChainSettings, chain
-from flows.runner import PrefectRunner
+from flows.runners.prefect_runner import PrefectRunner
 from flows.stage import configure_logging
 from tasks.shared.versioning import project_root
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def flow(*, name: str, persist_result: bool) -> Callable[[_Function], _Function]:
+    """Prefect's decorator, typed; Prefect reads the name of a deployment's flow from a decorator called ``flow``."""
+    decorate: Callable[[_Function], _Function] = prefect.flow(name=name, persist_result=persist_result)
+    return decorate
 
 
 @flow(name="pipeline", persist_result=False)
@@ -23,7 +33,7 @@ def pipeline(
     """Brings every stage up to date, promotes, links and pushes; the parameters are ``flows.chain.ChainSettings``."""
     configure_logging()
     settings = ChainSettings(scheduled, max_swd_ratio, push, branch, lock_wait_s)
-    # A push may be repeated; a stage may not: its inputs have not changed.
+    # Only the push is retried: a stage that failed fails again on the same inputs.
     return chain(PrefectRunner(retries={"push": 2}), project_root(), settings)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from flows.progress import progress_bar
-from flows.runner import Runner
 from stylegan_core.config import Params
+from tasks.shared.runner import Runner
 from tasks.stages.prepare import Progress, decoder, finish, list_sources
 
 

@@ -11,14 +11,16 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING
 
-from flows.runner import Runner, run_stage
+from flows.runners.run_stage import run_stage
 from stylegan_core.storage.atomic import write_bytes_atomically
 from tasks.shared.errors import InputsFailedError, StoppedError, UsageError
+from tasks.shared.runner import Runner
 from tasks.shared.versioning import VersioningError
 
-Result = TypeVar("Result")
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _STOPS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ENOTCONN)
 _TRACEBACK = Path(".stylereel") / "last-error.txt"
@@ -137,7 +139,7 @@ def configure_logging() -> None:
         logger.propagate = False
 
 
-def _console():  # type: ignore[no-untyped-def]
+def _console() -> Console:
     from rich.console import Console
 
     return Console(stderr=True, soft_wrap=True, highlight=False)

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flows.runner import Runner
 from stylegan_core.config import Params
+from stylegan_core.inference.planning.request import Request
+from tasks.shared.runner import Runner
 from tasks.stages.review import write_review_page
 from tasks.stages.stylize import counted, list_items, log_to_mlflow, materialize, stylize_item
-from tasks.stylize.stylize import Request, StylizeReport, stylize_directory
+from tasks.stylize.report import StylizeReport
+from tasks.stylize.stylize import stylize_directory
 
 
 def stylize_flow(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.runner import Runner
 from stylegan_core.config import Params
+from tasks.shared.runner import Runner
 from tasks.stages.train import mark_finished, plan_trainings, train_model
 from tasks.stages.train_watch import register, watch
 

@@ -65,9 +65,10 @@ from pathlib import Path
 
 import torch
 
-from flows.runner import LocalRunner
+from flows.runners.local_runner import LocalRunner
 from stylegan_core.inference.planning.request import Request
-from tasks.stylize.stylize import plan_request, work_on
+from tasks.stylize.stylize import plan_request
+from tasks.stylize.work import work_on
 
 torch.set_num_threads(1)
 source, output, model = sys.argv[1:]

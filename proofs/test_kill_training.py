@@ -113,7 +113,7 @@ import os
 os.chdir({str(place)!r})
 os.environ["STYLEREEL_CACHE_DIR"] = {str(place / "cache")!r}
 from pathlib import Path
-from flows.runner import LocalRunner
+from flows.runners.local_runner import LocalRunner
 from stylegan_core.config import load_params
 from tasks.stages.train import mark_finished, plan_trainings, train_model
 params, data, models, reports = load_params(), Path("data/prepared"), Path("models"), Path("reports/train")

@@ -25,7 +25,7 @@ def dry_run(asked: Request, *, as_json: bool) -> None:
 
 def look_dev(asked: Request, *, frames: int, as_json: bool = False) -> None:
     """Makes a sheet of a few frames and prints its path."""
-    from flows.runner import run_stage
+    from flows.runners.run_stage import run_stage
     from tasks.stylize.dry_run import look_dev, sheet_beside
 
     with libraries_on_stderr(), frames_bar() as watch:

@@ -136,7 +136,7 @@ def pipeline(
 ) -> None:
     """Run all stages, with the promotion gate between evaluate and stylize, then push."""
     from flows.chain import ChainSettings, chain
-    from flows.runner import run_stage
+    from flows.runners.run_stage import run_stage
 
     root, settings = _root(), ChainSettings(scheduled, max_swd_ratio, push, branch, lock_wait_s)
     run_stage("pipeline", lambda runner: chain(runner, root, settings))

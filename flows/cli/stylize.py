@@ -14,7 +14,7 @@ from flows.cli import stylize_folder
 from flows.cli.stylize_options import takes_request
 
 if TYPE_CHECKING:
-    from flows.dask_runner import DaskSettings
+    from flows.runners.dask_runner import DaskSettings
     from stylegan_core.inference.planning.request import Request
 
 Checksum = Annotated[bool, typer.Option("--checksum", help="Hash finished frames again instead of trusting times.")]
@@ -158,7 +158,7 @@ def dask_settings(runner: str, address: str | None, workers: int | None) -> Dask
     Raises:
         UsageError: options of a cluster without one, or of two.
     """
-    from flows.dask_runner import DaskSettings
+    from flows.runners.dask_runner import DaskSettings
     from tasks.shared.errors import UsageError
 
     if runner != "dask":

@@ -12,8 +12,9 @@ from flows.cli.library_output import libraries_on_stderr
 from flows.progress import frames_bar
 
 if TYPE_CHECKING:
-    from flows.dask_runner import DaskSettings
-    from tasks.stylize.stylize import Request, StylizeReport
+    from flows.runners.dask_runner import DaskSettings
+    from stylegan_core.inference.planning.request import Request
+    from tasks.stylize.report import StylizeReport
 
 
 def stylize_folder(
@@ -24,7 +25,7 @@ def stylize_folder(
     Raises:
         InputsFailedError: some inputs failed; all others are done.
     """
-    from flows.runner import run_stage
+    from flows.runners.run_stage import run_stage
     from tasks.stylize.stylize import stylize_directory
 
     with libraries_on_stderr(), frames_bar() as watch:
@@ -46,7 +47,8 @@ def stylize_folder(
 def plan_only(asked: Request) -> None:
     """Writes the plan and prints the path of its job file, the first half of ``stylize``."""
     from stylegan_core.inference.job.plan import write_plan
-    from tasks.stylize.stylize import frames_to_make, plan_request
+    from stylegan_core.inference.output.file_state import frames_to_make
+    from tasks.stylize.stylize import plan_request
 
     with libraries_on_stderr():
         plan, _ = plan_request(asked)
@@ -75,10 +77,11 @@ def work_only(
         InputsFailedError: some inputs failed; all others are done.
         StoppedError: chunks are still at work in other processes after ``wait_s``.
     """
-    from flows.runner import run_stage
+    from flows.runners.run_stage import run_stage
     from stylegan_core.inference.job.plan import Plan
     from tasks.stylize.chunks import chosen_chunks
-    from tasks.stylize.stylize import open_job, work_on
+    from tasks.stylize.open_job import open_job
+    from tasks.stylize.work import work_on
 
     job, model = open_job(job_file)
     chunks = chosen_chunks(chunk, len(job.chunks())) if chunk is not None else None

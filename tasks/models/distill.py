@@ -8,13 +8,13 @@ from pathlib import Path
 
 import torch
 
-from stylegan_core.config import SettingsError
 from stylegan_core.inference.export.sample_pictures import read_pictures
 from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.inference.network.translate import translate_signed
 from stylegan_core.inference.planning.planner import check_translates
 from stylegan_core.recipes.base import Conditions
 from stylegan_core.recipes.model import CARD_NAME, ModelError, load_model, save_model
+from stylegan_core.settings import SettingsError
 from stylegan_core.training.distillation import Student, distill, student_config
 from tasks.shared.errors import UsageError
 from tasks.shared.locate_model import locate_model

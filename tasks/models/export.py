@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from stylegan_core.config import SettingsError
-from stylegan_core.inference.export.export import LEAST_PSNR_DB, Exported, ExportError, Form, export_onnx
+from stylegan_core.inference.export.export import LEAST_PSNR_DB, Exported, Form, export_onnx
 from stylegan_core.inference.export.formats import ExportPrecision
+from stylegan_core.inference.export.onnx_graph import ExportError
 from stylegan_core.inference.export.sample_pictures import read_pictures
 from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.recipes.model import ModelError, load_model
+from stylegan_core.settings import SettingsError
 from tasks.shared.errors import UsageError
 from tasks.shared.locate_model import locate_model
 

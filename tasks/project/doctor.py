@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -136,9 +137,8 @@ def _back_ends() -> Finding:
 
     listed = ["torch"]
     listed += [name for name in ("onnxruntime", "openvino", "tensorrt") if name in _installed()]
-    return Finding(
-        "back ends", "ok", ", ".join(listed) + ("" if torch.backends.mkldnn.is_available() else ", no oneDNN")
-    )
+    has_onednn: Callable[[], bool] = torch.backends.mkldnn.is_available
+    return Finding("back ends", "ok", ", ".join(listed) + ("" if has_onednn() else ", no oneDNN"))
 
 
 def _programs() -> list[Finding]:

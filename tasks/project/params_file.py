@@ -160,7 +160,7 @@ def _scalar(value: Any) -> str:
 
 
 def _comment(model: type[BaseModel], name: str, path: str, field: FieldInfo) -> str:
-    parents = [base for base in model.__mro__ if name in getattr(base, "model_fields", {})]
+    parents = [base for base in model.__mro__ if issubclass(base, BaseModel) and name in base.model_fields]
     inherited = next((d for base in parents if (d := base.model_fields[name].description)), None)
     said = field.description or COMMENTS.get(path) or inherited or COMMENTS.get(name) or ""
     allowed = _allowed(field)

@@ -320,7 +320,7 @@ def _named_by_stylize(params: Params, root: Path) -> Iterator[Path]:
         yield from region.files()
         if region.model and (root / region.model).is_dir() and Path(region.model).parts[0] != "models":
             yield Path(region.model)
-    if (root / OWN_VOCABULARY).is_file() and any(wish.edit for wish in (asked, *asked.regions)):
+    if (root / OWN_VOCABULARY).is_file() and (asked.edit or any(region.edit for region in asked.regions)):
         yield OWN_VOCABULARY
 
 

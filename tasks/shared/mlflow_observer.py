@@ -41,7 +41,7 @@ class MlflowObserver:
         if self.run_id is None:
             return
         self._skip_to = last_logged_step(self.run_id) if resumed_from > 0 else -1
-        self._thread = threading.Thread(target=self._send, name="mlflow", daemon=True)
+        self._thread = threading.Thread(target=self._send, args=(self.run_id,), name="mlflow", daemon=True)
         self._thread.start()
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
@@ -69,7 +69,8 @@ class MlflowObserver:
         self._closing.set()
         self._thread.join(timeout=60)
         self._thread = None
-        _set_status(self.run_id, status)
+        if self.run_id is not None:
+            _set_status(self.run_id, status)
 
     def __enter__(self) -> Self:
         return self
@@ -82,7 +83,7 @@ class MlflowObserver:
         else:
             self.close("FAILED" if issubclass(kind, Exception) else "KILLED")
 
-    def _send(self) -> None:
+    def _send(self, run_id: str) -> None:
         running = True
         while running:
             batch = [self._queue.get()]
@@ -91,10 +92,10 @@ class MlflowObserver:
                 batch.append(self._queue.get())
             running = None not in batch
             entries = [e for e in batch if e is not None]
-            log_metrics(self.run_id, [(step, *payload) for what, step, payload in entries if what == "metrics"])
+            log_metrics(run_id, [(step, *payload) for what, step, payload in entries if what == "metrics"])
             for what, step, payload in entries:
                 if what == "picture":
-                    _log_picture(self.run_id, step, payload)
+                    _log_picture(run_id, step, payload)
 
 
 @best_effort

@@ -28,7 +28,7 @@ from stylegan_core.report.review import FrameReview, Refused, ReviewData, ShotRe
 if TYPE_CHECKING:
     from stylegan_core.recipes.model import ModelCard
     from tasks.stages.stylize import StageItem
-    from tasks.stylize.stylize import StylizeReport
+    from tasks.stylize.report import StylizeReport
 
 _log = logging.getLogger(__name__)
 
@@ -242,9 +242,11 @@ class _Project:
     def _given_input(self) -> dict[str, Path]:
         """Pictures of ``stylize.input`` by relative path, which the manifest does not know."""
         asked = self.params.stylize.input
-        folder = input_folder(self.root / asked) if asked is not None else None
-        if folder is None or not folder.is_dir() or (self.root / asked).is_file():
-            return {}  # a movie's frames are no files
+        if asked is None or (self.root / asked).is_file():
+            return {}  # the frames of a movie are not files
+        folder = input_folder(self.root / asked)
+        if not folder.is_dir():
+            return {}
         return {frame.relative.as_posix(): frame.path for frame in list_pictures(folder)}
 
     def _training_of(self, name: str) -> str:

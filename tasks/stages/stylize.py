@@ -33,7 +33,9 @@ from stylegan_core.recipes.model import Model, ModelError, load_model
 from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.storage.cache import cache_folder
 from tasks.shared.errors import InputsFailedError, UsageError
-from tasks.stylize.stylize import ProgressCallback, Runner, StylizeReport, work_on
+from tasks.shared.runner import Runner
+from tasks.stylize.report import ProgressCallback, StylizeReport
+from tasks.stylize.work import work_on
 
 log = logging.getLogger(__name__)
 

@@ -16,6 +16,7 @@ from stylegan_core.inference.job.report import ChunkReport
 from stylegan_core.inference.output.lock import OutputBusyError, hold_chunk, hold_output
 from stylegan_core.inference.pipeline.stylizer import Stylizer
 from tasks.shared.errors import UsageError
+from tasks.stylize.open_job import open_job
 
 
 @dataclass
@@ -49,8 +50,6 @@ def work_chunk(
     """
 
     def opened() -> Stylizer:
-        from tasks.stylize.stylize import open_job
-
         job, model = open_job(Path(job_file))
         device = device_of_worker(job.device, _worker_name(), _cuda_devices())
         return Stylizer(job, model, checksum=checksum, context=dict(context or {}), device=device)

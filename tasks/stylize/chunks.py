@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
 
 from stylegan_core.inference.job.report import ChunkReport, Progress
 from stylegan_core.inference.job.spec import Job
@@ -20,10 +19,9 @@ from stylegan_core.inference.pipeline.stylizer import Stylizer, StylizeStopped
 from stylegan_core.storage.records import RecordTail
 from tasks.shared.errors import StoppedError, UsageError
 from tasks.shared.origin import origin
+from tasks.shared.runner import Runner
 from tasks.stylize.chunk import shared_chunk, work_chunk
-
-if TYPE_CHECKING:
-    from tasks.stylize.stylize import ProgressCallback, Runner
+from tasks.stylize.report import ProgressCallback
 
 log = logging.getLogger(__name__)
 

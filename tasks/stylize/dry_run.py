@@ -19,7 +19,11 @@ from stylegan_core.inference.planning.request import Request
 from stylegan_core.inference.planning.selection.output_names import OutputNames
 from stylegan_core.recipes.model import Model
 from tasks.shared.errors import InputsFailedError
-from tasks.stylize.stylize import ProgressCallback, Runner, plan_request, usage_errors, work_on
+from tasks.shared.runner import Runner
+from tasks.stylize.open_job import usage_errors
+from tasks.stylize.report import ProgressCallback
+from tasks.stylize.stylize import plan_request
+from tasks.stylize.work import work_on
 
 log = logging.getLogger(__name__)
 

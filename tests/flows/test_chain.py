@@ -12,7 +12,7 @@ import pytest
 
 from flows import chain as chain_module
 from flows.chain import ChainSettings, chain, refuse_changes
-from flows.runner import LocalRunner
+from flows.runners.local_runner import LocalRunner
 from tasks.project.project import init_project
 from tasks.shared.errors import UsageError
 from tasks.shared.gate import GateError

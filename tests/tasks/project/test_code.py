@@ -29,8 +29,9 @@ def test_dvc_yaml_depends_on_the_code_that_the_digest_covers(stage: str) -> None
 
 # Imported, but without a say in a stage's outputs: what starts, watches, names and reports.
 _WITHOUT_A_SAY = {
-    *("flows.dask_runner", "flows.dask_workers"),
-    *("flows.runner", "flows.stage", "tasks.project.code", "tasks.shared.errors", "tasks.shared.origin"),
+    *("flows.runners.dask_runner", "flows.runners.dask_workers", "flows.runners.local_runner"),
+    *("flows.runners.prefect_runner", "flows.runners.run_stage", "tasks.shared.runner"),
+    *("flows.stage", "tasks.project.code", "tasks.shared.errors", "tasks.shared.origin"),
     "tasks.project.params_file",
     *("tasks.shared.mlflow_observer", "tasks.project.project", "tasks.shared.registry", "tasks.shared.tracking"),
     *("tasks.stages.train_watch", "tasks.shared.versioning"),
@@ -42,7 +43,7 @@ _WITHOUT_A_SAY = {
         f"stylegan_core.inference.job.{name}"
         for name in ("canonical", "delivery", "frame_settings", "frame_task", "report", "spec")
     ),
-    "tasks.shared.provenance",
+    *("tasks.shared.provenance", "tasks.shared.locate_model"),
     "stylegan_core.frames.profiles.ocio",
     # The project asks for a file's name and a model's digest; the stages that use more of them list their folders.
     *("stylegan_core.inference.conditioning.edit_vocabulary", "stylegan_core.recipes.model"),

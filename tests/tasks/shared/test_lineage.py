@@ -12,14 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from flows.runner import LocalRunner
+from flows.runners.local_runner import LocalRunner
+from stylegan_core.inference.planning.request import Request
 from stylegan_core.storage.cache import cache_folder
 from stylegan_core.storage.hashing import sha256_of
 from stylegan_core.storage.records import RecordWriter
 from tasks.shared import lineage, registry, tracking
 from tasks.shared.errors import UsageError
 from tasks.shared.lineage import link_run, whence
-from tasks.stylize.stylize import Request, stylize_directory
+from tasks.stylize.stylize import stylize_directory
 
 MODEL, RUN, FLOW, LATER_FLOW, COMMIT = "aa11" * 16, "bb22" * 8, "cc33-made", "dd44-delivered", "ee55" * 10
 

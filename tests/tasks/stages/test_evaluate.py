@@ -8,7 +8,7 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio
 
 from flows.evaluate import evaluate_flow
-from flows.runner import LocalRunner
+from flows.runners.local_runner import LocalRunner
 from stylegan_core.config import parse_params
 from stylegan_core.data.manifest import as_manifest, write_manifest
 from stylegan_core.frames.pictures.picture import Picture, read_picture, write_picture

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from flows.runner import LocalRunner
+from flows.runners.local_runner import LocalRunner
 from stylegan_core.config import Params, parse_params
 from stylegan_core.data.crops import CropSampler
 from stylegan_core.data.manifest import as_manifest, write_manifest
 from stylegan_core.data.store import StoreWriter
+from stylegan_core.inference.planning.request import Request
 from stylegan_core.recipes import config_class, list_recipes, recipe_class
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 from stylegan_core.recipes.model import load_model
@@ -22,7 +23,7 @@ from tasks.shared.errors import UsageError
 from tasks.stages.evaluate import evaluate
 from tasks.stages.evaluator import open_judges
 from tasks.stages.train import plan_trainings, train_model
-from tasks.stylize.stylize import Request, stylize_directory
+from tasks.stylize.stylize import stylize_directory
 from tests.tiny import tiny_sizes
 
 BUDGET = {"budget_steps": 5, "r1_gamma": 0.1, "r1_every_steps": 2}

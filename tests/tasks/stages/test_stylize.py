@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from flows.runner import LocalRunner
+from flows.runners.local_runner import LocalRunner
 from stylegan_core.config import parse_params
 from tasks.shared.errors import InputsFailedError, UsageError
 from tasks.stages.prepare import prepare

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flows.runner import LocalRunner
+from flows.runners.local_runner import LocalRunner
 from flows.train import train_flow
 from stylegan_core.config import parse_params
 from stylegan_core.data.manifest import as_manifest, read_manifest, write_manifest

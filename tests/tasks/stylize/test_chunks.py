@@ -11,20 +11,21 @@ from typing import Any
 import cv2
 import pytest
 
-from flows.runner import LocalRunner
+from flows.runners.local_runner import LocalRunner
 from stylegan_core.inference.job.plan import Plan, write_plan
 from stylegan_core.inference.job.spec import Job
 from stylegan_core.inference.output.lock import hold_chunk, hold_output
 from stylegan_core.inference.pipeline.stylizer import StylizeStopped
+from stylegan_core.inference.planning.request import Request
 from stylegan_core.recipes.model import Model
 from stylegan_core.storage.records import read_records
 from tasks.shared.errors import StoppedError, UsageError
 from tasks.stylize import chunk as chunk_work
 from tasks.stylize import chunks as job_chunks
-from tasks.stylize import stylize
 from tasks.stylize.chunk import close_jobs, device_of_worker, stop_chunks, work_chunk
 from tasks.stylize.chunks import chosen_chunks
-from tasks.stylize.stylize import Request, plan_request, work_on
+from tasks.stylize.stylize import plan_request
+from tasks.stylize.work import work_on
 
 
 @pytest.fixture
@@ -127,8 +128,8 @@ def test_a_chunk_that_is_held_is_left_or_waited_for(
 
 def test_a_process_loads_the_model_once(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Path] = []
-    plain = stylize.open_job
-    monkeypatch.setattr(stylize, "open_job", lambda file: opened.append(file) or plain(file))
+    plain = chunk_work.open_job
+    monkeypatch.setattr(chunk_work, "open_job", lambda file: opened.append(file) or plain(file))
     reports = [work_chunk(index, job_file=str(job.file)) for index in range(4)]
     assert [len(report.made) for report in reports] == [2, 2, 2, 1]
     assert opened == [job.file]

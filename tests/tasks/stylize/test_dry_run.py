@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from flows.runner import LocalRunner
+from flows.runners.local_runner import LocalRunner
 from stylegan_core.frames.pictures.picture import read_picture
 from stylegan_core.inference.planning.request import Request
 from stylegan_core.inference.planning.selection.select import evenly_spread

@@ -8,10 +8,11 @@ import numpy as np
 import OpenEXR
 import pytest
 
-from flows.runner import LocalRunner
+from flows.runners.local_runner import LocalRunner
 from stylegan_core.frames.base.bit_depth import from_codes
 from stylegan_core.frames.pictures.picture import Picture, write_picture
-from tasks.stylize.stylize import Request, stylize_directory
+from stylegan_core.inference.planning.request import Request
+from tasks.stylize.stylize import stylize_directory
 from tests.stylegan_core.frames.pictures.film_files import (
     half,
     load_exr,

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from flows.runner import LocalRunner
+from flows.runners.local_runner import LocalRunner
 from stylegan_core.config import Params, parse_params
 from stylegan_core.inference.job.spec import Job
 from stylegan_core.inference.network.norm_statistics import read_statistics
@@ -29,7 +29,8 @@ from stylegan_core.recipes.model import save_model
 from tasks.stages.prepare import prepare
 from tasks.stages.stylize import StageItem, list_items, stylize_item
 from tasks.stylize.dry_run import rehearse
-from tasks.stylize.stylize import StylizeReport, plan_request, stylize_directory
+from tasks.stylize.report import StylizeReport
+from tasks.stylize.stylize import plan_request, stylize_directory
 
 FRAMES = 5
 MANNER = {"precision": "fp32", "back_end": "torch"}

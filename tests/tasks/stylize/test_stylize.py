@@ -9,12 +9,16 @@ import filelock
 import numpy as np
 import pytest
 
-from flows.runner import LocalRunner
+from flows.runners.local_runner import LocalRunner
 from stylegan_core.inference.job.plan import Plan, write_plan
+from stylegan_core.inference.output.file_state import frames_to_make
 from stylegan_core.inference.pipeline import stylizer
+from stylegan_core.inference.planning.request import Request
 from stylegan_core.settings import SettingsError
 from tasks.shared.errors import InputsFailedError, StoppedError, UsageError
-from tasks.stylize.stylize import Request, frames_to_make, open_job, plan_request, stylize_directory, work_on
+from tasks.stylize.open_job import open_job
+from tasks.stylize.stylize import plan_request, stylize_directory
+from tasks.stylize.work import work_on
 
 
 @pytest.fixture

@@ -8,12 +8,14 @@ import av
 import numpy as np
 import pytest
 
-from flows.runner import LocalRunner
+from flows.runners.local_runner import LocalRunner
 from stylegan_core.frames.movies.probe import probe_movie
 from stylegan_core.frames.movies.reader import MovieReader
 from stylegan_core.frames.pictures.picture import read_picture
+from stylegan_core.inference.output.file_state import frames_to_make
+from stylegan_core.inference.planning.request import Request
 from tasks.shared.errors import UsageError
-from tasks.stylize.stylize import Request, frames_to_make, plan_request, stylize_directory
+from tasks.stylize.stylize import plan_request, stylize_directory
 from tests.stylegan_core.frames.movies import sample_movies as movies
 
 

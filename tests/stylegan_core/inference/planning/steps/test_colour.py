@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from flows.runner import LocalRunner
+from flows.runners.local_runner import LocalRunner
 from stylegan_core.frames.base.bit_depth import from_codes, to_codes
 from stylegan_core.frames.colour.carry_over import carry_over
 from stylegan_core.frames.colour.convert import to_working
@@ -22,13 +22,14 @@ from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.inference.network.translate import translate_batch_unit
 from stylegan_core.inference.planning.planner import plan_job
+from stylegan_core.inference.planning.request import Request
 from stylegan_core.inference.planning.steps.colour import plan_colour
 from stylegan_core.inference.reading.colour import check_config
 from stylegan_core.recipes.keyframe import Config, Recipe
 from stylegan_core.recipes.model import load_model, save_model
 from stylegan_core.stylize_settings import RenderSettings
 from tasks.shared.errors import UsageError
-from tasks.stylize.stylize import Request, plan_request, stylize_directory
+from tasks.stylize.stylize import plan_request, stylize_directory
 
 RNG = np.random.default_rng(8)
 CONFIG = """\

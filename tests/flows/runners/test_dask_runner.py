@@ -10,9 +10,9 @@ import pytest
 
 pytest.importorskip("distributed")
 
-from flows import dask_runner
-from flows.dask_runner import DaskRunner, DaskSettings, dask_client
-from flows.runner import run_stage
+from flows.runners import dask_runner
+from flows.runners.dask_runner import DaskRunner, DaskSettings, dask_client
+from flows.runners.run_stage import run_stage
 from tasks.shared.errors import StoppedError, UsageError
 
 
@@ -34,7 +34,7 @@ def test_calls_run_in_another_process_and_failures_come_back(monkeypatch: pytest
         with pytest.raises(ValueError, match="math domain"):
             runner.map("root", math.sqrt, [4.0, -1.0])
         assert runner.map("root", math.sqrt, [4.0]) == [2.0], "a failure leaves a cluster that works"
-        with pytest.raises(StoppedError, match="ended 0 workers"):
+        with pytest.raises(StoppedError, match="killed 0 workers"):
             runner.map("exit", os._exit, [1])
         worker = client.scheduler_info()["workers"]
         assert all(address.startswith("tcp://127.0.0.1") for address in worker)

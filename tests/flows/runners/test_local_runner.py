@@ -1,14 +1,12 @@
-"""Without a server the tasks are plain functions on threads, and Prefect is not even imported."""
+"""The local runner: plain functions on threads, in order, ended by the first failure."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 
 import pytest
 
-from flows.runner import LocalRunner, default_workers, run_stage
+from flows.runners.local_runner import LocalRunner, default_workers
 
 
 def test_run_hands_over_arguments() -> None:
@@ -39,20 +37,6 @@ def test_map_raises_the_first_failure_and_starts_no_more() -> None:
     with pytest.raises(ValueError, match="number"):
         LocalRunner(workers=1).map("work", work, range(1000))
     assert begun == [0]
-
-
-def test_a_stage_runs_plainly_without_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    assert run_stage("train", lambda runner: runner.run("one", len, "abc")) == 3
-
-
-def test_prefect_stays_unimported_without_a_server() -> None:
-    code = (
-        "import sys\nfrom flows.runner import run_stage\n"
-        "run_stage('train', lambda runner: runner.map('one', str, [1, 2]))\n"
-        "assert not {'prefect', 'mlflow', 'torch'} & set(sys.modules), 'a heavy import'"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, env={"PATH": "/usr/bin:/bin"})
 
 
 def test_workers_are_a_few() -> None:

@@ -1,4 +1,4 @@
-"""A Dask cluster for the chunks of a job: one that is running elsewhere, or one of local processes for this call."""
+"""Tasks on a Dask cluster: one that is running elsewhere, or one of local processes for this call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from flows.dask_workers import LocalWorkers
+from flows.runners.dask_workers import LocalWorkers
+from flows.runners.local_runner import default_workers, usable_cores
 from tasks.shared.errors import StoppedError, UsageError
 
 Item = TypeVar("Item")
@@ -17,16 +18,16 @@ Result = TypeVar("Result")
 
 CONNECT_S = 20.0
 MOST_DEATHS = 10
-"""Workers that one chunk may cost before it is given up: a picture that crashes its decoder, say."""
+"""Workers that may die on one chunk before the run stops, because of a picture that crashes its decoder for example."""
 
 
 @dataclass(frozen=True)
 class DaskSettings:
-    """Which cluster.
+    """The cluster to use.
 
     Attributes:
-        address: of a scheduler, such as tcp://10.0.0.5:8786; None makes a cluster of local processes.
-        workers: local processes; None: one a GPU, or one a core, at most 8.
+        address: of a scheduler, such as tcp://10.0.0.5:8786; None starts a cluster of local processes.
+        workers: local processes; None: one per GPU, or one per core, at most 8.
     """
 
     address: str | None = None
@@ -34,9 +35,9 @@ class DaskSettings:
 
 
 class DaskRunner:
-    """The calls of ``flows.runner.Runner``, ``map`` on the workers of a cluster.
+    """Calls ``map``'s functions on the workers of a cluster. See ``tasks.shared.runner.Runner``.
 
-    What ``map`` is given is a function of a module that the workers can import, or a ``functools.partial`` of one.
+    ``map`` accepts a function of a module that the workers can import, or a ``functools.partial`` of one.
 
     Args:
         client: of ``distributed``.
@@ -48,20 +49,20 @@ class DaskRunner:
         self._client = client
 
     def run(self, _name: str, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Result:
-        """Calls ``function`` here."""
+        """Calls ``function`` in this process."""
         return function(*args, **kwargs)
 
     def map(self, name: str, function: Callable[[Item], Result], items: Iterable[Item], /) -> list[Result]:
-        """Calls ``function`` for each item on the workers; a call whose worker dies is made again on another.
+        """Calls ``function`` for each item on the workers; if a worker dies, another repeats its call.
 
-        The first exception is raised after the calls that already run have ended; the others are not started.
+        The first exception is raised after the running calls have ended; no further calls are started.
 
         Raises:
-            StoppedError: a call cost one worker after another its life.
+            StoppedError: several workers died on the same call.
         """
         from distributed import as_completed
 
-        # Without keys of its own a second map of the same items would be answered from memory.
+        # Without ``key`` and ``pure=False``, Dask would answer a second map of the same items from memory.
         futures = self._client.map(function, list(items), pure=False, key=name)
         try:
             for future in as_completed(futures, loop=self._client.loop):
@@ -73,27 +74,27 @@ class DaskRunner:
             raise
 
     def _end(self, futures: list[Any], reason: str) -> None:
-        """No new calls, and an end of those that run, soon."""
+        """Cancels the waiting calls and asks the running ones to stop soon."""
         waiting = [future for future in futures if not future.done()]
         try:
-            self._client.run(_ask_chunks, "stop_chunks", reason, on_error="ignore")
+            self._client.run(_call_on_worker, "stop_chunks", reason, on_error="ignore")
             self._client.cancel(waiting)
         except (OSError, TimeoutError) as error:
-            logging.getLogger(__name__).debug("the cluster does not answer: %s", error)
+            logging.getLogger(__name__).debug("the cluster does not respond: %s", error)
 
 
 @contextmanager
 def dask_client(settings: DaskSettings) -> Iterator[Any]:
-    """A client of the cluster; its local processes end with it.
+    """A client of the cluster; local worker processes end with it.
 
     Raises:
-        UsageError: Dask is not installed, or nobody answers at the address.
+        UsageError: Dask is not installed, or no scheduler answers at the address.
     """
     try:
         import distributed
     except ImportError:
         raise UsageError("--runner dask needs Dask: pip install 'stylereel[dask]'") from None
-    # A lost connection is told by the worker that is started again.
+    # LocalWorkers logs a lost worker when it starts it again.
     for name in ("distributed.comm", "distributed.core", "distributed.batched", "distributed.worker"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with _scheduler(settings) as where:
@@ -105,8 +106,8 @@ def dask_client(settings: DaskSettings) -> Iterator[Any]:
             try:
                 yield client
             finally:
-                if settings.address:  # a cluster that goes on should not keep our models
-                    client.run(_ask_chunks, "close_jobs", on_error="ignore")
+                if settings.address:  # a cluster that keeps running should release our models
+                    client.run(_call_on_worker, "close_jobs", on_error="ignore")
 
 
 @contextmanager
@@ -123,13 +124,13 @@ def _scheduler(settings: DaskSettings) -> Iterator[Any]:
         distributed.LocalCluster(
             n_workers=0, host="127.0.0.1", dashboard_address=None, silence_logs=logging.CRITICAL
         ) as cluster,
-        LocalWorkers(cluster.scheduler_address, workers, _threads_each(workers)),
+        LocalWorkers(cluster.scheduler_address, workers, max(1, usable_cores() // workers)),
     ):
         yield cluster
 
 
-def _ask_chunks(what: str, *arguments: str) -> None:
-    """In a worker: calls a function of ``tasks.stylize.chunk`` if that is at work there; importing it takes seconds."""
+def _call_on_worker(what: str, *arguments: str) -> None:
+    """Calls a function of ``tasks.stylize.chunk`` in a worker that has imported it; importing it takes seconds."""
     module = sys.modules.get("tasks.stylize.chunk")
     if module is not None:
         getattr(module, what)(*arguments)
@@ -140,8 +141,8 @@ def _explained(failure: BaseException) -> BaseException:
 
     if isinstance(failure, KilledWorker):
         return StoppedError(
-            f"{failure.task} ended {MOST_DEATHS} workers, one after another: too little memory, or a picture that "
-            "crashes its decoder; `stylereel work JOB --chunk N` in a terminal shows which"
+            f"{failure.task} killed {MOST_DEATHS} workers in a row: out of memory, or a picture crashes its decoder; "
+            "run `stylereel work JOB --chunk N` in a terminal to find out which"
         )
     return failure
 
@@ -149,13 +150,4 @@ def _explained(failure: BaseException) -> BaseException:
 def _default_workers() -> int:
     import torch
 
-    from flows.runner import default_workers
-
     return torch.cuda.device_count() if torch.cuda.is_available() else default_workers()
-
-
-def _threads_each(workers: int) -> int:
-    import os
-
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, usable // workers)

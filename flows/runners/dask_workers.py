@@ -1,7 +1,7 @@
-"""Worker processes of a local Dask cluster, each started again when it ends.
+"""Worker processes of a local Dask cluster; a worker that ends is started again.
 
-Dask's own nannies do so too, but give a worker up for good that is killed while it starts; two such kills and a job
-waits for ever.
+Dask's own nannies do so too, but never restart a worker that is killed while it starts; after two such kills a job
+waits forever.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from typing import Self
 
 log = logging.getLogger(__name__)
 
-_LOOK_S = 0.2
-_ENDS_WITHIN_S = 10.0
-_LONGEST_PAUSE_S = 30.0
+_POLL_S = 0.2
+_TERMINATE_S = 10.0
+_MAX_PAUSE_S = 30.0
 _ORPHANED_S = 30
-"""How long a worker looks for a scheduler that was killed before it answered; one that is lost ends it at once."""
+"""How long a starting worker waits for its scheduler; a running worker that loses its scheduler ends at once."""
 
 
 class LocalWorkers:
-    """Processes with one thread for one chunk each; use it in a ``with`` statement."""
+    """Worker processes, each of which runs one chunk at a time; a context manager."""
 
     def __init__(self, address: str, count: int, threads_each: int) -> None:
-        """Starts nothing yet.
+        """Stores the settings; ``__enter__`` starts the processes.
 
         Args:
-            address: of the scheduler; workers end by themselves when it is gone.
+            address: of the scheduler; workers end by themselves when it ends.
             count: of the workers; their names are 0, 1, ...
-            threads_each: of the arithmetic in a worker.
+            threads_each: OpenMP threads per worker.
         """
         self._address, self._threads_each = address, threads_each
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -54,7 +54,7 @@ class LocalWorkers:
             process.terminate()
         for process in self._processes:
             try:
-                process.wait(_ENDS_WITHIN_S)
+                process.wait(_TERMINATE_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -62,14 +62,14 @@ class LocalWorkers:
     def _supervise(self) -> None:
         started_s = [time.monotonic()] * self._count
         pauses_s = [0.0] * self._count
-        while not self._ended.wait(_LOOK_S):
+        while not self._ended.wait(_POLL_S):
             for name, process in enumerate(self._processes):
                 code, lived_s = process.poll(), time.monotonic() - started_s[name]
                 if code is None or lived_s < pauses_s[name]:
                     continue
-                log.warning("worker %d ended with code %d: starting it again", name, code)
-                # One that cannot even start is not started over and over.
-                pauses_s[name] = min(_LONGEST_PAUSE_S, 2 * pauses_s[name] + 1) if lived_s < _ENDS_WITHIN_S else 0.0
+                log.warning("worker %d ended with code %d; restarting it", name, code)
+                # A worker that fails at start is restarted after growing pauses.
+                pauses_s[name] = min(_MAX_PAUSE_S, 2 * pauses_s[name] + 1) if lived_s < _TERMINATE_S else 0.0
                 self._processes[name], started_s[name] = self._start(name), time.monotonic()
 
     def _start(self, name: int) -> subprocess.Popen[bytes]:
@@ -81,5 +81,5 @@ class LocalWorkers:
             "OMP_NUM_THREADS": str(self._threads_each),
             "DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "critical",
         }
-        # In a session of its own: Ctrl+C is for the one who asks the workers to end.
+        # A new session: Ctrl+C reaches only the main process, which terminates the workers.
         return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=2, start_new_session=True)

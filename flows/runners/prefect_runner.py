@@ -1,0 +1,52 @@
+"""Tasks as Prefect tasks of the current flow run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar, cast
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class PrefectRunner:
+    """Prefect tasks, without caching; works only inside a flow. See ``tasks.shared.runner.Runner``.
+
+    Args:
+        retries: by task name, for work that may be repeated.
+        distributed: whether the flow's task runner has its workers in other processes.
+    """
+
+    def __init__(self, retries: Mapping[str, int] | None = None, *, distributed: bool = False) -> None:
+        self._retries = dict(retries or {})
+        self.distributed = distributed
+
+    def run(self, name: str, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Result:
+        """See ``Runner.run``."""
+        # A closure without parameters: Prefect walks through every argument of a task, also through arrays.
+        return cast(Result, self._task(name, lambda: function(*args, **kwargs))())
+
+    def map(self, name: str, function: Callable[[Item], Result], items: Iterable[Item], /) -> list[Result]:
+        """See ``Runner.map``."""
+        listed = list(items)
+        if not listed:
+            return []
+
+        def call(index: int) -> Result:
+            return function(listed[index])
+
+        futures = self._task(name, call).map(index=list(range(len(listed))))
+        return [future.result() for future in futures]
+
+    def _task(self, name: str, function: Callable[..., Any]) -> Any:
+        from prefect import task
+        from prefect.cache_policies import NO_CACHE
+
+        decorate = task(
+            name=name,
+            persist_result=False,
+            cache_policy=NO_CACHE,
+            retries=self._retries.get(name, 0),
+            retry_delay_seconds=10,
+        )
+        return decorate(function)

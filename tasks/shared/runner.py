@@ -1,0 +1,33 @@
+"""The contract of runners: how flows and tasks call functions, in this process or in others.
+
+``flows.runners`` has the implementations: threads, Prefect tasks, a Dask cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Runner(Protocol):
+    """Calls functions as named tasks. It caches and persists nothing: DVC and the records do that.
+
+    Attributes:
+        distributed: whether ``map`` calls functions in other processes, which must be able to import them.
+    """
+
+    distributed: bool
+
+    def run(self, name: str, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Result:
+        """Calls ``function`` as the task ``name``, in this thread."""
+        ...
+
+    def map(self, name: str, function: Callable[[Item], Result], items: Iterable[Item], /) -> list[Result]:
+        """Calls ``function`` for each item, on a pool of threads or of processes; results in the order of ``items``.
+
+        The first exception is raised after the running calls have ended; no further calls are started.
+        """
+        ...

@@ -1,0 +1,76 @@
+"""The result of a stylize job: what was made, skipped and failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from stylegan_core.inference.job.report import Failure, Progress
+from stylegan_core.inference.job.spec import Job
+from stylegan_core.inference.job.summary import summarize
+from tasks.shared.errors import InputsFailedError
+
+ProgressCallback = Callable[[Progress], None]
+"""Called after every frame, from any thread."""
+
+
+@dataclass(frozen=True)
+class StylizeReport:
+    """What became of a job.
+
+    Attributes:
+        job: that was worked on.
+        made: outputs that were written now.
+        skipped: frames that were done before.
+        failed: inputs without an output, each with its reason.
+        warnings: what a user should hear about inputs that have one.
+        seconds: that it took, without planning.
+        preview: the movie, or None.
+    """
+
+    job: Job
+    made: int
+    skipped: int
+    failed: tuple[Failure, ...]
+    warnings: tuple[Failure, ...]
+    seconds: float
+    preview: Path | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 if everything is done, 1 if some inputs failed."""
+        return 1 if self.failed else 0
+
+    def failures(self) -> str:
+        """Every failed input and its reason, a line each."""
+        return "\n".join(f"{failure.path}: {failure.reason}" for failure in self.failed)
+
+    def raise_if_failed(self) -> None:
+        """Ends a call whose inputs are not all done.
+
+        Raises:
+            InputsFailedError: names every failed input.
+        """
+        if self.failed:
+            total = len(self.job.frames)
+            raise InputsFailedError(
+                f"{len(self.failed)} of {total} inputs failed, all others are done:\n{self.failures()}"
+            )
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values, for JSON."""
+        return {
+            "output": str(self.job.output_folder),
+            "model": self.job.model_digest,
+            "job": self.job.digest,
+            "precision": self.job.settings.precision,
+            "asked": summarize(self.job),
+            "frames": len(self.job.frames),
+            "made": self.made,
+            "skipped": self.skipped,
+            "failed": [{"path": str(f.path), "reason": f.reason} for f in self.failed],
+            "warnings": [{"path": str(f.path), "warning": f.reason} for f in self.warnings],
+            "seconds": round(self.seconds, 3),
+            "preview": str(self.preview) if self.preview else None,
+        }
