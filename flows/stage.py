@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import logging
 import os
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from flows.runners.run_stage import run_stage
 from stylegan_core.storage.atomic import write_bytes_atomically
+from stylegan_core.storage.stop_errors import stops
 from tasks.shared.errors import InputsFailedError, StoppedError, UsageError
 from tasks.shared.runner import Runner
 from tasks.shared.versioning import VersioningError
@@ -22,7 +22,6 @@ from tasks.shared.versioning import VersioningError
 if TYPE_CHECKING:
     from rich.console import Console
 
-_STOPS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ENOTCONN)
 _TRACEBACK = Path(".stylereel") / "last-error.txt"
 LAST_EXIT = Path(".stylereel") / "last-exit.json"
 """Below the project: how the last stage's process failed; dvc turns every code into its own. Absent after a success."""
@@ -108,9 +107,7 @@ def exit_code(error: BaseException) -> int | None:
     """The exit code for an exception; None for those that are not ours to translate, such as SystemExit."""
     if isinstance(error, UsageError | FileNotFoundError | NotADirectoryError) or _is_settings_error(error):
         return 2
-    if isinstance(error, StoppedError | KeyboardInterrupt):
-        return 3
-    if isinstance(error, OSError) and error.errno in _STOPS:
+    if isinstance(error, StoppedError | KeyboardInterrupt) or stops(error):
         return 3
     if isinstance(error, Exception):
         return 1
@@ -118,8 +115,8 @@ def exit_code(error: BaseException) -> int | None:
 
 
 def _is_settings_error(error: BaseException) -> bool:
-    config = sys.modules.get("stylegan_core.config")  # its import takes seconds, and who raises it has imported it
-    return config is not None and isinstance(error, config.SettingsError)
+    settings = sys.modules.get("stylegan_core.settings")  # not imported here: whoever raises the error has imported it
+    return settings is not None and isinstance(error, settings.SettingsError)
 
 
 def configure_logging() -> None:

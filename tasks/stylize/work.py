@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import time
 from collections import Counter
@@ -20,6 +19,7 @@ from stylegan_core.inference.output.file_state import frames_to_make
 from stylegan_core.inference.output.lock import OutputBusyError, hold_output
 from stylegan_core.inference.pipeline.stylizer import Stylizer, StylizeStopped
 from stylegan_core.recipes.model import Model
+from stylegan_core.storage.stop_errors import stops
 from tasks.shared.errors import StoppedError, UsageError
 from tasks.shared.origin import origin
 from tasks.shared.runner import Runner
@@ -28,8 +28,6 @@ from tasks.stylize.open_job import usage_errors
 from tasks.stylize.report import ProgressCallback, StylizeReport
 
 log = logging.getLogger(__name__)
-
-_STOPS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE)
 
 
 def work_on(
@@ -80,7 +78,7 @@ def work_on(
         except StylizeStopped as stop:
             raise StoppedError(f"{stop}; {_left(job)}") from stop
         except OSError as error:
-            if error.errno in _STOPS:
+            if stops(error):
                 raise StoppedError(f"{error}; {_left(job)}") from error
             raise
         preview = None if chunks is not None or job.movie is not None else preview
@@ -128,7 +126,7 @@ def _held_output(job: Job, wait_s: float, *, shared: bool) -> Iterator[None]:
         except OutputBusyError as busy:
             raise UsageError(f"{busy}: wait for it, or choose another folder") from None
         except OSError as error:
-            if error.errno in _STOPS:
+            if stops(error):
                 raise StoppedError(str(error)) from error
             raise UsageError(f"{job.output_folder} cannot be written: {error}") from error
         yield

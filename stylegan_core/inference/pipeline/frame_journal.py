@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from pathlib import Path
@@ -30,14 +31,20 @@ class FrameJournal:
         """
         self._job, self._checksum, self._context = job, checksum, context or {}
         self._settings_digest, self._job_digest = job.settings_digest(), job.digest[:16]
+        self._reading = threading.Lock()
         self._tail = RecordTail(job.output_folder)
         self._done = RecordIndex(self._tail.new())
         self._records = RecordWriter(job.output_folder)
         self._committer = GroupCommitter(self._records)
 
     def read_new(self) -> None:
-        """Learns what other workers have recorded since."""
-        self._done.add(self._tail.new())
+        """Reads the records that other workers have written since.
+
+        Reading and indexing are one step: otherwise a second thread, whose chunk has just become free, finds nothing
+        new while the first has not indexed the records yet, and makes the frames of that chunk again.
+        """
+        with self._reading:
+            self._done.add(self._tail.new())
 
     def knows(self, frame: FrameTask) -> bool:
         """Whether the frame's file is one that we made, of these inputs or of others."""

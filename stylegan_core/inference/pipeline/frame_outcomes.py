@@ -8,13 +8,14 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.report import ChunkTally, Failure, Progress, in_words
 from stylegan_core.inference.job.spec import Job
 from stylegan_core.inference.output.frame_log import FrameLog
 from stylegan_core.inference.pipeline.frame_journal import FrameJournal
-from stylegan_core.inference.pipeline.stop_errors import folder_identity, reading_stops, writing_stops
+from stylegan_core.storage.stop_errors import reading_stops, writing_stops
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ class FrameOutcomes:
             log: gets a line for each.
         """
         self._job, self._journal, self._progress, self._log = job, ledger, progress, log
-        self._input_folder = folder_identity(job.input_folder)
+        self._input_folder = _folder_identity(job.input_folder)
         self._lock = threading.Lock()
         self._counts = {"made": 0, "skipped": 0, "failed": 0}
         self._began_s = time.monotonic()
@@ -75,7 +76,7 @@ class FrameOutcomes:
     def failed(self, frame: FrameTask, error: Exception, work: ChunkTally, *, written: bool = False) -> None:
         """A frame has no output; or its input's folder is gone, and the job has to stop."""
         source = self._job.input_path(frame)
-        gone = isinstance(error, OSError) and folder_identity(self._job.input_folder) != self._input_folder
+        gone = isinstance(error, OSError) and _folder_identity(self._job.input_folder) != self._input_folder
         if gone or reading_stops(error):
             self.stop(f"{self._job.input_folder} was unmounted or removed" if gone else f"{source}: {error}")
             return
@@ -100,3 +101,12 @@ class FrameOutcomes:
             self._progress(
                 Progress(len(self._job.frames), sum(counts.values()), counts["skipped"], counts["failed"], rate)
             )
+
+
+def _folder_identity(folder: Path) -> tuple[int, int] | None:
+    """Device and inode: differ when a mount point shows in place of an unmounted folder; None if there is none."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

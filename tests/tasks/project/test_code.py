@@ -36,6 +36,7 @@ _WITHOUT_A_SAY = {
     *("tasks.shared.mlflow_observer", "tasks.project.project", "tasks.shared.registry", "tasks.shared.tracking"),
     *("tasks.stages.train_watch", "tasks.shared.versioning"),
     *("stylegan_core.storage.atomic", "stylegan_core.storage.cache", "stylegan_core.recipes.base"),
+    "stylegan_core.storage.stop_errors",  # decides an exit code
     # What they hold is in params.yaml, whose sections are dependencies.
     *("stylegan_core.settings", "stylegan_core.stylize_settings"),
     # Training notes which run made a model, and progress is told in numbers; neither decides what is made.
