@@ -35,11 +35,12 @@ import torch
 from flows.runners.local_runner import LocalRunner
 from flows.runners.run_stage import run_stage
 from stylegan_core.data.sample.photographs import list_photographs, load_photograph
-from stylegan_core.inference.output import file_state as resume
 from stylegan_core.inference.output import group_commit as commit
+from stylegan_core.inference.output import skip_check
 from stylegan_core.inference.planning.request import Request
 from stylegan_core.recipes.keyframe import Config, Recipe
 from stylegan_core.recipes.model import save_model
+from stylegan_core.storage.file_state import FileState
 from tasks.stylize.stylize import plan_request
 from tasks.stylize.work import work_on
 
@@ -81,17 +82,17 @@ def default_model(folder: Path) -> Path:
 def no_bookkeeping() -> Iterator[None]:
     """Stylizing as one would write it who never has to finish what was interrupted."""
 
-    def state(path: Path) -> resume.FileState:
+    def state(path: Path) -> FileState:
         status = path.stat()
-        return resume.FileState(status.st_size, status.st_mtime_ns, "")
+        return FileState(status.st_size, status.st_mtime_ns, "")
 
     def nothing(*_: Any, **__: Any) -> None:
         return None
 
     with ExitStack() as patched:
         for owner, name, stand_in in (
-            (resume.FileState, "of", staticmethod(state)),
-            (resume.RecordIndex, "check", nothing),
+            (FileState, "of", staticmethod(state)),
+            (skip_check.RecordIndex, "check", nothing),
             (commit.RecordWriter, "append", nothing),
             (commit, "fsync_folder", nothing),
         ):

@@ -8,6 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from flows.stage import explained_by_stage
+from stylegan_core.storage.state_folder import STATE_FOLDER
 from tasks.project.project import CODE_FOLDER, kept_by_sync, sync
 from tasks.shared.errors import StoppedError
 from tasks.shared.gate import check_gate
@@ -53,7 +54,7 @@ def chain(runner: Runner, root: Path, settings: ChainSettings) -> dict[str, obje
         VersioningError: dvc failed by itself, or the tree is not clean.
         GateError: the model is not good enough to be promoted.
     """
-    state = root / ".stylereel"
+    state = root / STATE_FOLDER
     state.mkdir(exist_ok=True)
     try:
         # A work pool's concurrency limit does not know of other pools or of calls by hand in this checkout.

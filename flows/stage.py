@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from flows.runners.run_stage import run_stage
 from stylegan_core.storage.atomic import write_bytes_atomically
+from stylegan_core.storage.state_folder import STATE_FOLDER
 from stylegan_core.storage.stop_errors import stops
 from tasks.shared.errors import InputsFailedError, StoppedError, UsageError
 from tasks.shared.runner import Runner
@@ -22,8 +23,8 @@ from tasks.shared.versioning import VersioningError
 if TYPE_CHECKING:
     from rich.console import Console
 
-_TRACEBACK = Path(".stylereel") / "last-error.txt"
-LAST_EXIT = Path(".stylereel") / "last-exit.json"
+_TRACEBACK = Path(STATE_FOLDER) / "last-error.txt"
+LAST_EXIT = Path(STATE_FOLDER) / "last-exit.json"
 """Below the project: how the last stage's process failed; dvc turns every code into its own. Absent after a success."""
 
 

@@ -53,7 +53,7 @@ def expected(call, outputs, plates, tiny_model_folder, tmp_path_factory):
 
 
 def assert_what_is_recorded_is_whole(output, expected, outputs):
-    recorded = {record["frame"]: record["made"][2] for record in read_records(output)}
+    recorded = {record.frame: record.made.sha256 for record in read_records(output)}
     for name, digest in recorded.items():
         assert sha256_of(output / name) == digest
     for name, content in outputs(output).items():

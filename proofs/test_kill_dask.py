@@ -64,7 +64,7 @@ def test_sigkill_at_workers(begin, call, make_plates, outputs, tiny_model_folder
     print(f"{killed} kills; frames recorded at each: {seen}")
     assert killed == KILLS, "the run ended before the last kill: more frames are needed"
     assert outputs(output) == expected
-    twice = [name for name, n in collections.Counter(r["frame"] for r in read_records(output)).items() if n > 1]
+    twice = [name for name, n in collections.Counter(r.frame for r in read_records(output)).items() if n > 1]
     assert not twice, f"made again although they were recorded: {twice}"
     assert not list((output / ".stylereel" / "temporary").iterdir())
     assert call("verify", output)[0] == 0

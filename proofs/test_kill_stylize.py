@@ -81,7 +81,7 @@ def test_sigkill_at_random_moments(start, make_plates, outputs, tiny_model_folde
             assert phase == 0 or len(there) == FRAMES, "a frame that was done is gone"
             if phase == 0:
                 for record in read_records(output):
-                    assert sha256_of(output / record["frame"]) == record["made"][2], "recorded before it was in place"
+                    assert sha256_of(output / record.frame) == record.made.sha256, "recorded before it was in place"
             seen.append(len(there) if phase == 0 else sum(there[n] == allowed[1][n] for n in there))
             if not running:  # before its moment came
                 break

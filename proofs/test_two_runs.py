@@ -65,7 +65,7 @@ def test_workers_of_one_job_share_it(begin, call, outputs, plates, expected, tin
     printed = [worker.communicate(timeout=600) for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0, 0], printed
     assert outputs(output) == expected["1.0"]
-    made = collections.Counter(record["frame"] for record in read_records(output))
+    made = collections.Counter(record.frame for record in read_records(output))
     assert len(made) == FRAMES
     assert set(made.values()) == {1}
     writers = {path.name for path in (output / ".stylereel").glob("records-*")}
@@ -87,6 +87,6 @@ def test_the_same_stylize_twice_refuses_the_second(begin, call, outputs, plates,
     assert second.returncode in (0, 2)
     assert second.returncode == 0 or "another run works on" in said
     assert outputs(output) == expected["1.0"]
-    made = collections.Counter(record["frame"] for record in read_records(output))
+    made = collections.Counter(record.frame for record in read_records(output))
     assert len(made) == FRAMES
     assert set(made.values()) == {1}

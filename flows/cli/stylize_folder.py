@@ -47,7 +47,7 @@ def stylize_folder(
 def plan_only(asked: Request) -> None:
     """Writes the plan and prints the path of its job file, the first half of ``stylize``."""
     from stylegan_core.inference.job.plan import write_plan
-    from stylegan_core.inference.output.file_state import frames_to_make
+    from stylegan_core.inference.output.skip_check import frames_to_make
     from tasks.stylize.stylize import plan_request
 
     with libraries_on_stderr():

@@ -10,6 +10,7 @@ from pathlib import Path
 from stylegan_core.config import Params, load_params
 from stylegan_core.inference.conditioning.edit_vocabulary import OWN as OWN_VOCABULARY
 from stylegan_core.storage.atomic import write_bytes_atomically
+from stylegan_core.storage.state_folder import STATE_FOLDER
 from stylegan_core.stylize_settings import style_image_path
 from tasks.project.code import code_digest
 from tasks.project.params_file import example_params
@@ -159,7 +160,7 @@ def init_project(folder: Path) -> Path:
         "prefect.yaml": _PREFECT_YAML.format(name=folder.name),
         "README.md": _README.format(name=folder.name),
         ".gitignore": _GITIGNORE,
-        ".dvcignore": ".stylereel\n",
+        ".dvcignore": f"{STATE_FOLDER}\n",
         ".dvc/config": _DVC_CONFIG.format(name=folder.name),
         ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n",
     }

@@ -21,18 +21,20 @@ from stylegan_core.frames.provenance.c2pa import SigningError, read_manifest
 from stylegan_core.frames.provenance.stamp import read_stamp
 from stylegan_core.inference.delivery.movie import recorded_movie
 from stylegan_core.inference.job.movie_paths import frames_folder
-from stylegan_core.inference.job.spec import STATE_FOLDER, PlanError, read_job
+from stylegan_core.inference.job.spec import PlanError, read_job
 from stylegan_core.inference.job.summary import summarize
 from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.storage.cache import cache_folder
+from stylegan_core.storage.frame_record import FrameRecord
 from stylegan_core.storage.hashing import sha256_of
-from stylegan_core.storage.records import RECORDS_FOLDER, newest_by_frame, read_records
+from stylegan_core.storage.records import newest_by_frame, read_records
+from stylegan_core.storage.state_folder import STATE_FOLDER
 from tasks.shared import registry, tracking
 from tasks.shared.errors import UsageError
 from tasks.shared.origin import origin
 from tasks.shared.versioning import lock_digest
 
-LINEAGE_FOLDER = Path(".stylereel") / "lineage"
+LINEAGE_FOLDER = Path(STATE_FOLDER) / "lineage"
 
 
 @dataclass
@@ -148,7 +150,7 @@ def _from_frame(root: Path, path: Path, trail: Trail) -> None:
     trail.says, trail.signature = read_facts(path)
     sha256 = sha256_of(path)
     for folder, record in _records(path, root):
-        if record["made"][2] == sha256:
+        if record.made.sha256 == sha256:
             _take_record(folder, record, trail)
             return
     if _from_movie(path, sha256, trail):
@@ -212,21 +214,21 @@ def _from_id(root: Path, asked: str, output: Path | None, trail: Trail) -> None:
                 trail.models.setdefault(model["digest"], {})
     for folder in [*([output] if output else []), *_stage_folders()]:
         for record in read_records(folder):
-            ids = (record["model"], record["context"].get("flow_run_id", ""), record["context"].get("git_commit", ""))
-            if any(i and i.startswith(asked) for i in ids) or record["model"] in trail.models:
+            ids = (record.model, record.context.get("flow_run_id", ""), record.context.get("git_commit", ""))
+            if any(i and i.startswith(asked) for i in ids) or record.model in trail.models:
                 _take_record(folder, record, trail)
 
 
-def _take_record(folder: Path, record: dict[str, Any], trail: Trail) -> None:
-    trail.models.setdefault(record["model"], {})
-    trail.frames.append({"frame": record["frame"], "sha256": record["made"][2], "job": record["job"]})
-    _note(trail.flow_runs, record["context"].get("flow_run_id", ""))
-    _note(trail.commits, record["context"].get("git_commit", ""))
-    if record["job"] not in trail.jobs:
+def _take_record(folder: Path, record: FrameRecord, trail: Trail) -> None:
+    trail.models.setdefault(record.model, {})
+    trail.frames.append({"frame": record.frame, "sha256": record.made.sha256, "job": record.job})
+    _note(trail.flow_runs, record.context.get("flow_run_id", ""))
+    _note(trail.commits, record.context.get("git_commit", ""))
+    if record.job not in trail.jobs:
         try:
-            trail.jobs[record["job"]] = summarize(read_job(folder / STATE_FOLDER / f"job-{record['job']}.json"))
+            trail.jobs[record.job] = summarize(read_job(folder / STATE_FOLDER / f"job-{record.job}.json"))
         except (PlanError, OSError):  # it was deleted, or another version wrote it
-            trail.jobs[record["job"]] = {}
+            trail.jobs[record.job] = {}
 
 
 def _describe_model(root: Path, digest: str, trail: Trail) -> None:
@@ -251,10 +253,10 @@ def _links(root: Path) -> Iterator[dict[str, Any]]:
         yield json.loads(path.read_text(encoding="utf-8"))
 
 
-def _records(frame: Path, root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _records(frame: Path, root: Path) -> Iterator[tuple[Path, FrameRecord]]:
     """Records that may know the frame, each with its folder: the output that it lies in, then those of the stage."""
     for folder in frame.resolve().parents:
-        if (folder / RECORDS_FOLDER).is_dir():
+        if (folder / STATE_FOLDER).is_dir():
             yield from ((folder, record) for record in reversed(read_records(folder)))
         if folder == root:
             break
@@ -264,7 +266,7 @@ def _records(frame: Path, root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 def _stage_folders() -> list[Path]:
     """Folders in which the stage stylize works before DVC's outputs are filled from them, the newest first."""
-    found = {path.parent for path in cache_folder("stylize").glob(f"**/{RECORDS_FOLDER}") if path.is_dir()}
+    found = {path.parent for path in cache_folder("stylize").glob(f"**/{STATE_FOLDER}") if path.is_dir()}
     return sorted(found, key=lambda folder: folder.stat().st_mtime_ns, reverse=True)
 
 

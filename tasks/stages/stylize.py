@@ -25,13 +25,14 @@ from stylegan_core.inference.conditioning.edit_vocabulary import OWN as OWN_VOCA
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.plan import Plan
 from stylegan_core.inference.job.report import Progress
-from stylegan_core.inference.job.spec import STATE_FOLDER, Job, PlanError
+from stylegan_core.inference.job.spec import Job, PlanError
 from stylegan_core.inference.job.summary import summarize
 from stylegan_core.inference.planning.conditioning_request import ConditioningRequest, plan_request_job
 from stylegan_core.inference.planning.selection.select import input_folder, select
 from stylegan_core.recipes.model import Model, ModelError, load_model
 from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.storage.cache import cache_folder
+from stylegan_core.storage.state_folder import STATE_FOLDER
 from tasks.shared.errors import InputsFailedError, UsageError
 from tasks.shared.runner import Runner
 from tasks.stylize.report import ProgressCallback, StylizeReport

@@ -12,8 +12,8 @@ from functools import partial
 
 from stylegan_core.inference.job.report import ChunkReport, Progress
 from stylegan_core.inference.job.spec import Job
-from stylegan_core.inference.output.file_state import frames_to_make
 from stylegan_core.inference.output.lock import OutputBusyError
+from stylegan_core.inference.output.skip_check import frames_to_make
 from stylegan_core.inference.pipeline.signals import stop_on_signals
 from stylegan_core.inference.pipeline.stylizer import Stylizer, StylizeStopped
 from stylegan_core.storage.records import RecordTail
@@ -159,7 +159,7 @@ def _told_by_records(job: Job, progress: ProgressCallback | None) -> Iterator[No
         while not last:
             last = ended.wait(_TELL_S)
             before = len(made)
-            made |= left & {str(r.get("frame")) for r in tail.new() if r.get("job") == job.digest[:16]}
+            made |= left & {record.frame for record in tail.new() if record.job == job.digest[:16]}
             if len(made) > before:
                 rate = len(made) / max(time.monotonic() - began_s, 1e-6)
                 tell(Progress(total, skipped + len(made), skipped, 0, rate))

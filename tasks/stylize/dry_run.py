@@ -14,7 +14,7 @@ from stylegan_core.frames.sequences.frame_range import describe_gaps
 from stylegan_core.inference.delivery.contact_sheet import write_contact_sheet
 from stylegan_core.inference.job.spec import Job
 from stylegan_core.inference.job.summary import summarize
-from stylegan_core.inference.output.file_state import frames_to_make
+from stylegan_core.inference.output.skip_check import frames_to_make
 from stylegan_core.inference.planning.request import Request
 from stylegan_core.inference.planning.selection.output_names import OutputNames
 from stylegan_core.recipes.model import Model

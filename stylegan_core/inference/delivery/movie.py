@@ -22,11 +22,11 @@ from stylegan_core.frames.pictures.picture import read_picture
 from stylegan_core.frames.provenance.c2pa import SigningError
 from stylegan_core.frames.provenance.stamp import movie_tags
 from stylegan_core.inference.job.spec import Job, PlanError
-from stylegan_core.inference.output.file_state import FileState
 from stylegan_core.inference.output.lock import TEMPORARY_FOLDER
 from stylegan_core.inference.output.provenance import load_signer, movie_provenance, write_signed
 from stylegan_core.inference.reading.colour import space_of
 from stylegan_core.storage.atomic import write_bytes_atomically
+from stylegan_core.storage.file_state import FileState
 from stylegan_core.storage.records import read_records
 
 _RECORD = "movie.json"
@@ -76,7 +76,7 @@ def assemble_job(job: Job) -> Assembled:
     if (
         known is not None
         and known["key"] == key
-        and FileState(*known["made"]).unchanged(job.movie.path, checksum=False)
+        and FileState.parse(known["made"]).unchanged(job.movie.path, checksum=False)
     ):
         return Assembled(job.movie.path, made=False)
     facts, frames = _frames(job)
@@ -112,7 +112,7 @@ def recorded_movie(state_folder: Path) -> tuple[Path, FileState] | None:
     """
     try:
         found = json.loads((state_folder / _RECORD).read_bytes())
-        return Path(found["movie"]), FileState(*found["made"])
+        return Path(found["movie"]), FileState.parse(found["made"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -124,7 +124,7 @@ def _all_there(job: Job, facts: MovieInfo) -> bool:
 
 def _key(job: Job) -> str:
     """What decides the movie: its frames, in order, and how they are put together."""
-    made = {record["frame"]: record["made"][2] for record in read_records(job.output_folder) if "made" in record}
+    made = {record.frame: record.made.sha256 for record in read_records(job.output_folder)}
     assert job.movie is not None
     said = [job.movie.model_dump(mode="json"), movie_provenance(job), [made.get(frame.output) for frame in job.frames]]
     said += [job.settings.signed_by] if job.settings.signed_by else []

@@ -11,10 +11,11 @@ from stylegan_core.inference.delivery.movie import recorded_movie
 from stylegan_core.inference.job.movie_paths import frames_folder, writes_movie
 from stylegan_core.inference.job.report import Failure, in_words
 from stylegan_core.inference.job.spec import PlanError, read_job
-from stylegan_core.inference.output.file_state import FileState
 from stylegan_core.inference.output.lock import TEMPORARY_FOLDER
+from stylegan_core.storage.file_state import FileState
 from stylegan_core.storage.hashing import sha256_of
-from stylegan_core.storage.records import RECORDS_FOLDER, newest_by_frame, read_records
+from stylegan_core.storage.records import newest_by_frame, read_records
+from stylegan_core.storage.state_folder import STATE_FOLDER
 
 SIDECAR_SUFFIX = ".c2pa"
 _THREADS = 8
@@ -95,7 +96,7 @@ def verify(output: Path) -> Verdict:
         raise NoRecordsError(f"{output} has no records of stylereel: name an OUTPUT folder of `stylereel stylize`")
     names = sorted(newest)
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="verify") as pool:
-        states = list(pool.map(lambda name: _state(output / name, newest[name]["made"][2]), names))
+        states = list(pool.map(lambda name: _state(output / name, newest[name].made.sha256), names))
     found: dict[str, list[str]] = {"whole": [], "missing": [], "changed": []}
     unreadable = []
     for name, state in zip(names, states, strict=True):
@@ -103,7 +104,7 @@ def verify(output: Path) -> Verdict:
             unreadable.append(state)
         else:
             found[state].append(name)
-    movie = recorded_movie(output / RECORDS_FOLDER)
+    movie = recorded_movie(output / STATE_FOLDER)
     sidecars = {Path(name).with_suffix(SIDECAR_SUFFIX).as_posix() for name in newest}
     return Verdict(
         output=output,
@@ -113,7 +114,7 @@ def verify(output: Path) -> Verdict:
         unreadable=tuple(unreadable),
         unmade=tuple(sorted(set(planned) - set(newest))),
         foreign=tuple(sorted(name for name in _files(output) if name not in newest and name not in sidecars)),
-        temporaries=tuple(sorted(p.name for p in (output / RECORDS_FOLDER / TEMPORARY_FOLDER).glob("*"))),
+        temporaries=tuple(sorted(p.name for p in (output / STATE_FOLDER / TEMPORARY_FOLDER).glob("*"))),
         movie=_movie_problem(*movie) if movie is not None else None,
     )
 
@@ -135,7 +136,7 @@ def _state(path: Path, sha256: str) -> str | Failure:
 
 def _last_planned(output: Path) -> tuple[str, ...]:
     """Frames of the newest job file that can be read."""
-    files = sorted((output / RECORDS_FOLDER).glob("job-*.json"), key=lambda path: path.stat().st_mtime_ns)
+    files = sorted((output / STATE_FOLDER).glob("job-*.json"), key=lambda path: path.stat().st_mtime_ns)
     for file in reversed(files):
         try:
             return tuple(frame.output for frame in read_job(file).frames)

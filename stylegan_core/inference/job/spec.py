@@ -13,8 +13,8 @@ from stylegan_core.inference.job.delivery import MovieTarget, Signing
 from stylegan_core.inference.job.frame_settings import FrameSettings
 from stylegan_core.inference.job.frame_task import FRAME_OVERRIDES, FrameTask
 from stylegan_core.storage.atomic import write_bytes_atomically
+from stylegan_core.storage.state_folder import STATE_FOLDER
 
-STATE_FOLDER = ".stylereel"
 """Folder in an output folder for job files, records, temporaries and the lock; never part of a DVC output."""
 
 

@@ -13,8 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stylegan_core.inference.output.file_state import Record
 from stylegan_core.storage.atomic import fsync_folder
+from stylegan_core.storage.frame_record import FrameRecord
 from stylegan_core.storage.records import RecordWriter
 
 GROUP_S = 0.02
@@ -24,7 +24,7 @@ GROUP_S = 0.02
 @dataclass(frozen=True)
 class _Waiting:
     folders: frozenset[Path]
-    record: Record
+    record: FrameRecord
     finished: Callable[[Exception | None], None]
     done: Future[None] = field(default_factory=Future)
 
@@ -54,13 +54,13 @@ class GroupCommitter:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
 
     def commit(
-        self, folders: Iterable[Path], record: Record, finished: Callable[[Exception | None], None]
+        self, folders: Iterable[Path], record: FrameRecord, finished: Callable[[Exception | None], None]
     ) -> Future[None]:
         """Records a frame that lies under its name, its bytes synced.
 
         Args:
             folders: in which names are new and not synced.
-            record: from ``frame_record``.
+            record: of the frame.
             finished: called when the frame survives a power cut, or with the reason why it is not recorded.
 
         Returns:

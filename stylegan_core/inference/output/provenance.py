@@ -16,8 +16,8 @@ from stylegan_core.inference.job.delivery import Signing
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.spec import Job, PlanError
 from stylegan_core.inference.job.summary import summarize, summarize_conditioning
-from stylegan_core.inference.output.file_state import FileState
 from stylegan_core.storage.atomic import write_atomically, write_bytes_atomically
+from stylegan_core.storage.file_state import FileState
 
 
 class Provenance:

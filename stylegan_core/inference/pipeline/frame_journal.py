@@ -10,9 +10,11 @@ from pathlib import Path
 
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.spec import Job
-from stylegan_core.inference.output.file_state import FileState, Record, RecordIndex, frame_record
 from stylegan_core.inference.output.group_commit import GroupCommitter
+from stylegan_core.inference.output.skip_check import RecordIndex
 from stylegan_core.inference.reading.decode import Decoded
+from stylegan_core.storage.file_state import FileState
+from stylegan_core.storage.frame_record import FrameRecord
 from stylegan_core.storage.records import RecordTail, RecordWriter
 
 logger = logging.getLogger(__name__)
@@ -88,8 +90,8 @@ class FrameJournal:
             OSError: the file cannot be read back.
         """
         frame = decoded.frame
-        record: Record = frame_record(
-            frame.output,
+        record = FrameRecord(
+            frame=frame.output,
             made=FileState.of(self._job.output_path(frame)),
             source=decoded.source,
             mask=decoded.mask,

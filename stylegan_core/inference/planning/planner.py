@@ -129,7 +129,7 @@ def refuse_foreign_outputs(job: Job) -> None:
         PlanError: there are such files.
     """
     there = [frame.output for frame in job.frames if job.output_path(frame).is_file()]
-    known = {record.get("frame") for record in read_records(job.output_folder)} if there else set()
+    known = {record.frame for record in read_records(job.output_folder)} if there else set()
     if set(there) <= known:
         return
     for path in job.state_folder.glob("job-*.json"):

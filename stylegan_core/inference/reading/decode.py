@@ -10,10 +10,10 @@ from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.inference.job.frame_settings import FrameSettings
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.network.translate import Pixels
-from stylegan_core.inference.output.file_state import FileState
 from stylegan_core.inference.reading.frame_reader import FrameReader
 from stylegan_core.inference.reading.masks import RegionReader, RegionWeights, read_mask, refuse_changed
 from stylegan_core.inference.reading.temporal_window import FrameView, WindowReader, glimpses, load_frame
+from stylegan_core.storage.file_state import FileState
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from stylegan_core.frames.movies.to_picture import movie_picture, with_alpha
 from stylegan_core.frames.pictures.picture import Picture, read_picture
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.spec import Job
-from stylegan_core.inference.output.file_state import FileState
 from stylegan_core.inference.reading.masks import refuse_changed
+from stylegan_core.storage.file_state import FileState
 
 
 class FrameReader:

@@ -18,7 +18,7 @@ from stylegan_core.inference.conditioning.reference_pictures import cover
 from stylegan_core.inference.job.frame_settings import Region
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.network.translate import Pixels
-from stylegan_core.inference.output.file_state import FileState
+from stylegan_core.storage.file_state import FileState
 
 _NEGLIGIBLE = 1e-5
 """Rounding of weights that sum to 1 must not run a model for nothing."""

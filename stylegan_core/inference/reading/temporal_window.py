@@ -14,9 +14,9 @@ from stylegan_core.inference.job.frame_settings import FrameSettings
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.network.tiling import MOST_WHOLE_PX
 from stylegan_core.inference.network.translate import Pixels
-from stylegan_core.inference.output.file_state import FileState
 from stylegan_core.inference.reading.colour import space_of
 from stylegan_core.inference.reading.frame_reader import FrameReader
+from stylegan_core.storage.file_state import FileState
 
 _READERS = 2
 """Frames that are read at the same time."""

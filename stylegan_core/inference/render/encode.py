@@ -12,9 +12,9 @@ from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.inference.job.frame_settings import FrameSettings
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.network.translate import Pixels
-from stylegan_core.inference.output.file_state import FileState
 from stylegan_core.inference.reading.colour import form_of
 from stylegan_core.inference.reading.decode import Decoded
+from stylegan_core.storage.file_state import FileState
 
 
 def encode_frame(

@@ -35,7 +35,8 @@ _WITHOUT_A_SAY = {
     "tasks.project.params_file",
     *("tasks.shared.mlflow_observer", "tasks.project.project", "tasks.shared.registry", "tasks.shared.tracking"),
     *("tasks.stages.train_watch", "tasks.shared.versioning"),
-    *("stylegan_core.storage.atomic", "stylegan_core.storage.cache", "stylegan_core.recipes.base"),
+    *("stylegan_core.storage.atomic", "stylegan_core.storage.cache", "stylegan_core.storage.state_folder"),
+    "stylegan_core.recipes.base",
     "stylegan_core.storage.stop_errors",  # decides an exit code
     # What they hold is in params.yaml, whose sections are dependencies.
     *("stylegan_core.settings", "stylegan_core.stylize_settings"),

@@ -15,12 +15,14 @@ import pytest
 from flows.runners.local_runner import LocalRunner
 from stylegan_core.inference.planning.request import Request
 from stylegan_core.storage.cache import cache_folder
+from stylegan_core.storage.file_state import FileState
 from stylegan_core.storage.hashing import sha256_of
 from stylegan_core.storage.records import RecordWriter
 from tasks.shared import lineage, registry, tracking
 from tasks.shared.errors import UsageError
 from tasks.shared.lineage import link_run, whence
 from tasks.stylize.stylize import stylize_directory
+from tests.stylegan_core.storage.sample_records import sample_record
 
 MODEL, RUN, FLOW, LATER_FLOW, COMMIT = "aa11" * 16, "bb22" * 8, "cc33-made", "dd44-delivered", "ee55" * 10
 
@@ -53,13 +55,13 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             out.parent.mkdir(parents=True, exist_ok=True)
             out.write_bytes(f"frame {number}".encode())
             writer.append(
-                {
-                    "frame": f"sample/{out.name}",
-                    "made": [7, 0, sha256_of(out)],
-                    "model": MODEL,
-                    "job": "j" * 64,
-                    "context": {"flow_run_id": FLOW, "git_commit": COMMIT},
-                }
+                sample_record(
+                    f"sample/{out.name}",
+                    made=FileState(7, 0, sha256_of(out)),
+                    model=MODEL,
+                    job="j" * 64,
+                    context={"flow_run_id": FLOW, "git_commit": COMMIT},
+                )
             )
     return root
 

@@ -11,7 +11,7 @@ import pytest
 
 from flows.runners.local_runner import LocalRunner
 from stylegan_core.inference.job.plan import Plan, write_plan
-from stylegan_core.inference.output.file_state import frames_to_make
+from stylegan_core.inference.output.skip_check import frames_to_make
 from stylegan_core.inference.pipeline import stylizer
 from stylegan_core.inference.planning.request import Request
 from stylegan_core.settings import SettingsError

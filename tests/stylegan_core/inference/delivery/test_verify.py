@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from stylegan_core.inference.delivery.verify import NoRecordsError, verify
-from stylegan_core.inference.output.file_state import FileState
+from stylegan_core.storage.file_state import FileState
 from stylegan_core.storage.records import RecordWriter
+from tests.stylegan_core.storage.sample_records import sample_record
 
 
 @pytest.fixture
@@ -22,9 +23,9 @@ def output(tmp_path: Path) -> Path:
             path = folder / f"sub{number % 2}" / f"f.{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(b"older" * 20)
-            writer.append({"frame": path.relative_to(folder).as_posix(), "made": FileState.of(path).as_list()})
+            writer.append(sample_record(path.relative_to(folder).as_posix(), made=FileState.of(path)))
             path.write_bytes(b"%d" % number * 100)
-            writer.append({"frame": path.relative_to(folder).as_posix(), "made": FileState.of(path).as_list()})
+            writer.append(sample_record(path.relative_to(folder).as_posix(), made=FileState.of(path)))
     return folder
 
 
@@ -71,7 +72,7 @@ def test_a_movie_is_checked_with_the_frames_that_it_was_made_of(tmp_path: Path) 
     with RecordWriter(frames) as writer:
         frames.mkdir()
         (frames / "0001.mkv").write_bytes(b"frame")
-        writer.append({"frame": "0001.mkv", "made": FileState.of(frames / "0001.mkv").as_list()})
+        writer.append(sample_record("0001.mkv", made=FileState.of(frames / "0001.mkv")))
     movie.write_bytes(b"movie")
     said = {"key": "k", "made": FileState.of(movie).as_list(), "movie": str(movie)}
     (frames / ".stylereel/movie.json").write_text(json.dumps(said))

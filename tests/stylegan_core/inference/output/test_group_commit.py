@@ -9,7 +9,9 @@ import pytest
 
 from stylegan_core.inference.output import group_commit as commit
 from stylegan_core.inference.output.group_commit import GroupCommitter
+from stylegan_core.storage.frame_record import FrameRecord
 from stylegan_core.storage.records import RecordWriter, read_records
+from tests.stylegan_core.storage.sample_records import sample_record
 
 
 def test_frames_that_wait_share_a_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,24 +24,24 @@ def test_frames_that_wait_share_a_sync(tmp_path: Path, monkeypatch: pytest.Monke
 
     plain = RecordWriter.append
 
-    def append(writer: RecordWriter, *records: dict[str, object]) -> None:
-        events.append(("record", *(record["frame"] for record in records)))
+    def append(writer: RecordWriter, *records: FrameRecord) -> None:
+        events.append(("record", *(record.frame for record in records)))
         plain(writer, *records)
 
     monkeypatch.setattr(commit, "fsync_folder", sync)
     monkeypatch.setattr(RecordWriter, "append", append)
     with RecordWriter(tmp_path) as writer:
         committer = GroupCommitter(writer)
-        futures = [committer.commit([tmp_path / "a"], {"frame": 0}, told.append)]
+        futures = [committer.commit([tmp_path / "a"], sample_record(0), told.append)]
         assert begun.wait(10)  # the first is at the disk: the others wait for each other
-        futures += [committer.commit([tmp_path / "b"], {"frame": n}, told.append) for n in range(1, 9)]
+        futures += [committer.commit([tmp_path / "b"], sample_record(n), told.append) for n in range(1, 9)]
         assert not any(future.done() for future in futures)
         go.set()
         committer.close()
         assert all(future.result(0) is None for future in futures)
         assert told == [None] * 9
-    assert events == [("sync", "a"), ("record", 0), ("sync", "b"), ("record", *range(1, 9))]
-    assert [record["frame"] for record in read_records(tmp_path)] == list(range(9))
+    assert events == [("sync", "a"), ("record", "0"), ("sync", "b"), ("record", *map(str, range(1, 9)))]
+    assert [int(record.frame) for record in read_records(tmp_path)] == list(range(9))
 
 
 def test_a_bad_record_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,15 +50,17 @@ def test_a_bad_record_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with RecordWriter(tmp_path) as writer:
         committer = GroupCommitter(writer)
         told: dict[str, Exception | None] = {}
-        committer.commit([tmp_path], {"frame": 0}, lambda error: None)
+        committer.commit([tmp_path], sample_record(0), lambda error: None)
         assert begun.wait(10)
-        committer.commit([tmp_path], {"frame": 1}, lambda error: told.update(good=error))
-        committer.commit([tmp_path], {"frame": float("nan")}, lambda error: told.update(bad=error))
+        committer.commit([tmp_path], sample_record(1), lambda error: told.update(good=error))
+        committer.commit(
+            [tmp_path], sample_record("bad", unknown={"seconds": float("nan")}), lambda error: told.update(bad=error)
+        )
         go.set()
         committer.close()
     assert told["good"] is None
     assert isinstance(told["bad"], ValueError)
-    assert sorted(record["frame"] for record in read_records(tmp_path)) == [0, 1]
+    assert sorted(record.frame for record in read_records(tmp_path)) == ["0", "1"]
 
 
 def test_a_full_disk_is_told_to_every_frame_that_it_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +72,7 @@ def test_a_full_disk_is_told_to_every_frame_that_it_costs(tmp_path: Path, monkey
         committer = GroupCommitter(writer)
         told: list[Exception | None] = []
         for number in range(3):
-            committer.commit([tmp_path], {"frame": number}, told.append)
+            committer.commit([tmp_path], sample_record(number), told.append)
         committer.close()
         assert len(told) == 3
         assert all(isinstance(error, OSError) for error in told)
@@ -80,7 +84,7 @@ def test_what_is_told_may_fail_as_a_task_of_any_pool(tmp_path: Path) -> None:
 
     with RecordWriter(tmp_path) as writer:
         committer = GroupCommitter(writer)
-        assert isinstance(committer.commit([tmp_path], {"frame": 1}, fail).exception(10), KeyError)
-        assert committer.commit([tmp_path], {"frame": 2}, lambda error: None).exception(10) is None
+        assert isinstance(committer.commit([tmp_path], sample_record(1), fail).exception(10), KeyError)
+        assert committer.commit([tmp_path], sample_record(2), lambda error: None).exception(10) is None
         committer.close()
     assert len(read_records(tmp_path)) == 2

@@ -251,7 +251,7 @@ def test_a_stop_ends_soon_and_leaves_whole_files(shot, tiny_model):
         work.chunk(0)
     with pytest.raises(StylizeStopped):
         work.chunk(1)
-    recorded = {record["frame"] for record in read_records(shot.output_folder)}
+    recorded = {record.frame for record in read_records(shot.output_folder)}
     there = {p.relative_to(shot.output_folder).as_posix() for p in shot.output_folder.rglob("*.png")}
     assert there == recorded
     assert 2 <= len(recorded) < 10
@@ -271,9 +271,9 @@ def test_progress_counts_every_frame_once_and_records_carry_the_context(shot, ti
     assert seen[-1].total == 10
     assert seen[-1].frames_per_s > 0
     for record in read_records(shot.output_folder):
-        assert record["context"] == {"git_commit": "abc"}
-        assert record["model"] == tiny_model.card.digest
-        assert record["job"] == shot.digest[:16]
+        assert record.context == {"git_commit": "abc"}
+        assert record.model == tiny_model.card.digest
+        assert record.job == shot.digest[:16]
 
 
 def test_memory_bounds_the_frames_in_flight(shot, tiny_model, monkeypatch):
@@ -327,7 +327,7 @@ def test_a_record_follows_sync_rename_and_sync_of_the_folder(shot, tiny_model, m
 
     def noted_append(writer, *records):
         for record in records:
-            note("record", str(shot.output_folder / record["frame"]))
+            note("record", str(shot.output_folder / record.frame))
         append(writer, *records)
 
     monkeypatch.setattr(os, "fsync", noted_sync)

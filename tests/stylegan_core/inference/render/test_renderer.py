@@ -10,7 +10,7 @@ from stylegan_core.inference.job.frame_settings import FrameSettings, Region
 from stylegan_core.inference.job.frame_task import FrameTask, RegionFiles
 from stylegan_core.inference.job.spec import Job, PlanError
 from stylegan_core.inference.network.translate import translate_unit
-from stylegan_core.inference.output.file_state import frames_to_make
+from stylegan_core.inference.output.skip_check import frames_to_make
 from stylegan_core.inference.pipeline.stylizer import Stylizer
 from stylegan_core.inference.render import conditioned_model, renderer
 from stylegan_core.recipes.model import load_model, save_model
@@ -166,7 +166,7 @@ def test_a_changed_mask_or_region_is_made_again_and_nothing_else(job_of, tiny_mo
     assert len(run(job, tiny_model).made) == 3
     assert run(job, tiny_model).skipped == 3
     assert frames_to_make(job) == []
-    assert len(read_records(job.output_folder)[0]["regions"]) == 2
+    assert len(read_records(job.output_folder)[0].regions) == 2
     other = RegionFiles(where=tmp_path / "middle.png")
     frames = (job.frames[0].model_copy(update={"regions": (other,)}), *job.frames[1:])
     assert run(job.model_copy(update={"frames": frames}), tiny_model).made == ("f.0.png",)

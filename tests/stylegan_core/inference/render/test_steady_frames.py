@@ -9,7 +9,7 @@ from skimage.data import astronaut, coffee
 
 from stylegan_core.inference.job.plan import write_plan
 from stylegan_core.inference.job.spec import PlanError
-from stylegan_core.inference.output.file_state import frames_to_make
+from stylegan_core.inference.output.skip_check import frames_to_make
 from stylegan_core.inference.pipeline.stylizer import Stylizer
 from stylegan_core.inference.planning.planner import plan_job
 from stylegan_core.inference.planning.selection.select import select

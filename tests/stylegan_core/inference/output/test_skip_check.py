@@ -3,7 +3,9 @@ import os
 
 import pytest
 
-from stylegan_core.inference.output.file_state import FileState, RecordIndex, frame_record
+from stylegan_core.inference.output.skip_check import RecordIndex
+from stylegan_core.storage.file_state import FileState
+from stylegan_core.storage.frame_record import FrameRecord
 from stylegan_core.storage.records import RecordWriter, read_records
 
 
@@ -16,7 +18,7 @@ def done(tmp_path):
 
 
 def record_of(source, made, mask=None, *, model="m", settings="s"):
-    return frame_record(
+    return FrameRecord(
         "a/f.png",
         made=FileState.of(made),
         source=FileState.of(source),
@@ -41,7 +43,7 @@ def test_a_recorded_frame_is_done_and_its_record_survives_the_file(tmp_path, don
     records = read_records(tmp_path)
     kept = check(records, source, made, mask)
     assert kept is records[0]
-    assert kept["source"][2] == hashlib.sha256(b"in.png").hexdigest()
+    assert kept.source.sha256 == hashlib.sha256(b"in.png").hexdigest()
     assert check(records, source, made, mask, checksum=True) is not None
 
 
@@ -80,8 +82,8 @@ def test_touched_files_are_hashed_once_and_the_new_times_are_returned(done):
     kept = check(records, source, made)
     assert kept is not None
     assert kept is not records[0]
-    assert kept["source"][1] == 5
-    assert kept["source"][2] == records[0]["source"][2]
+    assert kept.source.mtime_ns == 5
+    assert kept.source.sha256 == records[0].source.sha256
 
 
 def test_sizes_and_times_are_trusted_unless_checksums_are_asked(done):

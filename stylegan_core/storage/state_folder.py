@@ -1,0 +1,3 @@
+"""The hidden folder that holds stylereel's own state, below an output folder or a project folder."""
+
+STATE_FOLDER = ".stylereel"
