@@ -36,11 +36,12 @@ demo: setup ## the whole pipeline on the built-in sample: prepare, train, evalua
 	dvc repro
 	@python -m flows where
 
-check: setup ## ruff, mypy, the import linter
+check: setup ## ruff, mypy, the import linter, the limits of size
 	ruff format --check .
 	ruff check .
 	mypy
 	lint-imports
+	python -m pytest tests/test_house_rules.py
 
 test: setup ## the tests
 	python -m pytest

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from typing import Any
 
 import pytest
 import safetensors.torch
 import torch
-from torch import Tensor
 
-from stylegan_core.data.batch import Batch
 from stylegan_core.recipes import config_class, list_recipes, recipe_class
-from stylegan_core.recipes.base import BaseRecipe, Conditions, Kind, Losses, Phase
+from stylegan_core.recipes.base import BaseRecipe, Conditions, Kind, Phase
+from tests.stylegan_core.recipes.contract import batch_for, conditions_for, networks_with_gradients, train_step
 from tests.tiny import tiny_sizes
 
 
@@ -28,59 +26,6 @@ def tiny(name: str, every_term: bool = False) -> BaseRecipe:
         values |= {name: value for name, value in due.items() if name in config.model_fields}
     torch.manual_seed(0)
     return recipe_class(name)(config(**values))
-
-
-def batch_for(recipe: BaseRecipe, seed: int = 1) -> Batch:
-    generator = torch.Generator().manual_seed(seed)
-
-    def crops(channels: int = 3) -> Tensor:
-        return torch.rand(2, channels, 32, 32, generator=generator) * 2 - 1
-
-    attributes = type(recipe).needs_with(recipe.config).labels  # type: ignore[arg-type]
-    return Batch(
-        content=crops(),
-        style=crops() if recipe.needs.style else None,
-        mask_unit=crops(1) * 0.5 + 0.5 if recipe.needs.paired else None,
-        unpainted=crops() if recipe.needs.unpainted else None,
-        labels=torch.randint(2, (2, len(attributes)), generator=generator).float() if attributes else None,
-    )
-
-
-def directed(recipe: BaseRecipe, content: Tensor) -> Conditions:
-    """What a user asks of a directed recipe: without it an editor copies."""
-    attributes = type(recipe).needs_with(recipe.config).labels
-    return Conditions(
-        styles=content.flip(0, 3)[:1] * 0.5 if "styles" in recipe.conditioned_on else None,
-        labels=torch.ones(len(content), len(attributes)) if "labels" in recipe.conditioned_on else None,
-    )
-
-
-def train_step(recipe: BaseRecipe, batch: Batch, step: int, phase: Phase, rate: float = 1e-2) -> tuple[Losses, Losses]:
-    """What the trainer does, with plain gradient descent."""
-
-    def update(groups: tuple[Any, ...], losses: Losses) -> None:
-        parameters = [p for g in groups for n in g.networks for p in recipe.networks[n].parameters() if p.requires_grad]
-        gradients = torch.autograd.grad(sum(losses.values()), parameters, allow_unused=True)
-        with torch.no_grad():
-            for parameter, gradient in zip(parameters, gradients, strict=True):
-                if gradient is not None:
-                    parameter.sub_(rate * gradient)
-
-    made, fakes = recipe.generator_losses(batch, step)
-    update(phase.generator, made)
-    judged: Losses = {}
-    if phase.discriminator:
-        judged = recipe.discriminator_losses(batch, {k: v.detach() for k, v in fakes.items()}, step)
-        update(phase.discriminator, judged)
-    return made, judged
-
-
-def networks_with_gradients(recipe: BaseRecipe) -> set[str]:
-    return {
-        name
-        for name, network in recipe.networks.items()
-        if any(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
-    }
 
 
 both = pytest.mark.parametrize("every_term", [False, True], ids=["default", "every_term"])
@@ -220,7 +165,7 @@ def test_translates_any_size_in_range_whatever_the_precision(name: str) -> None:
     before = copy.deepcopy(recipe.state_dict())
     for height, width in ((32, 32), (37, 50)):
         content = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0)) * 2 - 1
-        asked = directed(recipe, content)
+        asked = conditions_for(recipe, content)
         with torch.no_grad():
             result = recipe.translate(content, asked)
             with torch.autocast("cpu", torch.bfloat16):
@@ -241,7 +186,7 @@ def test_the_mask_says_where_the_style_applies(name: str) -> None:
     content = batch_for(recipe).content
     mask = torch.zeros(2, 1, 32, 32)
     mask[..., 16:] = 1
-    asked = directed(recipe, content)
+    asked = conditions_for(recipe, content)
     whole = recipe.translate(content, asked)
     part = recipe.translate(content, dataclasses.replace(asked, mask_unit=mask))
     assert not torch.equal(whole, content)

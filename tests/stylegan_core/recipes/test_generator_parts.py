@@ -11,7 +11,7 @@ from stylegan_core.networks.shared_stem import SharedStem
 from stylegan_core.recipes import config_class, list_recipes, recipe_class
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 from stylegan_core.recipes.translator import TranslatorConfig
-from tests.stylegan_core.recipes.test_contract import batch_for, networks_with_gradients, train_step
+from tests.stylegan_core.recipes.contract import batch_for, networks_with_gradients, train_step
 from tests.tiny import tiny_sizes
 
 ON_A_TRANSLATOR = [name for name in list_recipes() if issubclass(config_class(name), TranslatorConfig)]

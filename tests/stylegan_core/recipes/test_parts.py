@@ -14,7 +14,7 @@ import torch
 from stylegan_core.recipes import config_class, list_recipes, recipe_class
 from stylegan_core.recipes.adversary import AdversarialConfig, Adversary
 from stylegan_core.recipes.base import BaseRecipe
-from tests.stylegan_core.recipes.test_contract import batch_for, networks_with_gradients, train_step
+from tests.stylegan_core.recipes.contract import batch_for, networks_with_gradients, train_step
 from tests.tiny import tiny_sizes
 
 WITH_A_DISCRIMINATOR = [name for name in list_recipes() if issubclass(config_class(name), AdversarialConfig)]

@@ -17,8 +17,8 @@ from stylegan_core.inference.network.tiling import Tiling
 from stylegan_core.inference.network.translate import translate_batch_unit
 from stylegan_core.recipes import config_class, list_recipes, recipe_class
 from stylegan_core.recipes.base import BaseRecipe, Conditions, Kind
-from tests.stylegan_core.inference.network.test_norm_statistics import frames, opened
-from tests.stylegan_core.recipes.test_contract import directed
+from tests.stylegan_core.inference.network.frames import frames, opened
+from tests.stylegan_core.recipes.contract import conditions_for
 from tests.tiny import tiny_sizes
 
 TABLE = Path(__file__).parents[4] / "docs" / "tiles.md"
@@ -37,7 +37,7 @@ def built(name: str, **settings: object) -> BaseRecipe:
 def asked_of(recipe: BaseRecipe) -> Conditions:
     content = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.no_grad():
-        return recipe.prepare_conditions(directed(recipe, content))
+        return recipe.prepare_conditions(conditions_for(recipe, content))
 
 
 def kind_of_tiles(recipe: BaseRecipe) -> tuple[str, str]:

@@ -18,50 +18,8 @@ from stylegan_core.inference.network.receptive_field import receptive_field
 from stylegan_core.inference.network.tiling import Tiling
 from stylegan_core.inference.network.translate import translate_batch_unit
 from stylegan_core.recipes.base import Conditions
-from tests.stylegan_core.inference.network.test_receptive_field import build
-
-
-class Frame:
-    """Rows of a picture in memory; notes how many are asked for at once."""
-
-    def __init__(self, unit):
-        self.pixels, self.most_rows = unit, 0
-
-    @property
-    def height_px(self):
-        return self.pixels.shape[0]
-
-    @property
-    def width_px(self):
-        return self.pixels.shape[1]
-
-    def unit(self, first, last):
-        self.most_rows = max(self.most_rows, last - first)
-        return self.pixels[first:last]
-
-
-def frames(*sizes):
-    rng = np.random.default_rng(5)
-    waves = [np.sin(np.mgrid[0:h, 0:w, 0:3].sum(0) / (5 + i)) * 0.3 + 0.4 for i, (h, w) in enumerate(sizes)]
-    return [Frame(np.clip(wave + rng.normal(0, 0.1, wave.shape), 0, 1).astype(np.float32)) for wave in waves]
-
-
-def opened(given):
-    return [lambda each=each: each for each in given]
-
-
-def uneven(name, **settings):
-    """A recipe whose norm layers have something to do: offsets and gains unlike zero and one."""
-    recipe = build(name, **settings)
-    generator = torch.Generator().manual_seed(2)
-    for module in recipe.networks.modules():
-        if isinstance(module, nn.Conv2d) and module.bias is not None:
-            module.bias.data = torch.randn(module.bias.shape, generator=generator)
-        if isinstance(module, nn.InstanceNorm2d) and module.affine:
-            module.weight.data = torch.rand(module.weight.shape, generator=generator) + 0.5
-            module.bias.data = torch.randn(module.bias.shape, generator=generator) / 4
-    return recipe
-
+from tests.stylegan_core.inference.network.frames import frames, opened
+from tests.stylegan_core.inference.network.recipes import build, uneven
 
 NORMED = [
     ("cut", {}),

@@ -1,32 +1,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from stylegan_core.inference.network.receptive_field import bytes_per_pixel, receptive_field
-from stylegan_core.recipes import config_class, recipe_class
-from stylegan_core.recipes.base import BaseRecipe, Conditions, Kind, Needs, RecipeConfig
-from tests.tiny import tiny_sizes
-
-
-def build(name, **settings):
-    config = config_class(name)
-    torch.manual_seed(0)
-    return recipe_class(name)(config(**(tiny_sizes(config) | settings))).eval()
-
-
-class Given(BaseRecipe):
-    """A recipe that is one function."""
-
-    kind, needs, paper = Kind.TRANSLATE, Needs(), "none"
-
-    def __init__(self, function, scale=1):
-        super().__init__(RecipeConfig())
-        self.networks["generator"] = nn.Conv2d(3, 3, 1)
-        self.function, self.scale = function, scale
-
-    def translate(self, content, conditions):
-        return self.function(content)
+from stylegan_core.recipes.base import Conditions
+from tests.stylegan_core.inference.network.recipes import FunctionRecipe, build
 
 
 def smooth(content):
@@ -81,17 +59,17 @@ def test_it_is_what_a_change_of_one_cell_reaches(name, settings):
     ],
 )
 def test_operations_pass_nan_on(function, radius_px):
-    assert receptive_field(Given(function)).radius_px == radius_px
+    assert receptive_field(FunctionRecipe(function)).radius_px == radius_px
 
 
 def test_tiles_begin_where_downsamplings_do():
-    by_16 = Given(lambda x: F.interpolate(F.avg_pool2d(smooth(x), 16), scale_factor=16.0, mode="nearest"))
+    by_16 = FunctionRecipe(lambda x: F.interpolate(F.avg_pool2d(smooth(x), 16), scale_factor=16.0, mode="nearest"))
     found = receptive_field(by_16)
     assert (found.radius_px, found.grid_px, found.halo_px) == (16, 16, 16)  # the whole next cell sees the 2 px
 
 
 def test_a_network_that_enlarges_counts_pixels_of_its_input():
-    larger = Given(lambda x: F.interpolate(smooth(x), scale_factor=2.0, mode="nearest"), scale=2)
+    larger = FunctionRecipe(lambda x: F.interpolate(smooth(x), scale_factor=2.0, mode="nearest"), scale=2)
     assert receptive_field(larger).radius_px == 2
 
 
@@ -107,7 +85,7 @@ def test_a_network_that_enlarges_counts_pixels_of_its_input():
     ],
 )
 def test_what_depends_on_the_whole_picture_has_none(function):
-    assert receptive_field(Given(function)) is None
+    assert receptive_field(FunctionRecipe(function)) is None
 
 
 @pytest.mark.parametrize(
@@ -119,7 +97,7 @@ def test_recipes_that_depend_on_the_whole_picture_have_none(name, settings):
 
 def test_it_is_computed_once_for_each_set_of_conditions():
     calls = []
-    recipe = Given(lambda x: calls.append(1) or smooth(x))
+    recipe = FunctionRecipe(lambda x: calls.append(1) or smooth(x))
     receptive_field(recipe)
     ran = len(calls)
     receptive_field(recipe, Conditions())

@@ -13,7 +13,7 @@ from stylegan_core.inference.network.tiling import (
     translate_tiles,
 )
 from stylegan_core.recipes.base import Conditions
-from tests.stylegan_core.inference.network.test_receptive_field import Given, build
+from tests.stylegan_core.inference.network.recipes import FunctionRecipe, build
 
 
 def noise(height, width, count=1):
@@ -75,7 +75,7 @@ def box(content):
     ],
 )
 def test_out_of_memory_leads_to_smaller_tiles_and_the_same_pixels(error):
-    recipe, content, used = Given(box), noise(400, 520), Tiling(tile_bytes=1 << 40)
+    recipe, content, used = FunctionRecipe(box), noise(400, 520), Tiling(tile_bytes=1 << 40)
     run = watched(box, most_px=30_000, error=error)
     assert torch.allclose(used.translate(recipe, Conditions(), run, content), box(content), atol=1e-6)
     tried = len(run.sizes)
@@ -88,16 +88,16 @@ def test_out_of_memory_leads_to_smaller_tiles_and_the_same_pixels(error):
 def test_a_batch_is_taken_apart_before_its_pictures_are():
     content = noise(64, 64, count=4)
     run = watched(box, most_px=64 * 64)
-    made = Tiling().translate(Given(box), Conditions(), run, content)
+    made = Tiling().translate(FunctionRecipe(box), Conditions(), run, content)
     assert torch.allclose(made, box(content), atol=1e-6)
     assert [size[0] for size in run.sizes] == [4, 1, 1, 1, 1]
 
 
 def test_memory_for_nothing_is_an_error_and_other_errors_stay_what_they_are():
     with pytest.raises(OutOfMemoryError, match="not enough memory for a tile of 80 px"):
-        Tiling().translate(Given(box), Conditions(), watched(box, most_px=1000), noise(400, 520))
+        Tiling().translate(FunctionRecipe(box), Conditions(), watched(box, most_px=1000), noise(400, 520))
     with pytest.raises(ZeroDivisionError):
-        Tiling().translate(Given(box), Conditions(), watched(box, 1, ZeroDivisionError), noise(64, 64))
+        Tiling().translate(FunctionRecipe(box), Conditions(), watched(box, 1, ZeroDivisionError), noise(64, 64))
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 
@@ -108,14 +108,14 @@ def test_a_network_of_the_whole_picture_is_divided_only_where_that_is_asked():
     content = noise(1300, 1100) + torch.linspace(-1, 1, 1100)
     run = watched(whole, most_px=1 << 20)
     with pytest.raises(OutOfMemoryError, match="--tiles approximate"):
-        Tiling(most_whole_px=1).translate(Given(whole), Conditions(), run, content)
+        Tiling(most_whole_px=1).translate(FunctionRecipe(whole), Conditions(), run, content)
     run.sizes.clear()
-    made = Tiling(approximate=True, most_whole_px=1).translate(Given(whole), Conditions(), run, content)
+    made = Tiling(approximate=True, most_whole_px=1).translate(FunctionRecipe(whole), Conditions(), run, content)
     assert len(run.sizes) == 2
     assert (made - whole(content)).abs().max() > 0.1
     small = watched(whole, most_px=1 << 19)
     with pytest.raises(OutOfMemoryError):  # other tiles would be other pixels than the record says
-        Tiling(approximate=True, most_whole_px=1).translate(Given(whole), Conditions(), small, content)
+        Tiling(approximate=True, most_whole_px=1).translate(FunctionRecipe(whole), Conditions(), small, content)
 
 
 def test_a_picture_that_grows():
@@ -132,7 +132,7 @@ def test_approximate_tiles_are_the_same_on_every_machine():
     for tile_bytes in (1 << 20, 1 << 40):
         run = watched(torch.zeros_like)
         Tiling(approximate=True, most_whole_px=1, tile_bytes=tile_bytes).translate(
-            Given(F.instance_norm), Conditions(), run, noise(1300, 1100)
+            FunctionRecipe(F.instance_norm), Conditions(), run, noise(1300, 1100)
         )
         sizes.append(run.sizes)
     assert sizes[0] == sizes[1]

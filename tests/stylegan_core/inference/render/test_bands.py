@@ -9,8 +9,8 @@ from stylegan_core.inference.network.tiling import Tiling
 from stylegan_core.inference.network.translate import network, translate_batch_unit
 from stylegan_core.inference.render.bands import PictureRows, paint_in_bands
 from stylegan_core.recipes.base import Conditions
-from tests.stylegan_core.inference.network.test_norm_statistics import frames, opened, uneven
-from tests.stylegan_core.inference.network.test_receptive_field import build
+from tests.stylegan_core.inference.network.frames import frames, opened
+from tests.stylegan_core.inference.network.recipes import build, uneven
 
 
 def small_tiles(**settings):

@@ -19,7 +19,8 @@ from stylegan_core.inference.reading import temporal_window as window
 from stylegan_core.inference.render import conditioned_model, renderer
 from stylegan_core.recipes.model import load_model, save_model
 from stylegan_core.stylize_settings import RenderSettings
-from tests.stylegan_core.inference.network.test_norm_statistics import Frame, uneven
+from tests.stylegan_core.inference.network.frames import Frame
+from tests.stylegan_core.inference.network.recipes import uneven
 
 
 def saved(folder, name, **settings):
