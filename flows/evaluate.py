@@ -8,7 +8,7 @@ from flows.progress import progress_bar
 from stylegan_core.config import Params
 from tasks.shared.runner import Runner
 from tasks.stages.evaluate import Progress, log_to_mlflow, measurer, write_reports
-from tasks.stages.evaluator import open_judges
+from tasks.stages.evaluator import open_evaluators
 
 
 def evaluate_flow(
@@ -19,10 +19,10 @@ def evaluate_flow(
     reports: Path,
     progress: Progress | None = None,
 ) -> dict[str, float]:
-    """Judges the models of ``params`` on the pictures in ``prepared``; returns the content of metrics.json."""
-    judges = runner.run("open models and tune filters", open_judges, params, prepared, models)
-    parts = [part for judge in judges for part in judge.parts()]
-    measured = runner.map("measure", measurer(judges, progress), parts)
+    """Evaluates the models of ``params`` on the pictures in ``prepared``; returns the content of metrics.json."""
+    evaluators = runner.run("open models and tune filters", open_evaluators, params, prepared, models)
+    parts = [part for evaluator in evaluators for part in evaluator.parts()]
+    measured = runner.map("measure", measurer(evaluators, progress), parts)
     figures = runner.run("write figures", write_reports, measured, reports)
     runner.run("log to MLflow", log_to_mlflow, params, models, figures, reports)
     return figures

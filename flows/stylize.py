@@ -10,7 +10,7 @@ from stylegan_core.config import Params
 from stylegan_core.inference.planning.request import Request
 from tasks.shared.runner import Runner
 from tasks.stages.review import write_review_page
-from tasks.stages.stylize import counted, list_items, log_to_mlflow, materialize, stylize_item
+from tasks.stages.stylize import counted, list_items, log_to_mlflow, publish_outputs, stylize_item
 from tasks.stylize.report import StylizeReport
 from tasks.stylize.stylize import stylize_directory
 
@@ -28,7 +28,7 @@ def stylize_flow(
     items = runner.run("plan", list_items, params, prepared, models)
     count = counted(items, progress)
     worked = [stylize_item(item, runner, count) for item in items]
-    done = runner.run("fill the output", materialize, params, items, worked, output)
+    done = runner.run("fill the output", publish_outputs, params, items, worked, output)
     places = {"prepared": prepared, "models": models}
     runner.run("write the review page", write_review_page, params, items, done, output, reports, **places)
     runner.run("log to MLflow", log_to_mlflow, items, done)

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 def dry_run(asked: Request, *, as_json: bool) -> None:
     """Says what a call would do, and does nothing."""
-    from tasks.stylize.dry_run import rehearse
+    from tasks.stylize import dry_run as task
 
     with libraries_on_stderr():
-        found = rehearse(asked).as_dict()
+        found = task.dry_run(asked).as_dict()
     typer.echo(json.dumps(found, indent=1) if as_json else "\n".join(_told(found)))
 
 

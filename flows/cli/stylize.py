@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from flows.cli import dry_run as rehearse
+from flows.cli import dry_run as cli_dry_run
 from flows.cli import stylize_folder
 from flows.cli.stylize_options import takes_request
 
@@ -94,10 +94,10 @@ def register(
             stylize_project()
             return
         if dry_run:
-            rehearse.dry_run(asked, as_json=as_json)
+            cli_dry_run.dry_run(asked, as_json=as_json)
             return
         if look_dev is not None:
-            rehearse.look_dev(asked, frames=look_dev, as_json=as_json)
+            cli_dry_run.look_dev(asked, frames=look_dev, as_json=as_json)
             return
         dask = dask_settings(runner, address, workers)
         stylize_folder.stylize_folder(asked, checksum=checksum, preview=preview, as_json=as_json, dask=dask)

@@ -1,4 +1,4 @@
-"""The promotion gate between evaluate and stylize: no model goes on to the shots that makes them worse."""
+"""Promotion gate between evaluate and stylize: a model must come nearer to the style than the untouched input."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-_JUDGES = ("truth/swd", "style/swd")
-"""Distances to the wanted look, the most trusted first; each is compared with the same of the untouched input."""
+_GATE_METRICS = ("truth/swd", "style/swd")
+"""Distances to the wanted style, most reliable first; each is compared with that of the untouched input."""
 
 
 class GateError(RuntimeError):
-    """A model is not good enough to be promoted; the message gives the figures."""
+    """A model is not good enough to be promoted; the message holds the figures."""
 
 
 def check_gate(metrics_file: Path, *, max_swd_ratio: float = 1.0) -> str:
-    """Judges the figures that evaluate wrote.
+    """Checks the figures that evaluate wrote.
 
     Args:
         metrics_file: reports/metrics.json.
         max_swd_ratio: the largest allowed patch distance to the truth (to the style where no truth is known),
-            as a part of the untouched input's.
+            as a fraction of the untouched input's.
 
     Returns:
-        One line that says by what the model passed.
+        The comparison that the model passed, in one line.
 
     Raises:
         GateError: a figure is missing or not finite, or the distance is too large.
@@ -38,17 +38,17 @@ def check_gate(metrics_file: Path, *, max_swd_ratio: float = 1.0) -> str:
     wrong = [name for name, value in figures.items() if not _is_finite(value)]
     if wrong:
         raise GateError(f"figures that are not finite: {', '.join(sorted(wrong))}")
-    judge = next((name for name in _JUDGES if name in figures and f"{name}_unstylized" in figures), None)
-    if judge is None:
+    metric = next((name for name in _GATE_METRICS if name in figures and f"{name}_unstylized" in figures), None)
+    if metric is None:
         raise GateError(
-            f"{metrics_file} has none of {', '.join(_JUDGES)} beside the untouched input's: nothing to judge by"
+            f"{metrics_file} lacks {' and '.join(_GATE_METRICS)}, or the figure of the untouched input: cannot decide"
         )
-    reached, untouched = float(figures[judge]), float(figures[f"{judge}_unstylized"])
-    said = f"{judge} is {reached:.4g}, the untouched input's {untouched:.4g}, allowed are {max_swd_ratio:g} of it"
+    reached, untouched = float(figures[metric]), float(figures[f"{metric}_unstylized"])
+    comparison = f"{metric} is {reached:.4g}, the limit {max_swd_ratio:g} x {untouched:.4g} (untouched input)"
     if reached >= max_swd_ratio * untouched:
-        raise GateError(f"the model is not promoted: {said}")
-    log.info("promoted: %s", said)
-    return said
+        raise GateError(f"the model is not promoted: {comparison}")
+    log.info("promoted: %s", comparison)
+    return comparison
 
 
 def _is_finite(value: object) -> bool:

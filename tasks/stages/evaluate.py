@@ -1,4 +1,4 @@
-"""The stage evaluate: a model's figures beside the untouched input and tuned filters, and the pictures to judge by."""
+"""The stage evaluate: metrics of the models, the untouched input and tuned filters, with comparison pictures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from stylegan_core.metrics.swd import smallest_side_px
 from stylegan_core.metrics.warp_error import pair_warp_error
 from stylegan_core.motion.coverage import unseen_fraction
 from stylegan_core.storage.atomic import write_bytes_atomically
-from tasks.stages.evaluator import Evaluator, Part, Seen, display_of, open_judges, see
+from tasks.stages.evaluator import EvaluatedPicture, Evaluator, Part, display_of, evaluate_picture, open_evaluators
 
 _log = logging.getLogger(__name__)
 
@@ -38,11 +38,11 @@ _DIGITS = 6
 
 @dataclass
 class Measured:
-    """Rows of a part, one a picture, and a few of the pictures."""
+    """The rows of a part, one per picture, and a few of its pictures."""
 
-    judge: Evaluator
+    evaluator: Evaluator
     rows: list[Row] = field(default_factory=list)
-    kept: list[Seen] = field(default_factory=list)
+    kept: list[EvaluatedPicture] = field(default_factory=list)
 
 
 def evaluate(
@@ -57,30 +57,32 @@ def evaluate(
     """Runs the whole stage in this process; returns what ``reports/metrics.json`` holds.
 
     Raises:
-        UsageError: prepared data or a model is missing, or there is no picture to judge on.
+        UsageError: prepared data or a model is missing, or there is no picture to evaluate on.
     """
-    judges = open_judges(params, prepared, models, root=root)
-    measure = measurer(judges, progress)
-    return write_reports([measure(part) for judge in judges for part in judge.parts()], reports)
+    evaluators = open_evaluators(params, prepared, models, root=root)
+    measure = measurer(evaluators, progress)
+    return write_reports([measure(part) for evaluator in evaluators for part in evaluator.parts()], reports)
 
 
-def measurer(judges: Sequence[Evaluator], progress: Progress | None = None) -> Callable[[Part], Measured]:
-    """The function that measures one part, to be called from a few threads."""
-    total, done, lock = sum(len(judge.stills) for judge in judges), 0, threading.Lock()
+def measurer(evaluators: Sequence[Evaluator], progress: Progress | None = None) -> Callable[[Part], Measured]:
+    """The function that measures one part; thread-safe."""
+    total, done, lock = sum(len(evaluator.stills) for evaluator in evaluators), 0, threading.Lock()
 
     def measure(part: Part) -> Measured:
         nonlocal done
-        judge = part.judge
-        kept = {s.name for s in _to_keep(judge)}
-        measured = Measured(judge)
-        # The frame before the part's first is made again: a part needs no other part.
-        before = see(judge, judge.stills[part.start - 1]) if judge.temporal and part.start else None
-        for still in judge.stills[part.start : part.stop]:
-            seen = see(judge, still)
-            measured.rows.append(_row(judge, seen, before))
+        evaluator = part.evaluator
+        kept = {s.name for s in _to_keep(evaluator)}
+        measured = Measured(evaluator)
+        # The frame before the part's first one is translated again, so that parts are independent.
+        previous = (
+            evaluate_picture(evaluator, evaluator.stills[part.start - 1]) if evaluator.temporal and part.start else None
+        )
+        for still in evaluator.stills[part.start : part.stop]:
+            current = evaluate_picture(evaluator, still)
+            measured.rows.append(_row(evaluator, current, previous))
             if still.name in kept:
-                measured.kept.append(seen)
-            before = seen
+                measured.kept.append(current)
+            previous = current
             if progress is not None:
                 with lock:
                     done += 1
@@ -90,55 +92,65 @@ def measurer(judges: Sequence[Evaluator], progress: Progress | None = None) -> C
     return measure
 
 
-def _row(judge: Evaluator, seen: Seen, before: Seen | None) -> Row:
+def _row(evaluator: Evaluator, current: EvaluatedPicture, previous: EvaluatedPicture | None) -> Row:
     row: Row = {}
-    content, result, truth = seen.content, seen.result, seen.truth
+    content, result, truth = current.content, current.result, current.truth
     if min(content.shape[:2]) < smallest_side_px():
-        _log.warning("%s is too small to be measured: it takes %d px a side", seen.still.content, smallest_side_px())
+        _log.warning(
+            "%s is too small to be measured: each side needs at least %d px",
+            current.still.content,
+            smallest_side_px(),
+        )
         return row
     same_size = result.shape == content.shape
-    if seen.still.judged:
+    if current.still.judged:
         if truth is not None and same_size:
-            row |= comparison.truth_figures(result, content, truth, judge.filters)
+            row |= comparison.truth_figures(result, content, truth, evaluator.filters)
         if same_size:
             row |= comparison.content_figures(result, content, truth)
-        frame = seen.still.frame
-        if judge.motion is not None and frame is not None and judge.motion.knows((frame, *judge.subject.key_frames)):
+        frame = current.still.frame
+        if (
+            evaluator.motion is not None
+            and frame is not None
+            and evaluator.motion.knows((frame, *evaluator.subject.key_frames))
+        ):
             size = (content.shape[0], content.shape[1])
-            row["truth/unseen_fraction"] = unseen_fraction(judge.motion, [frame], judge.subject.key_frames, size)
-    if judge.temporal and same_size:
-        row |= _temporal(judge, seen, before)
+            row["truth/unseen_fraction"] = unseen_fraction(
+                evaluator.motion, [frame], evaluator.subject.key_frames, size
+            )
+    if evaluator.temporal and same_size:
+        row |= _temporal(evaluator, current, previous)
     return row
 
 
-def _temporal(judge: Evaluator, seen: Seen, before: Seen | None) -> Row:
-    versions = _versions(judge, seen)
+def _temporal(evaluator: Evaluator, current: EvaluatedPicture, previous: EvaluatedPicture | None) -> Row:
+    versions = _versions(evaluator, current)
     row = {
-        f"temporal/detail_ratio{n}": detail_ratio(p, seen.content) for n, p in versions.items() if n != "_unstylized"
+        f"temporal/detail_ratio{n}": detail_ratio(p, current.content) for n, p in versions.items() if n != "_unstylized"
     }
-    if before is None or seen.still.frame is None or before.still.frame is None:
+    if previous is None or current.still.frame is None or previous.still.frame is None:
         return row
-    earlier = _versions(judge, before)
+    earlier = _versions(evaluator, previous)
     pairs = {suffix: (picture, earlier[suffix]) for suffix, picture in versions.items() if suffix in earlier}
-    if (flow := input_flow(seen.content, before.content)) is not None:
+    if (flow := input_flow(current.content, previous.content)) is not None:
         row |= {f"temporal/e_warp_dis{suffix}": pair_e_warp(*pair, flow) for suffix, pair in pairs.items()}
-    numbers = (seen.still.frame, before.still.frame)
-    if judge.motion is not None and judge.motion.knows(numbers):
+    numbers = (current.still.frame, previous.still.frame)
+    if evaluator.motion is not None and evaluator.motion.knows(numbers):
         row |= {
-            f"temporal/warp_error{suffix}": pair_warp_error(*pair, judge.motion, numbers)
+            f"temporal/warp_error{suffix}": pair_warp_error(*pair, evaluator.motion, numbers)
             for suffix, pair in pairs.items()
         }
     return row
 
 
-def _versions(judge: Evaluator, seen: Seen) -> dict[str, Floats]:
+def _versions(evaluator: Evaluator, current: EvaluatedPicture) -> dict[str, Floats]:
     """What is watched over time, by suffix."""
-    versions = {"": seen.result, "_unstylized": seen.content}
-    if seen.truth is not None:
-        versions["_truth"] = seen.truth
-    if judge.filters:
+    versions = {"": current.result, "_unstylized": current.content}
+    if current.truth is not None:
+        versions["_truth"] = current.truth
+    if evaluator.filters:
         # The least warp error is the strongest blur's: the filter with the best look is watched instead.
-        versions["_best_filter"] = judge.filters["swd"][0].apply(seen.content)
+        versions["_best_filter"] = evaluator.filters["swd"][0].apply(current.content)
     return versions
 
 
@@ -151,26 +163,26 @@ def write_reports(measured: Sequence[Measured], reports: Path) -> Row:
     """
     folder = reports / "evaluate"
     shutil.rmtree(folder, ignore_errors=True)
-    judges = list({id(m.judge): m.judge for m in measured}.values())
+    evaluators = list({id(m.evaluator): m.evaluator for m in measured}.values())
     table: list[dict[str, object]] = []
     summaries: dict[str, Row] = {}
     kinds: dict[str, str] = {}
-    for judge in judges:
-        parts = [m for m in measured if m.judge is judge]
+    for evaluator in evaluators:
+        parts = [m for m in measured if m.evaluator is evaluator]
         rows = [row for part in parts for row in part.rows]
-        kept = [seen for part in parts for seen in part.kept]
-        figures = comparison.means(rows) | _style(judge, kept) | judge.speed
+        kept = [current for part in parts for current in part.kept]
+        figures = comparison.means(rows) | _style(evaluator, kept) | evaluator.speed
         families = comparison.best_families(figures)
-        name = judge.subject.name
+        name = evaluator.subject.name
         summaries[name] = comparison.with_best_filter(figures, families)
-        kinds[name] = judge.subject.kind
+        kinds[name] = evaluator.subject.kind
         for metric, family in families.items():
-            chosen = next(b for b in judge.filters[metric.rsplit("/", 1)[-1]] if b.family == family)
+            chosen = next(b for b in evaluator.filters[metric.rsplit("/", 1)[-1]] if b.family == family)
             _log.info("%s: the best filter for %s is %s, %s", name, metric, family, chosen.settings)
-        for still, row in zip(judge.stills, rows, strict=True):
+        for still, row in zip(evaluator.stills, rows, strict=True):
             named = comparison.with_best_filter(row, families)
             table.append({"subject": name, "frame": still.frame, "picture": still.name, **named})
-        _write_pictures(judge, kept, folder)
+        _write_pictures(evaluator, kept, folder)
     totals = {name: _rounded(value) for name, value in comparison.overall(summaries, kinds).items()}
     _write_table(table, folder / "frames.csv")
     text = json.dumps(totals, indent=1, allow_nan=False) + "\n"
@@ -187,59 +199,63 @@ def log_to_mlflow(params: Params, models: Path, figures: Row, reports: Path) -> 
     for training in trainings:
         run_id = find_run_by_digest(read_card(models / training.name).digest)
         if run_id is None:
-            _log.warning("MLflow knows no run of the model %s: its figures are in %s alone", training.name, reports)
+            _log.warning("MLflow has no run of the model %s: its figures are only in %s", training.name, reports)
             continue
         own = [f"shot/{shot}/" for shot in training.shots] if len(trainings) > 1 else [""]
         named = {n.removeprefix(p): v for p in own for n, v in figures.items() if n.startswith(p)}
         log_results(run_id, metrics=named, files={"evaluate": reports / "evaluate"})
 
 
-def _to_keep(judge: Evaluator) -> list[Still]:
-    """Pictures for the pooled distance to the style and for the grid: few where they are large."""
-    judged = [still for still in judge.stills if still.judged]
+def _to_keep(evaluator: Evaluator) -> list[Still]:
+    """Pictures for the pooled distance to the style and for the grid: fewer of large ones."""
+    judged = [still for still in evaluator.stills if still.judged]
     if not judged:
         return []
-    height, width = judge.read(judged[0].content, "content").shape[:2]
+    height, width = evaluator.read(judged[0].content, "content").shape[:2]
     return spread(judged, max(2, min(_KEPT, _KEPT_PIXELS // (height * width))))
 
 
-def _style(judge: Evaluator, kept: Sequence[Seen]) -> Row:
-    display = display_of(judge.model)
-    styles = [display(judge.read(path, "style")) for path in judge.subject.styles]
+def _style(evaluator: Evaluator, kept: Sequence[EvaluatedPicture]) -> Row:
+    display = display_of(evaluator.model)
+    styles = [display(evaluator.read(path, "style")) for path in evaluator.subject.styles]
     if not styles or not kept:
         return {}
-    truths = [seen.truth for seen in kept if seen.truth is not None]
+    truths = [item.truth for item in kept if item.truth is not None]
     return comparison.style_figures(
-        [seen.result for seen in kept], [seen.content for seen in kept], truths, styles, judge.filters
+        [item.result for item in kept],
+        [item.content for item in kept],
+        truths,
+        styles,
+        evaluator.filters,
     )
 
 
-def _write_pictures(judge: Evaluator, kept: Sequence[Seen], folder: Path) -> None:
+def _write_pictures(evaluator: Evaluator, kept: Sequence[EvaluatedPicture], folder: Path) -> None:
     from stylegan_core.frames.pictures.picture import Picture, write_picture
     from stylegan_core.report.panels import four_panel, picture_grid
 
     if not kept:
         return
-    display, name = display_of(judge.model), judge.subject.name
+    display, name = display_of(evaluator.model), evaluator.subject.name
     middle = kept[len(kept) // 2]
-    if judge.subject.styles:
-        style = display(judge.read(judge.subject.styles[0], "style"))
+    if evaluator.subject.styles:
+        style = display(evaluator.read(evaluator.subject.styles[0], "style"))
         write_picture(folder / f"{name}-panels.png", Picture(four_panel(style, middle.content, middle.result)))
-    columns: dict[str, Callable[[Seen], Floats | None]] = {
+    columns: dict[str, Callable[[EvaluatedPicture], Floats | None]] = {
         "original": lambda s: s.content,
         "result": lambda s: s.result,
     }
-    if any(seen.truth is not None for seen in kept):
+    if any(item.truth is not None for item in kept):
         columns["painter"] = lambda s: s.truth
-    if judge.filters:
-        rival = judge.filters["swd"][0]
+    if evaluator.filters:
+        rival = evaluator.filters["swd"][0]
         columns[f"{rival.family}, {rival.settings}"] = lambda s: rival.apply(s.content)
     rows = spread(list(kept), _GRID_ROWS)
     grid = picture_grid(
-        [[column(seen) for column in columns.values()] for seen in rows],
+        [[column(item) for column in columns.values()] for item in rows],
         column_labels=tuple(columns),
         row_labels=[
-            str(seen.still.frame) if seen.still.frame is not None else Path(seen.still.name).stem for seen in rows
+            str(item.still.frame) if item.still.frame is not None else Path(item.still.name).stem for item in rows
         ],
     )
     write_picture(folder / f"{name}-grid.png", Picture(grid))

@@ -1,4 +1,4 @@
-"""Judges of evaluate: a model with the pictures that it is judged on and all that they are measured by."""
+"""Evaluators: a model, the pictures that it is evaluated on, tuned filters and known motion to compare with."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _TIMED = 8
 
 @dataclass(frozen=True)
 class Evaluator:
-    """A subject with all that its pictures are measured by.
+    """A model on one subject, with everything that its pictures are compared with.
 
     Attributes:
         subject: the pictures.
@@ -43,7 +43,7 @@ class Evaluator:
         filters: tuned on the key frames.
         motion: the shot's true motion; None where it is not known or not asked for.
         temporal: frames are compared with the ones before them.
-        speed: ``speed/...`` figures.
+        speed: ``speed/...`` figures, in images per second and MB.
     """
 
     subject: Subject
@@ -58,11 +58,11 @@ class Evaluator:
 
     @property
     def stills(self) -> tuple[Still, ...]:
-        """What is translated: key frames too, where the shot is watched as a whole."""
+        """The pictures to translate; with ``temporal``, key frames too."""
         return tuple(s for s in self.subject.stills if s.judged or self.temporal)
 
     def parts(self) -> list[Part]:
-        """Pieces of work, each a run of neighbouring pictures."""
+        """Units of work: runs of consecutive pictures."""
         return [
             Part(self, start, min(start + PART_PICTURES, len(self.stills)))
             for start in range(0, len(self.stills), PART_PICTURES)
@@ -71,16 +71,16 @@ class Evaluator:
 
 @dataclass(frozen=True)
 class Part:
-    """Pictures ``start`` to ``stop`` (excluded) of a judge."""
+    """Pictures ``start`` to ``stop`` (excluded) of an evaluator."""
 
-    judge: Evaluator
+    evaluator: Evaluator
     start: int
     stop: int
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A picture and what became of it, (H, W, 3) each, sRGB in unit range."""
+class EvaluatedPicture:
+    """A picture, its translation and its ground truth, (H, W, 3) each, sRGB in [0, 1]."""
 
     still: Still
     content: Floats
@@ -88,7 +88,7 @@ class Seen:
     truth: Floats | None
 
 
-def open_judges(params: Params, prepared: Path, models: Path, *, root: Path | None = None) -> list[Evaluator]:
+def open_evaluators(params: Params, prepared: Path, models: Path, *, root: Path | None = None) -> list[Evaluator]:
     """Loads every model, finds its pictures, times it and tunes filters for it.
 
     Args:
@@ -98,20 +98,20 @@ def open_judges(params: Params, prepared: Path, models: Path, *, root: Path | No
         root: what relative paths in the manifest are relative to; default: the working folder.
 
     Raises:
-        UsageError: prepared data or a model is missing, or there is no picture to judge on.
+        UsageError: prepared data or a model is missing, or there is no picture to evaluate on.
     """
     from threadpoolctl import threadpool_limits
 
     from stylegan_core.recipes.model import ModelError, load_model
 
-    # Pictures are measured on threads of our own: BLAS with as many again in each only makes them wait.
+    # Pictures are measured on several threads; BLAS threads inside each would only compete with them.
     threadpool_limits(1, user_api="blas")
     try:
         manifest = read_manifest(prepared / "manifest.csv")
         loaded = [(t, load_model(models / t.name)) for t in params.trainings()]
     except (ModelError, ValueError) as error:
         raise UsageError(f"evaluate: {error}") from error
-    judges = []
+    evaluators = []
     for training, model in loaded:
         subjects = find_subjects(
             manifest,
@@ -124,17 +124,17 @@ def open_judges(params: Params, prepared: Path, models: Path, *, root: Path | No
         )
         translate = _translator(model)
         for subject in subjects:
-            directed = functools.partial(translate, _asked(model, subject))
-            judges.append(open_judge(params, training.name, model, directed, subject))
-    if not judges:
-        raise UsageError(f"evaluate: {prepared} lists no pictures to judge the models on")
-    return judges
+            conditioned = functools.partial(translate, _conditions(model, subject))
+            evaluators.append(open_evaluator(params, training.name, model, conditioned, subject))
+    if not evaluators:
+        raise UsageError(f"evaluate: {prepared} lists no pictures to evaluate the models on")
+    return evaluators
 
 
-def open_judge(
+def open_evaluator(
     params: Params, training: str, model: Model, translate: Callable[[Floats], Floats], subject: Subject
 ) -> Evaluator:
-    """Times a model on a subject and tunes the filters that it is compared with."""
+    """Times a model on a subject and tunes the baseline filters."""
     read, display = _reader(params, model), display_of(model)
     contents = [display(read(content, "content")) for content, _ in subject.keys]
     paintings = [display(read(style, "style")) for _, style in subject.keys if style is not None]
@@ -157,16 +157,16 @@ def open_judge(
     )
 
 
-def see(judge: Evaluator, still: Still) -> Seen:
-    """Translates a picture and reads its truth."""
-    display = display_of(judge.model)
-    content = judge.read(still.content, "content")
+def evaluate_picture(evaluator: Evaluator, still: Still) -> EvaluatedPicture:
+    """Translates a picture and reads its ground truth."""
+    display = display_of(evaluator.model)
+    content = evaluator.read(still.content, "content")
     truth = still.truth or still.painted
-    return Seen(
+    return EvaluatedPicture(
         still,
         display(content),
-        display(judge.translate(content)),
-        None if truth is None else display(judge.read(truth, "style")),
+        display(evaluator.translate(content)),
+        None if truth is None else display(evaluator.read(truth, "style")),
     )
 
 
@@ -180,7 +180,7 @@ def _reader(params: Params, model: Model) -> Callable[[Path, str], Floats]:
     spaces = {"content": params.prepare.content_space, "style": params.prepare.style_space}
     limit, ocio, working = params.prepare.max_megapixels, params.prepare.ocio, model.card.working_space
     prefer_config(config_name(ocio))
-    shorter_px = params.prepare.resize_px  # a model is judged at the size that it learned
+    shorter_px = params.prepare.resize_px  # a model is evaluated at the size that it was trained at
 
     def read(path: Path, side: str) -> Floats:
         picture = read_picture(path, max_megapixels=limit)
@@ -194,22 +194,25 @@ def _reader(params: Params, model: Model) -> Callable[[Path, str], Floats]:
 
 
 def display_of(model: Model) -> Callable[[Floats], Floats]:
-    """From the model's working space to sRGB, clipped: what a viewer of an 8-bit file sees, and what is measured.
+    """Conversion from the model's working space to clipped sRGB, in which pictures are measured.
 
-    A view is shown already.
+    A working space that is an OCIO view is already display-referred: it is only clipped.
     """
     from stylegan_core.frames.colour.convert import to_working
     from stylegan_core.frames.profiles.ocio import VIEW
 
     working = model.card.working_space
-    shown = working == "srgb" or working.startswith(VIEW)
-    return lambda unit: np.clip(unit, 0.0, 1.0) if shown else to_working(np.clip(unit, 0.0, 1.0), source_space=working)
+    is_display = working == "srgb" or working.startswith(VIEW)
+    return lambda unit: (
+        np.clip(unit, 0.0, 1.0) if is_display else to_working(np.clip(unit, 0.0, 1.0), source_space=working)
+    )
 
 
-def _asked(model: Model, subject: Subject) -> Conditions:
-    """What a directed recipe is asked for: the style of one of the style's pictures, and its first attribute.
+def _conditions(model: Model, subject: Subject) -> Conditions:
+    """Conditions of a conditioned recipe: one of the style pictures as reference, or its first attribute.
 
-    Without it, a model of any reference would be judged on rebuilding its input, and an editor on copying it.
+    Without them, a reference-conditioned model would be evaluated on reconstructing its input, an attribute editor on
+    copying it.
     """
     from stylegan_core.inference.conditioning.conditions import attribute_names, conditions_of, plan_conditioning
     from stylegan_core.inference.network.device import choose_device
@@ -228,7 +231,7 @@ def _translator(model: Model) -> Callable[[Conditions, Floats], Floats]:
 
     device = choose_device()
     precision = choose_precision(model.recipe, "auto", device)
-    lock = threading.Lock()  # one picture has the whole device; other threads measure meanwhile
+    lock = threading.Lock()  # one picture at a time uses the device; other threads measure meanwhile
 
     def translate(conditions: Conditions, content: Floats) -> Floats:
         with lock:
@@ -243,7 +246,7 @@ def _timed(translate: Callable[[Floats], Floats], contents: Sequence[Floats]) ->
 
     import torch
 
-    translate(contents[0])  # the first one pays for what is set up once
+    translate(contents[0])  # warm-up
     start = time.perf_counter()
     for content in contents:
         translate(content)

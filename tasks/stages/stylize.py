@@ -131,7 +131,7 @@ def stylize_item(item: StageItem, runner: Runner, progress: ProgressCallback | N
     return work_on(item.plan, item.model, runner, preview=None, progress=progress, lock_wait_s=LOCK_WAIT_S)
 
 
-def materialize(
+def publish_outputs(
     params: Params, items: Sequence[StageItem], reports: Sequence[StylizeReport], output: Path
 ) -> list[StylizeReport]:
     """Fills the stage's output: ``<name>/`` with the frames, ``<name>.mp4``, ``report.json``.

@@ -77,7 +77,7 @@ class DryRun:
         }
 
 
-def rehearse(request: Request) -> DryRun:
+def dry_run(request: Request) -> DryRun:
     """Plans a call and changes nothing.
 
     Raises:

@@ -28,8 +28,8 @@ def test_a_good_model_passes(tmp_path: Path) -> None:
         ({"truth/swd": 0.3, "truth/swd_unstylized": 1.0}, "not promoted"),
         ({"truth/swd": float("nan"), "truth/swd_unstylized": 1.0}, "not finite: truth/swd"),
         ({"truth/swd": 0.1, "truth/swd_unstylized": 1.0, "speed/images_per_s": None}, "not finite: speed"),
-        ({"truth/psnr_db": 20.0}, "nothing to judge by"),
-        # The truth is the better judge: a good style figure does not outweigh it.
+        ({"truth/psnr_db": 20.0}, "cannot decide"),
+        # The truth comes first: a good style figure does not outweigh it.
         ({"style/swd": 0.1, "style/swd_unstylized": 1.0, "truth/swd": 0.9, "truth/swd_unstylized": 1.0}, "truth/swd"),
     ],
 )
@@ -38,7 +38,7 @@ def test_a_bad_model_does_not(tmp_path: Path, figures: dict[str, Any], message: 
         check_gate(_write(tmp_path, figures), max_swd_ratio=0.27)
 
 
-def test_without_truth_the_style_judges(tmp_path: Path) -> None:
+def test_without_truth_the_style_decides(tmp_path: Path) -> None:
     check_gate(_write(tmp_path, {"style/swd": 0.5, "style/swd_unstylized": 1.0}))
 
 

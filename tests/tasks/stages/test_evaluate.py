@@ -49,7 +49,7 @@ def project(tmp_path_factory, tiny_model_folder):
 
 
 @pytest.fixture(scope="module")
-def judged(project):
+def evaluated(project):
     done = []
     reports = project.root / "reports"
     figures = evaluate(
@@ -65,7 +65,7 @@ def judged(project):
     return SimpleNamespace(figures=figures, rows=rows, reports=reports, done=done)
 
 
-def test_every_figure_of_the_design_is_there(judged):
+def test_every_figure_of_the_design_is_there(evaluated):
     truth = [f"truth/{m}" for m in ("psnr_db", "ssim", "mse", "swd", "detail_ratio")]
     expected = {f"{name}{suffix}" for name in truth for suffix in ("", "_unstylized", "_best_filter")}
     expected |= {"content/psnr_db", "content/ssim", "style/swd", "style/swd_unstylized", "style/swd_best_filter"}
@@ -73,12 +73,12 @@ def test_every_figure_of_the_design_is_there(judged):
     expected |= {f"temporal/e_warp_dis{suffix}" for suffix in ("", "_unstylized", "_truth", "_best_filter")}
     expected |= {"temporal/detail_ratio", "temporal/detail_ratio_truth"}
     expected |= {"speed/images_per_s", "speed/peak_memory_mb", "truth/unseen_fraction"}
-    assert expected <= set(judged.figures)
-    assert json.loads((judged.reports / "metrics.json").read_text()) == judged.figures
-    assert not [name for name in judged.figures if ":" in name]
+    assert expected <= set(evaluated.figures)
+    assert json.loads((evaluated.reports / "metrics.json").read_text()) == evaluated.figures
+    assert not [name for name in evaluated.figures if ":" in name]
 
 
-def test_figures_are_those_of_the_files(project, judged):
+def test_figures_are_those_of_the_files(project, evaluated):
     def unit(path: Path) -> np.ndarray:
         return read_picture(project.root / path).pixels.astype(np.float64) / 255
 
@@ -87,37 +87,37 @@ def test_figures_are_those_of_the_files(project, judged):
         for f in range(1, FRAMES + 1)
         if f != KEY
     ]
-    assert judged.figures["truth/psnr_db_unstylized"] == pytest.approx(np.mean(expected), abs=1e-3)
+    assert evaluated.figures["truth/psnr_db_unstylized"] == pytest.approx(np.mean(expected), abs=1e-3)
     # The truth was painted by a median filter of 7 px, which tuning on the key frame finds.
-    assert judged.figures["truth/psnr_db_best_filter"] == 100.0
-    assert judged.figures["truth/swd_best_filter"] == pytest.approx(0.0, abs=1e-7)
-    assert 0 < judged.figures["temporal/e_warp_dis_unstylized"] < judged.figures["temporal/e_warp_dis"]
+    assert evaluated.figures["truth/psnr_db_best_filter"] == 100.0
+    assert evaluated.figures["truth/swd_best_filter"] == pytest.approx(0.0, abs=1e-7)
+    assert 0 < evaluated.figures["temporal/e_warp_dis_unstylized"] < evaluated.figures["temporal/e_warp_dis"]
     # Whole-pixel pans are undone exactly, and a median filter does not flicker.
-    assert judged.figures["temporal/warp_error_unstylized"] == pytest.approx(0.0, abs=1e-9)
-    assert judged.figures["truth/unseen_fraction"] == pytest.approx(np.mean([12, 6, 6, 12]) / 64)
+    assert evaluated.figures["temporal/warp_error_unstylized"] == pytest.approx(0.0, abs=1e-9)
+    assert evaluated.figures["truth/unseen_fraction"] == pytest.approx(np.mean([12, 6, 6, 12]) / 64)
 
 
-def test_frames_have_rows_whose_means_are_the_figures(judged):
-    assert [int(row["frame"]) for row in judged.rows] == [1, 2, 3, 4, 5]
-    key = judged.rows[KEY - 1]
+def test_frames_have_rows_whose_means_are_the_figures(evaluated):
+    assert [int(row["frame"]) for row in evaluated.rows] == [1, 2, 3, 4, 5]
+    key = evaluated.rows[KEY - 1]
     assert key["truth/psnr_db"] == ""
     assert key["content/ssim"] == ""
     assert key["temporal/warp_error"] != ""
-    assert judged.rows[0]["temporal/warp_error"] == ""
+    assert evaluated.rows[0]["temporal/warp_error"] == ""
     for name in ("truth/swd", "truth/detail_ratio_unstylized", "temporal/warp_error_truth"):
-        values = [float(row[name]) for row in judged.rows if row[name]]
-        assert judged.figures[name] == pytest.approx(np.mean(values), rel=1e-4, abs=1e-9)
-    assert judged.done == [(i, FRAMES) for i in range(1, FRAMES + 1)]
+        values = [float(row[name]) for row in evaluated.rows if row[name]]
+        assert evaluated.figures[name] == pytest.approx(np.mean(values), rel=1e-4, abs=1e-9)
+    assert evaluated.done == [(i, FRAMES) for i in range(1, FRAMES + 1)]
 
 
-def test_pictures_to_judge_by_eye(judged):
-    folder = judged.reports / "evaluate"
+def test_pictures_to_judge_by_eye(evaluated):
+    folder = evaluated.reports / "evaluate"
     assert sorted(p.name for p in folder.iterdir()) == ["frames.csv", "sea-grid.png", "sea-panels.png"]
     panels = read_picture(folder / "sea-panels.png").pixels
     assert panels.shape[1] > 4 * 64
 
 
-def test_threads_and_the_whole_are_the_same(project, judged, monkeypatch, tmp_path):
+def test_threads_and_the_whole_are_the_same(project, evaluated, monkeypatch, tmp_path):
     logged = []
     monkeypatch.setattr("tasks.stages.evaluator.PART_PICTURES", 2)
     monkeypatch.setattr("tasks.shared.tracking.find_run_by_digest", lambda digest: "run-1")
@@ -127,10 +127,10 @@ def test_threads_and_the_whole_are_the_same(project, judged, monkeypatch, tmp_pa
         LocalRunner(2), parse_params(PARAMS), Path("data/prepared"), Path("models"), tmp_path / "reports"
     )
     steady = {n: v for n, v in figures.items() if not n.startswith("speed/")}
-    assert steady == {n: v for n, v in judged.figures.items() if not n.startswith("speed/")}
+    assert steady == {n: v for n, v in evaluated.figures.items() if not n.startswith("speed/")}
     for name in ("frames.csv", "sea-grid.png"):
         path = Path("evaluate") / name
-        assert (tmp_path / "reports" / path).read_bytes() == (judged.reports / path).read_bytes()
+        assert (tmp_path / "reports" / path).read_bytes() == (evaluated.reports / path).read_bytes()
     assert logged[0][0] == "run-1"
     assert logged[0][1]["metrics"] == figures
 

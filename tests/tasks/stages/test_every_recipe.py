@@ -21,7 +21,7 @@ from stylegan_core.recipes.base import BaseRecipe, Conditions
 from stylegan_core.recipes.model import load_model
 from tasks.shared.errors import UsageError
 from tasks.stages.evaluate import evaluate
-from tasks.stages.evaluator import open_judges
+from tasks.stages.evaluator import open_evaluators
 from tasks.stages.train import plan_trainings, train_model
 from tasks.stylize.stylize import stylize_directory
 from tests.tiny import tiny_sizes
@@ -164,14 +164,14 @@ def test_data_that_a_recipe_cannot_learn_from_are_a_wrong_setting(
 
 
 @each
-def test_it_is_judged_as_its_users_direct_it(name: str, place: Path) -> None:
+def test_it_is_evaluated_with_conditions_of_its_kind(name: str, place: Path) -> None:
     train(name, place)
     params = params_of(name)
     figures = evaluate(params, place / "prepared", place / "models", place / "reports", root=place)
     assert np.isfinite(figures["truth/psnr_db"])
     assert np.isfinite(figures["content/psnr_db"])
-    (judge,) = open_judges(params, place / "prepared", place / "models", root=place)
-    asked = judge.translate.args[0]  # type: ignore[attr-defined]  # a partial of its conditions
-    conditioned_on = judge.model.recipe.conditioned_on
-    assert ("styles" in conditioned_on) == (asked.styles is not None or asked.style_codes is not None)
-    assert ("labels" in conditioned_on) == (asked.labels is not None and bool(asked.labels.abs().sum() > 0))
+    (evaluator,) = open_evaluators(params, place / "prepared", place / "models", root=place)
+    conditions = evaluator.translate.args[0]  # type: ignore[attr-defined]  # a partial of its conditions
+    conditioned_on = evaluator.model.recipe.conditioned_on
+    assert ("styles" in conditioned_on) == (conditions.styles is not None or conditions.style_codes is not None)
+    assert ("labels" in conditioned_on) == (conditions.labels is not None and bool(conditions.labels.abs().sum() > 0))

@@ -11,7 +11,7 @@ from flows.runners.local_runner import LocalRunner
 from stylegan_core.config import parse_params
 from tasks.shared.errors import InputsFailedError, UsageError
 from tasks.stages.prepare import prepare
-from tasks.stages.stylize import KEPT_STORES, counted, list_items, materialize, stylize_item
+from tasks.stages.stylize import KEPT_STORES, counted, list_items, publish_outputs, stylize_item
 from tests.stylegan_core.frames.movies import sample_movies as movies
 
 
@@ -41,7 +41,7 @@ def run(params, progress=None):
     items = list_items(params, Path("data/prepared"), Path("models"))
     count = counted(items, progress)
     reports = [stylize_item(item, LocalRunner(), count) for item in items]
-    return items, materialize(params, items, reports, Path("out/stylized"))
+    return items, publish_outputs(params, items, reports, Path("out/stylized"))
 
 
 def outputs():

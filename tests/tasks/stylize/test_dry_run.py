@@ -15,7 +15,7 @@ from stylegan_core.frames.pictures.picture import read_picture
 from stylegan_core.inference.planning.request import Request
 from stylegan_core.inference.planning.selection.select import evenly_spread
 from tasks.shared.errors import InputsFailedError, UsageError
-from tasks.stylize.dry_run import look_dev, rehearse, sheet_beside
+from tasks.stylize.dry_run import dry_run, look_dev, sheet_beside
 from tasks.stylize.stylize import stylize_directory
 
 
@@ -43,7 +43,7 @@ def listing(folder: Path) -> list[tuple[str, int]]:
 
 def test_a_dry_run_tells_what_would_be_made(asked: Callable[..., Request], plates: Path, tmp_path: Path) -> None:
     before = listing(tmp_path)
-    told = rehearse(asked(chunk_frames=3)).as_dict()
+    told = dry_run(asked(chunk_frames=3)).as_dict()
     assert listing(tmp_path) == before
     assert told["numbers"] == "frames 1-8, missing 4 (1 of 8)"
     assert told["held_or_black"] == 1
@@ -57,12 +57,12 @@ def test_a_dry_run_tells_what_would_be_made(asked: Callable[..., Request], plate
 def test_a_dry_run_knows_what_is_done(asked: Callable[..., Request], plates: Path, tmp_path: Path) -> None:
     report = stylize_directory(asked(limit=3), LocalRunner(), preview=None)
     before = listing(tmp_path / "out")
-    found = rehearse(asked())
+    found = dry_run(asked())
     assert listing(tmp_path / "out") == before
     assert found.to_make == tuple(f"s_{number:06d}.tif" for number in (4, 5, 6, 7, 8))
     assert found.job.settings == report.job.settings
     with pytest.raises(UsageError, match="missing 4"):
-        rehearse(asked(missing="error"))
+        dry_run(asked(missing="error"))
 
 
 @pytest.mark.parametrize("output", ["out", "out/s_%06d.exr", "sheet.png"])

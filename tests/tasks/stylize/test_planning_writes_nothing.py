@@ -28,7 +28,7 @@ from stylegan_core.recipes.keyframe import Config, Recipe
 from stylegan_core.recipes.model import save_model
 from tasks.stages.prepare import prepare
 from tasks.stages.stylize import StageItem, list_items, stylize_item
-from tasks.stylize.dry_run import rehearse
+from tasks.stylize.dry_run import dry_run
 from tasks.stylize.report import StylizeReport
 from tasks.stylize.stylize import plan_request, stylize_directory
 
@@ -258,7 +258,7 @@ def test_plans_and_dry_runs_write_nothing(plates: Path, normed: Path, workplace:
     assert plan.job.frames[0].statistics
     assert tree(workplace) == before
     assert not Path("out").exists()
-    assert rehearse(asked).job == plan.job
+    assert dry_run(asked).job == plan.job
     assert tree(workplace) == before
     report = stylize_directory(asked, LocalRunner(), preview=None)
     assert (report.made, report.failed, report.job) == (FRAMES, (), plan.job)
