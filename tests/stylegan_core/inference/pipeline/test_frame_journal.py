@@ -8,11 +8,11 @@ from typing import Any
 
 import cv2
 import pytest
-from stylegan_core.inference.output.file_state import RecordIndex
 
 from stylegan_core.inference.job.frame_settings import FrameSettings
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.spec import Job
+from stylegan_core.inference.output.skip_check import RecordIndex
 from stylegan_core.inference.pipeline.frame_journal import FrameJournal
 from stylegan_core.inference.pipeline.stylizer import Stylizer
 from stylegan_core.recipes.model import Model
