@@ -43,8 +43,8 @@ check: setup ## ruff, mypy, the import linter, the limits of size
 	lint-imports
 	python -m pytest tests/test_house_rules.py
 
-test: setup ## the tests
-	python -m pytest
+test: setup ## the tests, one process a core
+	python -m pytest -n auto
 
 proof: setup ## the slow checks: kills, damage, servers, browsers
 	python -m pytest proofs --timeout 1800

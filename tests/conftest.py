@@ -1,5 +1,21 @@
+"""Fixtures of all tests. Tests run single-threaded, in as many processes as ``make test`` starts."""
+
+import os
+
 import numpy as np
 import pytest
+
+# Before anything imports torch, and for what tests start: threads of several processes that share the cores wait for
+# each other at every barrier of OpenMP. A test whose result depends on the number of threads sets it itself.
+os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory):
+    """A cache folder for this process: neither the user's nor another worker's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STYLEREEL_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture
