@@ -26,8 +26,9 @@ from stylegan_core.inference.network.backends.benchmark import fastest, seconds_
 from stylegan_core.inference.network.backends.compile import runner
 from stylegan_core.inference.network.translate import pad_to_network
 from stylegan_core.recipes.base import Conditions
-from stylegan_core.recipes.model import CARD_NAME, Model, load_model
+from stylegan_core.recipes.model import Model, load_model
 from stylegan_core.report.results import Result, record_results
+from stylegan_core.storage.model_folder import MODEL_CARD
 from tasks.models.distill import distill_model
 from tasks.models.export import export_model
 from tasks.shared.errors import UsageError
@@ -82,7 +83,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path)
     options = parser.parse_args()
     folder, found = options.work / "student", {}
-    if not (folder / CARD_NAME).exists():
+    if not (folder / MODEL_CARD).exists():
         distill_model(
             str(options.teacher),
             options.work,

@@ -14,7 +14,7 @@ from stylegan_core.losses.adversarial import Adversarial, discriminator_loss, ge
 from stylegan_core.losses.regularization import r1_penalty, wgan_gradient_penalty
 from stylegan_core.networks.discriminators import Discriminator, Judgement, Layout
 from stylegan_core.networks.patch_discriminator import DiscriminatorNorm
-from stylegan_core.recipes.base import Losses, RecipeConfig
+from stylegan_core.recipes.base import BaseRecipe, Losses, RecipeConfig
 
 _ADA_EVERY_CALLS = 4
 _Penalty = Callable[[Tensor, list[Tensor]], Tensor]
@@ -73,6 +73,12 @@ class AdversarialConfig(RecipeConfig):
             raise ValueError("ada asks how sure the discriminator is, which wasserstein's logits do not say")
         return self
 
+    def fresh_start_warning(self) -> str | None:
+        """Frozen layers of a discriminator that was never trained stay random."""
+        if not self.frozen_layers:
+            return None
+        return "frozen_layers freezes discriminator layers that are untrained: name a model in train.common.init_from"
+
     def build_discriminator(self, in_channels: int = 3) -> Discriminator:
         """A discriminator of these settings.
 
@@ -105,8 +111,8 @@ class Adversary(nn.Module):
     def __init__(self, config: AdversarialConfig) -> None:
         super().__init__()
         self.config = config
-        self.pictures_in_set: int | None = None
-        """Told by the trainer; None augments whatever the size."""
+        self.dataset_size: int | None = None
+        """Different pictures that the sampler draws from; None is unknown, and augments."""
         self.register_buffer("probability", torch.zeros(()))
         self.register_buffer("sign_sum", torch.zeros(3))  # of signs on reals, calls and pictures since the last change
 
@@ -205,7 +211,7 @@ class Adversary(nn.Module):
         return [part[: len(real)] for part in logits], [part[len(real) :] for part in logits]
 
     def _augments(self) -> bool:
-        c, count = self.config, self.pictures_in_set
+        c, count = self.config, self.dataset_size
         return c.augmentation != "none" and (count is None or count <= c.augment_below_pictures)
 
     @torch.no_grad()
@@ -225,6 +231,16 @@ class Adversary(nn.Module):
         with torch.autocast(seen.device.type, enabled=False):  # bf16 gradients of gradients are noise
             logits = self.discriminate(discriminator, seen, None if given is None else given.float()).logits
             return penalty(seen, logits).mean()
+
+
+class AdversarialRecipe(BaseRecipe):
+    """A recipe with one ``Adversary`` or several among its modules."""
+
+    def set_dataset_size(self, pictures: int | None) -> None:
+        """See ``BaseRecipe``: the size decides whether an adversary augments."""
+        for module in self.children():
+            if isinstance(module, Adversary):
+                module.dataset_size = pictures
 
 
 def _mix(share: Tensor, real: Tensor, fake: Tensor) -> Tensor:

@@ -21,9 +21,8 @@ from stylegan_core.networks.attribute_discriminator import AttributeDiscriminato
 from stylegan_core.networks.attribute_generator import AttributeGenerator, Norm
 from stylegan_core.networks.blend import blend_by_mask
 from stylegan_core.networks.patch_discriminator import DiscriminatorNorm
-from stylegan_core.recipes.adversary import Adversary
+from stylegan_core.recipes.adversary import AdversarialRecipe, Adversary
 from stylegan_core.recipes.base import (
-    BaseRecipe,
     Conditions,
     Fakes,
     Kind,
@@ -81,7 +80,7 @@ class Config(SteadinessConfig):
         return self
 
 
-class Recipe(BaseRecipe):
+class Recipe(AdversarialRecipe):
     """A generator that bends and paints, and a discriminator with a head for the attributes."""
 
     kind: ClassVar[Kind] = Kind.TRANSLATE

@@ -94,6 +94,10 @@ class RecipeConfig(BaseModel):
             )
         return self
 
+    def fresh_start_warning(self) -> str | None:
+        """What the user should be warned of when a training starts without ``init_from``; None: nothing."""
+        return None
+
     def total_steps(self, devices: int) -> int:
         """Generator steps of the whole budget, the last of ``budget_images`` in a full step of its own.
 
@@ -204,6 +208,15 @@ class BaseRecipe(nn.Module):
     def needs_with(cls, config: RecipeConfig) -> Needs:  # noqa: ARG003  # for recipes whose settings change it
         """What training needs under ``config``; ``needs`` itself where no setting changes it."""
         return cls.needs
+
+    def set_dataset_size(self, pictures: int | None) -> None:
+        """Tells the recipe how many different pictures the sampler draws from; called once, before the first step.
+
+        The default ignores it. ``AdversarialRecipe`` uses it for augmentation that only small sets need.
+
+        Args:
+            pictures: their number; None: unknown.
+        """
 
     def phases(self) -> list[Phase]:
         """The phases in order; the last one has ``end_step`` None.

@@ -23,9 +23,8 @@ from stylegan_core.losses.contrastive import patch_nce, sample_positions
 from stylegan_core.losses.reconstruction import masked_l1
 from stylegan_core.networks.blend import blend_by_mask
 from stylegan_core.networks.patch_projection import PatchProjection
-from stylegan_core.recipes.adversary import Adversary
+from stylegan_core.recipes.adversary import AdversarialRecipe, Adversary
 from stylegan_core.recipes.base import (
-    BaseRecipe,
     Conditions,
     Fakes,
     Kind,
@@ -141,7 +140,7 @@ class Config(WeakSupervisionConfig):
         return self.zoom_min if self.zoom_min is not None else (0.4 if self.single_image else 1.0)
 
 
-class Recipe(BaseRecipe):
+class Recipe(AdversarialRecipe):
     """A generator, a discriminator, and projection heads on the generator's own encoder."""
 
     kind: ClassVar[Kind] = Kind.TRANSLATE

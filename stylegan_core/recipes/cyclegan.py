@@ -15,9 +15,8 @@ from stylegan_core.data.batch import Batch
 from stylegan_core.losses.reconstruction import masked_l1
 from stylegan_core.networks.blend import blend_by_mask
 from stylegan_core.networks.replay_pool import ReplayPool
-from stylegan_core.recipes.adversary import Adversary
+from stylegan_core.recipes.adversary import AdversarialRecipe, Adversary
 from stylegan_core.recipes.base import (
-    BaseRecipe,
     Conditions,
     Fakes,
     Kind,
@@ -50,7 +49,7 @@ class Config(WeakSupervisionConfig):
         return self
 
 
-class Recipe(BaseRecipe):
+class Recipe(AdversarialRecipe):
     """A generator and a discriminator for each direction; each discriminator is named for the domain that it knows."""
 
     kind: ClassVar[Kind] = Kind.TRANSLATE

@@ -20,9 +20,8 @@ from stylegan_core.networks.blend import blend_by_mask
 from stylegan_core.networks.discriminators import Judgement
 from stylegan_core.networks.patch_discriminator import DiscriminatorNorm
 from stylegan_core.networks.resnet import Norm, Output, Padding, ResnetGenerator
-from stylegan_core.recipes.adversary import Adversary
+from stylegan_core.recipes.adversary import AdversarialRecipe, Adversary
 from stylegan_core.recipes.base import (
-    BaseRecipe,
     Conditions,
     Fakes,
     Kind,
@@ -97,7 +96,7 @@ class Config(SteadinessConfig):
         return self
 
 
-class Recipe(BaseRecipe):
+class Recipe(AdversarialRecipe):
     """A residual generator and a discriminator that sees content and painting together."""
 
     kind: ClassVar[Kind] = Kind.TRANSLATE

@@ -24,8 +24,7 @@ from torch import Tensor
 from stylegan_core.recipes import config_class, list_recipes, recipe_class
 from stylegan_core.recipes.base import BaseRecipe, RecipeConfig
 from stylegan_core.storage.atomic import write_bytes_atomically
-
-CARD_NAME = "model.json"
+from stylegan_core.storage.model_folder import MODEL_CARD
 
 Weights = Literal["last", "best"]
 
@@ -171,7 +170,7 @@ def save_model(  # noqa: PLR0913  # all by keyword
         stopped_by=stopped_by,
         ocio=ocio,
     )
-    write_bytes_atomically(folder / CARD_NAME, (card.model_dump_json(indent=2) + "\n").encode())
+    write_bytes_atomically(folder / MODEL_CARD, (card.model_dump_json(indent=2) + "\n").encode())
     return card
 
 
@@ -181,7 +180,7 @@ def read_card(folder: Path) -> ModelCard:
     Raises:
         ModelError: there is no model, or the card is damaged.
     """
-    path = folder / CARD_NAME
+    path = folder / MODEL_CARD
     if not path.is_file():
         raise ModelError(f"{folder} holds no model: {path} does not exist")
     try:
@@ -261,7 +260,7 @@ def _read_weights(folder: Path, entry: WeightsFile) -> dict[str, Tensor]:
     except FileNotFoundError:
         raise ModelError(f"{folder} is incomplete: {entry.file} does not exist") from None
     if hashlib.sha256(content).hexdigest() != entry.sha256:
-        raise ModelError(f"{path} is damaged: its checksum is not the one in {CARD_NAME}")
+        raise ModelError(f"{path} is damaged: its checksum is not the one in {MODEL_CARD}")
     try:
         return safetensors.torch.load(content)
     except safetensors.SafetensorError as error:

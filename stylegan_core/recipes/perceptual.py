@@ -24,9 +24,8 @@ from stylegan_core.losses.perceptual import (
     unit_directions,
 )
 from stylegan_core.networks.blend import blend_by_mask
-from stylegan_core.recipes.adversary import Adversary
+from stylegan_core.recipes.adversary import AdversarialRecipe, Adversary
 from stylegan_core.recipes.base import (
-    BaseRecipe,
     Conditions,
     Fakes,
     Kind,
@@ -90,7 +89,7 @@ class Config(TranslatorConfig):
         return self
 
 
-class Recipe(BaseRecipe):
+class Recipe(AdversarialRecipe):
     """A generator that is judged by features that nobody trains, and by a discriminator on crops of the style."""
 
     kind: ClassVar[Kind] = Kind.TRANSLATE

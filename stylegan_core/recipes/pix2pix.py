@@ -18,9 +18,8 @@ from stylegan_core.losses.adversarial import Adversarial
 from stylegan_core.losses.reconstruction import masked_l1
 from stylegan_core.losses.style import feature_matching
 from stylegan_core.networks.blend import blend_by_mask
-from stylegan_core.recipes.adversary import Adversary
+from stylegan_core.recipes.adversary import AdversarialRecipe, Adversary
 from stylegan_core.recipes.base import (
-    BaseRecipe,
     Conditions,
     Fakes,
     Kind,
@@ -56,7 +55,7 @@ class Config(TranslatorConfig):
     )
 
 
-class Recipe(BaseRecipe):
+class Recipe(AdversarialRecipe):
     """A generator and a discriminator that sees content and picture together."""
 
     kind: ClassVar[Kind] = Kind.TRANSLATE

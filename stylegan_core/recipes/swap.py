@@ -23,9 +23,8 @@ from stylegan_core.networks.cooccurrence import CooccurrenceDiscriminator, rando
 from stylegan_core.networks.patch_discriminator import DiscriminatorNorm
 from stylegan_core.networks.swap_encoder import SwapEncoder
 from stylegan_core.networks.swap_generator import SwapGenerator
-from stylegan_core.recipes.adversary import Adversary
+from stylegan_core.recipes.adversary import AdversarialRecipe, Adversary
 from stylegan_core.recipes.base import (
-    BaseRecipe,
     Conditions,
     Fakes,
     Kind,
@@ -96,7 +95,7 @@ class Config(SteadinessConfig):
         return self.downsamplings + self.half_resolution
 
 
-class Recipe(BaseRecipe):
+class Recipe(AdversarialRecipe):
     """An encoder, one generator for reconstructions and swaps, and two discriminators.
 
     Pictures of both folders are content and reference in turn, so that the model also restyles paintings.

@@ -9,15 +9,16 @@ import re
 import shutil
 from pathlib import Path
 
-from stylegan_core.recipes.model import CARD_NAME, ModelError, read_card
+from stylegan_core.recipes.model import ModelError, read_card
 from stylegan_core.storage.cache import cache_folder
+from stylegan_core.storage.model_folder import MODEL_CARD
 
 
 def keep_model(folder: Path) -> Path:
     """Copies a model folder into the user's cache; returns the copy."""
     digest = read_card(folder).digest
     place = cache_folder("models") / digest
-    if not (place / CARD_NAME).is_file():
+    if not (place / MODEL_CARD).is_file():
         part = cache_folder("models") / f".{digest}.part"
         shutil.rmtree(part, ignore_errors=True)
         shutil.copytree(folder, part)
@@ -34,16 +35,16 @@ def find_model(name: str) -> Path:
     Raises:
         ModelError: there is none, or several; the message says what is known.
     """
-    if (Path(name).expanduser() / CARD_NAME).is_file():
+    if (Path(name).expanduser() / MODEL_CARD).is_file():
         return Path(name).expanduser()
     store = cache_folder("models")
     if re.fullmatch(r"[0-9a-f]{8,64}", name):
-        found = sorted(p for p in store.glob(f"{name}*") if (p / CARD_NAME).is_file())
+        found = sorted(p for p in store.glob(f"{name}*") if (p / MODEL_CARD).is_file())
         if len(found) == 1:
             return found[0]
         if found:
             raise ModelError(f"train.common.init_from: several models begin with {name}: write more of the digest")
-    known = sorted((p for p in store.iterdir() if (p / CARD_NAME).is_file()), key=lambda p: -p.stat().st_mtime)
+    known = sorted((p for p in store.iterdir() if (p / MODEL_CARD).is_file()), key=lambda p: -p.stat().st_mtime)
     listed = ", ".join(f"{p.name[:12]} ({read_card(p).recipe})" for p in known[:5]) or "none"
     raise ModelError(
         f"train.common.init_from: {name} is neither a model folder nor the digest of a model trained here. The stage's "

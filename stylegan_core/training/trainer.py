@@ -18,7 +18,6 @@ from torch import Tensor
 from stylegan_core.config import CommonSettings, Training
 from stylegan_core.data.batch import Batch
 from stylegan_core.recipes import recipe_class
-from stylegan_core.recipes.adversary import AdversarialConfig, Adversary
 from stylegan_core.recipes.base import BaseRecipe, RecipeConfig
 from stylegan_core.training.checkpoint import load_checkpoint, save_checkpoint
 from stylegan_core.training.curves import Row, write_curves
@@ -89,7 +88,7 @@ def train(
         machine = {"accelerator": accelerator, "precision": precision, "threads": threads}
         stop = stack.enter_context(StopRequest())
         loop = _Loop(training, sampler, validate, sample, folder, observer, fabric, machine, stop, init, found)
-        loop.set_dataset_size(pictures)
+        loop.recipe.set_dataset_size(pictures)
         stack.callback(loop.close)
         return loop.run()
 
@@ -119,8 +118,8 @@ class _Loop:
         self.recipe = recipe_class(training.settings.recipe)(self.config).to(fabric.device)
         if init is not None and found is None:
             load_initial(self.recipe, init)
-        if init is None and isinstance(self.config, AdversarialConfig) and self.config.frozen_layers:
-            log.warning("frozen_layers keeps layers that learned nothing: name a model in train.common.init_from")
+        if init is None and (warning := self.config.fresh_start_warning()):
+            log.warning("%s", warning)
         self.recipe.train()
         inference = {name: self.recipe.networks[name] for name in self.recipe.inference_networks}
         average = MovingAverage(inference, self.config.ema_decay)
@@ -189,11 +188,6 @@ class _Loop:
                 "lr_decay_end_step to the budget",
                 *(end_step, self.total_steps),
             )
-
-    def set_dataset_size(self, pictures: int | None) -> None:
-        for module in self.recipe.modules():
-            if isinstance(module, Adversary):
-                module.pictures_in_set = pictures
 
     def close(self) -> None:
         self.batches.close()

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from stylegan_core.data.validation import ValidationArea, ValidationSet
 from stylegan_core.metrics.detail import detail_ratio
@@ -19,12 +18,11 @@ from stylegan_core.metrics.mse import mse
 from stylegan_core.metrics.psnr import psnr_db
 from stylegan_core.metrics.ssim import ssim
 from stylegan_core.metrics.swd import SCALES, SIZES, patch_swd
+from stylegan_core.networks.padding import pad_to_multiple
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 
 _log = logging.getLogger(__name__)
 
-_MULTIPLE_PX = 8
-_MINIMUM_PX = 32
 _PATCHES = 8192
 _GAP_PX = 4
 _PAPER = 250
@@ -106,16 +104,12 @@ def translate(recipe: BaseRecipe, area: ValidationArea, reference: Tensor | None
     """
     device = next(recipe.parameters()).device
     height, width = area.content.shape[-2:]
-    padding = [0, _missing(width), 0, _missing(height)]
-    mode = "reflect" if padding[1] < width and padding[3] < height else "replicate"
-    content = functional.pad(area.content.to(device), padding, mode=mode)
-    mask = None if area.mask_unit is None else functional.pad(area.mask_unit.to(device), padding, mode=mode)
     conditions = Conditions(
-        mask_unit=mask,
+        mask_unit=None if area.mask_unit is None else pad_to_multiple(area.mask_unit.to(device)),
         styles=None if reference is None else reference.to(device),
         labels=None if area.wish is None else area.wish.to(device),
     )
-    result = recipe.translate(content, conditions).float()
+    result = recipe.translate(pad_to_multiple(area.content.to(device)), conditions).float()
     return result[..., : height * recipe.scale, : width * recipe.scale]
 
 
@@ -132,10 +126,6 @@ def _diversity(
             *(len(results), 100 * ratio, 100 * COLLAPSED_BELOW),
         )
     return {"diversity": ratio, "collapsed": float(collapsed)}
-
-
-def _missing(side: int) -> int:
-    return max(_MINIMUM_PX, -(-side // _MULTIPLE_PX) * _MULTIPLE_PX) - side
 
 
 def _unit(picture: Tensor) -> npt.NDArray[np.float32]:

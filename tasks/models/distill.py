@@ -13,8 +13,9 @@ from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.inference.network.translate import translate_signed
 from stylegan_core.inference.planning.planner import check_translates
 from stylegan_core.recipes.base import Conditions
-from stylegan_core.recipes.model import CARD_NAME, ModelError, load_model, save_model
+from stylegan_core.recipes.model import ModelError, load_model, save_model
 from stylegan_core.settings import SettingsError
+from stylegan_core.storage.model_folder import MODEL_CARD
 from stylegan_core.training.distillation import Student, distill, student_config
 from tasks.shared.errors import UsageError
 from tasks.shared.locate_model import locate_model
@@ -76,7 +77,7 @@ def distill_model(
         check_translates(model)
         if set(model.recipe.conditioned_on) - {"direction"}:
             raise PlanError(f"{model.folder} goes by references or edits, which a student does not take")
-        if (output / CARD_NAME).exists():
+        if (output / MODEL_CARD).exists():
             raise PlanError(f"{output} holds a model: choose another folder")
         found = read_pictures(pictures, model.card.working_space)
         if len(found) < 2:

@@ -27,6 +27,7 @@ from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.storage.cache import cache_folder
 from stylegan_core.storage.frame_record import FrameRecord
 from stylegan_core.storage.hashing import sha256_of
+from stylegan_core.storage.model_folder import MODEL_CARD, read_model_digest
 from stylegan_core.storage.records import newest_by_frame, read_records
 from stylegan_core.storage.state_folder import STATE_FOLDER
 from tasks.shared import registry, tracking
@@ -66,10 +67,8 @@ class Trail:
 
 def models_here(root: Path) -> dict[str, str]:
     """Digest of each model in models/, by the name of its training."""
-    found = {}
-    for card in sorted((root / "models").glob("*/model.json")):
-        found[card.parent.name] = str(json.loads(card.read_text(encoding="utf-8"))["digest"])
-    return found
+    folders = sorted(card.parent for card in (root / "models").glob(f"*/{MODEL_CARD}"))
+    return {folder.name: digest for folder in folders if (digest := read_model_digest(folder)) is not None}
 
 
 def link_run(root: Path, run_id: str | None, *, gate: str = "") -> dict[str, object]:
@@ -129,7 +128,7 @@ def whence(root: Path, asked: str, *, output: Path | None = None) -> Trail:
     if path.is_file():
         _from_frame(root, path, trail)
     else:
-        digest = _digest_of_folder(path)
+        digest = read_model_digest(path)
         _from_id(root, digest or asked, output, trail)
     for digest in list(trail.models):
         _describe_model(root, digest, trail)
@@ -268,11 +267,6 @@ def _stage_folders() -> list[Path]:
     """Folders in which the stage stylize works before DVC's outputs are filled from them, the newest first."""
     found = {path.parent for path in cache_folder("stylize").glob(f"**/{STATE_FOLDER}") if path.is_dir()}
     return sorted(found, key=lambda folder: folder.stat().st_mtime_ns, reverse=True)
-
-
-def _digest_of_folder(folder: Path) -> str | None:
-    card = folder / "model.json"
-    return str(json.loads(card.read_text(encoding="utf-8"))["digest"]) if card.is_file() else None
 
 
 def _note(ids: list[str], new: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import shutil
@@ -11,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from stylegan_core.storage.model_folder import read_model_digest
 from tasks.shared import tracking
 from tasks.shared.errors import UsageError
 from tasks.shared.provenance import note_model
@@ -78,9 +78,9 @@ def fetch_model(uri: str, folder: Path) -> Path:
             version = store.get_model_version(parts["name"], parts["version"])
         digest = str(version.tags[tracking.TAG + "digest"])
         target = folder / digest[:16]
-        if _digest_in(target) != digest:
+        if read_model_digest(target) != digest:
             _download(store, version, target)
-        found = _digest_in(target)
+        found = read_model_digest(target)
     except Exception as error:
         raise UsageError(f"{uri} is not in the model registry at {tracking.tracking_uri()}: {error}") from error
     if found != digest:
@@ -101,8 +101,3 @@ def _download(store: Any, version: Any, target: Path) -> None:
         got = Path(store.download_artifacts(version.run_id, version.source.removeprefix(top), place))
         shutil.rmtree(target, ignore_errors=True)
         got.rename(target)
-
-
-def _digest_in(folder: Path) -> str | None:
-    card = folder / "model.json"
-    return str(json.loads(card.read_text(encoding="utf-8"))["digest"]) if card.is_file() else None

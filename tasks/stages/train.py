@@ -17,6 +17,7 @@ from stylegan_core.config import Params, Training
 from stylegan_core.data.manifest import ManifestError, read_manifest
 from stylegan_core.data.store import SampleStore
 from stylegan_core.storage.atomic import write_bytes_atomically
+from stylegan_core.storage.model_folder import MODEL_CARD
 from tasks.shared.errors import StoppedError, UsageError
 
 if TYPE_CHECKING:
@@ -196,14 +197,14 @@ def train_model(
 
 def mark_finished(plan: TrainingPlan, output: Path, reports: Path) -> None:
     """Marks the runs, now that all outputs are in place, and removes outputs of trainings that are not asked for."""
-    from stylegan_core.recipes.model import CARD_NAME, read_card
+    from stylegan_core.recipes.model import read_card
     from stylegan_core.training.run_folder import trim_runs
 
     if _is_follower():
         return
     names = {job.training.name for job in plan.jobs}
     for folder in output.iterdir():
-        if folder.name not in names and (folder / CARD_NAME).is_file():
+        if folder.name not in names and (folder / MODEL_CARD).is_file():
             shutil.rmtree(folder)
     for curves in reports.glob("*.csv"):
         if curves.stem not in names:

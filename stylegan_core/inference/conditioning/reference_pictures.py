@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -14,16 +13,12 @@ from stylegan_core.frames.colour.convert import to_working
 from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture
 from stylegan_core.inference.job.frame_settings import StyleReference
 from stylegan_core.inference.job.spec import PlanError
-from stylegan_core.inference.network.translate import MINIMUM_PX, Pixels, pad_reflected
+from stylegan_core.inference.network.translate import Pixels
+from stylegan_core.networks.padding import MINIMUM_PX, MULTIPLE_PX, pad_reflected
 from stylegan_core.storage.hashing import sha256_of
-
-if TYPE_CHECKING:
-    pass
-
 
 REFERENCE_PX = 512
 """References with longer sides are reduced to this."""
-_MULTIPLE_PX = 8
 
 
 def reference_signed(picture: Pixels) -> Tensor:
@@ -46,7 +41,7 @@ def _signed(picture: Pixels) -> Tensor:
 def _squares(pictures: Sequence[Pixels]) -> Tensor:
     """(K, 3, S, S) in [-1, 1]: the middle of each, at the size that the smallest allows."""
     side_px = min(min(picture.shape[:2]) for picture in pictures)
-    side_px = max(MINIMUM_PX, side_px // _MULTIPLE_PX * _MULTIPLE_PX)
+    side_px = max(MINIMUM_PX, side_px // MULTIPLE_PX * MULTIPLE_PX)
     return torch.cat([_signed(cover(picture, side_px, side_px)) for picture in pictures])
 
 

@@ -35,7 +35,7 @@ from stylegan_core.inference.export.onnx_graph import (
     photographs,
 )
 from stylegan_core.inference.job.spec import PlanError
-from stylegan_core.inference.network.translate import MINIMUM_PX
+from stylegan_core.networks.padding import MINIMUM_PX
 from stylegan_core.recipes.base import Kind
 from stylegan_core.recipes.model import Model
 from stylegan_core.storage.atomic import write_bytes_atomically

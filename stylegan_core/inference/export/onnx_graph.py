@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from stylegan_core.data.sample.photographs import load_photograph
 from stylegan_core.inference.conditioning.conditions import accepts_strength
 from stylegan_core.inference.network.backends.openvino_runtime import quiet_imports
-from stylegan_core.inference.network.translate import MINIMUM_PX
+from stylegan_core.networks.padding import MINIMUM_PX
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 from stylegan_core.recipes.model import Model
 

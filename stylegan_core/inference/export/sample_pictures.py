@@ -12,7 +12,8 @@ from stylegan_core.frames.colour.convert import to_working
 from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture
 from stylegan_core.frames.sequences.listing import list_pictures
 from stylegan_core.inference.job.spec import PlanError
-from stylegan_core.inference.network.translate import MINIMUM_PX, pad_to_network
+from stylegan_core.inference.network.translate import pad_to_network
+from stylegan_core.networks.padding import MINIMUM_PX
 
 MOST_PICTURES = 64
 """Evenly chosen of a folder: a longer look changes little."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from stylegan_core.inference.job.frame_settings import Precision
 from stylegan_core.inference.network.tiling import Tiling, Translate
+from stylegan_core.networks.padding import pad_to_multiple
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 
 if TYPE_CHECKING:
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
 
 Pixels = npt.NDArray[np.float32]
 
-MULTIPLE_PX = 8
-"""Sides are padded to a multiple of this: three halvings, more than any recipe's generator has."""
-MINIMUM_PX = 32
-"""Smaller sides are padded to this, so that reflection padding inside a network has pixels to reflect."""
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -174,26 +171,4 @@ def for_each(conditions: Conditions, count: int) -> Conditions:
 
 def pad_to_network(content: Tensor) -> Tensor:
     """(N, 3, H, W) extended by reflection to sides that any generator takes, channels last in memory."""
-    height, width = content.shape[-2:]
-    padded = pad_reflected(content, padded_side(height) - height, padded_side(width) - width)
-    return padded.contiguous(memory_format=torch.channels_last)
-
-
-def padded_side(side_px: int) -> int:
-    """The next side that a generator takes."""
-    return max(MINIMUM_PX, -(-side_px // MULTIPLE_PX) * MULTIPLE_PX)
-
-
-def pad_reflected(content: Tensor, bottom_px: int, right_px: int) -> Tensor:
-    """(N, C, H, W) extended by reflection, as often as it takes: torch's own reflection is limited to one."""
-    if not bottom_px and not right_px:
-        return content
-    rows = _reflected_indices(content.shape[-2], bottom_px, content.device)
-    columns = _reflected_indices(content.shape[-1], right_px, content.device)
-    return content.index_select(-2, rows).index_select(-1, columns)
-
-
-def _reflected_indices(side_px: int, extra_px: int, device: torch.device) -> Tensor:
-    period = max(1, 2 * (side_px - 1))  # 0 1 2 3 2 1 | 0 1 2 ...
-    position = torch.arange(side_px + extra_px, device=device) % period
-    return torch.where(position < side_px, position, period - position)
+    return pad_to_multiple(content).contiguous(memory_format=torch.channels_last)

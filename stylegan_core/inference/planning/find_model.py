@@ -6,8 +6,7 @@ import logging
 from pathlib import Path
 
 from stylegan_core.inference.job.spec import PlanError
-
-CARD_NAME = "model.json"
+from stylegan_core.storage.model_folder import MODEL_CARD
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +24,9 @@ def find_model(given: str | Path | None, models: Path, root: Path | None = None)
     """
     if given is not None:
         for folder in ((root or Path()) / Path(given).expanduser(), models / given):
-            if (folder / CARD_NAME).is_file():
+            if (folder / MODEL_CARD).is_file():
                 return folder
-        raise PlanError(f"{given} is no model: no {CARD_NAME} in it; {_choice(models)}")
+        raise PlanError(f"{given} is no model: no {MODEL_CARD} in it; {_choice(models)}")
     trained = _trained(models)
     if not trained:
         raise PlanError(f"there is no model in {models}: train one, or name a model folder with --model")
@@ -38,7 +37,7 @@ def find_model(given: str | Path | None, models: Path, root: Path | None = None)
 
 def _trained(models: Path) -> list[Path]:
     """Model folders, the last trained first."""
-    cards = list(models.glob(f"*/{CARD_NAME}"))
+    cards = list(models.glob(f"*/{MODEL_CARD}"))
     return [card.parent for card in sorted(cards, key=lambda card: (-card.stat().st_mtime_ns, card))]
 
 

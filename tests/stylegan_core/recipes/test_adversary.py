@@ -72,17 +72,17 @@ def test_least_squares_is_sure_above_the_middle_of_its_targets() -> None:
     assert rises == [False, True]
 
 
-@pytest.mark.parametrize("pictures_in_set", [None, 10, 11])
+@pytest.mark.parametrize("dataset_size", [None, 10, 11])
 @pytest.mark.parametrize("augmentation", ["diffaugment", "ada"])
-def test_large_sets_are_not_augmented(augmentation: str, pictures_in_set: int | None) -> None:
+def test_large_sets_are_not_augmented(augmentation: str, dataset_size: int | None) -> None:
     torch.manual_seed(0)  # augmentation may darken a bright crop
     part = adversary(augmentation=augmentation, augment_below_pictures=10, ada_kimg=0.001)
-    part.pictures_in_set = pictures_in_set
+    part.dataset_size = dataset_size
     judge, bright = Fixed(10.0), crops(4).abs()
     for step in range(8):
         part.discriminator_terms(judge, bright, -bright, step)
     changed = not torch.equal(judge.seen[-1], torch.cat([bright, -bright]))
-    assert changed is (pictures_in_set != 11)
+    assert changed is (dataset_size != 11)
     assert (part.probability.item() > 0) is (changed and augmentation == "ada")
 
 

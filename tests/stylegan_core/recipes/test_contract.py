@@ -10,6 +10,7 @@ import safetensors.torch
 import torch
 
 from stylegan_core.recipes import config_class, list_recipes, recipe_class
+from stylegan_core.recipes.adversary import Adversary
 from stylegan_core.recipes.base import BaseRecipe, Conditions, Kind, Phase
 from tests.stylegan_core.recipes.contract import batch_for, conditions_for, networks_with_gradients, train_step
 from tests.tiny import tiny_sizes
@@ -42,6 +43,17 @@ def test_declares_itself(name: str) -> None:
     assert all(p.end_step is not None for p in phases[:-1])
     stepped = {n for p in phases for g in (*p.generator, *p.discriminator) for n in g.networks}
     assert stepped == set(recipe.networks), "a network that no phase trains, or a phase that names none"
+
+
+@each
+@pytest.mark.parametrize("size", [None, 12])
+def test_every_adversary_learns_the_size_of_the_data_set(name: str, size: int | None) -> None:
+    recipe = tiny(name)
+    recipe.set_dataset_size(7)
+    recipe.set_dataset_size(size)
+    adversaries = [module for module in recipe.modules() if isinstance(module, Adversary)]
+    assert adversaries
+    assert {adversary.dataset_size for adversary in adversaries} == {size}
 
 
 @each

@@ -246,7 +246,7 @@ def test_a_recipe_gets_what_it_needs_with_its_settings_and_knows_the_size_of_the
             return replace(cls.needs, labels=("first",), known_fraction=0.5, zoom_min=0.5)
 
         def generator_losses(self, batch, step):
-            seen.append((self.adversary.pictures_in_set, set(batch.labels.flatten().tolist())))
+            seen.append((self.adversary.dataset_size, set(batch.labels.flatten().tolist())))
             assert batch.known_content.shape == batch.known_style.shape == (2, 3, 32, 32)
             return super().generator_losses(batch, step)
 

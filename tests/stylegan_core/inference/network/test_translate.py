@@ -7,7 +7,7 @@ from torch import nn
 
 from stylegan_core.inference.network.receptive_field import bytes_per_pixel
 from stylegan_core.inference.network.tiling import Tiling
-from stylegan_core.inference.network.translate import pad_reflected, translate_batch_unit, translate_unit
+from stylegan_core.inference.network.translate import translate_batch_unit, translate_unit
 from stylegan_core.recipes.base import BaseRecipe, Kind, Needs, RecipeConfig
 
 
@@ -81,13 +81,6 @@ def test_a_model_that_enlarges():
 def test_a_wrong_shape_is_named():
     with pytest.raises(ValueError, match=r"\(N, H, W, 3\)"):
         translate_batch_unit(Inverter(), np.zeros((4, 4, 3), np.float32))
-
-
-@pytest.mark.parametrize("side", [1, 2, 3, 9])
-def test_reflection_is_numpys(side):
-    given = picture(side, side + 1)
-    padded = pad_reflected(torch.from_numpy(given.transpose(2, 0, 1)[None]), 7, 12)[0].numpy().transpose(1, 2, 0)
-    np.testing.assert_array_equal(padded, np.pad(given, ((0, 7), (0, 12), (0, 0)), mode="reflect"))
 
 
 def test_a_large_picture_in_tiles_is_the_whole_one(tiny_model, monkeypatch):

@@ -4,14 +4,15 @@ import os
 import pytest
 
 from stylegan_core.inference.job.spec import PlanError
-from stylegan_core.inference.planning.find_model import CARD_NAME, find_model
+from stylegan_core.inference.planning.find_model import find_model
+from stylegan_core.storage.model_folder import MODEL_CARD
 
 
 @pytest.fixture
 def models(tmp_path):
     """Three models; hill was trained last."""
     for name, trained_s in {"all": 1000, "hill": 3000, "sea": 2000}.items():
-        card = tmp_path / name / CARD_NAME
+        card = tmp_path / name / MODEL_CARD
         card.parent.mkdir()
         card.write_text("{}")
         os.utime(card, (trained_s, trained_s))
