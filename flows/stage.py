@@ -16,6 +16,7 @@ from flows.runners.run_stage import run_stage
 from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.storage.state_folder import STATE_FOLDER
 from stylegan_core.storage.stop_errors import stops
+from stylegan_core.threads import use_threads
 from tasks.shared.errors import InputsFailedError, StoppedError, UsageError
 from tasks.shared.runner import Runner
 from tasks.shared.versioning import VersioningError
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _TRACEBACK = Path(STATE_FOLDER) / "last-error.txt"
+COMPUTING_STAGES = ("train", "evaluate", "stylize")
+"""Stages that run networks: their number of threads is chosen at their start."""
 LAST_EXIT = Path(STATE_FOLDER) / "last-exit.json"
 """Below the project: how the last stage's process failed; dvc turns every code into its own. Absent after a success."""
 
@@ -38,6 +41,8 @@ def stage_main(name: str, body: Callable[[Runner], object]) -> None:
     def checked() -> object:
         try:
             _refuse_stale_code(name)
+            if name in COMPUTING_STAGES:
+                use_threads()
             return run_stage(name, body)
         except BaseException as error:
             if leader:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 import shutil
 import sys
@@ -17,6 +18,7 @@ from flows.cli import features as cli_features
 from flows.cli import recipes as cli_recipes
 from flows.cli import stylize as cli_stylize
 from flows.cli.show import print_figures, print_findings, print_places, print_trail
+from flows.cli.threads_option import add_threads_option, run_with_threads
 from flows.stage import configure_logging, exit_with_code, explained_by_stage
 
 _EPILOG = (
@@ -44,11 +46,12 @@ def _command(name: str, examples: str, **options: Any) -> Callable[[Callable[...
 
     def register(function: Callable[..., object]) -> Callable[..., object]:
         @functools.wraps(function)
-        def guarded(*args: Any, **kwargs: Any) -> None:
+        def guarded(*args: Any, threads: str = "auto", **kwargs: Any) -> None:
             configure_logging()
-            exit_with_code(lambda: function(*args, **kwargs))
+            exit_with_code(lambda: run_with_threads(name, threads, lambda: function(*args, **kwargs)))
 
         shown = "\n".join(f"  {line.strip()}" for line in examples.strip().splitlines())
+        add_threads_option(guarded, inspect.signature(function, eval_str=True))
         guarded.__doc__ = f"{function.__doc__}\n\n\b\nExamples:\n{shown}"
         return app.command(name, **options)(guarded)
 

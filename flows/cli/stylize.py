@@ -191,7 +191,9 @@ def _refuse_options_without_input(context: typer.Context) -> None:
     given = [
         parameter.opts[0]
         for parameter in context.command.params
-        if (source := context.get_parameter_source(parameter.name or "")) and source.name == "COMMANDLINE"
+        if parameter.name != "threads"  # which is the machine's, not the job's
+        and (source := context.get_parameter_source(parameter.name or ""))
+        and source.name == "COMMANDLINE"
     ]
     if given:
         raise UsageError(

@@ -55,6 +55,7 @@ def train(
     sample: Sample | None = None,
     init: Mapping[str, Tensor] | None = None,
     pictures: int | None = None,
+    threads: int | None = None,
 ) -> TrainResult:
     """Trains a recipe to its budget, from the newest checkpoint in ``folder`` if there is one.
 
@@ -70,6 +71,7 @@ def train(
         init: weights to begin with, "<network>.<parameter>".
         pictures: how many different ones the sampler draws from, for augmentation that is for small sets; None is
             not known.
+        threads: of torch on the CPU; None: those of the checkpoint, else torch's own number. The result depends on it.
     Raises:
         TrainingInterrupted: by SIGTERM or SIGINT, after saving a checkpoint.
         NotFiniteError: a loss is NaN or infinite; the last good checkpoint is kept.
@@ -82,8 +84,14 @@ def train(
     precision = saved.get("precision") or resolve_precision(common.precision, accelerator)
     if saved and saved["accelerator"] != accelerator:
         log.warning("the checkpoint comes from %s, this is %s: results will differ", saved["accelerator"], accelerator)
+    if saved and threads is not None and saved["threads"] != threads:
+        log.warning(
+            "the checkpoint was trained with %d threads, this run uses %d: the result will not be bit-identical",
+            saved["threads"],
+            threads,
+        )
     with ExitStack() as stack:
-        threads = stack.enter_context(repeatable(saved.get("threads"), accelerator=accelerator))
+        threads = stack.enter_context(repeatable(threads or saved.get("threads"), accelerator=accelerator))
         fabric = make_fabric(accelerator, common.devices, precision)
         machine = {"accelerator": accelerator, "precision": precision, "threads": threads}
         stop = stack.enter_context(StopRequest())

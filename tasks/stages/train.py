@@ -18,6 +18,7 @@ from stylegan_core.data.manifest import ManifestError, read_manifest
 from stylegan_core.data.store import SampleStore
 from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.storage.model_folder import MODEL_CARD
+from stylegan_core.threads import requested_threads
 from tasks.shared.errors import StoppedError, UsageError
 
 if TYPE_CHECKING:
@@ -185,6 +186,7 @@ def train_model(
                 sample=validator.grid if validator else None,
                 init=load_networks(job.init) if job.init else None,
                 pictures=sampler.pictures,
+                threads=requested_threads(),
             )
         except ModelError as error:
             raise UsageError(f"{training.name}: {error}") from error

@@ -15,6 +15,7 @@ from stylegan_core.training.observer import Observer, Observers
 from tasks.shared import tracking
 from tasks.shared.mlflow_observer import MlflowObserver
 from tasks.shared.provenance import note_model
+from tasks.shared.throughput import ThroughputMonitor
 from tasks.stages.train import TrainingJob
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ _LINE_EVERY_S = 15.0
 @contextmanager
 def watch(job: TrainingJob) -> Iterator[Observer]:
     """The observers of a training; its MLflow run goes on where an interrupted one stopped."""
+    import torch
+
     training = job.training
     notes = job.folder.notes()
     settings = training.settings
@@ -46,13 +49,14 @@ def watch(job: TrainingJob) -> Iterator[Observer]:
             "data": job.data,
             "run_key": job.folder.key,
             "init_from": job.init_digest or "",
+            "threads": str(torch.get_num_threads()),
         },
         run_id=notes.get(_RUN_ID),
     )
     if run_id is not None:
         job.folder.write_notes({**notes, _RUN_ID: run_id})
     with ConsoleObserver(training.name) as console, MlflowObserver(run_id) as mlflow:
-        yield Observers([console, mlflow])
+        yield Observers([console, ThroughputObserver(), mlflow])
 
 
 def register(job: TrainingJob, card: ModelCard | None, output: Path) -> None:
@@ -151,6 +155,32 @@ class ConsoleObserver:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class ThroughputObserver:
+    """Warns when steps/s fall because other processes use the CPU."""
+
+    def start(self, total_steps: int, resumed_from: int) -> None:
+        """Begins to measure."""
+        advice = (
+            "End them, or stop this run and start it again with fewer --threads: it continues from its checkpoint "
+            "(with another number of threads its result is no longer bit-identical)"
+        )
+        self._monitor = ThroughputMonitor("training", "steps", advice)
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        """Compares the rate with the best so far."""
+        if (per_s := values.get("rate/steps_per_s")) is not None:
+            self._monitor.rate(per_s)
+
+    def pictures(self, step: int, grid: np.ndarray[Any, Any]) -> None:
+        """Nothing to measure."""
+
+    def checkpoint(self, step: int) -> None:
+        """Nothing to measure."""
+
+    def finish(self, result: object) -> None:
+        """Nothing to measure."""
 
 
 def _short(name: str) -> str:

@@ -26,6 +26,7 @@ class StylizeReport:
         failed: inputs without an output, each with its reason.
         warnings: what a user should hear about inputs that have one.
         seconds: that it took, without planning.
+        threads: of the networks on the CPU, in this process.
         preview: the movie, or None.
     """
 
@@ -35,6 +36,7 @@ class StylizeReport:
     failed: tuple[Failure, ...]
     warnings: tuple[Failure, ...]
     seconds: float
+    threads: int
     preview: Path | None = None
 
     @property
@@ -72,5 +74,6 @@ class StylizeReport:
             "failed": [{"path": str(f.path), "reason": f.reason} for f in self.failed],
             "warnings": [{"path": str(f.path), "warning": f.reason} for f in self.warnings],
             "seconds": round(self.seconds, 3),
+            "threads": self.threads,
             "preview": str(self.preview) if self.preview else None,
         }

@@ -10,6 +10,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
 
+import torch
+
 from stylegan_core.inference.delivery.movie import assemble_job
 from stylegan_core.inference.delivery.preview import is_sequence, write_job_preview
 from stylegan_core.inference.job.plan import Plan, write_plan
@@ -26,6 +28,7 @@ from tasks.shared.runner import Runner
 from tasks.stylize.chunks import run_here, run_on_cluster
 from tasks.stylize.open_job import usage_errors
 from tasks.stylize.report import ProgressCallback, StylizeReport
+from tasks.stylize.throughput import with_throughput_warning
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +71,7 @@ def work_on(
     with _held_output(job, lock_wait_s or 0.0, shared=shared):
         try:
             write_plan(plan)
+            progress = progress if runner.distributed else with_throughput_warning(progress)
             asked = range(len(job.chunks())) if chunks is None else chunks
             if runner.distributed:
                 reports = run_on_cluster(job, runner, asked, checksum=checksum, progress=progress)
@@ -148,5 +152,6 @@ def _summary(job: Job, reports: list[ChunkReport], seconds: float, preview: Path
         failed=tuple(failure for report in reports for failure in report.failed),
         warnings=tuple(warning for report in reports for warning in report.warnings),
         seconds=seconds,
+        threads=torch.get_num_threads(),
         preview=preview,
     )
