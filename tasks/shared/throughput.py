@@ -45,7 +45,7 @@ class CpuUse:
 
     def others_cores(self) -> float:
         """Cores in use by others since the last call; 0 at the first."""
-        total = sum(self._psutil.cpu_percent(None, percpu=True)) / 100
+        total = sum(float(percent) for percent in self._psutil.cpu_percent(None, percpu=True)) / 100
         return max(0.0, total - float(self._own.cpu_percent(None)) / 100)
 
 

@@ -26,6 +26,10 @@ _log = logging.getLogger(__name__)
 
 _RUN_ID = "mlflow_run_id"
 _LINE_EVERY_S = 15.0
+_SLOW_ADVICE = (
+    "End them, or stop this run and start it again with fewer --threads: it continues from its checkpoint "
+    "(with another number of threads its result is no longer bit-identical)"
+)
 
 
 @contextmanager
@@ -56,7 +60,7 @@ def watch(job: TrainingJob) -> Iterator[Observer]:
     if run_id is not None:
         job.folder.write_notes({**notes, _RUN_ID: run_id})
     with ConsoleObserver(training.name) as console, MlflowObserver(run_id) as mlflow:
-        yield Observers([console, ThroughputObserver(), mlflow])
+        yield Observers([console, mlflow])
 
 
 def register(job: TrainingJob, card: ModelCard | None, output: Path) -> None:
@@ -78,7 +82,7 @@ def register(job: TrainingJob, card: ModelCard | None, output: Path) -> None:
 
 
 class ConsoleObserver:
-    """A progress bar with losses, rate and time left; where there is no terminal, a log line now and then.
+    """A progress bar with losses, rate and time left, or log lines; warns when other processes slow the training.
 
     Args:
         name: of the training.
@@ -91,6 +95,7 @@ class ConsoleObserver:
         self._total = 0
         self._said_s = 0.0
         self._losses = ""
+        self._throughput = ThroughputMonitor("training", "steps", _SLOW_ADVICE)
 
     def start(self, total_steps: int, resumed_from: int) -> None:
         """Shows the bar."""
@@ -119,6 +124,7 @@ class ConsoleObserver:
             self._losses = "  ".join(f"{_short(k)} {v:.3g}" for k, v in losses.items())
         parts = [self._losses]
         if "rate/steps_per_s" in values:
+            self._throughput.rate(values["rate/steps_per_s"])
             parts = [f"{values['rate/steps_per_s']:.3g} steps/s, {_duration(values['time_left_s'])} left", *parts]
         checked = {k.removeprefix("validation/"): v for k, v in values.items() if k.startswith("validation/")}
         if checked:
@@ -155,32 +161,6 @@ class ConsoleObserver:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-class ThroughputObserver:
-    """Warns when steps/s fall because other processes use the CPU."""
-
-    def start(self, total_steps: int, resumed_from: int) -> None:
-        """Begins to measure."""
-        advice = (
-            "End them, or stop this run and start it again with fewer --threads: it continues from its checkpoint "
-            "(with another number of threads its result is no longer bit-identical)"
-        )
-        self._monitor = ThroughputMonitor("training", "steps", advice)
-
-    def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        """Compares the rate with the best so far."""
-        if (per_s := values.get("rate/steps_per_s")) is not None:
-            self._monitor.rate(per_s)
-
-    def pictures(self, step: int, grid: np.ndarray[Any, Any]) -> None:
-        """Nothing to measure."""
-
-    def checkpoint(self, step: int) -> None:
-        """Nothing to measure."""
-
-    def finish(self, result: object) -> None:
-        """Nothing to measure."""
 
 
 def _short(name: str) -> str:

@@ -19,10 +19,13 @@ class _Others(CpuUse):
 
 def test_a_fall_is_reported_once_with_its_cause(caplog: pytest.LogCaptureFixture) -> None:
     monitor = ThroughputMonitor("training", "steps", "End them.", _Others(1.5))
-    assert monitor.rate(12.0) is None and monitor.rate(4.1) is None
+    assert monitor.rate(12.0) is None
+    assert monitor.rate(4.1) is None
     with caplog.at_level(logging.WARNING):
         assert monitor.rate(3.9) == Slowdown(3.9, 12.0, 1.5)
-    assert "3.9 steps/s" in caplog.text and "its best (12)" in caplog.text and "1.5 of" in caplog.text
+    assert "3.9 steps/s" in caplog.text
+    assert "its best (12)" in caplog.text
+    assert "1.5 of" in caplog.text
     assert monitor.rate(1.0) is None
     assert monitor.rate(6.5) is None  # it recovers
     assert monitor.rate(2.0) == Slowdown(2.0, 12.0, 1.5)
@@ -30,7 +33,8 @@ def test_a_fall_is_reported_once_with_its_cause(caplog: pytest.LogCaptureFixture
 
 def test_a_fall_of_its_own_is_not_reported() -> None:
     monitor = ThroughputMonitor("stylize", "frames", "", _Others(0.2))
-    assert monitor.rate(12.0) is None and monitor.rate(1.0) is None
+    assert monitor.rate(12.0) is None
+    assert monitor.rate(1.0) is None
 
 
 def test_frames_are_counted_over_windows() -> None:
