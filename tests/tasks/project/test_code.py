@@ -35,15 +35,11 @@ _WITHOUT_A_SAY = {
     "tasks.project.params_file",
     *("tasks.shared.mlflow_observer", "tasks.project.project", "tasks.shared.registry", "tasks.shared.tracking"),
     *("tasks.stages.train_watch", "tasks.shared.versioning"),
-<<<<<<< HEAD
     *("stylegan_core.storage.atomic", "stylegan_core.storage.cache", "stylegan_core.storage.state_folder"),
     "stylegan_core.recipes.base",
     "stylegan_core.storage.stop_errors",  # decides an exit code
-=======
-    *("stylegan_core.storage.atomic", "stylegan_core.storage.cache", "stylegan_core.recipes.base"),
     # The number of threads is recorded with each training, and a slow machine is only warned of.
     *("stylegan_core.threads", "tasks.shared.throughput", "tasks.stylize.throughput"),
->>>>>>> 04043a8 (Warn from the console observer when a training slows)
     # What they hold is in params.yaml, whose sections are dependencies.
     *("stylegan_core.settings", "stylegan_core.stylize_settings"),
     # Training notes which run made a model, and progress is told in numbers; neither decides what is made.
