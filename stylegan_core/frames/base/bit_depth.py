@@ -1,7 +1,7 @@
-"""Integer depths that no array type has (2, 4, 10, 12, 14, 24 bits), held in the next larger type over its full range.
+"""Bit depths without an array type (2, 4, 10, 12, 14, 24 bits), scaled to the full range of the next larger type.
 
-A 10-bit sample of code c is held in uint16 as round(c * 65535 / 1023): whoever knows nothing of depths reads the right
-value, and ``to_codes`` gives back every code exactly.
+A 10-bit sample of code c is stored in uint16 as round(c * 65535 / 1023): code that ignores depths gets the right value,
+and ``to_codes`` restores every code exactly.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from numpy.typing import NDArray
 Samples = NDArray[Any]
 MAX_BITS = 32
 _TABLE_BITS = 16
-_BAND = 1 << 22  # samples at once where there is no table, so that 64-bit intermediates stay small
+_BAND = 1 << 22  # samples a step where there is no table, to bound the 64-bit intermediates
 
 
 def held_in(bits: int) -> np.dtype[Any]:
-    """The unsigned type that holds samples of a depth.
+    """The unsigned array type that samples of a depth are stored in.
 
     Raises:
         ValueError: not 1 to 32 bits.
     """
     if not 1 <= bits <= MAX_BITS:
-        raise ValueError(f"samples of {bits} bits are not held here, 1 to {MAX_BITS} are")
+        raise ValueError(f"expected 1 to {MAX_BITS} bits a sample, got {bits} bits")
     return np.dtype(np.uint8 if bits <= 8 else np.uint16 if bits <= 16 else np.uint32)
 
 
 def from_codes(codes: Samples, bits: int) -> Samples:
-    """Spreads codes of a depth over the full range of the type that holds them.
+    """Scales codes of a depth to the full range of their array type.
 
     Args:
         codes: any shape, unsigned integers below 2 ** bits.
@@ -56,10 +56,10 @@ def to_codes(pixels: Samples, bits: int) -> Samples:
     Returns:
         Same shape and type, values below 2 ** bits.
     Raises:
-        ValueError: pixels of another type.
+        ValueError: the pixels have another type.
     """
     if pixels.dtype != held_in(bits):
-        raise ValueError(f"samples of {bits} bits are held in {held_in(bits)}, not in {pixels.dtype}")
+        raise ValueError(f"samples of {bits} bits must be {held_in(bits)}, not {pixels.dtype}")
     if bits == pixels.dtype.itemsize * 8:
         return pixels
     if bits <= _TABLE_BITS:

@@ -1,4 +1,4 @@
-"""The one error for an input picture that cannot be used, in words that a person understands."""
+"""The error for an input picture that cannot be used, with a reason for the user."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 class UnreadablePictureError(ValueError):
-    """A file that is no usable picture.
+    """A file is not a usable picture.
 
     Attributes:
-        reason: why, in words for the person who made the file, without its name.
+        reason: why, as a message for the user, without the file name.
         path: the file, if known.
     """
 

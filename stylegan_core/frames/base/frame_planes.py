@@ -1,4 +1,4 @@
-"""A movie frame's planes as they were stored."""
+"""The planes of a decoded movie frame, as stored."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Plane = NDArray[Any]
 
 @dataclass(frozen=True)
 class FramePlanes:
-    """A decoded frame as it was stored.
+    """A decoded movie frame in its own pixel format.
 
     Attributes:
         pix_fmt: FFmpeg's name of a planar format.
         planes: (h, w) uint8 or uint16 each: Y, Cb, Cr or G, B, R, and alpha last where there is one.
-        matrix: "bt709", "bt601", "bt2020" or "smpte240m"; of no meaning for RGB.
+        matrix: "bt709", "bt601", "bt2020" or "smpte240m"; meaningless for RGB.
         full_range: whether codes span all of the depth.
-        rgb: (H, W, 3) uint8 or uint16, what a model sees; alpha is left out.
+        rgb: (H, W, 3) uint8 or uint16, the picture for the model, without alpha.
     """
 
     pix_fmt: str
@@ -31,10 +31,10 @@ class FramePlanes:
 
     @property
     def bits(self) -> int:
-        """Of a sample."""
+        """Bits a sample."""
         return bits_of(self.pix_fmt)
 
 
 def bits_of(pix_fmt: str) -> int:
-    """Bits of a sample of a planar format."""
+    """Bits a sample of a planar pixel format."""
     return int(av.VideoFormat(pix_fmt).components[0].bits)

@@ -1,4 +1,4 @@
-"""Samples of pictures as numbers and back: uint8, uint16 and uint32 are [0, 1], floats are what they are."""
+"""Conversion of samples to float and back: integer types map to [0, 1], floats keep their values."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Pixels = NDArray[Any]
 Unit = NDArray[np.float32]
 
 LARGEST = 65504.0
-"""Of half floats: what larger or infinite values are taken for on their way to a network."""
+"""The largest half float; larger and infinite values are clamped to it before a network sees them."""
 
 
 def to_unit(pixels: Pixels) -> Unit:
-    """Samples of any type as a new float32 array, [0, 1] for the integer types."""
+    """Converts samples of any type to a new float32 array, integers to [0, 1]."""
     if pixels.dtype.kind != "u":
         return pixels.astype(np.float32)
     unit: Unit = pixels.astype(np.float32)
@@ -26,7 +26,7 @@ def to_unit(pixels: Pixels) -> Unit:
 
 
 def make_finite(unit: Unit) -> Unit:
-    """In place: NaN becomes 0, what exceeds half's range its ends."""
+    """Replaces NaN by 0 and clamps to the range of half floats, in place."""
     largest = np.abs(unit).max(initial=0)
     if not largest <= LARGEST:  # NaN compares false
         np.nan_to_num(unit, copy=False, nan=0.0, posinf=LARGEST, neginf=-LARGEST)
@@ -35,16 +35,16 @@ def make_finite(unit: Unit) -> Unit:
 
 
 def add_change(pixels: Pixels, change_unit: Unit, bits: int | None = None) -> Pixels:
-    """Samples plus a change, rounded once; what changes by 0, or is not finite, keeps every bit.
+    """Adds a change to samples and rounds once; samples that change by 0, or are not finite, keep every bit.
 
     Args:
         pixels: (H, W, C) of any type.
         change_unit: (H, W, C) in units of [0, 1] for the integer types; finite.
-        bits: of a sample in the file, where fewer than the type holds: 10 of DPX in uint16, see ``bit_depth``.
+        bits: bits a sample in the file if fewer than the type holds, such as 10-bit DPX in uint16; see ``bit_depth``.
     """
     if pixels.dtype.kind == "u":
         most = np.iinfo(pixels.dtype).max
-        # Float32 is exact to a fifth of a 16-bit code here, but not for 32 bits.
+        # float32 is exact to a fifth of a 16-bit code here, but not for 32 bits.
         precise = np.float64 if pixels.dtype.itemsize > 2 else np.float32
         exact: NDArray[Any] = np.multiply(change_unit, precise(most), dtype=precise)
         exact += pixels
@@ -62,11 +62,11 @@ def add_change(pixels: Pixels, change_unit: Unit, bits: int | None = None) -> Pi
 
 
 def from_unit(unit: NDArray[Any], kind: np.dtype[Any], bits: int | None = None) -> Pixels:
-    """Rounds numbers to samples of a type; integers clip to [0, 1], and NaN is 0 of them.
+    """Rounds floats to samples of a type; for integer types, values are clipped to [0, 1] and NaN becomes 0.
 
     Args:
         unit: (H, W, C) floats.
-        kind: of the samples.
+        kind: type of the samples.
         bits: as for ``add_change``.
     """
     if kind.kind != "u":

@@ -1,7 +1,8 @@
-"""What a file says that it is: its format by content, and the size that it declares before a pixel is decoded."""
+"""Format sniffing: the format of a picture file by its first bytes, and the size in its header before decoding."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from stylegan_core.frames.base.errors import UnreadablePictureError
@@ -11,9 +12,21 @@ SUFFIX_FORMATS = {
     ".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".tif": "tiff", ".tiff": "tiff",
     ".exr": "exr", ".sxr": "exr", ".mxr": "exr", ".dpx": "dpx",
 }  # fmt: skip
-_SUPPORTED_WORDS = "PNG, JPEG, WebP, TIFF, EXR and DPX are read"
-
-# Formats that people do hand in, so that the refusal can name them.
+_SUPPORTED = "supported formats: PNG, JPEG, WebP, TIFF, EXR, DPX"
+_SIGNATURES: tuple[tuple[str, tuple[tuple[int, bytes], ...]], ...] = (
+    ("png", ((0, b"\x89PNG\r\n\x1a\n"),)),
+    ("jpeg", ((0, b"\xff\xd8\xff"),)),
+    ("webp", ((0, b"RIFF"), (8, b"WEBP"))),
+    ("tiff", ((0, b"II*\x00"),)),
+    ("tiff", ((0, b"MM\x00*"),)),
+    ("tiff", ((0, b"II+\x00"),)),
+    ("tiff", ((0, b"MM\x00+"),)),
+    ("exr", ((0, b"\x76\x2f\x31\x01"),)),
+    ("dpx", ((0, b"SDPX"),)),
+    ("dpx", ((0, b"XPDS"),)),
+)
+"""Format, and the bytes at certain offsets that identify it."""
+# Common unsupported formats, for the error message.
 _KNOWN_UNSUPPORTED = (
     (0, b"GIF8", "a GIF"),
     (0, b"BM", "a BMP"),
@@ -36,7 +49,7 @@ _KNOWN_UNSUPPORTED = (
 
 
 @dataclass(frozen=True)
-class Declared:
+class PictureHeader:
     """What the header of a picture file declares.
 
     Attributes:
@@ -50,49 +63,46 @@ class Declared:
     frames: int = 1
 
 
+CheckSize = Callable[[PictureHeader], None]
+"""Called with the declared size as soon as it is known; raises if a picture of that size must not be decoded."""
+
+
 def sniff(head: bytes) -> str:
     """The format by content, one of FORMATS.
 
     Args:
-        head: the file's first bytes, 64 or more if it has them.
+        head: the first bytes of the file, at least 64 if it has them.
     Raises:
         UnreadablePictureError: the file is empty, text, or in another format.
     """
     if not head:
         raise UnreadablePictureError("the file is empty (0 bytes)")
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "png"
-    if head.startswith(b"\xff\xd8\xff"):
-        return "jpeg"
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return "webp"
-    if head[:4] in (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"):
-        return "tiff"
-    if head.startswith(b"\x76\x2f\x31\x01"):
-        return "exr"
-    if head[:4] in (b"SDPX", b"XPDS"):
-        return "dpx"
+    for picture_format, signature in _SIGNATURES:
+        if all(head[offset : offset + len(magic)] == magic for offset, magic in signature):
+            return picture_format
+    raise UnreadablePictureError(_refusal(head))
+
+
+def _refusal(head: bytes) -> str:
+    """Why a file of no supported format is refused."""
     for offset, magic, words in _KNOWN_UNSUPPORTED:
         if head[offset : offset + len(magic)] == magic:
-            raise UnreadablePictureError(f"it is {words}; {_SUPPORTED_WORDS}")
-    if head.startswith(b"version https://git-lfs"):
-        raise UnreadablePictureError("it is a Git LFS pointer: the picture itself was not downloaded")
-    if head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
-        raise UnreadablePictureError("it is an HTML page, not a picture")
-    if head.lstrip().startswith((b"<svg", b"<?xml")):
-        raise UnreadablePictureError(f"it is XML or SVG text, not a picture; {_SUPPORTED_WORDS}")
-    if not head.strip(b"\x00"):
-        raise UnreadablePictureError("it starts with zero bytes only: an unfinished or lost copy")
-    if b"\x89PNG"[1:] in head[:8] or head.startswith(b"\x89PN"):
-        raise UnreadablePictureError("its PNG signature is damaged (copied as text?)")
-    if _is_text(head):
-        raise UnreadablePictureError("it is a text file, not a picture")
-    raise UnreadablePictureError(f"it is not a picture in a format known here; {_SUPPORTED_WORDS}")
+            return f"it is {words}; {_SUPPORTED}"
+    text = head.lstrip()
+    reasons = (
+        (head.startswith(b"version https://git-lfs"), "it is a Git LFS pointer: the picture was not downloaded"),
+        (text[:9].lower().startswith((b"<!doctype", b"<html")), "it is an HTML page, not a picture"),
+        (text.startswith((b"<svg", b"<?xml")), f"it is XML or SVG text, not a picture; {_SUPPORTED}"),
+        (not head.strip(b"\x00"), "it starts with zero bytes only: an incomplete or lost copy"),
+        (b"PNG" in head[:8] or head.startswith(b"\x89PN"), "its PNG signature is damaged (copied as text?)"),
+        (_is_text(head), "it is a text file, not a picture"),
+    )
+    return next((reason for applies, reason in reasons if applies), f"its format is unknown; {_SUPPORTED}")
 
 
 def _is_text(head: bytes) -> bool:
     for encoding in ("utf-8", "utf-16"):
-        # A multi-byte character may be cut at the end of the head.
+        # The end of the head may split a multi-byte character.
         for end in range(4):
             try:
                 words = head[: len(head) - end].decode(encoding)

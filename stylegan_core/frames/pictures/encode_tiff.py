@@ -17,7 +17,7 @@ from stylegan_core.frames.base.bit_depth import held_in, to_codes
 from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.formats.tiff.directory import put_xmp, replace_pixels
 from stylegan_core.frames.formats.tiff.extra_channels import put_back
-from stylegan_core.frames.formats.tiff.validate import walk_tiff
+from stylegan_core.frames.formats.tiff.validate import validate_tiff
 from stylegan_core.frames.pictures.metadata import Metadata
 
 Pixels = NDArray[Any]
@@ -67,7 +67,7 @@ def write_tiff(
     # Closing does not tell of a full disk, so look at the file itself.
     try:
         with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
-            walk_tiff(content, lambda _: None)
+            validate_tiff(content, lambda _: None)
     except UnreadablePictureError as error:
         _fail(path, error.reason)
     except ValueError:  # an empty file cannot be mapped

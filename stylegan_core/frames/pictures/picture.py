@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from stylegan_core.frames.base.bit_depth import from_codes, held_in
 from stylegan_core.frames.base.errors import UnreadablePictureError
-from stylegan_core.frames.base.sniff import FORMATS, SUFFIX_FORMATS, Declared, sniff
+from stylegan_core.frames.base.sniff import FORMATS, SUFFIX_FORMATS, CheckSize, PictureHeader, sniff
 from stylegan_core.frames.formats.dpx.dpx import dpx_colour_tags, dpx_warnings, read_dpx
 from stylegan_core.frames.formats.exr.read import (
     Window,
@@ -29,7 +29,7 @@ from stylegan_core.frames.formats.exr.read import (
 )
 from stylegan_core.frames.formats.tiff.extra_channels import take_out
 from stylegan_core.frames.pictures.encode import encode_picture_file, tell_once
-from stylegan_core.frames.pictures.integrity import CheckSize, walk
+from stylegan_core.frames.pictures.integrity import validate
 from stylegan_core.frames.pictures.metadata import (
     Metadata,
     png_colour_tags,
@@ -171,8 +171,8 @@ def _read(path: Path, min_side_px: int, max_megapixels: float) -> Picture:
             f"the file is too large: {status.st_size / 1e6:.0f} MB, for pictures of up to {max_megapixels:g} megapixels"
         )
 
-    def check_size(declared: Declared) -> None:
-        width, height = declared.width_px, declared.height_px
+    def check_size(header: PictureHeader) -> None:
+        width, height = header.width_px, header.height_px
         if width * height > max_megapixels * 1e6:
             raise UnreadablePictureError(
                 f"it declares {width} x {height} px, more than the limit of {max_megapixels:g} megapixels"
@@ -222,14 +222,14 @@ def _read_dpx(path: Path, picture_format: str, check_size: CheckSize) -> Picture
 
 def _read_still(path: Path, picture_format: str, check_size: CheckSize) -> Picture:
     content = path.read_bytes()
-    declared = walk(picture_format, content, check_size)
+    header = validate(picture_format, content, check_size)
     metadata = read_metadata(picture_format, content)
     profile = png_profile(content) if picture_format == "png" else None
     order = content[:2]
     coded = content if picture_format == "jpeg" else None
     del content  # it can be as large as the pixels
     pixels, spec = _decode(path, picture_format, coded)
-    if pixels.shape[:2] != (declared.height_px, declared.width_px):
+    if pixels.shape[:2] != (header.height_px, header.width_px):
         raise UnreadablePictureError("damaged: its size differs from what its header declares")
     stored_profile = spec.getattribute("ICCProfile")
     if picture_format != "png" and stored_profile is not None:
@@ -253,7 +253,7 @@ def _read_still(path: Path, picture_format: str, check_size: CheckSize) -> Pictu
         alpha_associated=has_alpha and picture_format == "tiff" and not straight,
         icc_profile=profile,
         spec=replace(metadata, attributes=tiff_attributes(spec), other_channels=other),
-        warnings=_warnings(path, picture_format, declared, profile, 3 if pixels.shape[2] >= 3 else 1),
+        warnings=_warnings(path, picture_format, header, profile, 3 if pixels.shape[2] >= 3 else 1),
         colour_tags=png_colour_tags(metadata),
         layers=() if other is None else other.layers,
         bits=bits,
@@ -342,12 +342,12 @@ def _name_warnings(path: Path, picture_format: str) -> list[str]:
 
 
 def _warnings(
-    path: Path, picture_format: str, declared: Declared, profile: bytes | None, colour_channels: int
+    path: Path, picture_format: str, header: PictureHeader, profile: bytes | None, colour_channels: int
 ) -> tuple[str, ...]:
     warnings = _name_warnings(path, picture_format)
-    if declared.frames > 1:
+    if header.frames > 1:
         parts = "pages" if picture_format == "tiff" else "frames of animation"
-        warnings.append(f"has {declared.frames} {parts}; only the first is used")
+        warnings.append(f"has {header.frames} {parts}; only the first is used")
     problem = None if profile is None else profile_problem(profile, colour_channels)
     if problem is not None:
         warnings.append(f"{problem}; it is kept, and not used")

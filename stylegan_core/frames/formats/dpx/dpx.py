@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from stylegan_core.frames.base.bit_depth import from_codes, held_in, to_codes
 from stylegan_core.frames.base.errors import UnreadablePictureError
-from stylegan_core.frames.base.sniff import Declared
+from stylegan_core.frames.base.sniff import CheckSize, PictureHeader
 from stylegan_core.frames.formats.dpx.packing import (
     BITS,
     FILLED_A,
@@ -75,7 +75,7 @@ class DpxSource:
     colorimetric: int = 0
 
 
-def read_dpx(content: bytes, check_size: Callable[[Declared], None]) -> tuple[Pixels, DpxSource]:
+def read_dpx(content: bytes, check_size: CheckSize) -> tuple[Pixels, DpxSource]:
     """Reads a whole DPX file.
 
     Args:
@@ -192,7 +192,7 @@ def read_texts(content: bytes) -> dict[str, str]:
         return {}
 
 
-def _read_header(content: bytes, check_size: Callable[[Declared], None]) -> tuple[DpxSource, int, int, int]:
+def _read_header(content: bytes, check_size: CheckSize) -> tuple[DpxSource, int, int, int]:
     """The rest of the file, the width, the height, and where the picture's samples lie."""
     if len(content) < _LEAST_BYTES:
         raise UnreadablePictureError("truncated: the DPX stops inside its header")
@@ -203,7 +203,7 @@ def _read_header(content: bytes, check_size: Callable[[Declared], None]) -> tupl
         raise UnreadablePictureError(f"damaged: the DPX declares an impossible size, {width} x {height} px")
     if not 1 <= elements <= _MOST_ELEMENTS:
         raise UnreadablePictureError(f"damaged: the DPX declares {elements} picture elements, 1 to 8 exist")
-    check_size(Declared(width, height))
+    check_size(PictureHeader(width, height))
     sign, descriptor, transfer, colorimetric, bits, method, encoding, at, line_padding, _ = struct.unpack_from(
         order + _ELEMENT, content, _ELEMENTS_AT
     )

@@ -1,13 +1,13 @@
-"""The headers of an OpenEXR file (openexr.com, "OpenEXR File Layout"), whose attributes stay the bytes that they were.
+"""OpenEXR headers (openexr.com, "OpenEXR File Layout"), with attributes kept as bytes.
 
-So what is unknown here passes through; only what says where pixels lie is read.
+Unknown attributes therefore pass through unchanged; only those that locate the pixels are interpreted.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stylegan_core.frames.base.errors import UnreadablePictureError
 
@@ -25,12 +25,12 @@ SAMPLE_TYPES = ("uint32", "float16", "float32")
 _INCREASING_Y, _DECREASING_Y, _RANDOM_Y = 0, 1, 2
 
 ReadAt = Callable[[int, int], bytes]
-"""(offset, size) to that many bytes, fewer at the end of the file."""
+"""Reads ``size`` bytes at ``offset``, fewer at the end of the file."""
 
 
 @dataclass(frozen=True)
 class ExrAttribute:
-    """One attribute of a header, as its bytes."""
+    """One attribute of a header, with its value as bytes."""
 
     name: str
     kind: str
@@ -52,13 +52,13 @@ class ExrPart:
     """One part of a file.
 
     Attributes:
-        attributes: all of its header, in order.
-        channels: in the file's order, which is alphabetical.
+        attributes: all attributes of its header, in order.
+        channels: in file order, which is alphabetical.
         data_window: (x, y) of the first and of the last pixel.
         compression: index into COMPRESSIONS.
         tile: (width, height), or None for lines.
-        levels: 0 for one, 1 and 2 for mip and rip maps.
-        deep: whether pixels hold lists of samples.
+        levels: 0 for one level, 1 and 2 for mip and rip maps.
+        deep: whether each pixel holds a list of samples.
         chunk_count: entries of the offset table.
     """
 
@@ -83,24 +83,24 @@ class ExrPart:
 
     @property
     def chunk_rows_px(self) -> int:
-        """Rows of a whole chunk."""
+        """Rows of a full chunk."""
         return self.tile[1] if self.tile is not None else _LINES_PER_CHUNK[self.compression]
 
     def attribute(self, name: str) -> ExrAttribute | None:
-        """An attribute by its name."""
+        """The attribute of a name, if there is one."""
         return next((attribute for attribute in self.attributes if attribute.name == name), None)
 
     def text(self, name: str) -> str | None:
-        """A string attribute."""
+        """The value of a string attribute, if there is one."""
         found = self.attribute(name)
         return found.value.decode("utf-8", "replace") if found is not None and found.kind == "string" else None
 
 
 def read_headers(read_at: ReadAt) -> tuple[int, tuple[ExrPart, ...], int]:
-    """The version word, the parts, and where the first offset table lies.
+    """The version word, the parts, and the offset of the first offset table.
 
     Raises:
-        UnreadablePictureError: truncated, damaged or of a kind that is not known.
+        UnreadablePictureError: truncated, damaged or of an unknown kind.
     """
     size = _FIRST_READ_BYTES
     while True:
@@ -119,7 +119,7 @@ def pack_headers(version: int, headers: list[tuple[ExrAttribute, ...]]) -> bytes
     """The bytes of a file before its offset tables.
 
     Args:
-        version: the version word; long names are flagged if there are any.
+        version: the version word; the flag for long names is added if needed.
         headers: the attributes of each part.
     """
     if any(len(a.name.encode()) > _SHORT_NAME_BYTES for attributes in headers for a in attributes):
@@ -134,13 +134,13 @@ def pack_headers(version: int, headers: list[tuple[ExrAttribute, ...]]) -> bytes
 
 
 def pack_attribute(attribute: ExrAttribute) -> bytes:
-    """One attribute's bytes."""
+    """The bytes of one attribute."""
     head = attribute.name.encode() + b"\x00" + attribute.kind.encode() + b"\x00"
     return head + struct.pack("<i", len(attribute.value)) + attribute.value
 
 
 def string_vector(value: bytes) -> tuple[str, ...]:
-    """What an attribute of type ``stringvector`` lists; a damaged one lists what can be read."""
+    """The strings of an attribute of type ``stringvector``, up to the first damaged one."""
     words, at = [], 0
     while at + 4 <= len(value):
         (length,) = struct.unpack_from("<i", value, at)
@@ -154,9 +154,9 @@ def string_vector(value: bytes) -> tuple[str, ...]:
 def _parse_headers(head: bytes) -> tuple[int, tuple[ExrPart, ...], int]:
     magic, version = struct.unpack_from("<4sI", head, 0)
     if magic != MAGIC:
-        raise UnreadablePictureError("damaged: it does not start as an EXR does")
+        raise UnreadablePictureError("damaged: the EXR signature is missing")
     if version & 0xFF not in (1, 2) or version & ~(0xFF | _KNOWN_FLAGS):
-        raise UnreadablePictureError(f"damaged, or of an EXR version that is not known (0x{version:x})")
+        raise UnreadablePictureError(f"damaged, or of an unknown EXR version (0x{version:x})")
     at, parts = 8, list[ExrPart]()
     while True:
         attributes, at = _parse_attributes(head, at)
@@ -195,50 +195,67 @@ def _text(head: bytes, at: int) -> tuple[str, int]:
     try:
         return head[at:end].decode("utf-8"), end + 1
     except UnicodeDecodeError as error:
-        raise UnreadablePictureError("damaged: a name in the EXR's header is no text") from error
+        raise UnreadablePictureError("damaged: a name in the EXR's header is not UTF-8") from error
 
 
-def _part(attributes: tuple[ExrAttribute, ...], version: int) -> ExrPart:
-    values = {attribute.name: attribute for attribute in attributes}
+class _Values:
+    """The attributes of one header by name, unpacked where their type and size are right."""
 
-    def unpack(name: str, kind: str, layout: str) -> tuple[int, ...]:
-        found = values.get(name)
+    def __init__(self, attributes: tuple[ExrAttribute, ...]) -> None:
+        self.by_name = {attribute.name: attribute for attribute in attributes}
+
+    def unpack(self, name: str, kind: str, layout: str) -> tuple[int, ...]:
+        found = self.by_name.get(name)
         if found is None or found.kind != kind or len(found.value) != struct.calcsize(layout):
             raise UnreadablePictureError(f"damaged: the EXR's header has no valid {name}")
         return struct.unpack(layout, found.value)
 
-    left, top, right, bottom = unpack("dataWindow", "box2i", "<4i")
+
+def _part(attributes: tuple[ExrAttribute, ...], version: int) -> ExrPart:
+    values = _Values(attributes)
+    left, top, right, bottom = values.unpack("dataWindow", "box2i", "<4i")
     if not 0 <= right - left < _MAX_SIDE_PX or not 0 <= bottom - top < _MAX_SIDE_PX:
         raise UnreadablePictureError("damaged: the EXR's data window has an impossible size")
-    unpack("displayWindow", "box2i", "<4i")
-    (line_order,) = unpack("lineOrder", "lineOrder", "<B")
-    (compression,) = unpack("compression", "compression", "<B")
+    values.unpack("displayWindow", "box2i", "<4i")
+    (line_order,) = values.unpack("lineOrder", "lineOrder", "<B")
+    (compression,) = values.unpack("compression", "compression", "<B")
     if line_order not in (_INCREASING_Y, _DECREASING_Y, _RANDOM_Y):
         raise UnreadablePictureError("damaged: the EXR's header has no valid lineOrder")
     if compression >= len(COMPRESSIONS):
-        raise UnreadablePictureError(f"unsupported: its compression (number {compression}) is not known here")
-    kind = values["type"].value.decode("latin-1") if "type" in values else ""
+        raise UnreadablePictureError(f"unsupported: its compression (number {compression}) is unknown")
+    deep, tile, levels = _storage(values, version)
+    channels = _channels(values.by_name)
+    part = ExrPart(attributes, channels, (left, top, right, bottom), compression, tile, levels, deep, chunk_count=0)
+    return replace(part, chunk_count=_chunk_count(values, part))
+
+
+def _storage(values: _Values, version: int) -> tuple[bool, tuple[int, int] | None, int]:
+    """Whether a part is deep, the size of its tiles (None for lines), and its kind of levels."""
+    kind = values.by_name["type"].value.decode("latin-1") if "type" in values.by_name else ""
     if version & (MULTI_PART | _DEEP) and kind not in ("scanlineimage", "tiledimage", "deepscanline", "deeptile"):
-        raise UnreadablePictureError("damaged: a part of the EXR is of no known type")
+        raise UnreadablePictureError("damaged: a part of the EXR has an unknown type")
     deep = bool(version & _DEEP) if not kind else kind.startswith("deep")
     tiled = bool(version & _TILED) if not kind or not version & MULTI_PART else kind in ("tiledimage", "deeptile")
-    tile, levels = None, 0
-    if tiled:
-        width, height, mode = unpack("tiles", "tiledesc", "<IIB")
-        tile, levels = (width, height), mode & 0xF
-        if not 0 < width <= _MAX_SIDE_PX or not 0 < height <= _MAX_SIDE_PX or levels > 2 or mode >> 4 > 1:
-            raise UnreadablePictureError("damaged: the EXR's tiles have an impossible size")
-    part = ExrPart(attributes, _channels(values), (left, top, right, bottom), compression, tile, levels, deep, 0)
-    count = -(-part.height_px // part.chunk_rows_px) * (1 if tile is None else -(-part.width_px // tile[0]))
-    if levels:
-        if "chunkCount" not in values:
+    if not tiled:
+        return deep, None, 0
+    width, height, mode = values.unpack("tiles", "tiledesc", "<IIB")
+    levels = mode & 0xF
+    if not 0 < width <= _MAX_SIDE_PX or not 0 < height <= _MAX_SIDE_PX or levels > 2 or mode >> 4 > 1:
+        raise UnreadablePictureError("damaged: the EXR's tiles have an impossible size")
+    return deep, (width, height), levels
+
+
+def _chunk_count(values: _Values, part: ExrPart) -> int:
+    count = -(-part.height_px // part.chunk_rows_px) * (1 if part.tile is None else -(-part.width_px // part.tile[0]))
+    if part.levels:
+        if "chunkCount" not in values.by_name:
             raise UnreadablePictureError("unsupported: a texture with several levels of detail, not a frame")
-        (count,) = unpack("chunkCount", "int", "<i")
-    elif "chunkCount" in values and unpack("chunkCount", "int", "<i") != (count,):
+        (count,) = values.unpack("chunkCount", "int", "<i")
+    elif "chunkCount" in values.by_name and values.unpack("chunkCount", "int", "<i") != (count,):
         raise UnreadablePictureError("damaged: the EXR's chunk count does not fit its declared size")
     if not 0 < count <= _MAX_CHUNKS:
-        raise UnreadablePictureError("damaged: the EXR has an impossible number of blocks")
-    return ExrPart(attributes, part.channels, part.data_window, compression, tile, levels, deep, count)
+        raise UnreadablePictureError("damaged: the EXR has an impossible number of chunks")
+    return count
 
 
 def _channels(values: dict[str, ExrAttribute]) -> tuple[ExrChannel, ...]:
@@ -251,7 +268,7 @@ def _channels(values: dict[str, ExrAttribute]) -> tuple[ExrChannel, ...]:
             name, at = _text(found.value, at)
             kind, linear, across, down = struct.unpack_from("<iB3xii", found.value, at)
             if kind not in (0, 1, 2) or across < 1 or down < 1:
-                raise UnreadablePictureError(f"damaged: the EXR's channel {name!r} is of no known type")
+                raise UnreadablePictureError(f"damaged: the EXR's channel {name!r} has an unknown type")
             channels.append(ExrChannel(name, SAMPLE_TYPES[kind], bool(linear), (across, down)))
             at += 16
     except (struct.error, IndexError) as error:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stylegan_core.frames.base.sniff import Declared
+from stylegan_core.frames.base.sniff import CheckSize, PictureHeader
 from stylegan_core.frames.formats.exr.chunks import ExrStructure, read_structure
 from stylegan_core.frames.formats.exr.codec import band_rows, unpack_band
 from stylegan_core.frames.formats.exr.headers import COMPRESSIONS, ExrPart, ReadAt
@@ -47,7 +46,7 @@ class ExrSource:
     originals: tuple[Pixels, ...]
 
 
-def read_exr(path: Path, check_size: Callable[[Declared], None]) -> ExrSource:
+def read_exr(path: Path, check_size: CheckSize) -> ExrSource:
     """Reads an OpenEXR file.
 
     Args:
@@ -64,7 +63,7 @@ def read_exr(path: Path, check_size: Callable[[Declared], None]) -> ExrSource:
         beauties = find_beauties(structure.parts)
         for beauty in beauties:
             part = structure.parts[beauty.part]
-            check_size(Declared(part.width_px, part.height_px))
+            check_size(PictureHeader(part.width_px, part.height_px))
         originals = _unpack(structure, beauties, read_at)
     return ExrSource(path, (status.st_size, status.st_mtime_ns), structure, beauties, originals)
 
