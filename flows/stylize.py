@@ -10,7 +10,8 @@ from stylegan_core.config import Params
 from stylegan_core.inference.planning.request import Request
 from tasks.shared.runner import Runner
 from tasks.stages.review import write_review_page
-from tasks.stages.stylize import counted, list_items, log_to_mlflow, publish_outputs, stylize_item
+from tasks.stages.stylize import log_to_mlflow, publish_outputs, stylize_item, total_progress
+from tasks.stages.stylize_items import list_items
 from tasks.stylize.report import StylizeReport
 from tasks.stylize.stylize import stylize_directory
 
@@ -26,9 +27,9 @@ def stylize_flow(
 ) -> list[StylizeReport]:
     """Stylizes every shot of ``prepared`` with its model into ``output``; writes ``reports/review.html``."""
     items = runner.run("plan", list_items, params, prepared, models)
-    count = counted(items, progress)
-    worked = [stylize_item(item, runner, count) for item in items]
-    done = runner.run("fill the output", publish_outputs, params, items, worked, output)
+    count = total_progress(items, progress)
+    reports_of_items = [stylize_item(item, runner, count) for item in items]
+    done = runner.run("fill the output", publish_outputs, params, items, reports_of_items, output)
     places = {"prepared": prepared, "models": models}
     runner.run("write the review page", write_review_page, params, items, done, output, reports, **places)
     runner.run("log to MLflow", log_to_mlflow, items, done)

@@ -168,9 +168,11 @@ def report(
         from stylegan_core.config import load_params
         from tasks.shared.origin import origin
         from tasks.stages.review import build_review
+        from tasks.stages.review_inputs import PageLineage, ReviewInputs
 
         folders = (root / "data/prepared", root / "models", root / "reports", root / "out/stylized")
-        build_review(load_params(root / "params.yaml"), *folders, page, origin(), root=root)
+        lineage = PageLineage.of(origin())
+        build_review(ReviewInputs(load_params(root / "params.yaml"), *folders, lineage, root), page)
         typer.echo(f"review page      {page}")
     print_places(root)
 

@@ -37,7 +37,7 @@ _WITHOUT_A_SAY = {
     *("tasks.stages.train_watch", "tasks.shared.versioning"),
     *("stylegan_core.storage.atomic", "stylegan_core.storage.cache", "stylegan_core.storage.state_folder"),
     "stylegan_core.recipes.base",
-    "stylegan_core.storage.stop_errors",  # decides an exit code
+    *("stylegan_core.storage.stop_errors", "stylegan_core.storage.model_folder"),  # an exit code, a file name
     # The number of threads is recorded with each training, and a slow machine is only warned of.
     *("stylegan_core.threads", "tasks.shared.throughput", "tasks.stylize.throughput"),
     # What they hold is in params.yaml, whose sections are dependencies.

@@ -155,7 +155,7 @@ def test_later_stages_read_the_unpacked_pictures(workplace, both, tiny_model_fol
 
     from stylegan_core.config import parse_params
     from tasks.stages.evaluate import evaluate
-    from tasks.stages.stylize import list_items
+    from tasks.stages.stylize_items import list_items
 
     settings = {**SIDE_BY_SIDE, "split": "folders", "min_side_px": 8}
     run(**settings)

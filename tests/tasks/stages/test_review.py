@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from stylegan_core.data.manifest import as_manifest, write_manifest
 from stylegan_core.recipes import config_class
 from stylegan_core.recipes.model import model_digest
 from tasks.stages.review import build_review
+from tasks.stages.review_inputs import PageLineage, ReviewInputs
 
 
 @pytest.fixture
@@ -93,16 +95,16 @@ def project(tmp_path):
 
 
 def build(project, params=None, lineage=None):
-    build_review(
+    inputs = ReviewInputs(
         parse_params(params or {"train": {"recipe": "keyframe"}}),
         project / "data/prepared",
         project / "models",
         project / "reports",
         project / "out/stylized",
-        project / "reports/review.html",
-        lineage or {},
+        lineage or PageLineage(),
         root=project,
     )
+    build_review(inputs, project / "reports/review.html")
 
 
 def test_frames_find_their_input_their_painting_and_their_figures(project, shown):
@@ -129,15 +131,9 @@ def test_refusals_warnings_failures_and_lineage_are_told(project, shown):
     failed = [{"path": "s.0009.png", "reason": "damaged"}]
     report = {"sea": {"training": "all", "failed": failed, "asked": {"strength": "0.8", "region 1": "masks sky"}}}
     (project / "out/stylized/report.json").write_text(json.dumps(report))
-    lineage = {
-        "project": "harbour",
-        "made": "2026-01-31",
-        "git_commit": "c0ffee",
-        "git_dirty": "yes",
-        "mlflow_runs": {"all": "run1"},
-        "flow_run_id": "",
-    }
-    build(project, lineage=lineage)
+    origin = {"project": "harbour", "git_commit": "c0ffee", "git_dirty": "yes", "flow_run_id": ""}
+    lineage = PageLineage.of(origin, mlflow_runs={"all": "run1"})
+    build(project, lineage=replace(lineage, made="2026-01-31"))
     data = shown[0][1]
     assert (data.project, data.made) == ("harbour", "2026-01-31")
     assert [(r.path, r.reason, r.stage) for r in data.refused] == [
@@ -182,7 +178,7 @@ def test_missing_models_and_reports_leave_gaps_and_nothing_to_show_is_an_error(p
     assert shown[0][1].shots[0].facts == ()
     for path in (project / "out/stylized/sea").iterdir():
         path.unlink()
-    with pytest.raises(ValueError, match="nothing to review"):
+    with pytest.raises(ValueError, match="no stylized frame"):
         build(project)
 
 

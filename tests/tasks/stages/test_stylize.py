@@ -11,7 +11,9 @@ from flows.runners.local_runner import LocalRunner
 from stylegan_core.config import parse_params
 from tasks.shared.errors import InputsFailedError, UsageError
 from tasks.stages.prepare import prepare
-from tasks.stages.stylize import KEPT_STORES, counted, list_items, publish_outputs, stylize_item
+from tasks.stages.stylize import publish_outputs, stylize_item, total_progress
+from tasks.stages.stylize_items import list_items
+from tasks.stages.stylize_stores import KEPT_STORES
 from tests.stylegan_core.frames.movies import sample_movies as movies
 
 
@@ -39,7 +41,7 @@ def project(tmp_path, monkeypatch, noise_picture, tiny_model_folder):
 
 def run(params, progress=None):
     items = list_items(params, Path("data/prepared"), Path("models"))
-    count = counted(items, progress)
+    count = total_progress(items, progress)
     reports = [stylize_item(item, LocalRunner(), count) for item in items]
     return items, publish_outputs(params, items, reports, Path("out/stylized"))
 

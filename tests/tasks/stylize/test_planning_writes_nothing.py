@@ -27,7 +27,8 @@ from stylegan_core.inference.planning.steps import shots
 from stylegan_core.recipes.keyframe import Config, Recipe
 from stylegan_core.recipes.model import save_model
 from tasks.stages.prepare import prepare
-from tasks.stages.stylize import StageItem, list_items, stylize_item
+from tasks.stages.stylize import stylize_item
+from tasks.stages.stylize_items import StageItem, list_items
 from tasks.stylize.dry_run import dry_run
 from tasks.stylize.report import StylizeReport
 from tasks.stylize.stylize import plan_request, stylize_directory

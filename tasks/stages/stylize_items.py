@@ -1,0 +1,170 @@
+"""Items of the stage stylize: every shot or folder with its model and its plan."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stylegan_core.config import Params
+from stylegan_core.data.manifest import ManifestError, read_manifest
+from stylegan_core.data.subjects import Subject, find_subjects
+from stylegan_core.frames.sequences.listing import list_frames
+from stylegan_core.inference.conditioning.edit_vocabulary import OWN as OWN_VOCABULARY
+from stylegan_core.inference.job.frame_task import FrameTask
+from stylegan_core.inference.job.plan import Plan
+from stylegan_core.inference.job.spec import Job, PlanError
+from stylegan_core.inference.planning.conditioning_request import ConditioningRequest, plan_request_job
+from stylegan_core.inference.planning.selection.select import input_folder, select
+from stylegan_core.recipes.model import Model, ModelError, load_model
+from stylegan_core.storage.cache import cache_folder
+from stylegan_core.storage.state_folder import STATE_FOLDER
+from tasks.shared.errors import UsageError
+from tasks.stages.stylize_stores import newest_first
+
+
+@dataclass(frozen=True)
+class StageItem:
+    """A shot or a folder with its model.
+
+    Attributes:
+        name: of its folder below ``out/stylized``.
+        training: name of the model's folder.
+        plan: of a job that works in the user's cache; nothing of it is written yet.
+        model: loaded.
+        subject: what is known of the pictures; None for ``stylize.input``.
+    """
+
+    name: str
+    training: str
+    plan: Plan
+    model: Model
+    subject: Subject | None
+
+    @property
+    def job(self) -> Job:
+        """The plan's."""
+        return self.plan.job
+
+
+def list_items(params: Params, prepared: Path, models: Path, *, root: Path | None = None) -> list[StageItem]:
+    """What the stage makes: ``stylize.input``, or every shot and the test pictures of collections.
+
+    Args:
+        params: all settings.
+        prepared: what prepare wrote.
+        models: what train wrote.
+        root: what relative paths in prepared data are relative to; default: the working folder.
+
+    Raises:
+        UsageError: data or a model is missing, or there is nothing to stylize.
+    """
+    root = (root or Path.cwd()).absolute()
+    places = {"root": root, "models": models}
+    items: list[StageItem] = []
+    try:
+        manifest = read_manifest(prepared / "manifest.csv")
+        for training in params.trainings():
+            model = load_model(models / training.name)
+            if params.stylize.input is not None:
+                if items:
+                    raise PlanError(
+                        "stylize.input is one folder, but there are several models: "
+                        "`stylereel stylize INPUT OUTPUT --model NAME` takes one"
+                    )
+                asked = root / params.stylize.input
+                name = asked.stem if asked.is_file() else input_folder(asked).name
+                found = select(asked, cache_folder("stylize", name))
+                folder, frames = found.input_folder, list(found.frames)
+                items.append(_item(params, name, training.name, model, folder, frames, None, **places))
+                continue
+            subjects = find_subjects(
+                manifest,
+                prepared,
+                root=root,
+                shots=training.shots,
+                paired=model.recipe.needs.paired,
+                max_pictures=sys.maxsize,
+            )
+            for subject in subjects:
+                if subject.kind == "shot":
+                    name, folder, frames = subject.name, *_shot_frames(subject, prepared, root)
+                else:
+                    name, folder, frames = "test", *_pictures(subject, params, root)
+                items.append(_item(params, name, training.name, model, folder, frames, subject, **places))
+    except (ManifestError, ModelError, PlanError, ValueError, FileNotFoundError) as error:
+        raise UsageError(f"stylize: {error}") from error
+    if not items:
+        raise UsageError(f"stylize: {prepared} lists neither shots nor test pictures; set stylize.input to a folder")
+    return items
+
+
+def _item(
+    params: Params,
+    name: str,
+    training: str,
+    model: Model,
+    folder: Path,
+    frames: Sequence[FrameTask],
+    subject: Subject | None,
+    *,
+    root: Path,
+    models: Path,
+) -> StageItem:
+    asked = params.stylize
+    wishes = ConditioningRequest(
+        asked.style_images,
+        asked.edit,
+        asked.direction,
+        asked.regions,
+        asked.elsewhere,
+        root=root,
+        regions_root=root,
+        models=models,
+        style_bank=asked.style_bank,
+        vocabulary=root / OWN_VOCABULARY,
+    )
+    stores = cache_folder("stylize", name)
+    plan = plan_request_job(
+        frames,
+        wishes,
+        input_folder=folder,
+        output_folder=stores,
+        model=model,
+        render=asked.render().model_copy(update={"ocio": asked.ocio or params.prepare.ocio}),
+        source_space=params.prepare.content_space,
+        chunk_frames=asked.chunk_frames,
+        earlier=[store / STATE_FOLDER for store in newest_first(stores)],
+    )
+    # The same model and settings in another checkout, as `dvc exp` makes them, find their frames done.
+    key = hashlib.sha256(f"{model.card.digest} {plan.job.settings.digest()}".encode()).hexdigest()[:24]
+    job = plan.job.model_copy(update={"output_folder": cache_folder("stylize", name, key)})
+    return StageItem(name, training, replace(plan, job=job), model, subject)
+
+
+def _shot_frames(subject: Subject, prepared: Path, root: Path) -> tuple[Path, list[FrameTask]]:
+    """The plates of the shot: those that prepare listed, and those that it refused, which are named again."""
+    shots = json.loads((prepared / "shots.json").read_text(encoding="utf-8"))
+    refused = json.loads((prepared / "report.json").read_text(encoding="utf-8"))["refused"]
+    entry = shots[subject.name]
+    known = {still.frame for still in subject.stills}
+    bad = {(root / refusal["path"]).resolve() for refusal in refused}
+    plates = list_frames(root / entry["plates"], entry.get("frames"))
+    chosen = [plate for plate in plates if plate.number in known or plate.path.resolve() in bad]
+    folder = chosen[0].path.parent if chosen else root
+    names = [(plate.relative.as_posix(), plate.number) for plate in chosen]
+    return folder, [FrameTask(input=name, output=name, number=number) for name, number in names]
+
+
+def _pictures(subject: Subject, params: Params, root: Path) -> tuple[Path, list[FrameTask]]:
+    """Test pictures of a collection, below its folder where that is known; as no sequence, they have no numbers."""
+    paths = [still.content.absolute() for still in subject.stills]
+    given = (root / params.prepare.content).absolute() if params.prepare.content else None
+    inside = given is not None and all(path.is_relative_to(given) for path in paths)
+    folder = given if given is not None and inside else Path(os.path.commonpath([path.parent for path in paths]))
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    return folder, [FrameTask(input=name, output=name) for name in names]
