@@ -97,7 +97,9 @@ def _refusal(head: bytes) -> str:
         (b"PNG" in head[:8] or head.startswith(b"\x89PN"), "its PNG signature is damaged (copied as text?)"),
         (_is_text(head), "it is a text file, not a picture"),
     )
-    return next((reason for applies, reason in reasons if applies), f"its format is unknown; {_SUPPORTED}")
+    return next(
+        (reason for applies, reason in reasons if applies), f"it is not a picture of a known format; {_SUPPORTED}"
+    )
 
 
 def _is_text(head: bytes) -> bool:
