@@ -52,9 +52,9 @@ def pairs(prepared: Path, split: str) -> tuple[list[str], Pictures, Pictures]:
     rows = pair_rows(stored_rows(read_manifest(prepared / "manifest.csv"), split))
 
     def side(index: int) -> Pictures:
-        return np.stack([store.sample(int(row[index]["sample"])) for row in rows]).astype(np.float32) / 255.0
+        return np.stack([store.sample_of(row[index]) for row in rows]).astype(np.float32) / 255.0
 
-    return [str(content["pair"]) for content, _ in rows], side(0), side(1)
+    return [content.pair for content, _ in rows], side(0), side(1)
 
 
 def labels(data: Path, ids: list[str], side_px: int) -> Labels:

@@ -22,7 +22,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from stylegan_core.data.crops import CropSampler
-from stylegan_core.data.manifest import as_manifest
+from stylegan_core.data.manifest import ManifestRow, as_manifest
 from stylegan_core.data.store import SampleStore, StoreWriter
 
 CROP_PX, BATCH, BAR_PER_S = 256, 8, 3000
@@ -71,9 +71,12 @@ def build_sampler(paths: list[Path], folder: Path) -> CropSampler:
         for path in paths:
             with Image.open(path) as opened:
                 pixels = np.asarray(opened.convert("RGB"))
+            height_px, width_px = pixels.shape[:2]
+            sample = writer.add_samples(pixels)
             rows.append(
-                {"path": path.name, "domain": "content", "split": "train", "sample": writer.add_samples(pixels)}
-                | {"width_px": pixels.shape[1], "height_px": pixels.shape[0]}
+                ManifestRow(
+                    path.name, width_px=width_px, height_px=height_px, domain="content", split="train", sample=sample
+                )
             )
     store = SampleStore.open(folder)
     return CropSampler(store, as_manifest(rows), style=False, crop_px=CROP_PX, batch_size=BATCH, seed=0)

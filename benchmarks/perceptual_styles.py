@@ -112,7 +112,7 @@ def held_back(data: Path, prepared: Path, count: int) -> dict[str, Floats]:
     from stylegan_core.data.manifest import read_manifest
 
     manifest = read_manifest(prepared / "manifest.csv")
-    test = manifest[(manifest["split"] == "test") & (manifest["domain"] == "content")]["path"]
+    test = [row.path for row in manifest if row.split == "test" and row.domain == "content"]
     paths = sorted((data / "style_ref" / "content").iterdir())
     paths += [data / "monet2photo" / "photo" / Path(path).name for path in sorted(test)[:count]]
     return {path.stem: read_unit(path, CONTENT_SIDE_PX) for path in paths}

@@ -65,12 +65,12 @@ def held_back(prepared: Path) -> tuple[list[Floats], list[Floats]]:
     """Test photographs and test paintings, (H, W, 3) in unit range."""
     from stylegan_core.data.crops import stored_rows
     from stylegan_core.data.manifest import read_manifest
-    from stylegan_core.data.store import SampleStore
+    from stylegan_core.data.store import SampleStore, to_unit
 
     store = SampleStore.open(prepared / "store")
     rows = stored_rows(read_manifest(prepared / "manifest.csv"), "test")
     photographs, paintings = (
-        [store.unit(int(row["sample"])) for row in rows if row["domain"] == domain] for domain in ("content", "style")
+        [to_unit(store.sample_of(row)) for row in rows if row.domain == domain] for domain in ("content", "style")
     )
     return photographs, paintings
 

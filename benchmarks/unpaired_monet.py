@@ -65,8 +65,8 @@ def pictures_of(prepared: Path, domain: str, splits: Sequence[str]) -> list[Floa
     from stylegan_core.data.store import SampleStore
 
     manifest, store = read_manifest(prepared / "manifest.csv"), SampleStore.open(prepared / "store")
-    rows = manifest[(manifest["domain"] == domain) & manifest["split"].isin(splits) & manifest["sample"].notna()]
-    return [store.unit(int(sample)) for sample in rows["sample"]]
+    rows = [row for row in manifest if row.domain == domain and row.split in splits]
+    return [store.unit(row.sample) for row in rows if row.sample is not None]
 
 
 def train(document: dict[str, Any], prepared: Path, work: Path) -> tuple[Path, int]:

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
 from stylegan_core.data.batch import Batch
-from stylegan_core.data.crop_places import CropPicture, open_picture, refuse_small
-from stylegan_core.data.manifest import ManifestError, parse_labels
+from stylegan_core.data.crop_positions import CropPicture, open_picture, refuse_small
+from stylegan_core.data.manifest import Manifest, ManifestError, ManifestRow, parse_labels
 from stylegan_core.data.store import Samples, SampleStore
 
 _Rng = np.random.Generator
 _STREAMS = {"pairs": 0, "content": 1, "style": 2, "unpainted": 3, "known": 4}
 _ALIGNED = {"pairs": ("content", "style"), "known": ("known_content", "known_style")}
-"""Pools that are drawn in pairs, and what the two halves are called in the batch."""
+"""Pools that are drawn in pairs, and the names of the two halves in the batch."""
+
+_LABELLED = ("pairs", "content")
+"""Pools whose pictures bring their attributes to the batch."""
+
+_PoolRow = tuple[ManifestRow, ManifestRow | None]
+"""A picture to draw, and its style version where the pool is drawn in pairs."""
 
 
 @dataclass(frozen=True)
 class _Pool:
-    """Pictures that one part of the batch is drawn from, and their attributes, (P, L), where they are asked for."""
+    """Pictures that a part of the batch is drawn from, and their attributes, (P, L), where the recipe needs them."""
 
     pictures: list[CropPicture]
     labels: Tensor | None
@@ -36,26 +40,26 @@ class CropSampler:
     """Draws batches of random, horizontally flipped crops.
 
     ``batch(step)`` depends on the arguments below and the step alone, so a resumed run needs only its step. Pictures
-    are drawn evenly, whatever their size; crops never touch a held-out box; crops of a masked key frame hold a painted
-    part.
+    are drawn evenly, whatever their size; crops never touch a held-out box; crops of a masked style picture hold a
+    painted part.
 
     Args:
         store: the prepared pictures.
-        manifest: its table.
+        manifest: its rows.
         content: the recipe needs content crops; always true.
         style: the recipe needs style crops.
-        paired: style is the painted version of content: only pairs are drawn, with aligned crops.
-        unpainted: add content crops that have no painting, where there are any: from the shots of the pairs.
+        paired: only pairs are drawn, content and style with aligned crops.
+        unpainted: add content crops that have no style version, where there are any: from the shots of the pairs.
         crop_px: side of the crops.
         batch_size: crops a batch.
         seed: of the draws; give each process of a distributed run its own.
         shots: only pictures of these shots; empty is every picture.
-        labels: attributes of the content to bring along; one that a picture does not name is 0 there.
-        known_fraction: bring this share of the pairs as known ones, at least one; the other pools stay as they are.
-            Which pairs is a matter of their names alone, and a larger share holds a smaller one. Key frames that are
-            painted in part are not among them.
-        zoom_min: crops are cut at a random side of ``crop_px`` times something from here to 1, and enlarged; for a
-            masked key frame the larger crop around it holds the painted part. 1 is off.
+        labels: attributes of the content to add; one that a picture does not name is 0 there.
+        known_fraction: add this share of the pairs as known ones, at least one; the other pools do not change. The
+            choice depends on the pair ids alone, and a larger share contains a smaller one. Pairs with a mask are not
+            among them.
+        zoom_min: crops are cut with a side drawn between ``zoom_min`` and 1 times ``crop_px``, and enlarged; for a
+            masked style picture the crop of ``crop_px`` around it holds the painted part. 1 is off.
     Raises:
         ManifestError: there is nothing to draw from, no picture names one of ``labels``, or pictures are too small for
             ``crop_px``; it names them.
@@ -64,7 +68,7 @@ class CropSampler:
     def __init__(  # noqa: PLR0913
         self,
         store: SampleStore,
-        manifest: pd.DataFrame,
+        manifest: Manifest,
         *,
         content: bool = True,
         style: bool = True,
@@ -83,44 +87,26 @@ class CropSampler:
         if not 0.0 < zoom_min <= 1.0 or not 0.0 <= known_fraction <= 1.0:
             raise ValueError(f"zoom_min {zoom_min} must lie in (0, 1], known_fraction {known_fraction} in [0, 1]")
         self.crop_px, self.batch_size, self.seed, self._zoom_min = crop_px, batch_size, seed, zoom_min
-        rows = training_rows(manifest, shots)
-        pools: dict[str, list[dict[str, Any]]] = {}
-        if paired:
-            pairs = pair_rows(rows)
-            pools["pairs"] = [{**before, "after": after} for before, after in pairs]
-            if unpainted:
-                names = {before["shot"] for before, _ in pairs} - {""}
-                free = [r for r in rows if r["domain"] == "content" and not r["pair"]]
-                pools["unpainted"] = [r for r in free if r["shot"] in names] if names else free
-        else:
-            pools["content"] = [r for r in rows if r["domain"] == "content"]
-            if style:
-                pools["style"] = [r for r in rows if r["domain"] == "style"]
-            if unpainted:
-                pools["unpainted"] = [r for r in rows if r["domain"] == "content" and not r["pair"]]
+        rows = stored_rows(manifest, "train", shots)
+        pools = _pool_rows(rows, style, paired, unpainted)
         if known_fraction:
-            whole = [pair for pair in pair_rows(rows) if pd.isna(pair[1]["mask_sample"])]
-            pools["known"] = [{**before, "after": after} for before, after in _known(whole, known_fraction)]
-        where = f" of {', '.join(shots)}" if shots else ""
-        for pool, members in pools.items():
-            if not members and pool != "unpainted":
-                what = "pairs, and known_fraction needs some" if pool == "known" else f"{pool} to train on"
-                raise ManifestError(f"the prepared data{where} holds no {what}")
-        refuse_small([r for members in pools.values() for r in members], crop_px)
-        halves = [half for rows in pools.values() for row in rows for half in (row, row.get("after")) if half]
-        self._pictures = len({half["sample"] for half in halves})
+            pools["known"] = _known_pairs(pair_rows(rows), known_fraction)
+        _check_pools(pools, shots)
+        refuse_small((content for members in pools.values() for content, _ in members), crop_px)
+        drawn = (row for members in pools.values() for pair in members for row in pair if row)
+        self._pictures = len({row.sample for row in drawn})
         self._pools = {
             name: _Pool(
-                [open_picture(store, row, crop_px) for row in rows],
-                _label_table(rows, labels) if labels and name in ("pairs", "content") else None,
+                [open_picture(store, content_row, style_row, crop_px) for content_row, style_row in members],
+                _label_table([row for row, _ in members], labels) if labels and name in _LABELLED else None,
             )
-            for name, rows in pools.items()
-            if rows
+            for name, members in pools.items()
+            if members
         }
 
     @property
     def pictures(self) -> int:
-        """How many different pictures batches are drawn from, before and after counted each."""
+        """How many different pictures batches are drawn from, content and style counted each."""
         return self._pictures
 
     def batch(self, step: int) -> Batch:
@@ -129,10 +115,10 @@ class CropSampler:
         Args:
             step: 0 or more.
         """
-        made: dict[str, Tensor] = {}
+        parts: dict[str, Tensor] = {}
         for name, pool in self._pools.items():
-            made.update(self._draw(name, pool, step))
-        return Batch(**made)
+            parts.update(self._draw(name, pool, step))
+        return Batch(**parts)
 
     def _draw(self, name: str, pool: _Pool, step: int) -> dict[str, Tensor]:
         # One counter a pool and step: the draws of a pool stay the same when another pool is added.
@@ -142,38 +128,38 @@ class CropSampler:
         side, pictures = self.crop_px, pool.pictures
         paired = name in _ALIGNED
         masked = paired and any(p.mask is not None for p in pictures)
-        before = torch.empty((self.batch_size, 3, side, side))
-        after = torch.empty_like(before) if paired else None
+        content = torch.empty((self.batch_size, 3, side, side))
+        style = torch.empty_like(content) if paired else None
         mask = torch.ones((self.batch_size, 1, side, side)) if masked else None
         # One crop at a time through a scratch that stays in the processor's cache: four times as fast as a batch.
-        planes = np.empty((3, side, side), pictures[0].before.dtype)
+        planes = np.empty((3, side, side), pictures[0].content.dtype)
         drawn = [int(which * len(pictures)) for which in draws[:, 0].tolist()]
-        for i, (_, place, turn) in enumerate(draws.tolist()):
+        for i, (_, position, turn) in enumerate(draws.tolist()):
             picture = pictures[drawn[i]]
-            x, y = picture.corner(place)
+            x, y = picture.corner(position)
             left, top, width = windows[i]
             cut = (slice(y + top, y + top + width), slice(x + left, x + left + width))
-            _copy(picture.before[cut], turn < 0.5, planes)
-            _to_signed(planes, before[i])
-            if after is not None and picture.after is not None:
-                _copy(picture.after[cut], turn < 0.5, planes)
-                _to_signed(planes, after[i])
+            _copy(picture.content[cut], turn < 0.5, planes)
+            _to_signed(planes, content[i])
+            if style is not None and picture.style is not None:
+                _copy(picture.style[cut], turn < 0.5, planes)
+                _to_signed(planes, style[i])
             if mask is not None and picture.mask is not None:
                 _copy(picture.mask[cut], turn < 0.5, planes[:1])
                 _to_signed(planes[:1], mask[i])
                 mask[i].add_(1.0).mul_(0.5)
-        if after is None:
-            made = {name: before}
+        if style is None:
+            parts = {name: content}
         else:
-            made = dict(zip(_ALIGNED[name], (before, after), strict=True))
+            parts = dict(zip(_ALIGNED[name], (content, style), strict=True))
         if mask is not None:
-            made["mask_unit"] = mask
+            parts["mask_unit"] = mask
         if pool.labels is not None:
-            made["labels"] = pool.labels[drawn]
-        return made
+            parts["labels"] = pool.labels[drawn]
+        return parts
 
     def _windows(self, rng: _Rng) -> list[tuple[int, int, int]]:
-        """Of each crop the part that is enlarged: left, top and side. Drawn last, so that no zoom changes nothing."""
+        """The part of each crop that is enlarged: left, top and side. Drawn last: other draws do not depend on it."""
         side = self.crop_px
         if self._zoom_min == 1.0:
             return [(0, 0, side)] * self.batch_size
@@ -185,7 +171,7 @@ class CropSampler:
 
 
 def signed(samples: Samples) -> Tensor:
-    """Samples of any of the store's types and any shape as float32; the unit range [0, 1] becomes [-1, 1]."""
+    """Samples of any of the store's types and any shape as float32; the unit range [0, 1] maps to [-1, 1]."""
     result = torch.empty(samples.shape)
     _to_signed(samples, result)
     return result
@@ -193,43 +179,64 @@ def signed(samples: Samples) -> Tensor:
 
 def _to_signed(samples: Samples, result: Tensor) -> None:
     scale = 2.0 if samples.dtype == np.float16 else 2.0 / float(np.iinfo(samples.dtype).max)
-    # torch converts bytes ten times faster than numpy, and knows too little of uint16.
+    # torch converts bytes ten times faster than numpy, but supports uint16 too little.
     known = samples if samples.dtype == np.uint8 else samples.astype(np.float32)
     result.copy_(torch.from_numpy(known)).mul_(scale).sub_(1.0)
 
 
-def training_rows(manifest: pd.DataFrame, shots: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Rows of the split "train" that are in the store, of ``shots`` where any are named."""
-    return stored_rows(manifest, "train", shots)
-
-
-def stored_rows(manifest: pd.DataFrame, split: str, shots: Sequence[str] = ()) -> list[dict[str, Any]]:
+def stored_rows(manifest: Manifest, split: str, shots: Sequence[str] = ()) -> list[ManifestRow]:
     """Rows of a split that are in the store, of ``shots`` where any are named, in the manifest's order."""
-    chosen = manifest[(manifest["split"] == split) & manifest["sample"].notna()]
-    if shots:
-        chosen = chosen[chosen["shot"].isin(list(shots))]
-    return [{str(k): v for k, v in row.items()} for row in chosen.to_dict("records")]
+    rows = [row for row in manifest if row.split == split and row.sample is not None]
+    return [row for row in rows if row.shot in shots] if shots else rows
 
 
-def pair_rows(rows: list[dict[str, Any]]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+def pair_rows(rows: Sequence[ManifestRow]) -> list[tuple[ManifestRow, ManifestRow]]:
     """(content row, style row) of each pair that has both, by pair id in the rows' order."""
-    after = {r["pair"]: r for r in rows if r["domain"] == "style" and r["pair"]}
-    return [(r, after[r["pair"]]) for r in rows if r["domain"] == "content" and r["pair"] in after]
+    styles = {row.pair: row for row in rows if row.domain == "style" and row.pair}
+    return [(row, styles[row.pair]) for row in rows if row.domain == "content" and row.pair in styles]
 
 
-def _known(
-    pairs: list[tuple[dict[str, Any], dict[str, Any]]], fraction: float
-) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """The share of the pairs whose names have the lowest digests; at least one, where there is any."""
-    if not pairs:
-        return []
-    ordered = sorted(pairs, key=lambda pair: hashlib.sha256(f"known:{pair[0]['pair']}".encode()).digest())
-    return ordered[: max(1, round(fraction * len(pairs)))]
+def _pool_rows(rows: Sequence[ManifestRow], style: bool, paired: bool, unpainted: bool) -> dict[str, list[_PoolRow]]:
+    """The rows that each pool of the batch is drawn from."""
+    content = [row for row in rows if row.domain == "content"]
+    free = [row for row in content if not row.pair]
+    pools: dict[str, list[_PoolRow]] = {}
+    if paired:
+        pairs = pair_rows(rows)
+        pools["pairs"] = list(pairs)
+        if shots := {row.shot for row, _ in pairs} - {""}:
+            free = [row for row in free if row.shot in shots]
+    else:
+        pools["content"] = _alone(content)
+        if style:
+            pools["style"] = _alone([row for row in rows if row.domain == "style"])
+    if unpainted:
+        pools["unpainted"] = _alone(free)
+    return pools
 
 
-def _label_table(rows: list[dict[str, Any]], labels: Sequence[str]) -> Tensor:
+def _alone(rows: Sequence[ManifestRow]) -> list[_PoolRow]:
+    return [(row, None) for row in rows]
+
+
+def _known_pairs(pairs: Sequence[tuple[ManifestRow, ManifestRow]], fraction: float) -> list[_PoolRow]:
+    """The share of the pairs without masks whose ids have the lowest digests; at least one, where there is any."""
+    whole: list[_PoolRow] = [(content, style) for content, style in pairs if style.mask_sample is None]
+    ordered = sorted(whole, key=lambda pair: hashlib.sha256(f"known:{pair[0].pair}".encode()).digest())
+    return ordered[: max(1, round(fraction * len(ordered)))]
+
+
+def _check_pools(pools: Mapping[str, Sequence[_PoolRow]], shots: Sequence[str]) -> None:
+    where = f" of {', '.join(shots)}" if shots else ""
+    for pool, members in pools.items():
+        if not members and pool != "unpainted":
+            what = "pairs, and known_fraction needs some" if pool == "known" else f"{pool} to train on"
+            raise ManifestError(f"the prepared data{where} holds no {what}")
+
+
+def _label_table(rows: Sequence[ManifestRow], labels: Sequence[str]) -> Tensor:
     """(P, L) in {0, 1}: ``labels`` of each row."""
-    parsed = [parse_labels(row["labels"]) for row in rows]
+    parsed = [parse_labels(row.labels) for row in rows]
     known = sorted({name for row in parsed for name in row})
     if unknown := [name for name in labels if name not in known]:
         raise ManifestError(
@@ -240,13 +247,13 @@ def _label_table(rows: list[dict[str, Any]], labels: Sequence[str]) -> Tensor:
 
 
 def _copy(crop: Samples, flip: bool, planes: Samples) -> None:
-    """Copies an (H, W, C) crop to (C, S, S) planes, enlarged and mirrored if need be; OpenCV flips fastest."""
+    """Copies an (H, W, C) crop to (C, S, S) planes, enlarged if it is smaller, and mirrored; OpenCV flips fastest."""
     channels, side = planes.shape[:2]
     if len(crop) != side:
         wide = crop.astype(np.float32) if crop.dtype == np.float16 else crop
         enlarged = cv2.resize(wide, (side, side), interpolation=cv2.INTER_LINEAR)
         crop = enlarged.reshape(side, side, channels).astype(crop.dtype, copy=False)
-    if crop.dtype == np.float16:  # only moved, so its bits may pass for integers
+    if crop.dtype == np.float16:  # only moved, so that its bits can be treated as integers
         crop, planes = crop.view(np.uint16), planes.view(np.uint16)
     if flip:
         crop = cv2.flip(crop, 1).reshape(crop.shape)

@@ -1,47 +1,20 @@
-"""The manifest: one row per picture, kept as a CSV file that reads well in a diff."""
+"""manifest.csv: one typed row per picture of the prepared data, in a CSV file that reads well in a diff."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import pandas as pd
+from typing import NamedTuple
 
 from stylegan_core.storage.atomic import write_bytes_atomically
 
-COLUMNS: dict[str, str] = {
-    "path": "string",
-    "sha256": "string",
-    "size_bytes": "Int64",
-    "width_px": "Int64",
-    "height_px": "Int64",
-    "domain": "string",
-    "shot": "string",
-    "frame": "Int64",
-    "pair": "string",
-    "split": "string",
-    "labels": "string",
-    "mask": "string",
-    "held_out": "string",
-    "sample": "Int64",
-    "mask_sample": "Int64",
-}
-"""Columns and pandas types.
-
-``path`` is relative to the project where it lies inside, with forward slashes; ``sha256`` is the file's; ``domain`` is
-content, style or truth; ``pair`` is the id that a before and its after share, or empty; ``labels`` are its attributes,
-``smiling=1 glasses=0``, or empty; ``mask`` is the path of the mask, or empty; ``held_out`` is the box ``x,y,w,h`` in
-pixels that training never sees, or empty; ``sample`` and ``mask_sample`` are indexes in the store, missing for a
-picture that is not stored.
-"""
-
-DOMAINS = ("content", "style", "truth")
-SPLITS = ("train", "validation", "test")
-
 
 class ManifestError(ValueError):
-    """A manifest is missing, damaged, or holds nothing that serves; the message says what to do."""
+    """A manifest is missing or damaged, or holds nothing to train on; the message says what to do."""
 
 
 class Box(NamedTuple):
@@ -56,6 +29,116 @@ class Box(NamedTuple):
         return f"{self.x},{self.y},{self.width},{self.height}"
 
 
+@dataclass(frozen=True, slots=True)
+class ManifestRow:
+    """A picture of the prepared data; the fields are the columns of manifest.csv, in their order.
+
+    Attributes:
+        path: relative to the project where it lies inside, with forward slashes.
+        sha256: of the file.
+        size_bytes: of the file.
+        width_px: after EXIF orientation, and of the samples.
+        height_px: after EXIF orientation, and of the samples.
+        domain: "content", "style" or "truth".
+        shot: name of its shot, or empty.
+        frame: number in its shot, or None.
+        pair: id that a content picture shares with its style picture, or empty.
+        split: "train", "validation" or "test".
+        labels: its attributes as ``format_labels`` writes them, or empty.
+        mask: path of its mask, or empty.
+        held_out: area that training never sees, or None.
+        sample: index in the store; None for a picture that is not stored.
+        mask_sample: index of its mask in the store, or None.
+    """
+
+    path: str
+    sha256: str = ""
+    size_bytes: int = 0
+    width_px: int = 0
+    height_px: int = 0
+    domain: str = ""
+    shot: str = ""
+    frame: int | None = None
+    pair: str = ""
+    split: str = ""
+    labels: str = ""
+    mask: str = ""
+    held_out: Box | None = None
+    sample: int | None = None
+    mask_sample: int | None = None
+
+
+Manifest = tuple[ManifestRow, ...]
+"""Rows in the order of ``as_manifest``."""
+
+_COLUMNS = tuple(field.name for field in fields(ManifestRow))
+
+
+def as_manifest(rows: Iterable[ManifestRow]) -> Manifest:
+    """The rows ordered by shot, domain, frame (rows without one last) and path, whatever their order was."""
+    return tuple(sorted(rows, key=sort_key))
+
+
+def sort_key(row: ManifestRow) -> tuple[str, str, float, str]:
+    """The key of the order of ``as_manifest``."""
+    return row.shot, row.domain, math.inf if row.frame is None else row.frame, row.path
+
+
+def write_manifest(manifest: Manifest, path: Path) -> None:
+    """Writes manifest.csv atomically; equal manifests give equal bytes."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for row in manifest:
+        values = (getattr(row, name) for name in _COLUMNS)
+        writer.writerow("" if value is None else str(value) for value in values)
+    write_bytes_atomically(path, text.getvalue().encode())
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Reads what ``write_manifest`` wrote.
+
+    Raises:
+        ManifestError: the file is missing, lacks a column, or has a value that does not parse.
+    """
+    if not path.is_file():
+        raise ManifestError(f"{path} does not exist: run the stage prepare first")
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file, restval="")
+        try:
+            missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
+            rows = () if missing else tuple(_parse_row(cells) for cells in reader)
+        except (ValueError, csv.Error) as error:
+            raise ManifestError(f"{path}, line {reader.line_num}: {error}: run the stage prepare again") from error
+    if missing:
+        raise ManifestError(f"{path} has no column {missing[0]}: run the stage prepare again")
+    return rows
+
+
+def _parse_row(cells: Mapping[str, str]) -> ManifestRow:
+    return ManifestRow(
+        path=cells["path"],
+        sha256=cells["sha256"],
+        size_bytes=int(cells["size_bytes"] or 0),
+        width_px=int(cells["width_px"] or 0),
+        height_px=int(cells["height_px"] or 0),
+        domain=cells["domain"],
+        shot=cells["shot"],
+        frame=_optional_int(cells["frame"]),
+        pair=cells["pair"],
+        split=cells["split"],
+        labels=cells["labels"],
+        mask=cells["mask"],
+        held_out=parse_box(cells["held_out"]),
+        sample=_optional_int(cells["sample"]),
+        mask_sample=_optional_int(cells["mask_sample"]),
+    )
+
+
+def _optional_int(text: str) -> int | None:
+    return int(text) if text else None
+
+
 def parse_box(text: str) -> Box | None:
     """``"x,y,w,h"`` as a box; empty is None.
 
@@ -67,64 +150,25 @@ def parse_box(text: str) -> Box | None:
     try:
         x, y, width, height = (int(part) for part in text.split(","))
     except ValueError as error:
-        raise ManifestError(f"{text!r} is no box: expected x,y,w,h in pixels") from error
+        raise ManifestError(f"expected a box x,y,w,h in pixels, got {text!r}") from error
     return Box(x, y, width, height)
 
 
 def format_labels(labels: Mapping[str, bool]) -> str:
-    """Attributes as the column ``labels`` holds them, ``smiling=1 glasses=0``, in their order."""
+    """Attributes as text for the column ``labels``: ``smiling=1 glasses=0``, in their order."""
     return " ".join(f"{name}={int(value)}" for name, value in labels.items())
 
 
 def parse_labels(text: str) -> dict[str, bool]:
-    """What ``format_labels`` wrote.
+    """Attributes from the text that ``format_labels`` wrote.
 
     Raises:
-        ManifestError: the text is no list of labels.
+        ManifestError: a part of the text is not name=1 or name=0.
     """
     labels = {}
     for part in text.split():
         name, found, value = part.rpartition("=")
         if not found or value not in ("0", "1"):
-            raise ManifestError(f"{part!r} is no label: expected name=1 or name=0")
+            raise ManifestError(f"expected a label name=1 or name=0, got {part!r}")
         labels[name] = value == "1"
     return labels
-
-
-def as_manifest(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Rows with the keys of ``COLUMNS`` (missing ones are empty) as a table in the manifest's order.
-
-    The order is by shot, domain, frame and path, so that it does not depend on the order of the rows.
-    """
-    filled = [{name: row.get(name, "" if kind == "string" else None) for name, kind in COLUMNS.items()} for row in rows]
-    table = pd.DataFrame(filled, columns=list(COLUMNS)).astype(COLUMNS)
-    return table.sort_values(["shot", "domain", "frame", "path"], na_position="last", kind="stable", ignore_index=True)
-
-
-def write_manifest(table: pd.DataFrame, path: Path) -> None:
-    """Writes ``table`` as CSV, atomically; equal tables give equal bytes."""
-    text = table.to_csv(index=False, lineterminator="\n")
-    write_bytes_atomically(path, text.encode())
-
-
-def read_manifest(path: Path) -> pd.DataFrame:
-    """Reads what ``write_manifest`` wrote.
-
-    Raises:
-        ManifestError: the file is missing or is no manifest.
-    """
-    if not path.is_file():
-        raise ManifestError(f"{path} does not exist: run the stage prepare first")
-    texts = {name for name, kind in COLUMNS.items() if kind == "string"}
-    try:
-        raw = pd.read_csv(path, dtype=dict.fromkeys(COLUMNS, "string"), keep_default_na=False)
-        missing = [name for name in COLUMNS if name not in raw.columns]
-        if missing:
-            raise ManifestError(f"{path} has no column {missing[0]}: run the stage prepare again")
-        raw = raw[list(COLUMNS)]
-        table = raw.assign(**{n: raw[n].replace("", pd.NA).astype("Int64") for n in COLUMNS if n not in texts})
-    except ManifestError:
-        raise
-    except (ValueError, TypeError) as error:
-        raise ManifestError(f"{path} is no manifest ({error}): run the stage prepare again") from error
-    return table.astype(COLUMNS)

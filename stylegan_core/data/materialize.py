@@ -1,4 +1,4 @@
-"""Writes prepared data: the manifest, the store and what the later stages ask of the shots, whole or not at all."""
+"""Writes prepared data atomically: the manifest, the store, the shots' folders and the report."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stylegan_core.data.decode import Decoded, DecodeSettings, load_samples
-from stylegan_core.data.manifest import as_manifest, write_manifest
-from stylegan_core.data.selection import ManifestEntry, Selection, sort_key
+from stylegan_core.data.decode import DecodeSettings, load_samples
+from stylegan_core.data.manifest import Manifest, ManifestRow, sort_key, write_manifest
+from stylegan_core.data.selection import Selection
 from stylegan_core.data.shots import Shot
-from stylegan_core.data.sources import Place
+from stylegan_core.data.sources import PathDisplay, Source
 from stylegan_core.data.store import StoreWriter
 from stylegan_core.storage.atomic import fsync_folder, write_bytes_atomically
 
@@ -25,21 +26,21 @@ def materialize(
     *,
     settings: DecodeSettings,
     shots: Sequence[Shot],
-    place: Place,
+    display: PathDisplay,
     copies: Mapping[str, Path] | None = None,
 ) -> dict[str, Any]:
     """Writes ``manifest.csv``, ``store/``, ``shots.json`` and ``report.json``; equal data give equal bytes.
 
-    Everything is written beside ``output`` and takes its place at the end.
+    Everything is written to a temporary folder next to ``output``, which is renamed at the end.
 
     Args:
         selection: what to write.
-        output: the folder; what it held is replaced.
+        output: the folder; its previous content is replaced.
         settings: how the pictures were decoded.
         shots: for ``shots.json``.
-        place: how paths are shown.
-        copies: folders of pictures to copy into ``output``, by the name that they have there: what the later stages
-            read must not lie in a cache.
+        display: how paths are shown.
+        copies: folders of pictures to copy into ``output``, by their names there: what the later stages read must not
+            lie in a cache.
     Returns:
         The content of ``report.json``.
     """
@@ -50,76 +51,80 @@ def materialize(
     part = output.parent / f"{prefix}{os.getpid()}"
     try:
         part.mkdir()
-        chosen = sorted(selection.chosen, key=sort_key)
-        write_manifest(as_manifest(_write_store(chosen, part / "store", settings)), part / "manifest.csv")
+        write_manifest(_write_store(selection.chosen, part / "store", settings), part / "manifest.csv")
         report = _report(selection, settings)
         _write_json(part / "report.json", report)
-        _write_json(part / "shots.json", {shot.name: _shot_entry(shot, place) for shot in shots})
+        _write_json(part / "shots.json", {shot.name: _shot_entry(shot, display) for shot in shots})
         for name, folder in (copies or {}).items():
             shutil.copytree(folder, part / name)
         fsync_folder(part)
-        _take_place(part, output)
+        _replace_folder(part, output)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
     return report
 
 
-def _write_store(chosen: list[ManifestEntry], folder: Path, settings: DecodeSettings) -> list[dict[str, Any]]:
+def _write_store(chosen: Sequence[Source], folder: Path, settings: DecodeSettings) -> Manifest:
+    """Writes the samples in the manifest's order; returns the rows with their indexes in the store."""
+    ordered = sorted(((_row(source), source) for source in chosen), key=lambda both: sort_key(both[0]))
     rows = []
     with StoreWriter(folder, settings.working_space, settings.sample_type, settings.ocio) as writer:
 
-        def add(decoded: Decoded) -> int:
-            return writer.add_samples(load_samples(decoded, settings.sample_type))
+        def add(source: Source) -> int:
+            return writer.add_samples(load_samples(source.facts, settings.sample_type))
 
-        for item in chosen:
-            source, facts = item.source, item.decoded
-            row: dict[str, Any] = {
-                "path": source.shown,
-                "sha256": facts.sha256,
-                "size_bytes": facts.size_bytes,
-                "width_px": facts.width_px,
-                "height_px": facts.height_px,
-                "domain": source.domain,
-                "shot": source.shot,
-                "frame": source.frame,
-                "pair": source.pair,
-                "split": item.split,
-                "labels": source.labels,
-                "held_out": item.held_out,
-                "sample": add(facts) if source.keep else None,
-            }
-            if item.mask:
-                row |= {"mask": item.mask[0].shown, "mask_sample": add(item.mask[1])}
-            rows.append(row)
-    return rows
+        for row, source in ordered:
+            sample = add(source) if source.keep else None
+            mask_sample = add(source.mask) if source.mask else None
+            rows.append(replace(row, sample=sample, mask_sample=mask_sample))
+    return tuple(rows)
+
+
+def _row(source: Source) -> ManifestRow:
+    facts = source.facts
+    return ManifestRow(
+        path=source.display_path,
+        sha256=facts.sha256,
+        size_bytes=facts.size_bytes,
+        width_px=facts.width_px,
+        height_px=facts.height_px,
+        domain=source.domain,
+        shot=source.shot,
+        frame=source.frame,
+        pair=source.pair,
+        split=source.split,
+        labels=source.labels,
+        mask=source.mask.display_path if source.mask else "",
+        held_out=source.held_out,
+    )
 
 
 def _report(selection: Selection, settings: DecodeSettings) -> dict[str, Any]:
     groups: dict[str, dict[str, Any]] = {}
     for group, size in sorted(selection.group_sizes.items()):
-        members = [c for c in selection.chosen if c.source.group == group]
+        members = [source for source in selection.chosen if source.group == group]
         groups[group] = {
             "found": size,
             "refused": sum(refusal.group == group for refusal in selection.refused),
-            "stored": sum(c.source.keep for c in members),
-            "splits": dict(sorted(Counter(c.split for c in members).items())),
-            "colour": dict(sorted(Counter(c.decoded.colour for c in members).items())),
+            "stored": sum(source.keep for source in members),
+            "splits": dict(sorted(Counter(source.split for source in members).items())),
+            "colour": dict(sorted(Counter(source.facts.colour for source in members).items())),
         }
     return {
         "working_space": settings.working_space,
         "sample_type": settings.sample_type,
         "pictures": sum(selection.group_sizes.values()),
-        "stored": sum(chosen.source.keep for chosen in selection.chosen),
+        "stored": sum(source.keep for source in selection.chosen),
         "groups": groups,
         "refused": [{"path": r.path, "reason": r.reason} for r in sorted(selection.refused, key=lambda r: r.path)],
         "warnings": [{"path": path, "warning": warning} for path, warning in sorted(selection.warnings)],
     }
 
 
-def _shot_entry(shot: Shot, place: Place) -> dict[str, Any]:
+def _shot_entry(shot: Shot, display: PathDisplay) -> dict[str, str | None]:
     def show(path: Path | None) -> str | None:
-        return None if path is None else place.show(path)
+        return None if path is None else display.show(path)
 
     return {
         "plates": show(shot.plates),
@@ -131,12 +136,12 @@ def _shot_entry(shot: Shot, place: Place) -> dict[str, Any]:
     }
 
 
-def _write_json(path: Path, document: dict[str, Any]) -> None:
+def _write_json(path: Path, document: Mapping[str, Any]) -> None:
     write_bytes_atomically(path, json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n")
 
 
-def _take_place(part: Path, output: Path) -> None:
-    """Renames ``part`` to ``output``; a folder cannot be renamed over a full one, so the old one goes first."""
+def _replace_folder(part: Path, output: Path) -> None:
+    """Renames ``part`` to ``output``; a folder cannot be renamed over a full one, so the old one is removed first."""
     if output.is_symlink() or output.is_file():
         output.unlink()
     elif output.exists():

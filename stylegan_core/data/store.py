@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stylegan_core.data.manifest import ManifestRow
 from stylegan_core.storage.atomic import fsync_folder, write_bytes_atomically
 
 SAMPLE_TYPES: dict[str, type[np.generic]] = {"uint8": np.uint8, "uint16": np.uint16, "half": np.float16}
@@ -168,6 +169,12 @@ class SampleStore:
         kind = np.dtype(SAMPLE_TYPES[self.sample_type]).newbyteorder("<")
         view: Samples = np.ndarray(shape, kind, buffer=self._mapped.data, offset=entry["offset"])
         return view
+
+    def sample_of(self, row: ManifestRow) -> Samples:
+        """The picture of a row of the manifest, see ``sample``."""
+        if row.sample is None:
+            raise StoreError(f"{row.path} is not in the store")
+        return self.sample(row.sample)
 
     def unit(self, index: int) -> npt.NDArray[np.float32]:
         """Picture ``index`` as (H, W, C) float32 in unit range."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import pandas as pd
+from stylegan_core.data.manifest import Manifest, ManifestRow
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Subject:
 
 
 def find_subjects(
-    manifest: pd.DataFrame,
+    manifest: Manifest,
     prepared: Path,
     *,
     root: Path = Path(),
@@ -91,76 +91,64 @@ def find_subjects(
         max_pictures: of a collection, evenly spread.
     """
     shot_files = _shot_files(prepared)
-    names = [name for name in sorted(set(manifest["shot"]) - {""}) if not shots or name in shots]
-    found = [_shot(manifest[manifest["shot"] == name], name, root, shot_files, every) for name in names]
-    free = manifest[manifest["shot"] == ""] if not shots else manifest[:0]
+    names = [name for name in sorted({row.shot for row in manifest} - {""}) if not shots or name in shots]
+    found = [_shot([row for row in manifest if row.shot == name], name, root, shot_files, every) for name in names]
+    free = [row for row in manifest if not row.shot and not shots]
     if not names:
-        found.append(_pairs(free[free["pair"] != ""], root, max_pictures))
+        found.append(_pairs([row for row in free if row.pair], root, max_pictures))
     if not paired or not names:
-        found.append(_collection(free[free["pair"] == ""], root, max_pictures))
+        found.append(_collection([row for row in free if not row.pair], root, max_pictures))
     return [subject for subject in found if subject.stills]
 
 
 def _shot(
-    rows: pd.DataFrame, name: str, root: Path, shot_files: dict[str, dict[str, str | None]], every: int
+    rows: Sequence[ManifestRow], name: str, root: Path, shot_files: dict[str, dict[str, str | None]], every: int
 ) -> Subject:
-    numbered = rows[rows["frame"].notna()].sort_values("frame")
-    content = _paths(numbered[numbered["domain"] == "content"], root)
-    painted = _paths(numbered[numbered["domain"] == "style"], root)
-    truth = _paths(numbered[numbered["domain"] == "truth"], root)
-    stills = tuple(
-        Still(path.name, path, frame, truth.get(frame), painted.get(frame)) for frame, path in content.items()
-    )
+    content, style, truth = (_by_frame(rows, domain, root) for domain in ("content", "style", "truth"))
+    stills = tuple(Still(path.name, path, frame, truth.get(frame), style.get(frame)) for frame, path in content.items())
     motion = shot_files.get(name, {}).get("motion")
-    keys = [(content[frame], path) for frame, path in painted.items() if frame in content]
+    keys = [(content[frame], path) for frame, path in style.items() if frame in content]
     return Subject(
         name,
         "shot",
         stills[::every],
         tuple(spread(keys, _TUNING_PICTURES)),
-        tuple(painted),
-        tuple(spread(list(painted.values()), _STYLE_PICTURES)),
+        tuple(style),
+        tuple(spread(list(style.values()), _STYLE_PICTURES)),
         root / motion if motion else None,
     )
 
 
-def _pairs(rows: pd.DataFrame, root: Path, max_pictures: int) -> Subject:
-    sides = {
-        domain: {str(r.pair): r for r in rows[rows["domain"] == domain].itertuples()} for domain in ("content", "style")
-    }
-    both = [pair for pair in sorted(sides["content"]) if pair in sides["style"]]
-    tested = _held_out(both, {pair: str(sides["content"][pair].split) for pair in both}, "pairs")
-    taught = [pair for pair in both if sides["content"][pair].split == "train"]
-
-    def path(domain: str, pair: str) -> Path:
-        return root / str(sides[domain][pair].path)
-
+def _pairs(rows: Sequence[ManifestRow], root: Path, max_pictures: int) -> Subject:
+    content, style = ({row.pair: row for row in rows if row.domain == domain} for domain in ("content", "style"))
+    both = [pair for pair in sorted(content) if pair in style]
+    tested = _held_out(both, {pair: content[pair].split for pair in both}, "pairs")
+    trained = [pair for pair in both if content[pair].split == "train"]
     return Subject(
         "pictures",
         "pairs",
         tuple(
-            Still(str(sides["content"][pair].path), path("content", pair), truth=path("style", pair))
+            Still(content[pair].path, root / content[pair].path, truth=root / style[pair].path)
             for pair in spread(tested, max_pictures)
         ),
-        tuple((path("content", pair), path("style", pair)) for pair in spread(taught, _TUNING_PICTURES)),
+        tuple((root / content[pair].path, root / style[pair].path) for pair in spread(trained, _TUNING_PICTURES)),
         (),
-        tuple(path("style", pair) for pair in spread(taught, _STYLE_PICTURES)),
+        tuple(root / style[pair].path for pair in spread(trained, _STYLE_PICTURES)),
     )
 
 
-def _collection(rows: pd.DataFrame, root: Path, max_pictures: int) -> Subject:
-    content = rows[rows["domain"] == "content"]
-    split = dict(zip(content["path"], content["split"], strict=True))
+def _collection(rows: Sequence[ManifestRow], root: Path, max_pictures: int) -> Subject:
+    split = {row.path: row.split for row in rows if row.domain == "content"}
     tested = _held_out(sorted(split), split, "content pictures")
-    style = rows[(rows["domain"] == "style") & (rows["split"] == "train")]
-    taught = [path for path in sorted(split) if split[path] == "train"]
+    trained = [path for path in sorted(split) if split[path] == "train"]
+    styles = sorted(row.path for row in rows if row.domain == "style" and row.split == "train")
     return Subject(
         "pictures",
         "collection",
         tuple(Still(path, root / path) for path in spread(tested, max_pictures)),
-        tuple((root / path, None) for path in spread(taught, _TUNING_PICTURES)),
+        tuple((root / path, None) for path in spread(trained, _TUNING_PICTURES)),
         (),
-        tuple(root / path for path in spread(sorted(style["path"]), _STYLE_PICTURES)),
+        tuple(root / path for path in spread(styles, _STYLE_PICTURES)),
     )
 
 
@@ -184,8 +172,10 @@ def spread(items: Sequence[Item], count: int) -> list[Item]:
     return [items[round(i * (len(items) - 1) / (count - 1))] for i in range(count)]
 
 
-def _paths(rows: pd.DataFrame, root: Path) -> dict[int, Path]:
-    return {int(frame): root / path for frame, path in zip(rows["frame"], rows["path"], strict=True)}
+def _by_frame(rows: Sequence[ManifestRow], domain: str, root: Path) -> dict[int, Path]:
+    """Paths of a domain by frame number, in the numbers' order."""
+    found = {row.frame: root / row.path for row in rows if row.domain == domain and row.frame is not None}
+    return dict(sorted(found.items()))
 
 
 def _shot_files(prepared: Path) -> dict[str, dict[str, str | None]]:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
 from stylegan_core.data.crops import pair_rows, signed, stored_rows
-from stylegan_core.data.manifest import Box, parse_box, parse_labels
+from stylegan_core.data.manifest import Box, Manifest, ManifestRow, parse_labels
 from stylegan_core.data.store import Samples, SampleStore
 
 _log = logging.getLogger(__name__)
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class ValidationArea:
         style: the same pixels painted, or None where there is no pair.
         mask_unit: (1, 1, H, W) in [0, 1], which part is painted; None is all of it.
         box: the area itself, in pixels of ``content``; figures are taken on it alone.
-        wish: (1, L) in [-1, 1], the change of attributes that it is validated with, or None where there are none.
+        attribute_change: (1, L) in [-1, 1], 1 adds an attribute and -1 removes it; None without attributes.
     """
 
     name: str
@@ -37,7 +38,7 @@ class ValidationArea:
     style: Tensor | None
     mask_unit: Tensor | None
     box: Box
-    wish: Tensor | None = None
+    attribute_change: Tensor | None = None
 
     def inside(self, picture: Tensor) -> Tensor:
         """The part of a (N, C, H, W) picture of ``content``'s size that lies in the box."""
@@ -61,7 +62,7 @@ class ValidationSet:
 
 def validation_set(
     store: SampleStore,
-    manifest: pd.DataFrame,
+    manifest: Manifest,
     *,
     paired: bool,
     shots: Sequence[str] = (),
@@ -74,7 +75,7 @@ def validation_set(
 
     Args:
         store: the prepared pictures.
-        manifest: its table.
+        manifest: its rows.
         paired: held-out boxes of key frames and pairs of the split "validation". A recipe without pairs is validated
             on them too where every style picture has its pair; else on pictures of that split, or, where so few
             pictures are there that none is in it, of the split "train", which is logged.
@@ -85,52 +86,52 @@ def validation_set(
         limit: pictures of a collection at the most, evenly spread.
     """
     held, trained = stored_rows(manifest, "validation", shots), stored_rows(manifest, "train", shots)
-    styles = [row for row in (*held, *trained) if row["domain"] == "style"]
-    if paired or (styles and all(row["pair"] for row in styles)):
-        boxed = [pair for pair in pair_rows(trained) if pair[1]["held_out"]]
-        areas = [_area(store, before, after, parse_box(after["held_out"]), context_px) for before, after in boxed]
+    styles = [row for row in (*held, *trained) if row.domain == "style"]
+    if paired or (styles and all(row.pair for row in styles)):
+        boxed = [(content, style) for content, style in pair_rows(trained) if style.held_out]
+        areas = [_area(store, content, style, style.held_out, context_px) for content, style in boxed]
         whole = _spread(pair_rows(held), limit)
-        areas += [_area(store, before, after, _centre(before, side_px), 0) for before, after in whole]
+        areas += [_area(store, content, style, _centre(content, side_px), 0) for content, style in whole]
         if paired or areas:
-            return ValidationSet(_wishing([before for before, _ in (*boxed, *whole)], areas, labels))
+            return ValidationSet(_with_changes([content for content, _ in (*boxed, *whole)], areas, labels))
     contents = _spread(_of_domain("content", held, trained), limit)
     references = _spread(_of_domain("style", held, trained), limit) if styles else []
     return ValidationSet(
-        _wishing(contents, [_area(store, row, None, _centre(row, side_px), 0) for row in contents], labels),
-        tuple(_tensor(store.sample(int(row["sample"])), _centre(row, side_px)) for row in references),
+        _with_changes(contents, [_area(store, row, None, _centre(row, side_px), 0) for row in contents], labels),
+        tuple(_tensor(store.sample_of(row), _centre(row, side_px)) for row in references),
     )
 
 
 def _area(
-    store: SampleStore, before: dict[str, Any], after: dict[str, Any] | None, box: Box | None, context_px: int
+    store: SampleStore, content: ManifestRow, style: ManifestRow | None, box: Box | None, context_px: int
 ) -> ValidationArea:
-    width, height = int(before["width_px"]), int(before["height_px"])
+    width, height = content.width_px, content.height_px
     box = box or Box(0, 0, width, height)
     left, top = max(0, box.x - context_px), max(0, box.y - context_px)
     right, bottom = min(width, box.x + box.width + context_px), min(height, box.y + box.height + context_px)
     cut = Box(left, top, right - left, bottom - top)
-    masked = after is not None and not pd.isna(after["mask_sample"])
+    mask_sample = style.mask_sample if style else None
     return ValidationArea(
-        name=str(before["path"]),
-        content=_tensor(store.sample(int(before["sample"])), cut),
-        style=_tensor(store.sample(int(after["sample"])), cut) if after else None,
-        mask_unit=_tensor(store.sample(int(after["mask_sample"])), cut).add(1.0).mul(0.5) if after and masked else None,
+        name=content.path,
+        content=_tensor(store.sample_of(content), cut),
+        style=_tensor(store.sample_of(style), cut) if style else None,
+        mask_unit=None if mask_sample is None else _tensor(store.sample(mask_sample), cut).add(1.0).mul(0.5),
         box=Box(box.x - left, box.y - top, box.width, box.height),
     )
 
 
-def _wishing(
-    rows: Sequence[dict[str, Any]], areas: Sequence[ValidationArea], labels: Sequence[str]
+def _with_changes(
+    rows: Sequence[ManifestRow], areas: Sequence[ValidationArea], labels: Sequence[str]
 ) -> tuple[ValidationArea, ...]:
-    """The areas with a wish each: an attribute that its picture has is taken away, one that it lacks is given."""
+    """The areas with a change each: an attribute that its picture has is removed, one that it lacks is added."""
     if not labels:
         return tuple(areas)
-    wishing = []
+    changed = []
     for index, (row, area) in enumerate(zip(rows, areas, strict=True)):
-        wish, which = torch.zeros(1, len(labels)), index % len(labels)
-        wish[0, which] = -1.0 if parse_labels(row["labels"]).get(labels[which], False) else 1.0
-        wishing.append(replace(area, wish=wish))
-    return tuple(wishing)
+        change, which = torch.zeros(1, len(labels)), index % len(labels)
+        change[0, which] = -1.0 if parse_labels(row.labels).get(labels[which], False) else 1.0
+        changed.append(replace(area, attribute_change=change))
+    return tuple(changed)
 
 
 def _tensor(picture: Samples, box: Box) -> Tensor:
@@ -139,20 +140,20 @@ def _tensor(picture: Samples, box: Box) -> Tensor:
     return torch.unsqueeze(planes, 0)
 
 
-def _of_domain(domain: str, held: list[dict[str, Any]], trained: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    if chosen := [row for row in held if row["domain"] == domain]:
+def _of_domain(domain: str, held: Sequence[ManifestRow], trained: Sequence[ManifestRow]) -> list[ManifestRow]:
+    if chosen := [row for row in held if row.domain == domain]:
         return chosen
     _log.warning("no %s picture is held out: validating on pictures that training sees", domain)
-    return [row for row in trained if row["domain"] == domain]
+    return [row for row in trained if row.domain == domain]
 
 
-def _centre(row: dict[str, Any], side_px: int) -> Box:
-    width, height = min(int(row["width_px"]), side_px), min(int(row["height_px"]), side_px)
-    return Box((int(row["width_px"]) - width) // 2, (int(row["height_px"]) - height) // 2, width, height)
+def _centre(row: ManifestRow, side_px: int) -> Box:
+    width, height = min(row.width_px, side_px), min(row.height_px, side_px)
+    return Box((row.width_px - width) // 2, (row.height_px - height) // 2, width, height)
 
 
-def _spread(rows: list[Any], limit: int) -> list[Any]:
-    """At most ``limit`` of the rows, evenly spread, in order."""
-    if len(rows) <= limit:
-        return rows
-    return [rows[index * len(rows) // limit] for index in range(limit)]
+def _spread(items: list[_Item], limit: int) -> list[_Item]:
+    """At most ``limit`` of the items, evenly spread, in order."""
+    if len(items) <= limit:
+        return items
+    return [items[index * len(items) // limit] for index in range(limit)]

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from filelock import FileLock, Timeout
 
 from stylegan_core.config import Training
 from stylegan_core.data.crops import stored_rows
+from stylegan_core.data.manifest import Manifest, ManifestRow
 from stylegan_core.data.store import SampleStore
 from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.storage.cache import cache_folder
@@ -36,7 +36,6 @@ _PROCESS_ONLY = (
     "init_from",  # its digest counts
     "model_per_shot",  # the names of the shots count
 )
-_ROW_COLUMNS = ("domain", "shot", "frame", "pair", "split", "labels", "width_px", "height_px", "held_out")
 
 
 class RunFolder:
@@ -133,7 +132,7 @@ def run_key(training: Training, data: str, code: str, init: str | None) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def data_digest(store: SampleStore, manifest: pd.DataFrame, shots: Sequence[str] = ()) -> str:
+def data_digest(store: SampleStore, manifest: Manifest, shots: Sequence[str] = ()) -> str:
     """SHA-256, in hex, over the samples that a training and its validation use and how they belong together.
 
     Other shots in the same store do not count, nor where they push these samples to, nor paths.
@@ -141,13 +140,20 @@ def data_digest(store: SampleStore, manifest: pd.DataFrame, shots: Sequence[str]
     digest = hashlib.sha256(f"{store.working_space} {store.sample_type}".encode())
     for split in ("train", "validation"):
         for row in stored_rows(manifest, split, shots):
-            digest.update(json.dumps([str(row[name]) for name in _ROW_COLUMNS]).encode())
-            for column in ("sample", "mask_sample"):
-                if not pd.isna(row[column]):
-                    sample = np.ascontiguousarray(store.sample(int(row[column])))
+            digest.update(json.dumps(_row_texts(row)).encode())
+            for column, index in (("sample", row.sample), ("mask_sample", row.mask_sample)):
+                if index is not None:
+                    sample = np.ascontiguousarray(store.sample(index))
                     digest.update(f"{column} {sample.shape}".encode())
                     digest.update(sample.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
+
+
+def _row_texts(row: ManifestRow) -> list[str]:
+    """The columns that count for a digest, as text; a missing frame is "None", as in the digests of version 0.1."""
+    held_out = "" if row.held_out is None else str(row.held_out)
+    sizes = [str(row.width_px), str(row.height_px)]
+    return [row.domain, row.shot, str(row.frame), row.pair, row.split, row.labels, *sizes, held_out]
 
 
 def _size(folder: Path) -> int:

@@ -99,15 +99,15 @@ class Validator:
 def translate(recipe: BaseRecipe, area: ValidationArea, reference: Tensor | None = None) -> Tensor:
     """(1, 3, H * scale, W * scale) in about [-1, 1], on the recipe's device: the area and its context, translated.
 
-    The area's wish is followed, and ``reference``, (1, 3, h, w) in [-1, 1], is the style where it is given. Sides are
-    padded by reflection to what a network with three halvings needs, and cut again.
+    The area's change of attributes is applied, and ``reference``, (1, 3, h, w) in [-1, 1], is the style where it is
+    given. Sides are padded by reflection to what a network with three halvings needs, and cut again.
     """
     device = next(recipe.parameters()).device
     height, width = area.content.shape[-2:]
     conditions = Conditions(
         mask_unit=None if area.mask_unit is None else pad_to_multiple(area.mask_unit.to(device)),
         styles=None if reference is None else reference.to(device),
-        labels=None if area.wish is None else area.wish.to(device),
+        labels=None if area.attribute_change is None else area.attribute_change.to(device),
     )
     result = recipe.translate(pad_to_multiple(area.content.to(device)), conditions).float()
     return result[..., : height * recipe.scale, : width * recipe.scale]

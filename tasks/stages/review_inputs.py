@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from stylegan_core.config import Params
 from stylegan_core.data.manifest import read_manifest
 from stylegan_core.data.subjects import Subject, find_subjects
@@ -90,14 +88,10 @@ class ReviewInputs:
     root: Path = Path()
 
     @functools.cached_property
-    def manifest(self) -> pd.DataFrame:
-        """The manifest of prepared data."""
-        return read_manifest(self.prepared / "manifest.csv")
-
-    @functools.cached_property
     def subjects(self) -> list[Subject]:
         """Shots and collections of the manifest, with every picture."""
-        return find_subjects(self.manifest, self.prepared, root=self.root, paired=False, max_pictures=_EVERY_PICTURE)
+        manifest = read_manifest(self.prepared / "manifest.csv")
+        return find_subjects(manifest, self.prepared, root=self.root, paired=False, max_pictures=_EVERY_PICTURE)
 
     @functools.cached_property
     def figures(self) -> dict[str, float]:

@@ -3,14 +3,15 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from stylegan_core.config import parse_params
-from stylegan_core.data.manifest import read_manifest
 from stylegan_core.data.store import SampleStore
 from tasks.stages.prepare import prepare
 
 SIDE = 32
+NUMBERS = ("size_bytes", "width_px", "height_px", "frame", "sample", "mask_sample")
 
 
 def pixels(seed, width=SIDE, height=SIDE):
@@ -32,7 +33,14 @@ def run_params(document):
 
 
 def read(output=Path("data/prepared")):
-    return read_manifest(output / "manifest.csv"), SampleStore.open(output / "store")
+    return read_table(output / "manifest.csv"), SampleStore.open(output / "store")
+
+
+def read_table(path):
+    """manifest.csv as a table, read by pandas alone: numbers may be missing, texts may be empty."""
+    table = pd.read_csv(path, dtype="string", keep_default_na=False)
+    numbers = {name: table[name].replace("", pd.NA).astype("Int64") for name in NUMBERS}
+    return table.assign(**numbers)
 
 
 def tree(folder):

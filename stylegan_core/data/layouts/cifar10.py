@@ -10,7 +10,7 @@ import numpy as np
 
 from stylegan_core.data.layouts.unpacking import Unpacked, build_once
 from stylegan_core.data.manifest import format_labels
-from stylegan_core.data.sources import Place, Source, SourceError
+from stylegan_core.data.sources import PathDisplay, Source, SourceError
 from stylegan_core.storage.hashing import sha256_of
 
 _SIDE_PX = 32
@@ -32,14 +32,14 @@ def unpack_cifar10(folder: Path) -> Unpacked:
         FileNotFoundError: a file is missing.
         SourceError: a file is no such batch.
     """
-    place = folder / "cifar-10-batches-bin"
-    place = place if place.is_dir() else folder
-    batches = sorted([*place.glob("data_batch_*.bin"), *place.glob(f"{_TEST}.bin")])
-    if not any(batch.stem != _TEST for batch in batches) or not (place / _META).is_file():
+    inner = folder / "cifar-10-batches-bin"
+    inner = inner if inner.is_dir() else folder
+    batches = sorted([*inner.glob("data_batch_*.bin"), *inner.glob(f"{_TEST}.bin")])
+    if not any(batch.stem != _TEST for batch in batches) or not (inner / _META).is_file():
         raise FileNotFoundError(
             f"{folder} is no binary CIFAR-10: expected data_batch_1.bin and so on, test_batch.bin and {_META} in it"
         )
-    classes = [line.strip() for line in (place / _META).read_text(encoding="utf-8").splitlines() if line.strip()]
+    classes = [line.strip() for line in (inner / _META).read_text(encoding="utf-8").splitlines() if line.strip()]
     for batch in batches:
         _check(batch, len(classes))
 
@@ -50,7 +50,7 @@ def unpack_cifar10(folder: Path) -> Unpacked:
     return build_once("cifar10", recipe, build)
 
 
-def list_cifar10(folder: Path, unpacked: Unpacked, domain: str, space: str, place: Place) -> list[Source]:
+def list_cifar10(folder: Path, unpacked: Unpacked, domain: str, space: str, display: PathDisplay) -> list[Source]:
     """Every picture with its class as a label, ``cat=1``; the test batch is the split "test".
 
     Args:
@@ -58,9 +58,9 @@ def list_cifar10(folder: Path, unpacked: Unpacked, domain: str, space: str, plac
         unpacked: of ``unpack_cifar10``.
         domain: "content".
         space: how its colours are read.
-        place: how paths are shown; it names the unpacked files.
+        display: how paths are shown; it names the unpacked files.
     """
-    group = f"the {domain} collection {place.show(folder)}"
+    group = f"the {domain} collection {display.show(folder)}"
     classes = ["_".join(name.split()) for name in unpacked.facts["classes"]]
     sources = []
     for batch, members in unpacked.facts["of"].items():
@@ -69,13 +69,13 @@ def list_cifar10(folder: Path, unpacked: Unpacked, domain: str, space: str, plac
             sources.append(
                 Source(
                     path,
-                    place.show(path),
+                    display.show(path),
                     group,
                     "collection",
                     domain,
                     space,
                     name=f"{batch}/{path.name}",
-                    split="test" if batch == _TEST else "",
+                    listed_split="test" if batch == _TEST else "",
                     labels=format_labels({classes[member]: True}),
                 )
             )

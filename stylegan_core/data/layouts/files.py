@@ -12,7 +12,7 @@ from stylegan_core.data.layouts.labels import VALUES, label_sources
 from stylegan_core.data.layouts.lsun import list_lsun, unpack_lsun
 from stylegan_core.data.layouts.unpacking import Unpacked
 from stylegan_core.data.manifest import format_labels
-from stylegan_core.data.sources import Place, Source, SourceError, abbreviate, list_collection
+from stylegan_core.data.sources import PathDisplay, Source, SourceError, abbreviate, list_collection
 
 _CELEBA_SPLITS = {"0": "train", "1": "validation", "2": "test"}
 _IMAGENET_SPLITS = {"train": "train", "val": "validation"}
@@ -38,7 +38,7 @@ def unpack_layout(layout: Layout, folder: Path) -> Unpacked | None:
     return unpack_lsun(folder) if layout == "lsun" else None
 
 
-def list_layout(layout: Layout, folder: Path, unpacked: Unpacked | None, space: str, place: Place) -> Listed:
+def list_layout(layout: Layout, folder: Path, unpacked: Unpacked | None, space: str, display: PathDisplay) -> Listed:
     """The pictures of a content folder in a layout.
 
     Args:
@@ -46,7 +46,7 @@ def list_layout(layout: Layout, folder: Path, unpacked: Unpacked | None, space: 
         folder: of the data set.
         unpacked: of ``unpack_layout``.
         space: how its colours are read.
-        place: how paths are shown; it names the unpacked files.
+        display: how paths are shown; it names the unpacked files.
 
     Raises:
         FileNotFoundError: folders or files of the layout are missing.
@@ -54,16 +54,16 @@ def list_layout(layout: Layout, folder: Path, unpacked: Unpacked | None, space: 
         SourceError: a table of the layout cannot be read.
     """
     if layout == "celeba":
-        return _celeba(folder, space, place)
+        return _celeba(folder, space, display)
     if layout == "cifar10":
         assert unpacked is not None
-        return Listed(list_cifar10(folder, unpacked, "content", space, place), [])
+        return Listed(list_cifar10(folder, unpacked, "content", space, display), [])
     if layout == "lsun":
-        return Listed(list_lsun(folder, unpacked, "content", space, place), [])
+        return Listed(list_lsun(folder, unpacked, "content", space, display), [])
     if layout == "imagenet":
-        return Listed(_imagenet(folder, space, place), [])
+        return Listed(_imagenet(folder, space, display), [])
     pictures = _ffhq_folder(folder) if layout == "ffhq" else folder
-    return Listed(list_collection(pictures, "content", space, place), [])
+    return Listed(list_collection(pictures, "content", space, display), [])
 
 
 def _ffhq_folder(folder: Path) -> Path:
@@ -71,36 +71,36 @@ def _ffhq_folder(folder: Path) -> Path:
     return next((p for name in ("images1024x1024", "thumbnails128x128") if (p := folder / name).is_dir()), folder)
 
 
-def _imagenet(folder: Path, space: str, place: Place) -> list[Source]:
+def _imagenet(folder: Path, space: str, display: PathDisplay) -> list[Source]:
     """ImageNet (Russakovsky et al. 2015, arXiv 1409.0575): ``train/CLASS/*`` and ``val/CLASS/*``."""
     if not (folder / "train").is_dir():
         raise FileNotFoundError(f"{folder} is no ImageNet: expected folders train/CLASS and val/CLASS in it")
     sources, flat = [], []
-    for source in list_collection(folder, "content", space, place):
+    for source in list_collection(folder, "content", space, display):
         split, *below = source.name.split("/")
         if split not in _IMAGENET_SPLITS:
             continue
         if len(below) < 2:
-            flat.append(source.shown)
+            flat.append(source.display_path)
             continue
         labels = format_labels({"_".join(below[0].split()): True})
-        sources.append(replace(source, split=_IMAGENET_SPLITS[split], labels=labels))
+        sources.append(replace(source, listed_split=_IMAGENET_SPLITS[split], labels=labels))
     if flat:
         raise SourceError(f"these lie in no folder of a class, such as val/n01440764: {abbreviate(flat)}")
     return sources
 
 
-def _celeba(folder: Path, space: str, place: Place) -> Listed:
+def _celeba(folder: Path, space: str, display: PathDisplay) -> Listed:
     """CelebA (Liu et al. 2015, arXiv 1411.7766): aligned pictures, 40 attributes and the partition."""
     pictures = _first(folder, "img_align_celeba", "Img/img_align_celeba")
     attributes = _first(folder, "list_attr_celeba.txt", "Anno/list_attr_celeba.txt")
     partition = _first(folder, "list_eval_partition.txt", "Eval/list_eval_partition.txt")
-    listed = list_collection(pictures, "content", space, place)
-    sources, warnings = label_sources(listed, dict(_celeba_attributes(attributes)), place.show(attributes))
+    listed = list_collection(pictures, "content", space, display)
+    sources, warnings = label_sources(listed, dict(_celeba_attributes(attributes)), display.show(attributes))
     splits = dict(_celeba_partition(partition))
-    table = place.show(partition)
+    table = display.show(partition)
     split = [
-        replace(source, split=splits[source.name])
+        replace(source, listed_split=splits[source.name])
         if source.name in splits
         else replace(source, refusal=source.refusal or f"has no row in {table}")
         for source in sources

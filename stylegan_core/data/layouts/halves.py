@@ -10,12 +10,12 @@ from pathlib import Path
 
 from stylegan_core.data.choices import Half
 from stylegan_core.data.layouts.unpacking import Unpacked, build_once
-from stylegan_core.data.sources import Place, Source, by_name
+from stylegan_core.data.sources import PathDisplay, Source, by_name
 from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture, write_picture
 from stylegan_core.storage.hashing import sha256_of
 
 
-def unpack_halves(folder: Path, place: Place, *, max_megapixels: float) -> Unpacked:
+def unpack_halves(folder: Path, display: PathDisplay, *, max_megapixels: float) -> Unpacked:
     """Writes both halves of each picture of a folder as PNG, ``left/NAME.png`` and ``right/NAME.png``.
 
     Samples, ICC profile and metadata are kept as they are. The facts are the reasons, by name, why pictures are
@@ -23,7 +23,7 @@ def unpack_halves(folder: Path, place: Place, *, max_megapixels: float) -> Unpac
 
     Args:
         folder: of the pictures.
-        place: how paths are shown.
+        display: how paths are shown.
         max_megapixels: pictures that declare more are refused.
 
     Raises:
@@ -31,7 +31,7 @@ def unpack_halves(folder: Path, place: Place, *, max_megapixels: float) -> Unpac
         ValueError: it holds no pictures.
         SourceError: two pictures share a name without their suffixes.
     """
-    pictures = by_name(folder, place)
+    pictures = by_name(folder, display)
 
     def build(files: Path) -> dict[str, str]:
         def take_apart(name: str) -> str:
@@ -46,7 +46,7 @@ def unpack_halves(folder: Path, place: Place, *, max_megapixels: float) -> Unpac
 
 
 def list_halves(
-    folder: Path, unpacked: Unpacked, content_half: Half, content_space: str, style_space: str, place: Place
+    folder: Path, unpacked: Unpacked, content_half: Half, content_space: str, style_space: str, display: PathDisplay
 ) -> list[Source]:
     """The halves as pairs; a picture that is refused is listed once, with its reason.
 
@@ -56,21 +56,21 @@ def list_halves(
         content_half: which half is before.
         content_space: how the colours before are read.
         style_space: how the colours after are read.
-        place: how paths are shown; it names the unpacked files.
+        display: how paths are shown; it names the unpacked files.
     """
     style_half = "right" if content_half == "left" else "left"
-    group = f"the {{}} halves of {place.show(folder)}"
+    group = f"the {{}} halves of {display.show(folder)}"
     sources = []
-    for pair, path in by_name(folder, place).items():
+    for pair, path in by_name(folder, display).items():
         name = f"{pair}{path.suffix}"
         if reason := unpacked.facts.get(pair):
             of = group.format(content_half)
-            sources.append(Source(path, place.show(path), of, "pair", "content", name=name, refusal=reason))
+            sources.append(Source(path, display.show(path), of, "pair", "content", name=name, refusal=reason))
             continue
         for half, domain, space in ((content_half, "content", content_space), (style_half, "style", style_space)):
             file = unpacked.files / half / f"{pair}.png"
             of = group.format(half)
-            sources.append(Source(file, place.show(file), of, "pair", domain, space, pair=pair, name=name))
+            sources.append(Source(file, display.show(file), of, "pair", domain, space, pair=pair, name=name))
     return sources
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stylegan_core.data.layouts.unpacking import Unpacked, build_once
-from stylegan_core.data.sources import Place, Source, SourceError, list_collection
+from stylegan_core.data.sources import PathDisplay, Source, SourceError, list_collection
 from stylegan_core.storage.hashing import sha256_of
 
 _SIGNATURES = ((b"RIFF", ".webp"), (b"\xff\xd8", ".jpg"), (b"\x89PNG", ".png"))
@@ -52,7 +52,7 @@ def unpack_lsun(folder: Path) -> Unpacked | None:
     return build_once("lsun", recipe, build)
 
 
-def list_lsun(folder: Path, unpacked: Unpacked | None, domain: str, space: str, place: Place) -> list[Source]:
+def list_lsun(folder: Path, unpacked: Unpacked | None, domain: str, space: str, display: PathDisplay) -> list[Source]:
     """Every picture; a database or folder such as ``church_outdoor_val_lmdb`` is the split "validation".
 
     Args:
@@ -60,20 +60,20 @@ def list_lsun(folder: Path, unpacked: Unpacked | None, domain: str, space: str, 
         unpacked: of ``unpack_lsun``.
         domain: "content".
         space: how its colours are read.
-        place: how paths are shown; it names the unpacked files.
+        display: how paths are shown; it names the unpacked files.
 
     Raises:
         FileNotFoundError: there is no such folder.
         ValueError: it holds no pictures.
     """
-    listed = list_collection(unpacked.files if unpacked else folder, domain, space, place)
-    group = f"the {domain} collection {place.show(folder)}"
-    return [replace(source, group=group, split=_split(source.name)) for source in listed]
+    listed = list_collection(unpacked.files if unpacked else folder, domain, space, display)
+    group = f"the {domain} collection {display.show(folder)}"
+    return [replace(source, group=group, listed_split=_split(source.name)) for source in listed]
 
 
 def _databases(folder: Path) -> list[Path]:
-    places = [folder, *sorted(p for p in folder.iterdir() if p.is_dir())] if folder.is_dir() else []
-    return [place for place in places if (place / "data.mdb").is_file()]
+    folders = [folder, *sorted(p for p in folder.iterdir() if p.is_dir())] if folder.is_dir() else []
+    return [candidate for candidate in folders if (candidate / "data.mdb").is_file()]
 
 
 def _write(values: Iterator[bytes], folder: Path) -> None:

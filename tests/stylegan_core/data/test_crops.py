@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from stylegan_core.data.crops import CropSampler, signed
-from stylegan_core.data.manifest import ManifestError, as_manifest
+from stylegan_core.data.manifest import Box, ManifestError, ManifestRow, as_manifest
 from stylegan_core.data.store import SampleStore, StoreWriter
 
 WIDTH, HEIGHT = 60, 40
@@ -29,7 +29,7 @@ class Project:
         row |= {"width_px": unit.shape[1], "height_px": unit.shape[0], "sample": self.writer.add(unit)}
         if mask is not None:
             row["mask_sample"] = self.writer.add(mask)
-        self.rows.append(row)
+        self.rows.append(ManifestRow(**row))
         return self
 
     def pair(self, name, offset, mask=None, **row):
@@ -98,7 +98,7 @@ def test_pairs_are_cut_and_flipped_alike(project):
 @pytest.mark.parametrize("box", [(0, 0, 20, 13), (40, 27, 20, 13), (40, 0, 20, 13), (0, 27, 20, 13), (25, 15, 10, 10)])
 def test_no_crop_touches_the_held_out_box_and_every_other_place_is_reached(project, box):
     x, y, width, height = box
-    project.pair("a", 0, held_out=",".join(map(str, box)))
+    project.pair("a", 0, held_out=Box(*box))
     crops = sampler(project, paired=True, crop_px=8, batch_size=4096)
     starts = set()
     for step in range(4):
@@ -117,7 +117,7 @@ def test_no_crop_touches_the_held_out_box_and_every_other_place_is_reached(proje
 def test_crops_of_a_masked_frame_hold_paint_and_bring_the_mask(project):
     mask = np.zeros((HEIGHT, WIDTH, 1), np.float32)
     mask[10:30, 40:] = 1.0
-    project.pair("masked", 0, mask, held_out="50,10,10,10").pair("whole", 50)
+    project.pair("masked", 0, mask, held_out=Box(50, 10, 10, 10)).pair("whole", 50)
     batch = sampler(project, paired=True, batch_size=256).batch(0)
     assert batch.mask_unit.shape == (256, 1, 16, 16)
     cut = codes(batch.content)
@@ -172,7 +172,7 @@ def test_pictures_smaller_than_a_crop_are_named(project):
 
 
 def test_a_crop_that_cannot_avoid_the_box_says_so(project):
-    project.pair("a", 0, held_out="0,0,30,20")
+    project.pair("a", 0, held_out=Box(0, 0, 30, 20))
     with pytest.raises(ManifestError, match="avoids its held-out box 0,0,30,20"):
         sampler(project, paired=True, crop_px=40)
 
@@ -181,7 +181,7 @@ def test_a_mask_without_a_usable_place_says_so(project):
     mask = np.zeros((HEIGHT, WIDTH, 1), np.float32)
     mask[:4, :4] = 1.0
     with pytest.raises(ManifestError, match="of its mask"):
-        sampler(project.pair("a", 0, mask, held_out="0,0,10,10"), paired=True)
+        sampler(project.pair("a", 0, mask, held_out=Box(0, 0, 10, 10)), paired=True)
 
 
 def test_nothing_to_train_on_is_an_error_that_names_the_shot(project):
@@ -199,7 +199,7 @@ def test_draws_without_the_further_arguments_stay_what_they_always_were(project)
     # The bytes that version 0.2 drew: checkpoints of older versions go on with the same batches.
     mask = np.zeros((HEIGHT, WIDTH, 1), np.float32)
     mask[10:30, 40:] = 1.0
-    project.pair("masked", 0, mask, held_out="50,10,10,10").pair("whole", 50).add("content", position_picture(20))
+    project.pair("masked", 0, mask, held_out=Box(50, 10, 10, 10)).pair("whole", 50).add("content", position_picture(20))
     store, manifest = project.open()
     found = []
     for paired in (True, False):
@@ -269,7 +269,7 @@ def test_known_pairs_change_nothing_of_the_other_draws_and_need_pairs(project):
     assert set(drawn[1].tolist()) == {0, 10}
     assert not torch.equal(*drawn)
     with pytest.raises(ManifestError, match="no pairs, and known_fraction needs some"):
-        CropSampler(store, manifest[manifest["pair"] == ""], style=False, known_fraction=0.5, **settings)
+        CropSampler(store, [row for row in manifest if not row.pair], style=False, known_fraction=0.5, **settings)
 
 
 def test_partly_painted_frames_are_never_known_pairs(project):
@@ -297,7 +297,7 @@ def test_zoomed_crops_are_enlarged_pieces_and_pairs_stay_aligned(tmp_path, sampl
 
 
 def test_zoomed_crops_reach_the_borders_and_never_a_held_out_box(project):
-    project.pair("a", 0, held_out="40,27,20,13")
+    project.pair("a", 0, held_out=Box(40, 27, 20, 13))
     cut = codes(sampler(project, paired=True, batch_size=2048, zoom_min=0.25).batch(0).content)
     assert not ((cut[:, 0] >= 40) & (cut[:, 1] >= 27)).any()
     assert (cut[:, 0].amin(), cut[:, 0].amax(), cut[:, 1].amin(), cut[:, 1].amax()) == (0, 59, 0, 39)

@@ -1,43 +1,42 @@
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 import pytest
 
-from stylegan_core.data.manifest import as_manifest
+from stylegan_core.data.manifest import Manifest, ManifestRow, as_manifest
 from stylegan_core.data.subjects import find_subjects, spread
 
 
-def _shot(name: str, frames: int, key: int, truth: bool = True) -> list[dict[str, Any]]:
+def _shot(name: str, frames: int, key: int, truth: bool = True) -> list[ManifestRow]:
     rows = []
     for frame in range(1, frames + 1):
         pair = f"{name}/{frame}" if frame == key else ""
-        row = {"shot": name, "frame": frame, "split": "train" if pair else "test"}
-        rows.append({**row, "path": f"{name}/plates/{frame}.png", "domain": "content", "pair": pair})
+        row = ManifestRow("", shot=name, frame=frame, split="train" if pair else "test", pair=pair)
+        rows.append(replace(row, path=f"{name}/plates/{frame}.png", domain="content"))
         if pair:
-            rows.append({**row, "path": f"{name}/painted/{frame}.png", "domain": "style", "pair": pair})
+            rows.append(replace(row, path=f"{name}/painted/{frame}.png", domain="style"))
         elif truth:
-            rows.append({**row, "path": f"{name}/truth/{frame}.png", "domain": "truth"})
+            rows.append(replace(row, path=f"{name}/truth/{frame}.png", domain="truth"))
     return rows
 
 
-def _collection(domain: str, splits: str) -> list[dict[str, Any]]:
+def _collection(domain: str, splits: str) -> list[ManifestRow]:
     names = {"t": "train", "v": "validation", "x": "test"}
-    return [{"path": f"{domain}/{i}.png", "domain": domain, "split": names[s]} for i, s in enumerate(splits)]
+    return [ManifestRow(f"{domain}/{i}.png", domain=domain, split=names[s]) for i, s in enumerate(splits)]
 
 
-def _pairs(splits: str) -> list[dict[str, Any]]:
+def _pairs(splits: str) -> list[ManifestRow]:
     sides = (_collection("content", splits), _collection("style", splits))
-    return [{**row, "pair": str(i)} for rows in sides for i, row in enumerate(rows)]
+    return [replace(row, pair=str(i)) for rows in sides for i, row in enumerate(rows)]
 
 
 @pytest.fixture
-def mixed() -> pd.DataFrame:
+def mixed() -> Manifest:
     return as_manifest(_shot("sea", 5, 3) + _collection("content", "ttxvx") + _collection("style", "ttvx"))
 
 
-def test_a_shot_is_judged_on_what_nobody_painted_for_it(mixed: pd.DataFrame, tmp_path: Path) -> None:
+def test_a_shot_is_judged_on_what_nobody_painted_for_it(mixed: Manifest, tmp_path: Path) -> None:
     (tmp_path / "shots.json").write_text(json.dumps({"sea": {"motion": "sea/motion.json"}}))
     (subject,) = find_subjects(mixed, tmp_path, root=Path("/project"))
     assert (subject.name, subject.kind, subject.key_frames) == ("sea", "shot", (3,))
@@ -49,7 +48,7 @@ def test_a_shot_is_judged_on_what_nobody_painted_for_it(mixed: pd.DataFrame, tmp
     assert subject.motion == Path("/project/sea/motion.json")
 
 
-def test_an_unpaired_model_is_judged_on_its_collections_too(mixed: pd.DataFrame, tmp_path: Path) -> None:
+def test_an_unpaired_model_is_judged_on_its_collections_too(mixed: Manifest, tmp_path: Path) -> None:
     shot, collection = find_subjects(mixed, tmp_path, paired=False)
     assert (shot.kind, shot.motion) == ("shot", None)
     assert [s.name for s in collection.stills] == ["content/2.png", "content/4.png"]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from stylegan_core.data.manifest import Box, as_manifest
+from stylegan_core.data.manifest import Box, ManifestRow, as_manifest
 from stylegan_core.data.store import SampleStore, StoreWriter
 from stylegan_core.data.validation import validation_set
 
@@ -16,13 +16,13 @@ def build(tmp_path):
                 channels = 1 if row.get("domain") == "" else 3
                 unit = rng.random((40, 60, channels), np.float32)
                 row |= {"path": f"{index:02}.png", "width_px": 60, "height_px": 40, "sample": writer.add(unit)}
-        return SampleStore.open(tmp_path / "store"), as_manifest([r for r in rows if r["domain"]])
+        return SampleStore.open(tmp_path / "store"), as_manifest(ManifestRow(**row) for row in rows if row["domain"])
 
     return make
 
 
 def test_a_held_out_box_comes_with_its_context_and_its_painting(build):
-    box = {"split": "train", "pair": "s/1", "shot": "s", "held_out": "40,27,20,13"}
+    box = {"split": "train", "pair": "s/1", "shot": "s", "held_out": Box(40, 27, 20, 13)}
     store, manifest = build([{"domain": "content", **box}, {"domain": "style", **box}])
     (area,) = validation_set(store, manifest, paired=True, context_px=10).areas
     assert area.box == Box(10, 10, 20, 13)
@@ -35,7 +35,7 @@ def test_a_held_out_box_comes_with_its_context_and_its_painting(build):
 
 
 def test_the_mask_of_a_painted_frame_comes_along(build):
-    box = {"split": "train", "pair": "s/1", "held_out": "0,0,20,13"}
+    box = {"split": "train", "pair": "s/1", "held_out": Box(0, 0, 20, 13)}
     store, manifest = build(
         [{"domain": "content", **box}, {"domain": "style", "mask_sample": 2, **box}, {"domain": ""}]
     )
@@ -91,7 +91,7 @@ def test_an_unpaired_recipe_is_validated_against_the_truth_where_every_style_has
 
 
 def test_an_unpaired_recipe_with_a_collection_of_styles_keeps_to_it(build):
-    box = {"split": "train", "pair": "s/1", "shot": "s", "held_out": "40,27,20,13"}
+    box = {"split": "train", "pair": "s/1", "shot": "s", "held_out": Box(40, 27, 20, 13)}
     rows = [{"domain": "content", **box}, {"domain": "style", **box}]
     rows += [{"domain": d, "split": "validation"} for d in ("content", "style")]
     held = validation_set(*build(rows), paired=False)
@@ -115,16 +115,21 @@ def test_one_folder_has_areas_and_no_references_and_says_nothing_of_a_style(buil
     assert "style" not in caplog.text
 
 
-def test_each_area_wishes_for_what_its_picture_lacks_and_against_what_it_has(build):
+def test_each_area_adds_an_attribute_that_its_picture_lacks_or_removes_one_that_it_has(build):
     labels = ("dark=1 round=0", "dark=0 round=1", "dark=0", "")
     rows = [{"domain": "content", "split": "validation", "labels": text} for text in labels]
     store, manifest = build(rows)
     held = validation_set(store, manifest, paired=False, labels=("dark", "round"))
-    assert [area.wish.tolist() for area in held.areas] == [[[-1.0, 0.0]], [[0.0, -1.0]], [[1.0, 0.0]], [[0.0, 1.0]]]
-    assert validation_set(store, manifest, paired=False).areas[0].wish is None
+    assert [area.attribute_change.tolist() for area in held.areas] == [
+        [[-1.0, 0.0]],
+        [[0.0, -1.0]],
+        [[1.0, 0.0]],
+        [[0.0, 1.0]],
+    ]
+    assert validation_set(store, manifest, paired=False).areas[0].attribute_change is None
 
 
-def test_held_out_pairs_have_wishes_too(build):
+def test_held_out_pairs_have_changes_of_attributes_too(build):
     pair = [{"domain": d, "split": "validation", "pair": "a", "labels": "dark=1"} for d in ("content", "style")]
     (area,) = validation_set(*build(pair), paired=True, labels=("dark",)).areas
-    assert area.wish.tolist() == [[-1.0]]
+    assert area.attribute_change.tolist() == [[-1.0]]

@@ -2,11 +2,10 @@ import multiprocessing
 import os
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from stylegan_core.config import parse_params
-from stylegan_core.data.manifest import as_manifest
+from stylegan_core.data.manifest import ManifestRow, as_manifest
 from stylegan_core.data.store import SampleStore, StoreWriter
 from stylegan_core.training.run_folder import RunFolder, data_digest, run_key, trim_runs
 
@@ -59,17 +58,17 @@ def write_store(folder, pictures):
 
 
 def row(index, shot, frame=1, domain="content", split="train", path=None):
-    return {
-        "path": path or f"{shot}/{frame}.png",
-        "domain": domain,
-        "shot": shot,
-        "frame": frame,
-        "pair": f"{shot}/{frame}",
-        "split": split,
-        "width_px": 4,
-        "height_px": 4,
-        "sample": index,
-    }
+    return ManifestRow(
+        path or f"{shot}/{frame}.png",
+        domain=domain,
+        shot=shot,
+        frame=frame,
+        pair=f"{shot}/{frame}",
+        split=split,
+        width_px=4,
+        height_px=4,
+        sample=index,
+    )
 
 
 def test_data_of_another_shot_and_the_place_in_the_store_do_not_count(tmp_path):
@@ -86,7 +85,7 @@ def test_data_of_another_shot_and_the_place_in_the_store_do_not_count(tmp_path):
     assert data_digest(alone, other, ("one",)) != expected
     changed = write_store(tmp_path / "changed", [a, c])
     assert data_digest(changed, first, ("one",)) != expected
-    unstored = pd.concat([first, as_manifest([row(None, "one", 3, split="test")])], ignore_index=True)
+    unstored = as_manifest([*first, row(None, "one", 3, split="test")])
     assert data_digest(alone, unstored, ("one",)) == expected
 
 

@@ -129,7 +129,7 @@ def test_one_folder_is_measured_against_its_content_alone():
 
 
 class ConditionedModel(Negative):
-    """A "recipe" that paints the colours of its reference, or of its wish, and without both nothing."""
+    """A "recipe" that paints the colours of its reference, or of its change of attributes, and without both nothing."""
 
     conditioned_on = ("styles", "labels")
 
@@ -157,8 +157,8 @@ def test_a_recipe_that_takes_references_is_validated_with_them():
     assert directed([grey, other]) == [[0, 0, 0], [0, 0, 0]], "one folder lends its own pictures"
 
 
-def test_the_wish_of_an_area_is_followed():
-    wishes = [torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[0.0, -1.0, 0.0]])]
+def test_the_change_of_attributes_of_an_area_is_applied():
+    changes = [torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[0.0, -1.0, 0.0]])]
     grey = flat(0.0, 0.0, 0.0)
-    areas = [ValidationArea("a", grey, None, None, Box(0, 0, 70, 45), wish) for wish in wishes]
+    areas = [ValidationArea("a", grey, None, None, Box(0, 0, 70, 45), change) for change in changes]
     assert directed(areas) == [[255, 128, 128], [128, 0, 128]]

@@ -10,7 +10,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from flows.evaluate import evaluate_flow
 from flows.runners.local_runner import LocalRunner
 from stylegan_core.config import parse_params
-from stylegan_core.data.manifest import as_manifest, write_manifest
+from stylegan_core.data.manifest import ManifestRow, as_manifest, write_manifest
 from stylegan_core.frames.pictures.picture import Picture, read_picture, write_picture
 from tasks.shared.errors import UsageError
 from tasks.stages.evaluate import evaluate
@@ -38,7 +38,7 @@ def project(tmp_path_factory, tiny_model_folder):
             domain = {"plates": "content", "painted": "style", "truth": "truth"}[folder]
             pair = f"sea/{frame}" if frame == KEY else ""
             split = "train" if frame == KEY else "test"
-            rows.append({"path": path, "domain": domain, "shot": "sea", "frame": frame, "pair": pair, "split": split})
+            rows.append(ManifestRow(path, domain=domain, shot="sea", frame=frame, pair=pair, split=split))
     prepared = root / "data" / "prepared"
     write_manifest(as_manifest(rows), prepared / "manifest.csv")
     (root / "motion.json").write_text(json.dumps({"frames": matrices}))
@@ -156,7 +156,7 @@ def test_without_baselines_and_time_there_is_less_to_do(project, tmp_path):
 def one_folder(project, tmp_path):
     """The plates as a folder of content pictures without any style."""
     rows = [
-        {"path": f"plates/{frame:04d}.png", "domain": "content", "split": "test" if frame % 2 else "train"}
+        ManifestRow(f"plates/{frame:04d}.png", domain="content", split="test" if frame % 2 else "train")
         for frame in range(1, FRAMES + 1)
     ]
     write_manifest(as_manifest(rows), tmp_path / "prepared" / "manifest.csv")

@@ -13,7 +13,7 @@ from torch import Tensor
 from flows.runners.local_runner import LocalRunner
 from stylegan_core.config import Params, parse_params
 from stylegan_core.data.crops import CropSampler
-from stylegan_core.data.manifest import as_manifest, write_manifest
+from stylegan_core.data.manifest import ManifestRow, as_manifest, write_manifest
 from stylegan_core.data.store import StoreWriter
 from stylegan_core.inference.planning.request import Request
 from stylegan_core.recipes import config_class, list_recipes, recipe_class
@@ -52,16 +52,16 @@ def write_prepared(folder: Path, labels: tuple[str, ...]) -> None:
                 (folder.parent / domain).mkdir(exist_ok=True)
                 cv2.imwrite(str(folder.parent / domain / f"{number}.png"), np.rint(pixels[..., ::-1] * 255))
                 rows.append(
-                    {
-                        "path": f"{domain}/{number}.png",
-                        "domain": domain,
-                        "pair": f"{number}",
-                        "split": "validation" if number == 4 else "train",
-                        "labels": " ".join(f"{label}={number % 2}" for label in labels),
-                        "width_px": 64,
-                        "height_px": 64,
-                        "sample": writer.add(pixels),
-                    }
+                    ManifestRow(
+                        f"{domain}/{number}.png",
+                        domain=domain,
+                        pair=f"{number}",
+                        split="validation" if number == 4 else "train",
+                        labels=" ".join(f"{label}={number % 2}" for label in labels),
+                        width_px=64,
+                        height_px=64,
+                        sample=writer.add(pixels),
+                    )
                 )
     write_manifest(as_manifest(rows), folder / "manifest.csv")
 

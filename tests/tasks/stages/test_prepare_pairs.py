@@ -50,7 +50,7 @@ def test_few_pairs_are_validated_on_held_out_areas(workplace):
     assert manifest["held_out"][0] != ""
 
 
-def test_a_pair_with_one_bad_half_is_left_out_and_lonely_names_are_an_error(workplace):
+def test_a_pair_with_one_bad_half_is_left_out_and_unmatched_names_are_an_error(workplace):
     for index in range(4):
         save(workplace / f"before/{index}.png", pixels(index))
         save(workplace / f"after/{index}.png", pixels(100 + index))
@@ -91,7 +91,9 @@ def test_folders_name_the_splits(workplace, both):
 
 def test_a_picture_outside_the_folders_of_splits_is_an_error(workplace, both):
     save(both / "stray.png", np.hstack([pixels(1), pixels(2)]))
-    with pytest.raises(UsageError, match=r"train, val, validation or test: data/prepared/unpacked/left/stray.png"):
+    with pytest.raises(
+        UsageError, match=r"validation or test; these lie in none: data/prepared/unpacked/left/stray.png"
+    ):
         run(**SIDE_BY_SIDE, split="folders")
 
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from stylegan_core.config import parse_params
-from stylegan_core.data.manifest import as_manifest, write_manifest
+from stylegan_core.data.manifest import ManifestRow, as_manifest, write_manifest
 from stylegan_core.recipes import config_class
 from stylegan_core.recipes.model import model_digest
 from tasks.stages.review import build_review
@@ -55,18 +55,17 @@ def card(folder, **more):
 def project(tmp_path):
     """A shot of four frames, frame 2 painted, frame 3 with its truth; and two free pictures."""
     rows = [
-        {"path": f"plates/s.{i:04d}.png", "domain": "content", "shot": "sea", "frame": i, "split": "train"}
-        for i in range(1, 5)
+        ManifestRow(f"plates/s.{i:04d}.png", domain="content", shot="sea", frame=i, split="train") for i in range(1, 5)
     ]
     rows += [
-        {"path": "painted/s.2.png", "domain": "style", "shot": "sea", "frame": 2, "split": "train", "pair": "sea/2"},
-        {"path": "truth/s.3.png", "domain": "truth", "shot": "sea", "frame": 3, "split": "test"},
-        {"path": "photos/in/a.png", "domain": "content", "split": "test"},
-        {"path": "photos/b.png", "domain": "content", "split": "train"},
-        {"path": "oil/c.png", "domain": "style", "split": "train"},
+        ManifestRow("painted/s.2.png", domain="style", shot="sea", frame=2, split="train", pair="sea/2"),
+        ManifestRow("truth/s.3.png", domain="truth", shot="sea", frame=3, split="test"),
+        ManifestRow("photos/in/a.png", domain="content", split="test"),
+        ManifestRow("photos/b.png", domain="content", split="train"),
+        ManifestRow("oil/c.png", domain="style", split="train"),
     ]
     for row in rows:
-        picture(tmp_path / row["path"], 100)
+        picture(tmp_path / row.path, 100)
     prepared, reports = tmp_path / "data/prepared", tmp_path / "reports"
     prepared.mkdir(parents=True)
     write_manifest(as_manifest(rows), prepared / "manifest.csv")

@@ -13,7 +13,7 @@ import pytest
 from flows.runners.local_runner import LocalRunner
 from flows.train import train_flow
 from stylegan_core.config import parse_params
-from stylegan_core.data.manifest import as_manifest, read_manifest, write_manifest
+from stylegan_core.data.manifest import Box, ManifestRow, as_manifest, read_manifest, write_manifest
 from stylegan_core.data.store import StoreWriter
 from stylegan_core.recipes import keyframe
 from stylegan_core.recipes.adversary import AdversarialConfig, Adversary
@@ -47,21 +47,21 @@ def write_prepared(folder, shots=("sea", "hill"), frames=2, extra_test_row=False
                 plate = rng.random((64, 64, 3), np.float32)
                 for domain, pixels in (("content", plate), ("style", 1 - plate)):
                     rows.append(
-                        {
-                            "path": f"{shot}/{domain}/{frame}.png",
-                            "domain": domain,
-                            "shot": shot,
-                            "frame": frame,
-                            "pair": f"{shot}/{frame}",
-                            "split": "train",
-                            "held_out": "40,40,24,24" if domain == "style" else "",
-                            "width_px": 64,
-                            "height_px": 64,
-                            "sample": writer.add(pixels),
-                        }
+                        ManifestRow(
+                            f"{shot}/{domain}/{frame}.png",
+                            domain=domain,
+                            shot=shot,
+                            frame=frame,
+                            pair=f"{shot}/{frame}",
+                            split="train",
+                            held_out=Box(40, 40, 24, 24) if domain == "style" else None,
+                            width_px=64,
+                            height_px=64,
+                            sample=writer.add(pixels),
+                        )
                     )
     if extra_test_row:
-        rows.append({"path": "t.png", "domain": "truth", "shot": "sea", "frame": 9, "split": "test"})
+        rows.append(ManifestRow("t.png", domain="truth", shot="sea", frame=9, split="test"))
     write_manifest(as_manifest(rows), folder / "manifest.csv")
 
 
@@ -230,9 +230,8 @@ def test_a_model_of_another_size_is_a_wrong_setting(project):
 
 
 def test_a_recipe_gets_what_it_needs_with_its_settings_and_knows_the_size_of_the_set(project, monkeypatch):
-    manifest = read_manifest(project / "prepared" / "manifest.csv")
-    manifest.loc[manifest["frame"] == 1, "labels"] = "first=1"
-    write_manifest(manifest, project / "prepared" / "manifest.csv")
+    path = project / "prepared" / "manifest.csv"
+    write_manifest(tuple(replace(r, labels="first=1" if r.frame == 1 else "") for r in read_manifest(path)), path)
     seen = []
 
     class Recipe(keyframe.Recipe):
@@ -258,8 +257,8 @@ def test_a_recipe_gets_what_it_needs_with_its_settings_and_knows_the_size_of_the
 
 def test_changed_labels_are_new_data(project):
     before = plan_trainings(settings(), project / "prepared").jobs[0]
-    manifest = read_manifest(project / "prepared" / "manifest.csv")
-    write_manifest(manifest.assign(labels="dark=1"), project / "prepared" / "manifest.csv")
+    path = project / "prepared" / "manifest.csv"
+    write_manifest(tuple(replace(row, labels="dark=1") for row in read_manifest(path)), path)
     assert plan_trainings(settings(), project / "prepared").jobs[0].folder.key != before.folder.key
 
 

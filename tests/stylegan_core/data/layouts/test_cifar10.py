@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from stylegan_core.data.layouts.cifar10 import list_cifar10, unpack_cifar10
-from stylegan_core.data.sources import Place, SourceError
+from stylegan_core.data.sources import PathDisplay, SourceError
 
 
 @pytest.fixture(autouse=True)
@@ -32,15 +32,15 @@ def write(folder, counts=(("data_batch_1", 3), ("data_batch_2", 2), ("test_batch
 def test_every_record_is_its_picture_with_its_class_and_its_split(tmp_path, inner):
     expected = write(tmp_path / "cifar" / inner)
     unpacked = unpack_cifar10(tmp_path / "cifar")
-    place = Place(tmp_path).moving(unpacked.files, tmp_path / "prepared")
-    sources = list_cifar10(tmp_path / "cifar", unpacked, "content", "auto", place)
+    display = PathDisplay(tmp_path).with_moved(unpacked.files, tmp_path / "prepared")
+    sources = list_cifar10(tmp_path / "cifar", unpacked, "content", "auto", display)
     assert [s.name for s in sources] == list(expected)
     for source in sources:
         with Image.open(source.path) as picture:
             np.testing.assert_array_equal(picture, expected[source.name])
         assert source.labels == ("airplane=1", "automobile=1", "bird=1")[int(Path(source.name).stem)]
-        assert source.split == ("test" if source.name.startswith("test_batch") else "")
-        assert source.shown == f"prepared/{source.name}"
+        assert source.listed_split == ("test" if source.name.startswith("test_batch") else "")
+        assert source.display_path == f"prepared/{source.name}"
         assert source.group == "the content collection cifar"
 
 

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from stylegan_core.data.layouts.files import list_layout, unpack_layout
-from stylegan_core.data.sources import Place, SourceError
+from stylegan_core.data.sources import PathDisplay, SourceError
 
 
 def picture(path):
@@ -12,7 +12,7 @@ def picture(path):
 
 
 def listed(layout, folder):
-    return list_layout(layout, folder, unpack_layout(layout, folder), "auto", Place(folder))
+    return list_layout(layout, folder, unpack_layout(layout, folder), "auto", PathDisplay(folder))
 
 
 @pytest.fixture
@@ -30,13 +30,13 @@ def celeba(tmp_path):
 
 def test_celeba_brings_attributes_and_its_partition(celeba):
     found = listed("celeba", celeba)
-    assert [(s.name, s.split, s.labels) for s in found.sources] == [
+    assert [(s.name, s.listed_split, s.labels) for s in found.sources] == [
         ("000001.jpg", "train", "Smiling=0 Eyeglasses=1 Young=0"),
         ("000002.jpg", "validation", "Smiling=1 Eyeglasses=0 Young=1"),
         ("000003.jpg", "test", "Smiling=1 Eyeglasses=1 Young=1"),
         ("000004.jpg", "train", "Smiling=0 Eyeglasses=0 Young=0"),
     ]
-    assert found.sources[0].shown == "img_align_celeba/000001.jpg"
+    assert found.sources[0].display_path == "img_align_celeba/000001.jpg"
     assert found.warnings == []
 
 
@@ -90,7 +90,7 @@ def test_a_folder_that_is_no_celeba_says_what_is_expected(celeba, missing):
 def test_ffhq_is_found_at_either_size_and_in_the_folder_itself(tmp_path, folder, inside):
     picture(tmp_path / folder / f"{inside}00000/00001.png")
     (source,) = listed("ffhq", tmp_path).sources
-    assert (source.name, source.split, source.labels) == (f"{inside}00000/00001.png", "", "")
+    assert (source.name, source.listed_split, source.labels) == (f"{inside}00000/00001.png", "", "")
 
 
 def test_ffhq_takes_the_large_pictures_where_both_are_there(tmp_path):
@@ -102,7 +102,7 @@ def test_ffhq_takes_the_large_pictures_where_both_are_there(tmp_path):
 def test_imagenet_brings_classes_and_splits(tmp_path):
     for name in ("train/n01440764/a.JPEG", "train/n02000000/b.JPEG", "val/n01440764/c.JPEG", "test/d.JPEG"):
         picture(tmp_path / name)
-    assert [(s.name, s.split, s.labels) for s in listed("imagenet", tmp_path).sources] == [
+    assert [(s.name, s.listed_split, s.labels) for s in listed("imagenet", tmp_path).sources] == [
         ("train/n01440764/a.JPEG", "train", "n01440764=1"),
         ("train/n02000000/b.JPEG", "train", "n02000000=1"),
         ("val/n01440764/c.JPEG", "validation", "n01440764=1"),

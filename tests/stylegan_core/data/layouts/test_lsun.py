@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from stylegan_core.data.layouts.lsun import list_lsun, unpack_lsun
-from stylegan_core.data.sources import Place, SourceError
+from stylegan_core.data.sources import PathDisplay, SourceError
 
 
 @pytest.fixture(autouse=True)
@@ -34,13 +34,13 @@ def test_databases_are_unpacked_byte_for_byte_and_name_their_splits(tmp_path, ch
                 expected[f"{name}/0000/{index:08}.{suffix}"] = value
     folder = tmp_path / "lsun" / chosen
     unpacked = unpack_lsun(folder)
-    place = Place(tmp_path).moving(unpacked.files, tmp_path / "prepared")
-    sources = list_lsun(folder, unpacked, "content", "auto", place)
+    display = PathDisplay(tmp_path).with_moved(unpacked.files, tmp_path / "prepared")
+    sources = list_lsun(folder, unpacked, "content", "auto", display)
     wanted = {name: value for name, value in expected.items() if name.startswith(chosen)}
     assert {s.name: s.path.read_bytes() for s in sources} == wanted
     for source in sources:
-        assert source.split == ("" if "train" in source.name else "validation")
-        assert source.shown == f"prepared/{source.name}"
+        assert source.listed_split == ("" if "train" in source.name else "validation")
+        assert source.display_path == f"prepared/{source.name}"
 
 
 def test_a_database_without_the_package_says_what_to_do(tmp_path, monkeypatch):
@@ -64,8 +64,8 @@ def test_exported_pictures_are_listed_as_they_lie(tmp_path):
         (tmp_path / "lsun" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "lsun" / name).write_bytes(encoded(0, "WEBP"))
     assert unpack_lsun(tmp_path / "lsun") is None
-    sources = list_lsun(tmp_path / "lsun", None, "content", "auto", Place(tmp_path))
-    assert [(s.shown, s.split) for s in sources] == [
+    sources = list_lsun(tmp_path / "lsun", None, "content", "auto", PathDisplay(tmp_path))
+    assert [(s.display_path, s.listed_split) for s in sources] == [
         ("lsun/c.webp", ""),
         ("lsun/tower_train/0/a.webp", ""),
         ("lsun/tower_val/b.webp", "validation"),

@@ -1,82 +1,85 @@
-"""Where crops of a prepared picture may lie: outside what is held out, and where a key frame is painted."""
+"""Where crops of a prepared picture may lie: outside its held-out box, and where a style picture is painted."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from stylegan_core.data.manifest import Box, ManifestError, parse_box
+from stylegan_core.data.manifest import Box, ManifestError, ManifestRow
 from stylegan_core.data.store import Samples, SampleStore
 
 _MIN_PAINTED = 0.25
-"""Least painted share of a crop from a masked key frame, where the mask has such a place."""
+"""Least painted share of a crop from a masked style picture, where the mask has such a place."""
 
 
 @dataclass(frozen=True)
 class CropPicture:
-    """A picture, its painted version and mask where it has them, and where crops may lie.
+    """A picture, its style version and mask where it has them, and where crops may lie.
 
-    ``corners`` is an (R, 4) list of x, y, width, height: the disjoint rectangles of allowed top left corners; for a
-    masked picture ``chosen`` holds the flat indexes (y * width + x) of the allowed ones instead.
+    Attributes:
+        content: (H, W, 3) samples.
+        style: (H, W, 3) samples of its style version, or None.
+        mask: (H, W, 1) samples, which part of ``style`` is painted; None is all of it.
+        corners: (R, 4) of x, y, width, height: the disjoint rectangles of allowed top left corners.
+        masked_corners: flat indexes (y * width + x) of the allowed corners, instead, where there is a mask.
     """
 
-    before: Samples
-    after: Samples | None = None
+    content: Samples
+    style: Samples | None = None
     mask: Samples | None = None
     corners: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 4), np.int64))
-    chosen: npt.NDArray[np.int64] | None = None
+    masked_corners: npt.NDArray[np.int64] | None = None
 
-    def corner(self, place: float) -> tuple[int, int]:
-        """The allowed corner (x, y) at ``place`` in [0, 1) of all of them."""
-        if self.chosen is not None:
-            y, x = divmod(int(self.chosen[int(place * len(self.chosen))]), self.before.shape[1])
+    def corner(self, position_unit: float) -> tuple[int, int]:
+        """The allowed corner (x, y) at this position in [0, 1) of all of them."""
+        if self.masked_corners is not None:
+            index = int(position_unit * len(self.masked_corners))
+            y, x = divmod(int(self.masked_corners[index]), self.content.shape[1])
             return x, y
         counts = self.corners[:, 2] * self.corners[:, 3]
-        index = int(place * counts.sum())
+        index = int(position_unit * counts.sum())
         for (x, y, width, _), count in zip(self.corners.tolist(), counts.tolist(), strict=True):
             if index < count:
                 return x + index % width, y + index // width
             index -= count
-        raise AssertionError("place is in [0, 1)")
+        raise AssertionError(f"position_unit must lie in [0, 1), got {position_unit}")
 
 
-def refuse_small(rows: list[dict[str, Any]], side: int) -> None:
+def refuse_small(rows: Iterable[ManifestRow], side: int) -> None:
     """Raises if a picture is smaller than a crop.
 
     Raises:
         ManifestError: it names the first few.
     """
-    too_small = [r for r in rows if min(r["width_px"], r["height_px"]) < side]
-    small = [f"{r['path']} ({r['width_px']} x {r['height_px']})" for r in too_small]
+    small = [f"{r.path} ({r.width_px} x {r.height_px})" for r in rows if min(r.width_px, r.height_px) < side]
     if small:
         more = f" and {len(small) - 5} more" if len(small) > 5 else ""
         raise ManifestError(
             f"smaller than the training crops of {side} px: {', '.join(small[:5])}{more}; lower crop_px, or raise "
-            "prepare.min_side_px so that prepare leaves them out"
+            "prepare.min_side_px so that prepare refuses them"
         )
 
 
-def open_picture(store: SampleStore, row: dict[str, Any], side: int) -> CropPicture:
+def open_picture(store: SampleStore, content: ManifestRow, style: ManifestRow | None, side: int) -> CropPicture:
     """The picture of a manifest's row, and where crops of ``side`` pixels may lie in it.
 
     Args:
         store: the prepared pictures.
-        row: of the picture; the key "after" may hold the row of its painted version.
+        content: row of the picture, of either domain where it is drawn alone.
+        style: row of its style version, or None.
         side: of the crops, pixels.
     Raises:
-        ManifestError: the two halves differ in size, or no crop avoids the held-out box or holds paint.
+        ManifestError: the two halves differ in size, or no crop avoids the held-out box or holds a painted pixel.
     """
-    before = store.sample(int(row["sample"]))
-    height, width = before.shape[:2]
-    painted: dict[str, Any] = row.get("after") or {}
-    boxes = [box for box in (parse_box(row["held_out"]), parse_box(painted.get("held_out", ""))) if box]
-    after = store.sample(int(painted["sample"])) if painted else None
-    if after is not None and after.shape != before.shape:
-        raise ManifestError(f"{painted['path']} and {row['path']} differ in size: run the stage prepare again")
+    samples = store.sample_of(content)
+    height, width = samples.shape[:2]
+    style_samples = store.sample_of(style) if style else None
+    if style and style_samples is not None and style_samples.shape != samples.shape:
+        raise ManifestError(f"{style.path} and {content.path} differ in size: run the stage prepare again")
+    boxes = [row.held_out for row in (content, style) if row and row.held_out]
     allowed = [Box(0, 0, width - side + 1, height - side + 1)]
     for box in boxes:
         # A crop touches the box if its corner lies less than a side before it, or inside it.
@@ -84,14 +87,15 @@ def open_picture(store: SampleStore, row: dict[str, Any], side: int) -> CropPict
         allowed = [rest for rectangle in allowed for rest in _without(rectangle, shadow)]
     if not allowed:
         raise ManifestError(
-            f"no crop of {side} px in {row['path']} ({width} x {height}) avoids its held-out box {boxes[0]}: "
+            f"no crop of {side} px in {content.path} ({width} x {height}) avoids its held-out box {boxes[0]}: "
             "lower crop_px or prepare.validation_fraction"
         )
     corners = np.asarray(allowed, np.int64)
-    if not painted or pd.isna(painted["mask_sample"]):
-        return CropPicture(before, after, corners=corners)
-    mask = store.sample(int(painted["mask_sample"]))
-    return CropPicture(before, after, mask, corners, _painted_corners(mask[..., 0], corners, side, painted["path"]))
+    if style is None or style.mask_sample is None:
+        return CropPicture(samples, style_samples, corners=corners)
+    mask = store.sample(style.mask_sample)
+    masked_corners = _painted_corners(mask[..., 0], corners, side, style.path)
+    return CropPicture(samples, style_samples, mask, corners, masked_corners)
 
 
 def _painted_corners(mask: Samples, corners: npt.NDArray[np.int64], side: int, path: str) -> npt.NDArray[np.int64]:
