@@ -42,12 +42,12 @@ from stylegan_core.inference.job.plan import Plan
 from stylegan_core.inference.network.backends.benchmark import seconds_a_picture
 from stylegan_core.inference.network.backends.compile import runner
 from stylegan_core.inference.network.translate import pad_to_network, signed_from_unit
-from stylegan_core.inference.pipeline import stylizer
+from stylegan_core.inference.pipeline import encode_stage
 from stylegan_core.inference.planning.request import Request
 from stylegan_core.inference.planning.steps.backend import as_it_runs
-from stylegan_core.inference.reading.decode import decode_frame
+from stylegan_core.inference.reading.decode import FrameDecoder
 from stylegan_core.inference.reading.frame_reader import FrameReader
-from stylegan_core.inference.render import renderer as painting
+from stylegan_core.inference.render import conditioned_model
 from stylegan_core.recipes import config_class, recipe_class
 from stylegan_core.recipes.base import Conditions
 from stylegan_core.recipes.model import Model, load_model, save_model
@@ -134,8 +134,8 @@ def cpu_seconds() -> Iterator[dict[str, float]]:
 
         return run
 
-    places = (("decode", stylizer, "decode_frame"), ("forward", painting, "translate_batch_unit"))
-    places += (("encode", stylizer, "encode_frame"),)
+    places = (("decode", FrameDecoder, "decode"), ("forward", conditioned_model, "translate_batch_unit"))
+    places += (("encode", encode_stage, "encode_frame"),)
     with ExitStack() as patched:
         for stage, module, name in places:
             patched.enter_context(patch.object(module, name, counted(stage, getattr(module, name))))
@@ -145,7 +145,7 @@ def cpu_seconds() -> Iterator[dict[str, float]]:
 def bare_seconds(plan: Plan, model: Model) -> float:
     """Wall seconds a picture of the network alone, as a job calls it."""
     job = plan.job
-    decoded = decode_frame(job.frames[0], FrameReader(job), job.settings)
+    decoded = FrameReader(job).load(job.frames[0])
     recipe = as_it_runs(plan, model).recipe.to(job.device).to(memory_format=torch.channels_last).eval()
     run = runner(recipe, Conditions(), job.settings.back_end, job.settings.precision)
     content = pad_to_network(signed_from_unit(decoded.before_unit[None], job.device))

@@ -14,8 +14,9 @@ from stylegan_core.inference.job.report import ChunkReport, Progress
 from stylegan_core.inference.job.spec import Job
 from stylegan_core.inference.output.lock import OutputBusyError
 from stylegan_core.inference.output.skip_check import frames_to_make
+from stylegan_core.inference.pipeline.frame_outcomes import StylizeStopped
 from stylegan_core.inference.pipeline.signals import stop_on_signals
-from stylegan_core.inference.pipeline.stylizer import Stylizer, StylizeStopped
+from stylegan_core.inference.pipeline.stylizer import Stylizer
 from stylegan_core.storage.records import RecordTail
 from tasks.shared.errors import StoppedError, UsageError
 from tasks.shared.origin import origin

@@ -19,7 +19,8 @@ from stylegan_core.inference.job.report import ChunkReport
 from stylegan_core.inference.job.spec import Job
 from stylegan_core.inference.output.lock import OutputBusyError, hold_output
 from stylegan_core.inference.output.skip_check import frames_to_make
-from stylegan_core.inference.pipeline.stylizer import Stylizer, StylizeStopped
+from stylegan_core.inference.pipeline.frame_outcomes import StylizeStopped
+from stylegan_core.inference.pipeline.stylizer import Stylizer
 from stylegan_core.recipes.model import Model
 from stylegan_core.storage.stop_errors import stops
 from tasks.shared.errors import StoppedError, UsageError

@@ -6,14 +6,19 @@ without a record is always made: a file that was renamed just before a kill is m
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.spec import Job
 from stylegan_core.storage.file_state import FileState
 from stylegan_core.storage.frame_record import FrameRecord
-from stylegan_core.storage.records import newest_by_frame, read_records
+from stylegan_core.storage.records import RecordTail, RecordWriter, newest_by_frame
+
+logger = logging.getLogger(__name__)
 
 
 class RecordIndex:
@@ -81,6 +86,58 @@ class RecordIndex:
         return replace(record, made=made_now, source=source_now, mask=mask_now, regions=tuple(regions_now))
 
 
+class SkipCheck:
+    """Tells which frames of a job are up to date. Thread-safe."""
+
+    def __init__(self, job: Job, *, checksum: bool = False, records: RecordWriter | None = None) -> None:
+        """Reads the records of all writers.
+
+        Args:
+            job: whose frames are checked.
+            checksum: whether to hash files whose size and time match the record.
+            records: gets the records of frames whose files have new times; None writes nothing.
+        """
+        self._job, self._checksum, self._records = job, checksum, records
+        self._settings_digest = job.settings_digest()
+        self._reading = threading.Lock()
+        self._tail = RecordTail(job.output_folder)
+        self._index = RecordIndex(self._tail.new())
+
+    def read_new(self) -> None:
+        """Reads the records that other workers have written since.
+
+        Reading and indexing are one step: otherwise a second thread, whose chunk has just become free, finds nothing
+        new while the first has not indexed the records yet, and makes the frames of that chunk again.
+        """
+        with self._reading:
+            self._index.add(self._tail.new())
+
+    def is_recorded(self, task: FrameTask) -> bool:
+        """Whether stylereel made the output of a frame, whatever its inputs were."""
+        return self._index.record(task.output) is not None
+
+    def is_up_to_date(self, task: FrameTask) -> bool:
+        """Whether the output of a frame is there, made of its present inputs by the job's model and settings."""
+        present = self._index.check(
+            task.output,
+            made=self._job.output_path(task),
+            source=self._job.input_path(task),
+            mask=Path(task.mask) if task.mask else None,
+            model=self._job.model_digest,
+            settings=self._settings_digest(task),
+            checksum=self._checksum,
+            regions=self._job.auxiliary_files(task),
+        )
+        if present is None:
+            return False
+        if self._records is not None and present is not self._index.record(task.output):
+            try:  # the next run need not hash the files again
+                self._records.append(present)
+            except OSError as error:
+                logger.debug("cannot record the new file times of %s: %s", task.output, error)
+        return True
+
+
 def frames_to_make(job: Job, *, checksum: bool = False) -> list[str]:
     """Outputs of a job that are not up to date; writes nothing.
 
@@ -88,19 +145,5 @@ def frames_to_make(job: Job, *, checksum: bool = False) -> list[str]:
         job: from ``plan_job``.
         checksum: whether to hash files whose size and time match the record.
     """
-    index, settings_digest = RecordIndex(read_records(job.output_folder)), job.settings_digest()
-    return [
-        frame.output
-        for frame in job.frames
-        if index.check(
-            frame.output,
-            made=job.output_path(frame),
-            source=job.input_path(frame),
-            mask=Path(frame.mask) if frame.mask else None,
-            model=job.model_digest,
-            settings=settings_digest(frame),
-            checksum=checksum,
-            regions=job.auxiliary_files(frame),
-        )
-        is None
-    ]
+    check = SkipCheck(job, checksum=checksum)
+    return [task.output for task in job.frames if not check.is_up_to_date(task)]

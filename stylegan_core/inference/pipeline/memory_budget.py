@@ -1,25 +1,42 @@
-"""Memory for frames in flight: given out in the order in which frames are wanted, before their size is known."""
+"""FIFO memory budget for the frames in flight; a frame's size is known only after it is decoded."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 
+from stylegan_core.inference.job.spec import Job
+
+BYTES_PER_PIXEL = 64
+"""Of a frame in flight: source, float32 before and after, and the temporaries of blending back and encoding."""
+_MIXING_BYTES, _WEIGHT_BYTES, _PICTURE_BYTES, _WINDOW_BYTES = 36, 4, 12, 40
 _POLL_S = 0.1
 
 
-class MemoryBudget:
-    """Bounds what frames hold from their decoding on; any thread may ask.
+def bytes_per_pixel(job: Job) -> int:
+    """Memory of one pixel of a frame in flight."""
+    regions, reach = job.settings.regions, job.settings.blend_frames
+    total = BYTES_PER_PIXEL
+    if reach:  # its neighbours and their outputs, which frames share, and the temporaries of a blend
+        total += _WINDOW_BYTES * (2 * reach + 1)
+    if not regions:
+        return total
+    pictures = sum(region.shows_picture for region in regions)
+    return total + _MIXING_BYTES + _WEIGHT_BYTES * (len(regions) + 1) + _PICTURE_BYTES * pictures
 
-    A frame's size is known when it is decoded, not before: it is taken for that of the one decoded last, and the very
-    first frame is decoded alone. In order, since whoever holds room may wait for an earlier frame.
+
+class MemoryBudget:
+    """Bounds the memory of frames from decoding on. Thread-safe.
+
+    The size of a frame is expected to be that of the frame decoded last; the very first frame is decoded alone. Memory
+    is granted in order, because a frame that has it may wait for an earlier frame.
     """
 
     def __init__(self, most_bytes: int) -> None:
         """All of it is free.
 
         Args:
-            most_bytes: of all frames together; one alone may take more.
+            most_bytes: of all frames together; a single frame may exceed it.
         """
         self._most_bytes = most_bytes
         self._changed = threading.Condition()
@@ -28,40 +45,45 @@ class MemoryBudget:
         self._tickets, self._next = 0, 0
 
     def ticket(self) -> int:
-        """A place in the queue, for ``enter``."""
+        """A place in the queue, for ``acquire``."""
         with self._changed:
             self._tickets += 1
             return self._tickets - 1
 
-    def acquire(self, ticket: int, gives_up: Callable[[], bool]) -> None:
-        """Waits for its turn and for room.
+    def acquire(self, ticket: int, *, stopped: Callable[[], bool]) -> None:
+        """Waits for its turn and for memory; then call ``hold`` or ``cancel``.
 
         Args:
-            ticket: every one that was given out has to come.
-            gives_up: asked while waiting.
+            ticket: every ticket must be used.
+            stopped: ends the wait if it is true; polled.
         """
         with self._changed:
-            while not (ticket == self._next and self._has_room()) and not gives_up():
+            while not (ticket == self._next and self._is_free()) and not stopped():
                 self._changed.wait(_POLL_S)
             self._next = max(self._next, ticket + 1)
             self._decoding += 1
             self._changed.notify_all()
 
-    def decoded(self, name: str | None, size_bytes: int = 0) -> None:
-        """Tells how much a frame that entered holds; None is nothing: it is done, or failed."""
+    def hold(self, name: str, size_bytes: int) -> None:
+        """Turns what was acquired into the memory of a decoded frame, until ``release``."""
         with self._changed:
             self._decoding -= 1
-            if name is not None:
-                self._sizes[name] = self._expected_bytes = size_bytes
+            self._sizes[name] = self._expected_bytes = size_bytes
+            self._changed.notify_all()
+
+    def cancel(self) -> None:
+        """Gives back what was acquired: there is no frame to hold."""
+        with self._changed:
+            self._decoding -= 1
             self._changed.notify_all()
 
     def release(self, name: str) -> None:
-        """Gives a frame's room back, once."""
+        """Frees the memory of a frame; does nothing if it holds none."""
         with self._changed:
             self._sizes.pop(name, None)
             self._changed.notify_all()
 
-    def _has_room(self) -> bool:
+    def _is_free(self) -> bool:
         held_bytes = sum(self._sizes.values())
         if not held_bytes and not self._decoding:
             return True

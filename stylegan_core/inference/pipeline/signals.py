@@ -1,4 +1,4 @@
-"""Signals that end a job between frames."""
+"""Signals that stop a job between frames."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from stylegan_core.inference.pipeline.stylizer import Stylizer
 
 @contextmanager
 def stop_on_signals(stylizer: Stylizer) -> Iterator[None]:
-    """SIGTERM and SIGINT end the work after the frames that are being written; a second SIGINT ends it at once."""
+    """SIGTERM and SIGINT stop the job after the frames that are being written; a second SIGINT interrupts at once.
+
+    Does nothing outside of the main thread, which alone receives signals.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def caught(number: int, _frame: object) -> None:
+    def stop(number: int, _: object) -> None:
         if stylizer.stop_reason is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         stylizer.stop(signal.Signals(number).name)
 
-    before = {number: signal.signal(number, caught) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

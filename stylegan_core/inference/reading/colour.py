@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.colour.output_encoding import OutputForm, output_form
@@ -17,9 +16,6 @@ from stylegan_core.frames.profiles.ocio import (
 from stylegan_core.inference.job.frame_settings import FrameSettings
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.spec import PlanError
-
-if TYPE_CHECKING:
-    pass
 
 
 def check_config(settings: FrameSettings) -> None:

@@ -18,6 +18,7 @@ from stylegan_core.inference.conditioning.reference_pictures import cover
 from stylegan_core.inference.job.frame_settings import Region
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.network.translate import Pixels
+from stylegan_core.inference.reading.refuse_changed import refuse_changed
 from stylegan_core.storage.file_state import FileState
 
 _NEGLIGIBLE = 1e-5
@@ -208,17 +209,6 @@ def normalized(
     rest = np.clip(1 - total, 0, 1)
     rest[rest < _NEGLIGIBLE] = 0
     return tuple(weights), rest if rest.any() else None
-
-
-def refuse_changed(path: Path, state: FileState) -> None:
-    """Refuses a file that is no longer what it was before it was read.
-
-    Raises:
-        UnreadablePictureError: its size or time changed.
-    """
-    status = path.stat()
-    if (status.st_size, status.st_mtime_ns) != (state.size_bytes, state.mtime_ns):
-        raise UnreadablePictureError(f"{path.name} changed while it was read: it is still being written")
 
 
 def _read_map(path: Path, height_px: int, width_px: int, max_megapixels: float) -> Picture:

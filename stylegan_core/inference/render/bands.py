@@ -1,4 +1,4 @@
-"""A large picture in bands of rows, so that memory grows little with it: its file's samples alone are whole."""
+"""Renders a large picture in bands of rows, so that only the samples of its file are in memory as a whole."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ ROWS_AT_ONCE = 128
 
 @dataclass(frozen=True)
 class Band:
-    """Rows of a picture before and after.
+    """Rows of a picture, before and after the network.
 
     Attributes:
         begin: first row.
         end: one after the last.
         before_unit: (end - begin, W, 3) in the model's working space.
-        after_unit: the same, of the network.
+        after_unit: the network's output, of the same shape.
     """
 
     begin: int
@@ -85,11 +85,11 @@ class PictureRows:
 
 
 def picture_rows(picture: Picture, space: SourceSpace, settings: FrameSettings) -> PictureRows:
-    """Rows of a picture as a job's model sees them.
+    """Rows of a picture in the working space of a job's model.
 
     Args:
         picture: as it was read.
-        space: that it is in.
+        space: its colour space.
         settings: of the job.
     """
     convert = partial(
@@ -99,19 +99,19 @@ def picture_rows(picture: Picture, space: SourceSpace, settings: FrameSettings) 
 
 
 def rows_of(picture: Picture, first: int, last: int) -> Picture:
-    """A picture of some rows, which shares their memory."""
+    """A picture of some rows, which shares the memory of the whole."""
     return replace(picture, pixels=picture.pixels[first:last], other_views=())
 
 
-def unpainted(rows: Rows) -> Iterator[Band]:
-    """Bands of a picture that no network changes."""
+def unchanged_bands(rows: Rows) -> Iterator[Band]:
+    """Bands of a picture without a network: before and after are the same."""
     for begin in range(0, rows.height_px, ROWS_AT_ONCE):
         end = min(rows.height_px, begin + ROWS_AT_ONCE)
         before = rows.unit(begin, end)
         yield Band(begin, end, before, before)
 
 
-def paint_in_bands(
+def translate_in_bands(
     rows: Rows,
     recipe: BaseRecipe,
     conditions: Conditions,
@@ -120,18 +120,19 @@ def paint_in_bands(
     precision: Precision = "fp32",
     run: Translate | None = None,
 ) -> Iterator[Band]:
-    """A picture through a network that keeps the size, band by band.
+    """Runs a network that keeps the size on a picture, band by band.
 
-    Instance norm without frozen statistics is measured in this very picture first, which takes many times as long. A
-    network that depends on the whole picture otherwise gets it whole, in one band, unless ``tiling`` is approximate.
+    The statistics of instance norm, unless they are frozen, are measured on this picture first, which takes many times
+    as long. A network that depends on the whole picture in another way gets it whole, in one band, unless ``tiling`` is
+    approximate.
 
     Args:
         rows: of the picture.
         recipe: in evaluation mode, on the device that computes.
-        conditions: what it is directed by.
+        conditions: of the network.
         tiling: how it is tiled.
         precision: of the convolutions.
-        run: what runs ``recipe`` in place of torch.
+        run: runs ``recipe`` instead of torch.
 
     Raises:
         OutOfMemoryError: not even the smallest tiles fit.

@@ -1,10 +1,10 @@
-"""A model under fixed conditioning: references prepared once, one back end, whole pictures or tiles or bands."""
+"""Conditioned model: a model with its references, run by one back end on whole pictures, in tiles or in bands."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,20 +16,31 @@ from stylegan_core.inference.network.cpu_pool import map_one_core_each
 from stylegan_core.inference.network.measure_norm_statistics import Rows
 from stylegan_core.inference.network.tiling import MOST_WHOLE_PX, Tiling, Translate
 from stylegan_core.inference.network.translate import Pixels, translate_batch_unit
-from stylegan_core.inference.render.bands import Band, paint_in_bands
+from stylegan_core.inference.render.bands import Band, translate_in_bands
 from stylegan_core.recipes.base import Conditions
 from stylegan_core.recipes.model import Model
 
-FrameOverrides = tuple[float | None, tuple[float, ...] | None]
+
+@dataclass(frozen=True)
+class FrameOverrides:
+    """Conditions of single frames.
+
+    Attributes:
+        strength: None is the job's.
+        style_weights: of the references, in the order of the job's; None are the job's.
+    """
+
+    strength: float | None = None
+    style_weights: tuple[float, ...] | None = None
 
 
 class ConditionedModel:
-    """A model under fixed directions, whose references are prepared once."""
+    """A model under fixed conditioning, whose references are prepared once. Thread-safe."""
 
     def __init__(
         self,
         model: Model,
-        directions: Conditioning,
+        conditioning: Conditioning,
         strength: float,
         *,
         precision: Precision,
@@ -41,15 +52,15 @@ class ConditionedModel:
 
         Args:
             model: from ``load_model``.
-            directions: from ``plan_conditioning``.
-            strength: for a recipe that heeds it.
+            conditioning: from ``plan_conditioning``.
+            strength: for a recipe that accepts it.
             precision: of the convolutions.
-            device: where to run.
+            device: that runs it.
             back_end: what runs the network.
-            approximate_tiles: whether a network that depends on the whole picture is tiled, too.
+            approximate_tiles: whether a network that depends on the whole picture is tiled nevertheless.
 
         Raises:
-            PlanError: a reference is not the one that was planned with.
+            PlanError: a reference has changed since planning.
         """
         self._recipe, self._precision, self._device = model.recipe, precision, device
         self._back_end: BackEnd = back_end
@@ -58,18 +69,18 @@ class ConditionedModel:
         self._tiling = Tiling(approximate=approximate_tiles, fast=back_end == "torch")
         self._conditions: Conditions | None = None
         if device.startswith("cuda") and precision == "fp32":
-            torch.backends.cudnn.allow_tf32 = False  # of 10 bits: tiles would not equal the whole; bf16 is for speed
-        if accepts_strength(model.recipe) or directions != Conditioning():
-            self._conditions = conditions_of(model, directions, strength=strength, device=device)
+            torch.backends.cudnn.allow_tf32 = False  # 10 bits: tiles would not equal the whole; bf16 is for speed
+        if accepts_strength(model.recipe) or conditioning != Conditioning():
+            self._conditions = conditions_of(model, conditioning, strength=strength, device=device)
 
-    def paint(self, batch_unit: Pixels, own: FrameOverrides = (None, None)) -> Pixels:
+    def run(self, batch_unit: Pixels, overrides: FrameOverrides) -> Pixels:
         """(N, H, W, 3) in the model's working space to the same.
 
         Args:
             batch_unit: the frames.
-            own: strength and weights of the references that these frames have; None are the job's.
+            overrides: conditions of these frames.
         """
-        conditions, run = self._with(own), self._run(own)
+        conditions, run = self._conditions_with(overrides), self._backend_run(overrides)
 
         def translated(pictures: Pixels) -> Pixels:
             return translate_batch_unit(
@@ -86,33 +97,34 @@ class ConditionedModel:
         if self._device == "cpu" and height * width <= MOST_WHOLE_PX:
             return np.concatenate(map_one_core_each(translated, np.split(batch_unit, count)))
         full = pictures_at_once(height, width, self._device)
-        if len(batch_unit) < full:  # which frames are ready together is chance, and must not show in the last bits
+        if len(batch_unit) < full:  # which frames are ready together is chance and must not change the last bits
             batch_unit = np.concatenate([batch_unit, np.repeat(batch_unit[-1:], full - count, axis=0)])
         return translated(batch_unit)[:count]
 
-    def bands(self, rows: Rows, own: FrameOverrides = (None, None)) -> Iterator[Band]:
+    def run_in_bands(self, rows: Rows, overrides: FrameOverrides) -> Iterator[Band]:
         """A large picture, band by band.
 
         Args:
             rows: of the picture.
-            own: as in ``paint``.
+            overrides: conditions of this frame.
         """
         recipe = self._recipe.to(self._device).to(memory_format=torch.channels_last).eval()
-        conditions = self._with(own) or Conditions()
-        return paint_in_bands(rows, recipe, conditions, self._tiling, precision=self._precision, run=self._run(own))
+        conditions, run = self._conditions_with(overrides) or Conditions(), self._backend_run(overrides)
+        return translate_in_bands(rows, recipe, conditions, self._tiling, precision=self._precision, run=run)
 
-    def _run(self, own: FrameOverrides) -> Translate | None:
-        """What runs the network; None is torch as it is, which costs nothing to set up."""
+    def _backend_run(self, overrides: FrameOverrides) -> Translate | None:
+        """What runs the network; None is plain torch, which needs no preparation."""
         if self._back_end == "torch":
             return None
         with self._lock:
-            if own not in self._runs:
+            if overrides not in self._runs:
                 recipe = self._recipe.to(self._device).to(memory_format=torch.channels_last).eval()
-                self._runs[own] = runner(recipe, self._with(own) or Conditions(), self._back_end, self._precision)
-            return self._runs[own]
+                conditions = self._conditions_with(overrides) or Conditions()
+                self._runs[overrides] = runner(recipe, conditions, self._back_end, self._precision)
+            return self._runs[overrides]
 
-    def _with(self, own: FrameOverrides) -> Conditions | None:
-        conditions, (strength, weights) = self._conditions, own
+    def _conditions_with(self, overrides: FrameOverrides) -> Conditions | None:
+        conditions, strength, weights = self._conditions, overrides.strength, overrides.style_weights
         if conditions is not None and strength is not None and accepts_strength(self._recipe):
             conditions = replace(conditions, strength=strength)
         if conditions is not None and weights is not None:

@@ -1,4 +1,4 @@
-"""From a network's output to a file: blend back into the source, output encoding, provenance."""
+"""Encodes a frame: blends the network's change back into the source and writes the result in the form of the output."""
 
 from __future__ import annotations
 
@@ -13,69 +13,65 @@ from stylegan_core.inference.job.frame_settings import FrameSettings
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.network.translate import Pixels
 from stylegan_core.inference.reading.colour import form_of
-from stylegan_core.inference.reading.decode import Decoded
+from stylegan_core.inference.reading.decoded_frame import DecodedFrame
 from stylegan_core.storage.file_state import FileState
 
 
 def encode_frame(
-    decoded: Decoded,
-    after: Sequence[Pixels | Picture],
-    output: Path,
+    frame: DecodedFrame,
+    outputs: Sequence[Pixels | Picture],
+    path: Path,
     settings: FrameSettings,
     *,
     strength: float,
     write: Callable[[Path, Picture, FrameTask, FileState], None],
 ) -> None:
-    """Carries the network's change over to the source and writes the result, whole or not at all.
+    """Blends the network's change back into the source and writes the result atomically.
 
     Args:
-        decoded: the frame.
-        after: the network's answers of each view, (H, W, 3) float32 in the working space, or its finished picture.
-        output: where; its suffix is the format.
+        frame: the frame.
+        outputs: of the network, for each view: (H, W, 3) float32 in the working space, or the finished picture.
+        path: of the output; its suffix is the format.
         settings: of the job.
         strength: how much of the change.
-        write: puts a picture into a file, whole or not at all, see ``Provenance.write``.
+        write: writes a picture atomically, see ``Provenance.write``.
 
     Raises:
         OSError: the file cannot be written.
     """
     first, *others = [
-        answer if isinstance(answer, Picture) else blend_back(view, answer, settings, strength=strength)
-        for view, answer in zip((decoded, *decoded.other_views), after, strict=True)
+        output if isinstance(output, Picture) else blend_back(view, output, settings, strength=strength)
+        for view, output in zip(frame.views, outputs, strict=True)
     ]
     if others:
         first = replace(first, other_views=tuple(other.pixels for other in others))
-    write(output, first, decoded.frame, decoded.source)
+    write(path, first, frame.task, frame.source)
 
 
-def blend_back(view: Decoded, after_unit: Pixels, settings: FrameSettings, *, strength: float) -> Picture:
-    """The source with the network's change, in the form of the output; pixel by pixel, so rows do for themselves.
+def blend_back(frame: DecodedFrame, after_unit: Pixels, settings: FrameSettings, *, strength: float) -> Picture:
+    """The source with the network's change, in the form of the output; pixel by pixel, so it works on rows, too.
 
     Args:
-        view: one view of a frame.
-        after_unit: (H, W, 3) float32, the network's answer in the working space.
+        frame: one view of a frame.
+        after_unit: (H, W, 3) float32, the network's output in the working space.
         settings: of the job.
         strength: how much of the change.
 
     Raises:
-        ValueError: the answer is not finite.
+        ValueError: the output is not finite.
     """
-    return carry_over(
-        view.picture,
-        view.before_unit,
-        _coloured(view, after_unit, settings),
-        strength=strength,
-        mask_unit=view.mask_unit,
-        source_space=view.space.name,
-        working_space=settings.working_space,
-        ocio=settings.colour_config,
-        output=form_of(view.picture, view.space, view.frame, settings),
-        replaced_unit=None if view.regions is None else view.regions.replaced(settings.regions),
-    )
-
-
-def _coloured(view: Decoded, after_unit: Pixels, settings: FrameSettings) -> Pixels:
-    if not settings.keep_source_colour:
-        return after_unit
     space, ocio = settings.working_space, settings.colour_config
-    return keep_source_colour(view.before_unit, after_unit, working_space=space, ocio=ocio)
+    if settings.keep_source_colour:
+        after_unit = keep_source_colour(frame.before_unit, after_unit, working_space=space, ocio=ocio)
+    return carry_over(
+        frame.picture,
+        frame.before_unit,
+        after_unit,
+        strength=strength,
+        mask_unit=frame.mask_unit,
+        source_space=frame.space.name,
+        working_space=space,
+        ocio=ocio,
+        output=form_of(frame.picture, frame.space, frame.task, settings),
+        replaced_unit=None if frame.regions is None else frame.regions.replaced(settings.regions),
+    )

@@ -1,31 +1,31 @@
-"""Steadies the answers of a network along the windows of its frames; what neighbours share is computed once."""
+"""Temporal smoother: blends the outputs for neighbouring frames; what windows share is computed once."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from numpy.typing import NDArray
 
 from stylegan_core.inference.job.frame_settings import FrameSettings
 from stylegan_core.inference.network.translate import Pixels
-from stylegan_core.inference.reading.temporal_window import FrameView
+from stylegan_core.inference.reading.decoded_frame import DecodedFrame
 from stylegan_core.inference.render.flow_blend import WarpedNeighbour, blended, motion_proxy
 from stylegan_core.motion.optical_flow import LEAST_PX, Flow, Grey, consistent, search_motion
 from stylegan_core.motion.warp import Floats
 
 _KEPT_BYTES = 512 << 20
-"""Of answers, and of motions, beside what one window needs."""
+"""Of outputs, and of motions, in addition to those of one window."""
 
 Array = TypeVar("Array", bound=NDArray)  # type: ignore[type-arg]
 
 
 class TemporalSmoother:
-    """Blends answers over windows; its calls come from one thread.
+    """Blends outputs over windows; one thread at a time may use it.
 
-    What a frame becomes depends on its window alone: answers to neighbours are kept for speed, and computed anew where
-    a chunk begins.
+    The result depends on the window of a frame alone: outputs for neighbours are kept for speed, and computed again
+    where a chunk begins.
     """
 
     def __init__(self, settings: FrameSettings) -> None:
@@ -36,51 +36,48 @@ class TemporalSmoother:
         """
         self._weight, self._space = settings.blend_weight, settings.working_space
         window = 2 * settings.blend_frames + 1
-        self._answers: _LruArrays[Pixels] = _LruArrays(window + 1)
+        self._outputs: _LruArrays[Pixels] = _LruArrays(window + 1)
         self._greys: _LruArrays[Grey] = _LruArrays(window + 1)
         self._motions: _LruArrays[Floats] = _LruArrays(2 * window)
 
-    def steadied(
-        self, frame: FrameView, window: Sequence[FrameView], paint: Callable[[Pixels], Pixels], who: Hashable
-    ) -> Pixels:
-        """The answer to a frame, blended with those to its neighbours.
+    def smooth(self, frame: DecodedFrame, run: Callable[[Pixels], Pixels], run_key: Hashable) -> Pixels:
+        """The output for a frame, blended with those for the neighbours in its window.
 
         Args:
-            frame: to answer.
-            window: its neighbours, of the same size, in the order of their frames.
-            paint: (H, W, 3) in the working space to the same.
-            who: names what ``paint`` does.
+            frame: one view of a frame.
+            run: the network, (H, W, 3) in the working space to the same.
+            run_key: identifies what ``run`` does.
         """
 
-        def answer(seen: FrameView) -> Pixels:
-            return self._answers.get((seen.name, who), lambda: paint(seen.before_unit))
+        def output(view: DecodedFrame) -> Pixels:
+            return self._outputs.get((view.key, run_key), lambda: run(view.before_unit))
 
-        own = answer(frame)
+        own = output(frame)
         if min(own.shape[:2]) < LEAST_PX:
             return own
         grey = self._grey(frame)
         neighbours = [
-            WarpedNeighbour(answer(other), other.before_unit, self._grey(other), self._flow(frame, other))
-            for other in window
+            WarpedNeighbour(output(other), other.before_unit, self._grey(other), self._flow(frame, other))
+            for other in frame.window
         ]
         return blended(own, frame.before_unit, grey, neighbours, self._weight)
 
-    def _grey(self, seen: FrameView) -> Grey:
-        return self._greys.get(seen.name, lambda: motion_proxy(seen.before_unit, self._space))
+    def _grey(self, frame: DecodedFrame) -> Grey:
+        return self._greys.get(frame.key, lambda: motion_proxy(frame.before_unit, self._space))
 
-    def _flow(self, frame: FrameView, other: FrameView) -> Flow:
+    def _flow(self, frame: DecodedFrame, other: DecodedFrame) -> Flow:
         there, back = self._motion(frame, other), self._motion(other, frame)
         return Flow(there, consistent(there, back))
 
-    def _motion(self, frame: FrameView, other: FrameView) -> Floats:
-        return self._motions.get((frame.name, other.name), lambda: search_motion(self._grey(frame), self._grey(other)))
+    def _motion(self, frame: DecodedFrame, other: DecodedFrame) -> Floats:
+        return self._motions.get((frame.key, other.key), lambda: search_motion(self._grey(frame), self._grey(other)))
 
 
 class _LruArrays(Generic[Array]):
-    """The arrays that were asked for last."""
+    """The most recently used arrays, at least ``fewest`` of them."""
 
-    def __init__(self, least: int) -> None:
-        self._least, self._bytes = least, 0
+    def __init__(self, fewest: int) -> None:
+        self._fewest, self._bytes = fewest, 0
         self._arrays: OrderedDict[Hashable, Array] = OrderedDict()
 
     def get(self, key: Hashable, make: Callable[[], Array]) -> Array:
@@ -89,6 +86,6 @@ class _LruArrays(Generic[Array]):
             return self._arrays[key]
         made = self._arrays[key] = make()
         self._bytes += made.nbytes
-        while self._bytes > _KEPT_BYTES and len(self._arrays) > self._least:
+        while self._bytes > _KEPT_BYTES and len(self._arrays) > self._fewest:
             self._bytes -= self._arrays.popitem(last=False)[1].nbytes
         return made

@@ -15,7 +15,7 @@ from flows.runners.local_runner import LocalRunner
 from stylegan_core.inference.job.plan import Plan, write_plan
 from stylegan_core.inference.job.spec import Job
 from stylegan_core.inference.output.lock import hold_chunk, hold_output
-from stylegan_core.inference.pipeline.stylizer import StylizeStopped
+from stylegan_core.inference.pipeline.frame_outcomes import StylizeStopped
 from stylegan_core.inference.planning.request import Request
 from stylegan_core.recipes.model import Model
 from stylegan_core.storage.records import read_records

@@ -14,6 +14,7 @@ from stylegan_core.inference.job.plan import Plan, write_plan
 from stylegan_core.inference.output.skip_check import frames_to_make
 from stylegan_core.inference.pipeline import stylizer
 from stylegan_core.inference.planning.request import Request
+from stylegan_core.inference.reading.decode import FrameDecoder
 from stylegan_core.settings import SettingsError
 from tasks.shared.errors import InputsFailedError, StoppedError, UsageError
 from tasks.stylize.open_job import open_job
@@ -160,22 +161,22 @@ def test_a_second_run_on_the_same_output_is_refused(request_of, tmp_path):
 
 def test_a_signal_stops_between_frames_and_a_rerun_finishes(request_of, monkeypatch):
     """The last frames are read once the signal was heard, however fast this machine is."""
-    heard, stop, decode = threading.Event(), stylizer.Stylizer.stop, stylizer.decode_frame
+    heard, stop, decode = threading.Event(), stylizer.Stylizer.stop, FrameDecoder.decode
 
     def stop_and_tell(self, reason):
         stop(self, reason)
         heard.set()
 
-    def decode_late(frame, *args, **kwargs):
-        assert "0007" not in frame.input or heard.wait(60)
-        return decode(frame, *args, **kwargs)
+    def decode_late(decoder, task):
+        assert "0007" not in task.input or heard.wait(60)
+        return decode(decoder, task)
 
     def interrupt(progress):
         if progress.done == 2:
             os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(stylizer.Stylizer, "stop", stop_and_tell)
-    monkeypatch.setattr(stylizer, "decode_frame", decode_late)
+    monkeypatch.setattr(FrameDecoder, "decode", decode_late)
     with pytest.raises(StoppedError, match=r"SIGTERM; \d of 7 frames are done"):
         stylize_directory(request_of(chunk_frames=7), LocalRunner(), progress=interrupt)
     assert threading.active_count() < 20

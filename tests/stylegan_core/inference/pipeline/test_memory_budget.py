@@ -1,4 +1,4 @@
-"""Room for frames: bounded whatever sizes come, in order, and never waiting for good."""
+"""The memory budget: bounded for frames of any sizes, in order, without deadlock."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ def never() -> bool:
 
 def test_large_frames_after_small_ones_are_held_by_as_many_as_decode_at_once() -> None:
     """Sizes are known only afterwards: each of the two readers may take one too many, no queued frame more."""
-    room, most, readers = MemoryBudget(100), 0, 2
+    budget, most, readers = MemoryBudget(100), 0, 2
     sizes = [1] * 30 + [90] * 12
     held: dict[int, int] = {}
     lock = threading.Lock()
 
     def decode(index: int, ticket: int) -> int:
         nonlocal most
-        room.acquire(ticket, never)
+        budget.acquire(ticket, stopped=never)
         with lock:
             held[index] = sizes[index]
             most = max(most, sum(held.values()))
-        room.decoded(str(index), sizes[index])
+        budget.hold(str(index), sizes[index])
         return index
 
     with ThreadPoolExecutor(readers) as pool:
-        futures = [pool.submit(decode, index, room.ticket()) for index in range(len(sizes))]
+        futures = [pool.submit(decode, index, budget.ticket()) for index in range(len(sizes))]
         for future in futures:
             index = future.result(timeout=60)
             time.sleep(0.002)  # the network
             with lock:
                 del held[index]
-            room.release(str(index))
+            budget.release(str(index))
     assert 90 <= most <= 100 + readers * 90
 
 
 def test_turns_are_in_order_so_that_nobody_waits_for_a_later_frame() -> None:
-    room, order = MemoryBudget(10), list[int]()
-    tickets = [room.ticket() for _ in range(20)]
+    budget, order = MemoryBudget(10), list[int]()
+    tickets = [budget.ticket() for _ in range(20)]
 
     def come(ticket: int) -> None:
         time.sleep(random.random() / 100)
-        room.acquire(ticket, never)
+        budget.acquire(ticket, stopped=never)
         order.append(ticket)
-        room.decoded(str(ticket), 10)
-        room.release(str(ticket))
+        budget.hold(str(ticket), 10)
+        budget.release(str(ticket))
 
     threads = [threading.Thread(target=come, args=(ticket,)) for ticket in tickets]
     for thread in threads:
@@ -61,12 +61,12 @@ def test_turns_are_in_order_so_that_nobody_waits_for_a_later_frame() -> None:
 
 
 def test_who_gives_up_does_not_wait_and_done_frames_take_no_room() -> None:
-    room = MemoryBudget(10)
-    first, second, third = (room.ticket() for _ in range(3))
-    room.acquire(first, never)
-    room.decoded("first", 50)  # alone it may be too large
-    room.acquire(second, lambda: True)
-    room.decoded(None)
-    room.release("first")
-    room.acquire(third, never)
-    room.decoded(None)
+    budget = MemoryBudget(10)
+    first, second, third = (budget.ticket() for _ in range(3))
+    budget.acquire(first, stopped=never)
+    budget.hold("first", 50)  # alone it may be too large
+    budget.acquire(second, stopped=lambda: True)
+    budget.cancel()
+    budget.release("first")
+    budget.acquire(third, stopped=never)
+    budget.cancel()

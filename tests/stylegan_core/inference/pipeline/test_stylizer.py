@@ -13,8 +13,11 @@ from stylegan_core.inference.job.frame_settings import FrameSettings
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.spec import Job
 from stylegan_core.inference.output import provenance
-from stylegan_core.inference.pipeline import stylizer
-from stylegan_core.inference.pipeline.stylizer import Stylizer, StylizeStopped
+from stylegan_core.inference.output.lock import TEMPORARY_FOLDER
+from stylegan_core.inference.pipeline import encode_stage, stage_pools, stylizer
+from stylegan_core.inference.pipeline.frame_outcomes import StylizeStopped
+from stylegan_core.inference.pipeline.stylizer import Stylizer
+from stylegan_core.inference.reading.decode import FrameDecoder
 from stylegan_core.inference.render import conditioned_model
 from stylegan_core.recipes.base import Conditions
 from stylegan_core.storage.records import RecordWriter, read_records
@@ -79,7 +82,7 @@ def test_every_frame_is_what_a_plain_loop_makes(shot, tiny_model):
         assert np.abs(result.astype(int) - source).mean() > 1  # it did change
     for frame in shot.frames[8:]:
         assert read(shot.output_path(frame)).shape == read(shot.input_path(frame)).shape
-    assert list((shot.state_folder / stylizer.TEMPORARY_FOLDER).iterdir()) == []
+    assert list((shot.state_folder / TEMPORARY_FOLDER).iterdir()) == []
 
 
 def test_chunks_in_threads_give_the_same_files(shot, tiny_model, tmp_path):
@@ -188,7 +191,7 @@ def test_a_network_that_fails_or_overflows_costs_its_frame_alone(shot, tiny_mode
     reasons = {f.path.name: f.reason for report in reports for f in report.failed}
     assert reasons == {
         "large.png": "not enough memory for a picture of this size",
-        "small.png": "the model's answer is not finite",
+        "small.png": "the output of the network is not finite",
     }
     assert len(made(reports)) == 8
 
@@ -242,7 +245,7 @@ def test_a_vanished_output_stops_and_nothing_lands_below_its_mount_point(shot, t
             work.chunk(index)
     assert len(read_records(away)) >= 2
     left = {path.relative_to(shot.output_folder) for path in shot.output_folder.rglob("*") if path.is_file()}
-    assert len(left) <= stylizer.THREADS, "more than what was being written at that moment"
+    assert len(left) <= stage_pools.THREADS, "more than what was being written at that moment"
 
 
 def test_a_stop_ends_soon_and_leaves_whole_files(shot, tiny_model):
@@ -279,7 +282,7 @@ def test_progress_counts_every_frame_once_and_records_carry_the_context(shot, ti
 def test_memory_bounds_the_frames_in_flight(shot, tiny_model, monkeypatch):
     monkeypatch.setattr(stylizer, "MEMORY_BYTES", 1)
     flying, most, lock = 0, 0, threading.Lock()
-    decode, encode = stylizer.decode_frame, stylizer.encode_frame
+    decode, encode = FrameDecoder.decode, encode_stage.encode_frame
 
     def count(step):
         nonlocal flying, most
@@ -295,8 +298,8 @@ def test_memory_bounds_the_frames_in_flight(shot, tiny_model, monkeypatch):
         encode(*args, **kwargs)
         count(-1)
 
-    monkeypatch.setattr(stylizer, "decode_frame", counted_decode)
-    monkeypatch.setattr(stylizer, "encode_frame", counted_encode)
+    monkeypatch.setattr(FrameDecoder, "decode", counted_decode)
+    monkeypatch.setattr(encode_stage, "encode_frame", counted_encode)
     run(shot, tiny_model)
     assert most == 1
     assert flying == 0

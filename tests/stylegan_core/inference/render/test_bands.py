@@ -7,7 +7,7 @@ from stylegan_core.inference.network.measure_norm_statistics import measure
 from stylegan_core.inference.network.norm_statistics import freeze
 from stylegan_core.inference.network.tiling import Tiling
 from stylegan_core.inference.network.translate import network, translate_batch_unit
-from stylegan_core.inference.render.bands import PictureRows, paint_in_bands
+from stylegan_core.inference.render.bands import PictureRows, translate_in_bands
 from stylegan_core.recipes.base import Conditions
 from tests.stylegan_core.inference.network.frames import frames, opened
 from tests.stylegan_core.inference.network.recipes import build, uneven
@@ -32,7 +32,7 @@ def assembled(bands, height):
 @pytest.mark.parametrize(("height", "width"), [(331, 205), (64, 331), (203, 140)])
 def test_bands_equal_the_whole(height, width):
     recipe, (given,) = build("keyframe"), frames((height, width))
-    before, after, count = assembled(paint_in_bands(given, recipe, Conditions(), small_tiles()), height)
+    before, after, count = assembled(translate_in_bands(given, recipe, Conditions(), small_tiles()), height)
     assert np.array_equal(before, given.pixels)
     np.testing.assert_allclose(after, translate_batch_unit(recipe, given.pixels[None])[0], atol=2e-6)
     assert count > 1 or height == 64
@@ -42,7 +42,7 @@ def test_bands_equal_the_whole(height, width):
 def test_a_picture_of_its_own_statistics_is_what_instance_norm_makes_of_it():
     recipe, (given,) = uneven("cut"), frames((331, 205))
     whole = translate_batch_unit(recipe, given.pixels[None])[0]
-    _, after, count = assembled(paint_in_bands(given, recipe, Conditions(), small_tiles()), 331)
+    _, after, count = assembled(translate_in_bands(given, recipe, Conditions(), small_tiles()), 331)
     assert count > 1
     assert given.most_rows < 331
     np.testing.assert_allclose(after, whole, atol=1e-5)
@@ -51,18 +51,18 @@ def test_a_picture_of_its_own_statistics_is_what_instance_norm_makes_of_it():
 def test_frozen_statistics_are_used_where_there_are_any():
     recipe, (given, other) = uneven("cut"), frames((331, 205), (128, 128))
     frozen = freeze(recipe, measure(recipe, opened([other])))
-    _, after, _ = assembled(paint_in_bands(given, frozen, Conditions(), small_tiles()), 331)
+    _, after, _ = assembled(translate_in_bands(given, frozen, Conditions(), small_tiles()), 331)
     np.testing.assert_allclose(after, translate_batch_unit(frozen, given.pixels[None])[0], atol=1e-5)
     assert np.abs(after - translate_batch_unit(recipe, given.pixels[None])[0]).max() > 0.01
 
 
 def test_a_network_of_the_whole_picture_gets_it_whole_unless_approximate_tiles_are_asked_for():
     recipe, (given,) = build("swap"), frames((800, 420))
-    _, after, count = assembled(paint_in_bands(given, recipe, Conditions(), small_tiles()), 800)
+    _, after, count = assembled(translate_in_bands(given, recipe, Conditions(), small_tiles()), 800)
     whole = translate_batch_unit(recipe, given.pixels[None])[0]
     assert count == 1
     assert np.abs(after - whole).max() < 1e-5
-    _, tiled, count = assembled(paint_in_bands(given, recipe, Conditions(), small_tiles(approximate=True)), 800)
+    _, tiled, count = assembled(translate_in_bands(given, recipe, Conditions(), small_tiles(approximate=True)), 800)
     assert tiled.shape == whole.shape
     assert np.abs(tiled - whole).max() < 0.2
 
@@ -71,14 +71,14 @@ def test_what_runs_in_place_of_torch_is_run():
     recipe, (given,), calls = build("keyframe"), frames((331, 205)), []
     inner = network(recipe, Conditions())
     _, _, count = assembled(
-        paint_in_bands(given, recipe, Conditions(), small_tiles(), run=lambda x: calls.append(1) or inner(x)), 331
+        translate_in_bands(given, recipe, Conditions(), small_tiles(), run=lambda x: calls.append(1) or inner(x)), 331
     )
     assert len(calls) > count > 1
 
 
 def test_bf16_bands_equal_the_bf16_whole_to_its_rounding():
     recipe, (given,) = build("keyframe"), frames((331, 205))
-    _, after, _ = assembled(paint_in_bands(given, recipe, Conditions(), small_tiles(), precision="bf16"), 331)
+    _, after, _ = assembled(translate_in_bands(given, recipe, Conditions(), small_tiles(), precision="bf16"), 331)
     whole = translate_batch_unit(recipe, given.pixels[None], precision="bf16")[0]
     exact = translate_batch_unit(recipe, given.pixels[None])[0]
     assert np.abs(after - whole).max() <= max(1e-6, 0.5 * np.abs(whole - exact).max())

@@ -11,8 +11,9 @@ from stylegan_core.inference.job.frame_task import FrameTask, RegionFiles
 from stylegan_core.inference.job.spec import Job, PlanError
 from stylegan_core.inference.network.translate import translate_unit
 from stylegan_core.inference.output.skip_check import frames_to_make
+from stylegan_core.inference.pipeline import memory_budget
 from stylegan_core.inference.pipeline.stylizer import Stylizer
-from stylegan_core.inference.render import conditioned_model, renderer
+from stylegan_core.inference.render import conditioned_model, model_bank
 from stylegan_core.recipes.model import load_model, save_model
 from stylegan_core.storage.records import read_records
 
@@ -192,15 +193,15 @@ def test_a_region_whose_model_was_trained_again_is_refused(job_of, tiny_model, s
         Stylizer(job, tiny_model)
 
 
-def test_strength_is_the_recipes_matter_where_it_heeds_it(tiny_model, monkeypatch):
-    assert renderer.blend_back_strength(tiny_model.recipe, 0.4) == 0.4
+def test_strength_is_the_recipes_matter_where_it_accepts_it(tiny_model, monkeypatch):
+    assert model_bank.blend_back_strength(tiny_model.recipe, 0.4) == 0.4
     monkeypatch.setattr(type(tiny_model.recipe), "conditioned_on", ("labels",))
-    assert renderer.blend_back_strength(tiny_model.recipe, 0.4) == 1.0
-    assert renderer.blend_back_strength(tiny_model.recipe, 0.0) == 0.0  # the source, exactly
+    assert model_bank.blend_back_strength(tiny_model.recipe, 0.4) == 1.0
+    assert model_bank.blend_back_strength(tiny_model.recipe, 0.0) == 0.0  # the source, exactly
 
 
 def test_memory_grows_with_regions_in_the_plan(job_of):
-    plain = renderer.bytes_per_pixel(job_of([], []))
-    assert plain == renderer.BYTES_PER_PIXEL
-    few, many = (renderer.bytes_per_pixel(job_of([Region()] * n, ["left"] * n)) for n in (1, 9))
+    plain = memory_budget.bytes_per_pixel(job_of([], []))
+    assert plain == memory_budget.BYTES_PER_PIXEL
+    few, many = (memory_budget.bytes_per_pixel(job_of([Region()] * n, ["left"] * n)) for n in (1, 9))
     assert plain < few < many

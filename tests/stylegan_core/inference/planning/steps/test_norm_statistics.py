@@ -15,7 +15,7 @@ from stylegan_core.inference.network.translate import translate_batch_unit
 from stylegan_core.inference.pipeline.stylizer import Stylizer
 from stylegan_core.inference.planning.planner import plan_job
 from stylegan_core.inference.planning.steps.norm_statistics import shots
-from stylegan_core.inference.reading import temporal_window as window
+from stylegan_core.inference.reading import frame_reader
 from stylegan_core.inference.render import conditioned_model, renderer
 from stylegan_core.recipes.model import load_model, save_model
 from stylegan_core.stylize_settings import RenderSettings
@@ -192,7 +192,7 @@ def test_shots_of_frames():
 @pytest.fixture
 def small_is_large(monkeypatch):
     """Frames of more than 1000 pixels count as large, and are tiled as finely as can be."""
-    monkeypatch.setattr(window, "MOST_WHOLE_PX", 1000)
+    monkeypatch.setattr(frame_reader, "MOST_WHOLE_PX", 1000)
     monkeypatch.setattr(conditioned_model, "Tiling", lambda **given: Tiling(most_whole_px=1000, tile_bytes=1, **given))
 
 
@@ -243,8 +243,8 @@ def test_approximate_tiles_are_recorded_only_where_tiles_are_not_exact(plates, t
     assert job_for(plates, tmp_path / "out", normed, tiles="approximate").settings.tiles == "exact"
     own = job_for(plates, tmp_path / "out", normed, tiles="approximate", statistics="picture")
     assert own.settings.tiles == "approximate"
-    painter = renderer.FrameRenderer(own, dataclasses.replace(normed))._painters[0]
-    assert painter._tiling.approximate
+    conditioned = renderer.FrameRenderer(own, dataclasses.replace(normed))._bank.of_frame(0, own.frames[0])
+    assert conditioned._tiling.approximate
     torch.testing.assert_close(
-        painter._recipe.networks["generator"].stem[0].weight, normed.recipe.networks["generator"].stem[0].weight
+        conditioned._recipe.networks["generator"].stem[0].weight, normed.recipe.networks["generator"].stem[0].weight
     )

@@ -1,4 +1,4 @@
-"""The journal of a job: records that other workers write are seen by every thread that asks for them."""
+"""Records that other workers write reach every thread that reads them before it starts a chunk."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import pytest
 from stylegan_core.inference.job.frame_settings import FrameSettings
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.spec import Job
-from stylegan_core.inference.output.skip_check import RecordIndex
-from stylegan_core.inference.pipeline.frame_journal import FrameJournal
+from stylegan_core.inference.output.skip_check import RecordIndex, SkipCheck
 from stylegan_core.inference.pipeline.stylizer import Stylizer
 from stylegan_core.recipes.model import Model
 
@@ -35,11 +34,11 @@ def job(tmp_path: Path, tiny_model: Model, noise_picture: Any) -> Job:
     )
 
 
-def test_a_thread_that_reads_no_new_records_has_those_that_another_has_just_read(
+def test_a_thread_that_reads_no_new_records_waits_for_those_that_another_thread_is_reading(
     job: Job, tiny_model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two chunks of one worker begin at once: else the second makes frames again that another worker has recorded."""
-    journal = FrameJournal(job)
+    """Two chunks of one worker start at once; the second must not make frames again that another worker recorded."""
+    check = SkipCheck(job)
     with Stylizer(job, tiny_model) as other_worker:
         assert len(other_worker.chunk(0).made) == 2
     reading, go_on, done = threading.Event(), threading.Event(), list[bool]()
@@ -54,18 +53,17 @@ def test_a_thread_that_reads_no_new_records_has_those_that_another_has_just_read
 
     monkeypatch.setattr(RecordIndex, "add", add_slowly)
 
-    def begin_a_chunk() -> None:
-        journal.read_new()
-        done.extend(journal.done(frame) for frame in job.frames)
+    def start_chunk() -> None:
+        check.read_new()
+        done.extend(check.is_up_to_date(task) for task in job.frames)
 
-    first = threading.Thread(target=journal.read_new)
+    first = threading.Thread(target=check.read_new)
     first.start()
     assert reading.wait(60)
-    second = threading.Thread(target=begin_a_chunk)
+    second = threading.Thread(target=start_chunk)
     second.start()
     second.join(0.5)  # long enough to read nothing and go on
     go_on.set()
     for thread in (first, second):
         thread.join(60)
-    journal.close()
     assert done == [True, True]

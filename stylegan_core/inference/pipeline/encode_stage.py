@@ -1,0 +1,85 @@
+"""Encode stage: blends the network's output back into the source, writes the file and hands it to the commit thread."""
+
+from __future__ import annotations
+
+import errno
+from concurrent.futures import Future
+from functools import partial
+
+from stylegan_core.inference.job.report import ChunkTally, Failure
+from stylegan_core.inference.job.spec import Job
+from stylegan_core.inference.output.frame_log import FrameLog
+from stylegan_core.inference.output.lock import TEMPORARY_FOLDER
+from stylegan_core.inference.output.provenance import Provenance
+from stylegan_core.inference.pipeline.frame_journal import FrameJournal
+from stylegan_core.inference.pipeline.frame_outcomes import FrameOutcomes
+from stylegan_core.inference.pipeline.memory_budget import MemoryBudget
+from stylegan_core.inference.pipeline.render_stage import FrameOutputs
+from stylegan_core.inference.reading.decoded_frame import DecodedFrame
+from stylegan_core.inference.render.encode import encode_frame
+from stylegan_core.inference.render.renderer import FrameRenderer
+from stylegan_core.storage.atomic import folder_syncs_left
+
+
+class EncodeStage:
+    """Writes the frames of a job. Thread-safe."""
+
+    def __init__(
+        self,
+        job: Job,
+        renderer: FrameRenderer,
+        provenance: Provenance,
+        journal: FrameJournal,
+        outcomes: FrameOutcomes,
+        log: FrameLog,
+        memory: MemoryBudget,
+    ) -> None:
+        """Writes nothing yet.
+
+        Args:
+            job: whose frames are written.
+            renderer: says how much of the network's change a frame gets.
+            provenance: writes the files.
+            journal: records the frames.
+            outcomes: counts the frames that are made or fail.
+            log: of encode times.
+            memory: that a frame releases here.
+        """
+        self._job, self._renderer, self._provenance = job, renderer, provenance
+        self._journal, self._outcomes, self._log, self._memory = journal, outcomes, log, memory
+        self._temporaries = job.state_folder / TEMPORARY_FOLDER
+
+    def run(self, frame: DecodedFrame, outputs: FrameOutputs, tally: ChunkTally) -> Future[None] | None:
+        """Writes a frame.
+
+        Args:
+            frame: the frame.
+            outputs: of the network, for its views.
+            tally: of its chunk.
+
+        Returns:
+            Done when the frame is recorded; None if it failed or the job has stopped.
+        """
+        if self._outcomes.stop_reason is not None:
+            return None
+        task, written = frame.task, False
+        warnings = [Failure(self._job.input_path(task), text) for text in frame.picture.warnings]
+        try:
+            if not self._temporaries.is_dir():  # otherwise frames would be written below the mount point
+                raise OSError(errno.ESTALE, "it was unmounted or removed", str(self._job.output_folder))
+            with folder_syncs_left() as folders, self._log.timed("encode", [task]):
+                encode_frame(
+                    frame,
+                    outputs,
+                    self._job.output_path(task),
+                    self._job.settings,
+                    strength=self._renderer.blend_strength(task),
+                    write=self._provenance.write,
+                )
+            written = True
+            return self._journal.commit(frame, folders, partial(self._outcomes.committed, task, warnings, tally))
+        except Exception as error:
+            self._outcomes.not_written(task, error, tally, written=written)
+            return None
+        finally:
+            self._memory.release(task.output)
