@@ -82,7 +82,7 @@ class Clone:
 
     def configure(self) -> None:
         """What `make setup` does in a checkout beside installing."""
-        self.run(sys.executable, "-m", "tasks.project.project", "configure")
+        self.run(sys.executable, "-m", "tasks.project", "configure")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from filelock import FileLock, Timeout
 
 from flows.stage import explained_by_stage
 from stylegan_core.storage.state_folder import STATE_FOLDER
-from tasks.project.project import CODE_FOLDER, kept_by_sync, sync
+from tasks.project.sync import CODE_FOLDER, kept_by_sync, sync
 from tasks.shared.errors import StoppedError
 from tasks.shared.gate import check_gate
 from tasks.shared.lineage import link_run, mark_promoted

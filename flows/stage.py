@@ -84,7 +84,7 @@ def _leave_exit(stage: str, error: BaseException) -> None:
 
 def _refuse_stale_code(name: str) -> None:
     """In an ``init`` project DVC would record that this code ran as the code of an earlier version of the tool."""
-    from tasks.project.project import stale_code
+    from tasks.project.sync import stale_code
 
     if name in stale_code(Path.cwd()):
         raise UsageError(

@@ -55,7 +55,7 @@ def test_a_shot_of_ones_own(make_clone: Callable[..., Any], tmp_path: Path) -> N
 
 
 def test_a_clone_of_it_has_the_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tasks.project.project import init_project
+    from tasks.project.init_project import init_project
 
     for role in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{role}_NAME", "a")

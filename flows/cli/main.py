@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import inspect
 import json
 import shutil
@@ -34,6 +35,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"stylereel {importlib.metadata.version('stylereel')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[  # its callback prints
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Teach a style once, apply it to every frame."""
 
 
 def main() -> None:
@@ -71,7 +88,7 @@ def _root() -> Path:
 @_command("init", "stylereel init ~/films/harbour")
 def init(folder: Annotated[Path, typer.Argument(help="A new folder, outside of other projects.")]) -> None:
     """Make a project for your own shots: git, DVC, params.yaml and folders."""
-    from tasks.project.project import init_project
+    from tasks.project.init_project import init_project
 
     made = init_project(folder)
     typer.echo(f"Made {made}. Next:")
@@ -98,7 +115,7 @@ def _stage_command(stage: str, text: str) -> None:
 
 
 def _reproduce(stage: str, *, force: bool) -> None:
-    from tasks.project.project import sync
+    from tasks.project.sync import sync
     from tasks.shared.versioning import run_dvc
 
     root = _root()
@@ -148,11 +165,18 @@ def pipeline(
 
 @_command("sync", "stylereel sync && dvc repro")
 def sync_command() -> None:
-    """Note the tool's version and the inputs of params.yaml in dvc.yaml, before a `dvc repro` by hand."""
-    from tasks.project.project import sync
+    """Update dvc.yaml from params.yaml and the installed tool, before a `dvc repro` by hand; list outdated defaults."""
+    from tasks.project.former_defaults import outdated_defaults
+    from tasks.project.sync import sync
 
-    changed = sync(_root())
+    root = _root()
+    changed = sync(root)
     typer.echo("changed: " + ", ".join(changed) if changed else "nothing to change")
+    outdated = outdated_defaults((root / "params.yaml").read_text(encoding="utf-8"))
+    if outdated:
+        typer.echo("\nparams.yaml has values that were defaults of an earlier version. Keep those that you chose:")
+    for default in outdated:
+        typer.echo(f"  {default.describe()}")
 
 
 @_command("report", "stylereel report\nstylereel report --page ~/harbour.html")

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from tasks.project.project import configure
+from tasks.project.init_project import configure
 
 if sys.argv[1:] != ["configure"]:
     sys.exit("usage: python -m tasks.project configure")

@@ -15,7 +15,7 @@ from typing import Literal
 from packaging.version import Version
 
 from stylegan_core.storage.cache import cache_folder
-from tasks.project.project import stale_code
+from tasks.project.sync import stale_code
 from tasks.shared.versioning import project_root
 
 Verdict = Literal["ok", "note", "wrong"]

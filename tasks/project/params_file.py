@@ -244,6 +244,15 @@ def _rendered(text: str, train: Mapping[str, Any], values: dict[str, Any]) -> st
     return render_params(values, shots=shots[0].rstrip("\n") + "\n" if shots else _SHOTS_NONE)
 
 
+def setting_values(text: str) -> dict[str, str | float | bool | None]:
+    """The single values of a params.yaml by dotted path, without shots; lists and mappings are left out.
+
+    Raises:
+        SettingsError: the text is no YAML of settings.
+    """
+    return {path: v for path, v in _values(_document(text)) if v is None or isinstance(v, str | float | int)}
+
+
 def _document(text: str) -> dict[str, Any]:
     try:
         document = YAML(typ="safe").load(text) or {}

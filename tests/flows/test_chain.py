@@ -13,7 +13,7 @@ import pytest
 from flows import chain as chain_module
 from flows.chain import ChainSettings, chain, refuse_changes
 from flows.runners.local_runner import LocalRunner
-from tasks.project.project import init_project
+from tasks.project.init_project import init_project
 from tasks.shared.errors import UsageError
 from tasks.shared.gate import GateError
 from tasks.shared.versioning import VersioningError, git_state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -149,7 +150,7 @@ def test_export_refuses_what_it_cannot_do(tiny_model_folder: Path, capfd: pytest
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project whose inputs need no sync."""
     (tmp_path / "params.yaml").write_text("{}")
-    monkeypatch.setattr("tasks.project.project.sync", lambda root: [])
+    monkeypatch.setattr("tasks.project.sync.sync", lambda root: [])
     return tmp_path
 
 
@@ -200,9 +201,25 @@ def test_init_says_how_to_go_on_whatever_the_path(tmp_path: Path, monkeypatch: p
     program = tmp_path / "bin" / "stylereel"
     program.parent.mkdir()
     program.touch(mode=0o755)
-    monkeypatch.setattr("tasks.project.project.init_project", lambda folder: folder)
+    monkeypatch.setattr("tasks.project.init_project.init_project", lambda folder: folder)
     monkeypatch.setattr(sys, "executable", str(program.with_name("python")))
     for path, command in (("/nowhere", str(program)), (str(program.parent), "stylereel")):
         monkeypatch.setenv("PATH", path)
         result = CliRunner().invoke(app, ["init", "film"])
         assert f"cd film && {command} stylize" in result.output
+
+
+def test_version_is_that_of_the_package(capfd: pytest.CaptureFixture[str]) -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert result.exit_code == 0
+    assert result.output == f"stylereel {importlib.metadata.version('stylereel')}\n"
+
+
+def test_sync_names_outdated_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.project.sync.sync", lambda root: [])
+    (tmp_path / "params.yaml").write_text("train:\n  recipe: keyframe\n  keyframe: {l1_weight: 20.0, mixing_taps: 9}\n")
+    subprocess.run(["git", "init", "-q"], check=True)
+    result = CliRunner().invoke(app, ["sync"])
+    assert result.exit_code == 0
+    assert "train.keyframe.l1_weight: 20.0 was the default until 0.1.0, now 5.0" in result.output
+    assert "mixing_taps" not in result.output

@@ -13,16 +13,10 @@ from ruamel.yaml import YAML
 from stylegan_core.config import load_params, parse_params
 from stylegan_core.recipes import config_class
 from stylegan_core.recipes.model import save_model
+from tasks.project.init_project import init_project
+from tasks.project.inputs import input_paths
 from tasks.project.params_file import render_params
-from tasks.project.project import (
-    CODE_FOLDER,
-    init_project,
-    input_paths,
-    is_project_apart,
-    kept_by_sync,
-    stale_code,
-    sync,
-)
+from tasks.project.sync import CODE_FOLDER, is_project_apart, kept_by_sync, stale_code, sync
 from tasks.shared.errors import UsageError
 from tasks.shared.versioning import STAGES, git_state
 

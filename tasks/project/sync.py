@@ -1,0 +1,122 @@
+"""Keeps dvc.yaml and the code digests of a project up to date with params.yaml and the installed tool."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from stylegan_core.config import Params, load_params
+from stylegan_core.storage.atomic import write_bytes_atomically
+from tasks.project.code import code_digest
+from tasks.project.inputs import input_paths, stylize_paths
+from tasks.shared.errors import UsageError
+from tasks.shared.versioning import STAGES, committed_text
+
+CODE_FOLDER = ".stylereel-code"
+"""Folder of an ``init`` project with a code digest per stage: there the tool is an installed package."""
+
+_BLOCKS = ("inputs", "recipes", "stylize.input")
+"""Lists in dvc.yaml that follow params.yaml, each between two comments."""
+
+
+def sync(root: Path) -> list[str]:
+    """Brings the marked lists in dvc.yaml up to date, and in an ``init`` project the digests of the tool's code.
+
+    Returns:
+        The files that changed, relative to ``root``.
+
+    Raises:
+        UsageError: a training is to start from a model that DVC removes before.
+    """
+    if not (root / "dvc.yaml").is_file():
+        return []
+    text = (root / "dvc.yaml").read_text(encoding="utf-8")
+    # In the tool's own clone stages depend on the code itself.
+    stages = STAGES if f"{CODE_FOLDER}/" in text else ()
+    wanted = {f"{CODE_FOLDER}/{stage}.txt": f"{code_digest(stage)}\n".encode() for stage in stages}
+    if any(_block(name).search(text) for name in _BLOCKS):
+        params = load_params(root / "params.yaml")
+        _refuse_emptied_models(params, root)
+        wanted["dvc.yaml"] = _with_blocks(text, _listed(params, root)).encode()
+    changed = [
+        name for name, data in wanted.items() if not (root / name).is_file() or (root / name).read_bytes() != data
+    ]
+    for name in changed:
+        write_bytes_atomically(root / name, wanted[name])
+    return changed
+
+
+def kept_by_sync(root: Path, path: str) -> bool:
+    """Whether a file that differs from the commit differs only in what ``sync`` writes.
+
+    Args:
+        root: the project.
+        path: relative to ``root``.
+    """
+    if path in {f"{CODE_FOLDER}/{stage}.txt" for stage in STAGES}:
+        return True
+    if path != "dvc.yaml" or not (root / path).is_file():
+        return False
+    none: dict[str, list[str]] = {name: [] for name in _BLOCKS}
+    now = (root / path).read_text(encoding="utf-8")
+    return _with_blocks(now, none) == _with_blocks(committed_text(root, path), none)
+
+
+def is_project_apart(root: Path) -> bool:
+    """Whether ``root`` is an ``init`` project, with the tool installed elsewhere."""
+    return (root / CODE_FOLDER).is_dir()
+
+
+def stale_code(root: Path) -> list[str]:
+    """Stages whose code changed since `stylereel` wrote their digests; always none in the tool's clone."""
+    if not is_project_apart(root):
+        return []
+    written = {stage: root / CODE_FOLDER / f"{stage}.txt" for stage in STAGES}
+    return [s for s, path in written.items() if not path.is_file() or path.read_text().strip() != code_digest(s)]
+
+
+def _block(name: str) -> re.Pattern[str]:
+    """Finds a marked list: its indent, its first line and its last."""
+    mark = re.escape(name)
+    return re.compile(rf"^( *)(# {mark}: kept by .*\n)(?:.*\n)*?( *# end of {mark})$", re.MULTILINE)
+
+
+def _with_blocks(text: str, listed: dict[str, list[str]]) -> str:
+    """dvc.yaml with other entries between the marks; a list whose marks the user removed is the user's."""
+    for name, entries in listed.items():
+        if found := _block(name).search(text):
+            lines = "".join(f'{found[1]}- "{entry}"\n' for entry in entries)
+            text = f"{text[: found.start()]}{found[1]}{found[2]}{lines}{found[3]}{text[found.end() :]}"
+    return text
+
+
+def _refuse_emptied_models(params: Params, root: Path) -> None:
+    """DVC empties models/ before the stage train runs: to find out there would cost the user what it holds."""
+    for named in filter(None, (training.settings.common.init_from for training in params.trainings())):
+        folder = Path(os.path.normpath(root.absolute() / Path(named).expanduser()))
+        if folder.is_relative_to(root.absolute() / "models"):
+            raise UsageError(
+                f"train.common.init_from is {named}, and DVC empties models/ before it trains: name the model by its "
+                f"digest{_digest_in_words(folder)}"
+            )
+
+
+def _digest_in_words(model: Path) -> str:
+    from stylegan_core.recipes.model import ModelError, read_card
+
+    try:
+        return f", {read_card(model).digest[:12]}"
+    except ModelError:
+        return ", which `stylereel whence` knows"
+
+
+def _listed(params: Params, root: Path) -> dict[str, list[str]]:
+    """Entries of each marked list."""
+    used = {training.settings.recipe for training in params.trainings()} - {params.train().recipe}
+    return {
+        "inputs": input_paths(params, root),
+        # A section that is left out has its defaults; dvc refuses params that are not there.
+        "recipes": sorted(f"train.{recipe}" for recipe in used if recipe in params.train_section),
+        "stylize.input": stylize_paths(params, root),
+    }

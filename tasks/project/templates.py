@@ -1,0 +1,110 @@
+"""The files of a new project, as text."""
+
+from __future__ import annotations
+
+DVC_CONFIG = """\
+[core]
+    analytics = false
+    check_update = false
+    remote = storage
+[cache]
+    type = "reflink,copy"
+['remote "storage"']
+    url = ../../{name}-storage
+"""
+
+DVC_YAML = """\
+# The only DAG. Each stage runs the flow of its name and reads the section of its name in params.yaml.
+# {code}/ holds a digest of the tool's code a stage. `stylereel` commands keep it, and what stands between marks
+# below, up to date; `stylereel sync` does before a `dvc repro` by hand.
+stages:
+  prepare:
+    cmd: python -m flows.prepare
+    deps:
+      - {code}/prepare.txt
+      # inputs: kept by `stylereel sync`
+      # end of inputs
+    params: [prepare, shots]
+    outs: [data/prepared]
+  train:
+    cmd: python -m flows.train
+    deps: [{code}/train.txt, data/prepared]
+    params:
+      - shots
+      - train.recipe
+      - train.common
+      - train.${{train.recipe}}
+      # recipes: kept by `stylereel sync`
+      # end of recipes
+    outs: [models]
+    plots:
+      - reports/train: {{x: step, title: Losses and validation}}
+  evaluate:
+    cmd: python -m flows.evaluate
+    deps: [{code}/evaluate.txt, data/prepared, models]
+    params: [evaluate]
+    metrics: [reports/metrics.json]
+    plots: [reports/evaluate]
+  stylize:
+    cmd: python -m flows.stylize
+    deps:
+      - {code}/stylize.txt
+      - data/prepared
+      - models
+      - reports/evaluate
+      - reports/metrics.json
+      - reports/train
+      # stylize.input: kept by `stylereel sync`
+      # end of stylize.input
+    params: [stylize]
+    outs: [out/stylized, reports/review.html]
+"""
+
+GITIGNORE = """\
+/plates/
+/painted/
+/data/
+/models/
+/out/
+/reports/
+/mlflow.db*
+/mlruns/
+/mlartifacts/
+/.stylereel/
+"""
+
+README = """\
+# {name}
+
+A stylereel project. Put the frames of a shot in `plates/my_shot`, paint one or a few of them into `painted/my_shot`
+(any format, the same frame numbers), name your shots in `params.yaml`, and run
+
+    stylereel stylize
+
+The result is in `out/stylized`, the review page in `reports/review.html`. `stylereel --help` lists the rest.
+Commit params.yaml, dvc.yaml and dvc.lock: they name every version of data and models. `dvc push` copies those to
+`../{name}-storage`; `dvc remote modify storage url ...` names another place.
+
+git ignores the pictures. Before this project is cloned, for the schedule or another machine, put them under DVC, and
+again whenever they change; `dvc pull plates.dvc painted.dvc` brings them to the clone:
+
+    dvc add plates painted && git add plates.dvc painted.dvc && git commit -m "Add the pictures" && dvc push
+"""
+
+PREFECT_YAML = """\
+# git ignores the pictures, DVC carries them to clones. Before cloning, and whenever they change, in this folder:
+#   dvc add plates painted && git add plates.dvc painted.dvc && git commit -m "Add the pictures" && dvc push
+# Then, in a clone that is the schedule's own:
+#   dvc pull plates.dvc painted.dvc
+#   prefect work-pool create stylereel --type process
+#   prefect --no-prompt deploy --all
+#   prefect worker start --pool stylereel --limit 1
+name: {name}
+deployments:
+  - name: nightly-training
+    entrypoint: flows.pipeline.pipeline
+    parameters: {{scheduled: true, push: true}}
+    schedules: [{{cron: "0 2 * * *", timezone: UTC, active: true}}]
+    concurrency_limit: {{limit: 1, collision_strategy: ENQUEUE}}
+    work_pool: {{name: stylereel}}
+"""
