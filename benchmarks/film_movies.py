@@ -25,10 +25,11 @@ from PIL import Image
 
 from flows.runners.local_runner import LocalRunner
 from stylegan_core.data.sample.photographs import list_photographs, load_photograph
+from stylegan_core.frames.movies.encoding import choose_encoding
 from stylegan_core.frames.movies.frame_file import SUFFIX, read_movie_frame, write_movie_frame
 from stylegan_core.frames.movies.probe import MOVIE_SUFFIXES, probe_movie
 from stylegan_core.frames.movies.reader import MovieReader
-from stylegan_core.frames.movies.writer import assemble_movie, movie_form
+from stylegan_core.frames.movies.writer import assemble_movie
 from stylegan_core.inference.planning.request import Request
 from stylegan_core.report.results import Result, record_results
 from tasks.stylize.stylize import stylize_directory
@@ -68,7 +69,7 @@ def differences(before: Path, after: Path) -> list[str]:
 def differing_frames(before: Path, after: Path) -> int:
     """Frames of which a sample is not the same."""
     one, other, count = MovieReader(before), MovieReader(after), 0
-    for index in range(len(one.facts.pts)):
+    for index in range(len(one.info.pts)):
         planes = zip(one.read(index).planes, other.read(index).planes, strict=True)
         count += not all(np.array_equal(a, b) for a, b in planes)
     one.close()
@@ -106,7 +107,7 @@ def make_movie(
 def speeds(path: Path, folder: Path) -> dict[str, float]:
     """Frames a second of each part of the way."""
     reader, began_s = MovieReader(path), time.perf_counter()
-    facts = reader.facts
+    facts = reader.info
     count = len(facts.pts)
     found = {}
 
@@ -129,7 +130,7 @@ def speeds(path: Path, folder: Path) -> dict[str, float]:
     lap("keep", count)
     frames = ((pts, *read_movie_frame(file)) for pts, file in zip(facts.pts, files, strict=True))
     output = folder / f"again{path.suffix}"
-    assemble_movie(output, frames, facts, movie_form(output, facts, planes[0].pix_fmt))
+    assemble_movie(output, frames, facts, choose_encoding(output, facts, planes[0].pix_fmt))
     lap("put_together", count)
     return found
 

@@ -31,11 +31,11 @@ whole = {}
 for good, path in json.load(sys.stdin):
     if good not in whole:
         reader = MovieReader(Path(good))
-        whole[good] = [reader.read(index).planes for index in range(len(reader.facts.pts))]
+        whole[good] = [reader.read(index).planes for index in range(len(reader.info.pts))]
     found = {"path": path, "refused": None, "frames": []}
     try:
         reader = MovieReader(Path(path))
-        for index in range(len(reader.facts.pts)):
+        for index in range(len(reader.info.pts)):
             try:
                 planes = reader.read(index).planes
             except UnreadablePictureError as error:

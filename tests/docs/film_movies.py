@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from stylegan_core.frames.movies.encoding import choose_encoding
 from stylegan_core.frames.movies.frame_file import SUFFIX, read_movie_frame, write_movie_frame
 from stylegan_core.frames.movies.planes import changed_planes
 from stylegan_core.frames.movies.probe import MovieInfo, probe_movie
 from stylegan_core.frames.movies.reader import MovieReader
-from stylegan_core.frames.movies.writer import assemble_movie, movie_form
+from stylegan_core.frames.movies.writer import assemble_movie
 from stylegan_core.frames.provenance.stamp import movie_tags, read_stamp
 from tests.docs.film_table import NONE, Row
 from tests.stylegan_core.frames.movies import sample_movies as movies
@@ -98,7 +99,7 @@ def try_movie(case: Movie, folder: Path) -> Row:
 def _through(source: Path, output: Path, *, change: bool) -> None:
     """The way of a movie: frames read, each written to a file of its own, put together."""
     reader = MovieReader(source)
-    facts, frames = reader.facts, []
+    facts, frames = reader.info, []
     for index, pts in enumerate(facts.pts):
         planes = reader.read(index)
         rgb = planes.rgb.copy()
@@ -108,15 +109,15 @@ def _through(source: Path, output: Path, *, change: bool) -> None:
         write_movie_frame(file, planes.pix_fmt, changed_planes(planes, rgb))
         frames.append((pts, *read_movie_frame(file)))
     left = assemble_movie(
-        output, frames, facts, movie_form(output, facts, frames[0][1]), tags=movie_tags({"model": "0123"})
+        output, frames, facts, choose_encoding(output, facts, frames[0][1]), tags=movie_tags({"model": "0123"})
     )
-    assert all("no tags but its own" in what for what in left), left
+    assert all("holds no custom tags" in what for what in left), left
     reader.close()
 
 
 def _all_planes(path: Path) -> list[tuple[np.ndarray, ...]]:
     reader = MovieReader(path)
-    found = [reader.read(index).planes for index in range(len(reader.facts.pts))]
+    found = [reader.read(index).planes for index in range(len(reader.info.pts))]
     reader.close()
     return found
 

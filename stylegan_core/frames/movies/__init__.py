@@ -1,4 +1,4 @@
 """Movies: probing, exact frame access, writing in the source's codec, timecode, HDR metadata.
 
-``probe``, ``reader`` and ``writer`` are the entry points.
+``probe``, ``reader``, ``encoding`` and ``writer`` are the entry points.
 """

@@ -1,7 +1,7 @@
-"""One frame of a movie as a file of its own: FFV1 in Matroska, which keeps every pixel format and has checksums.
+"""One movie frame as a file: FFV1 in Matroska, which keeps every pixel format and has checksums.
 
-What a job makes of a movie is kept so until all of it is there: frames are recorded, skipped and made again one by one,
-as picture files are.
+A job stores its movie frames in this form until all are made: each one is recorded, skipped and made again like a
+picture file.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import av
 
 from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.base.frame_planes import Plane
-from stylegan_core.frames.movies.ffv1_checksum import slices_are_whole
+from stylegan_core.frames.movies.ffv1_checksum import all_slices_valid
 from stylegan_core.frames.movies.planes import planes_of, video_frame
 from stylegan_core.storage.atomic import write_atomically
 
 SUFFIX = ".mkv"
 STORED = {"gbrp": "bgr0", "gbrap": "bgra"}
-"""What FFV1 takes the samples of in another order."""
+"""Pixel formats whose samples FFV1 stores in another order, and the format of that order."""
 
 
 def write_movie_frame(
     path: Path, pix_fmt: str, planes: tuple[Plane, ...], *, temporary_folder: Path | None = None
 ) -> None:
-    """Writes planes without loss, whole or not at all.
+    """Writes planes losslessly; writes the whole file or none.
 
     Args:
         path: ends in ``SUFFIX``.
@@ -33,7 +33,7 @@ def write_movie_frame(
         temporary_folder: on the file system of ``path``.
 
     Raises:
-        OSError: the file cannot be written; ``path`` is then as it was.
+        OSError: the file cannot be written; ``path`` is unchanged.
     """
 
     def write(temporary: Path) -> None:
@@ -42,7 +42,7 @@ def write_movie_frame(
             height, width = planes[0].shape
             stored = STORED.get(pix_fmt, pix_fmt)
             stream.width, stream.height, stream.pix_fmt = width, height, stored
-            # Version 3 has a checksum a slice; one thread gives equal bytes.
+            # Version 3 has a checksum for each slice; a single thread makes the bytes reproducible.
             stream.options = {"level": "3", "slicecrc": "1", "threads": "1"}
             frame = video_frame(pix_fmt, planes)
             if stored != pix_fmt:
@@ -55,11 +55,11 @@ def write_movie_frame(
 
 
 def read_movie_frame(path: Path) -> tuple[str, tuple[Plane, ...]]:
-    """Pixel format and planes, as they were written.
+    """Pixel format and planes, as written.
 
     Raises:
         UnreadablePictureError: the file is damaged.
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     if not path.is_file():
         raise FileNotFoundError(2, "there is no such file", str(path))
@@ -67,7 +67,7 @@ def read_movie_frame(path: Path) -> tuple[str, tuple[Plane, ...]]:
         with av.open(str(path), metadata_errors="replace") as container:
             packet = next(container.demux(video=0))
             frame = next(iter([*packet.decode(), *container.streams.video[0].decode(None)]), None)
-            if frame is None or not slices_are_whole(bytes(packet)):
+            if frame is None or not all_slices_valid(bytes(packet)):
                 raise UnreadablePictureError("it is damaged", path)
             found = planes_of(frame, "bt709", True)
     except av.error.FFmpegError as error:

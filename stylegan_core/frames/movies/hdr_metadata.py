@@ -1,6 +1,6 @@
-"""What a movie's frames say of the display that they were graded on (SMPTE ST 2086, CTA-861.3), for encoders.
+"""HDR metadata of movie frames: mastering display (SMPTE ST 2086) and content light level (CTA-861.3).
 
-PyAV hands over FFmpeg's structures as bytes; the encoders take text, in the notation of x265.
+PyAV returns FFmpeg's structures as bytes; the encoders take text in x265's notation.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from fractions import Fraction
 from av.sidedata.sidedata import SideData, Type
 
 _CHROMATICITY, _LUMINANCE = 50_000, 10_000  # units of a step
-_LEFT_OUT = {
+_UNSUPPORTED = {
     Type.A53_CC: "closed captions",
     Type.DYNAMIC_HDR_PLUS: "HDR10+ metadata",
     Type.DOVI_RPU_BUFFER: "Dolby Vision metadata",
@@ -21,7 +21,7 @@ _LEFT_OUT = {
 
 
 def hdr_of(side_data: Iterable[SideData]) -> dict[str, str]:
-    """What is said, as x265 writes it: "master-display" and "max-cll"."""
+    """Mastering display ("master-display") and light level ("max-cll") in x265's notation, where present."""
     found = {}
     for data in side_data:
         if data.type is Type.MASTERING_DISPLAY_METADATA and (text := _display(bytes(data))) is not None:
@@ -31,13 +31,13 @@ def hdr_of(side_data: Iterable[SideData]) -> dict[str, str]:
     return found
 
 
-def left_out(side_data: Iterable[SideData]) -> tuple[str, ...]:
-    """What rides on frames and cannot be kept, in words."""
-    return tuple(sorted({_LEFT_OUT[data.type] for data in side_data if data.type in _LEFT_OUT}))
+def unsupported_metadata(side_data: Iterable[SideData]) -> tuple[str, ...]:
+    """Names of the kinds of frame metadata that cannot be kept."""
+    return tuple(sorted({_UNSUPPORTED[data.type] for data in side_data if data.type in _UNSUPPORTED}))
 
 
 def encoder_options(codec: str, hdr: dict[str, str]) -> str:
-    """For "x264-params" or "x265-params"; empty if there is nothing to say.
+    """The value of "x264-params" or "x265-params"; empty without HDR metadata.
 
     Args:
         codec: "h264" or "hevc".
@@ -48,7 +48,10 @@ def encoder_options(codec: str, hdr: dict[str, str]) -> str:
 
 
 def _display(structure: bytes) -> str | None:
-    """Red, green and blue, the white point, least and most luminance, and whether they are there."""
+    """The mastering display; None if its primaries or its luminance are missing.
+
+    The structure holds red, green, blue, the white point, least and most luminance, and two flags of presence.
+    """
     numbers = struct.unpack_from("=20i2i", structure)
     ratios = [Fraction(n, d) if d else Fraction(0) for n, d in zip(numbers[:20:2], numbers[1:20:2], strict=True)]
     if not (numbers[20] and numbers[21]):

@@ -1,7 +1,7 @@
-"""A movie frame's own planes, its RGB picture, and how a change of the picture reaches the planes exactly.
+"""Planes of a movie frame: conversion to RGB, and adding a change of the RGB picture to the planes.
 
-A frame in Y'CbCr is not what RGB makes of it and back: chroma is shared by pixels and codes are rounded. So the planes
-stay, and only what a model changed is added: what it leaves alone keeps every bit, in any subsampling and depth.
+A round trip of Y'CbCr through RGB is not exact: pixels share chroma and codes are rounded. So the planes are kept and
+only the change is added: unchanged pixels keep every bit, in any subsampling and depth.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ _PLANAR = {
     "rgba64le": "gbrap16le", "rgba64be": "gbrap16le", "pal8": "gbrap", "yuvj420p": "yuv420p", "yuvj422p": "yuv422p",
     "yuvj444p": "yuv444p", "x2rgb10le": "gbrp10le", "vyu444": "yuv444p",
 }  # fmt: skip
-"""Formats that keep a pixel's samples together, and those of the same samples in planes."""
+"""Packed pixel formats, and the planar formats of the same samples."""
 _LUMA = {"bt709": (0.2126, 0.0722), "bt601": (0.299, 0.114), "bt2020": (0.2627, 0.0593), "smpte240m": (0.212, 0.087)}
 """Weights of red and blue in luma (ITU-R BT.709, BT.601, BT.2020; SMPTE 240M)."""
 MATRICES = {
     int(Colorspace.ITU709): "bt709", int(Colorspace.ITU601): "bt601", int(Colorspace.FCC): "bt601",
     5: "bt601", int(Colorspace.SMPTE170M): "bt601", int(Colorspace.SMPTE240M): "smpte240m", 9: "bt2020", 10: "bt2020",
 }  # fmt: skip
-"""By FFmpeg's numbers of colour spaces."""
+"""Names of matrices by FFmpeg's numbers of colour spaces."""
 SWSCALE = {"bt709": 1, "bt601": 5, "bt2020": 9, "smpte240m": 7}
-"""FFmpeg's numbers of them, for its scaler."""
+"""The matrices' numbers in FFmpeg's scaler."""
 
 
 def planar_format(pix_fmt: str) -> str:
-    """The format of the same samples with a plane for each component."""
+    """The planar pixel format of the same samples."""
     return _PLANAR.get(pix_fmt, pix_fmt)
 
 
 def is_rgb(pix_fmt: str) -> bool:
-    """Whether a format holds red, green and blue."""
+    """Whether a pixel format holds red, green and blue."""
     return pix_fmt.startswith(("gbr", "bgr", "rgb"))
 
 
 def planes_of(frame: av.VideoFrame, matrix: str, full_range: bool) -> FramePlanes:
-    """Takes a decoded frame apart.
+    """The planes and the RGB picture of a decoded frame.
 
     Args:
         frame: decoded.
-        matrix: of its Y'CbCr.
-        full_range: of its codes.
+        matrix: of its Y'CbCr, see ``FramePlanes``.
+        full_range: whether its codes span the whole depth.
     Raises:
         ValueError: its pixel format is not supported.
     """
@@ -70,7 +70,7 @@ def planes_of(frame: av.VideoFrame, matrix: str, full_range: bool) -> FramePlane
     if is_rgb(planar) or planar.startswith("gray"):
         rgb = _rgb_of_planes(planar, planes, bits, full_range)
     else:
-        turned = VideoReformatter().reformat(  # a frame's own is shared by threads
+        converted = VideoReformatter().reformat(  # the frame's own reformatter is shared by threads
             frame,
             format=deep,
             src_colorspace=SWSCALE[matrix],
@@ -78,7 +78,7 @@ def planes_of(frame: av.VideoFrame, matrix: str, full_range: bool) -> FramePlane
             src_color_range=ColorRange.JPEG if full_range else ColorRange.MPEG,
             dst_color_range=ColorRange.JPEG,
         )
-        rgb = np.ascontiguousarray(turned.to_ndarray())
+        rgb = np.ascontiguousarray(converted.to_ndarray())
     return FramePlanes(planar, tuple(planes), matrix, full_range, rgb)
 
 
@@ -93,30 +93,30 @@ def _rgb_of_planes(pix_fmt: str, planes: list[Plane], bits: int, full_range: boo
     return np.rint(np.clip(unit, 0, 1) * most).astype(np.uint8 if bits == 8 else np.uint16)
 
 
-def changed_planes(before: FramePlanes, rgb: Plane) -> tuple[Plane, ...]:
-    """The planes with what a model changed added: where the picture is the same, so are they, bit for bit.
+def changed_planes(source: FramePlanes, rgb: Plane) -> tuple[Plane, ...]:
+    """Adds the change of the RGB picture to the planes; where the picture is the same, the planes keep every bit.
 
     Args:
-        before: the source.
-        rgb: (H, W, 3) of the type of ``before.rgb``, the new picture.
+        source: the frame source.
+        rgb: (H, W, 3) of the type of ``source.rgb``, the new picture.
     """
-    if np.array_equal(rgb, before.rgb):
-        return before.planes
-    most = np.iinfo(before.rgb.dtype).max
-    change = (rgb.astype(np.float32) - before.rgb.astype(np.float32)) / np.float32(most)  # (H, W, 3)
-    top = (1 << before.bits) - 1
-    span = np.float32(top if before.full_range else 219 << (before.bits - 8))
-    planes = list(before.planes)
-    if is_rgb(before.pix_fmt):
+    if np.array_equal(rgb, source.rgb):
+        return source.planes
+    most = np.iinfo(source.rgb.dtype).max
+    change = (rgb.astype(np.float32) - source.rgb.astype(np.float32)) / np.float32(most)  # (H, W, 3)
+    top = (1 << source.bits) - 1
+    span = np.float32(top if source.full_range else 219 << (source.bits - 8))
+    planes = list(source.planes)
+    if is_rgb(source.pix_fmt):
         for at, channel in ((0, 1), (1, 2), (2, 0)):
             planes[at] = _added(planes[at], change[..., channel] * span, top)
         return tuple(planes)
-    red, blue = _LUMA[before.matrix]
+    red, blue = _LUMA[source.matrix]
     luma = change @ np.array([red, 1 - red - blue, blue], np.float32)
     planes[0] = _added(planes[0], luma * span, top)
-    if before.pix_fmt.startswith("gray"):
+    if source.pix_fmt.startswith("gray"):
         return tuple(planes)
-    chroma_span = np.float32(top if before.full_range else 224 << (before.bits - 8))
+    chroma_span = np.float32(top if source.full_range else 224 << (source.bits - 8))
     for at, channel, weight in ((1, 2, blue), (2, 0, red)):
         difference = (change[..., channel] - luma) / np.float32(2 * (1 - weight))
         planes[at] = _added(planes[at], _shrunk(difference.astype(np.float32), planes[at].shape) * chroma_span, top)
@@ -124,7 +124,7 @@ def changed_planes(before: FramePlanes, rgb: Plane) -> tuple[Plane, ...]:
 
 
 def video_frame(pix_fmt: str, planes: tuple[Plane, ...]) -> av.VideoFrame:
-    """A frame of planes, to encode."""
+    """A frame for the encoder, made of planes."""
     height, width = planes[0].shape
     frame = av.VideoFrame(width, height, pix_fmt)
     for plane, samples in zip(frame.planes, planes, strict=True):
@@ -137,11 +137,11 @@ def video_frame(pix_fmt: str, planes: tuple[Plane, ...]) -> av.VideoFrame:
 def _added(plane: Plane, change: NDArray[np.float32], top: int) -> Plane:
     moved = np.rint(change)
     result: Plane = np.clip(plane.astype(np.int32) + moved.astype(np.int32), 0, top).astype(plane.dtype)
-    return np.where(moved == 0, plane, result)  # codes beyond the range stay where nothing changed
+    return np.where(moved == 0, plane, result)  # where nothing changed, codes beyond the range stay
 
 
 def _shrunk(full: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Means over the pixels that share a chroma sample."""
+    """Averages over the pixels that share a chroma sample."""
     if full.shape == shape:
         return full
     vertical, horizontal = -(-full.shape[0] // shape[0]), -(-full.shape[1] // shape[1])

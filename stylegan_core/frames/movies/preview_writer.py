@@ -1,4 +1,4 @@
-"""A preview movie: H.264 that every browser plays, with matrix, range and colours tagged."""
+"""Preview movies: H.264 that every browser plays, with tagged matrix, range and primaries."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _CRF = "18"  # visually lossless
 def write_preview(pictures: Iterable[NDArray[np.uint8]], path: Path, *, fps: float = 24.0) -> None:
     """Writes pictures as a movie: H.264, yuv420p, BT.709 matrix, limited range, ready to stream.
 
-    One thread and no build tag, so equal pictures give equal bytes on one machine.
+    A single thread and no build tag make the bytes reproducible on one machine.
 
     Args:
-        pictures: (H, W, 3) uint8 sRGB each, all of one size; they are taken one at a time. An odd side gets one
-            more row or column, a copy of the last, since 4:2:0 needs even ones.
+        pictures: (H, W, 3) uint8 sRGB, all of one size; read one at a time. An odd side is padded by a copy of its
+            last row or column, since 4:2:0 needs even sides.
         path: ends in .mp4.
         fps: frames a second.
     Raises:
         ValueError: no pictures, or pictures of different sizes.
-        OSError: the file cannot be written; ``path`` is then as it was.
+        OSError: the file cannot be written; ``path`` is unchanged.
     """
     remaining = iter(pictures)
     first = next(remaining, None)
@@ -47,7 +47,7 @@ def _encode(pictures: Iterable[NDArray[np.uint8]], path: Path, fps: float) -> No
             if size is None:
                 size = picture.shape
                 if len(size) != 3 or size[2] != 3 or picture.dtype != np.uint8:
-                    raise ValueError(f"a preview is made of (H, W, 3) uint8, not {size} {picture.dtype}")
+                    raise ValueError(f"expected pictures of shape (H, W, 3) and type uint8, got {size} {picture.dtype}")
                 stream.height, stream.width = size[0] + size[0] % 2, size[1] + size[1] % 2
                 stream.pix_fmt = "yuv420p"
                 stream.options = {"crf": _CRF, "preset": "veryfast", "threads": "1"}

@@ -1,7 +1,8 @@
-"""What a movie is beside its pixels: every frame's time, rate, colours, timecode and other tracks."""
+"""Movie probe: frame times, rate, codec, colour tags, timecode and other tracks, without decoding all frames."""
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
@@ -12,22 +13,22 @@ import av
 
 from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.base.frame_planes import bits_of
-from stylegan_core.frames.movies.ffv1_checksum import a_slice_is_whole
-from stylegan_core.frames.movies.hdr_metadata import hdr_of, left_out
+from stylegan_core.frames.movies.ffv1_checksum import has_valid_slice
+from stylegan_core.frames.movies.hdr_metadata import hdr_of, unsupported_metadata
 from stylegan_core.frames.movies.planes import MATRICES, is_rgb, planar_format
 
 MOVIE_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".mxf", ".avi", ".webm")
 _UNSPECIFIED = 2
 _FULL = 2
 _HD_ROWS = 720
-
-
-_LOOK_AT = 10
+_CHECKSUM_PACKETS = 10
+"""Packets to search for checksums; the first frames may be damaged."""
+_READ_FAILURES = frozenset({errno.ENOENT, errno.EIO, errno.EACCES, errno.EISDIR})
 
 
 @dataclass(frozen=True)
 class MovieInfo:
-    """A movie, read once without decoding more than a frame.
+    """Properties of a movie.
 
     Attributes:
         path: the file.
@@ -36,21 +37,21 @@ class MovieInfo:
         pts: presentation time of each frame in ``time_base``, ascending.
         time_base: seconds of a tick.
         rate: frames a second, of the container.
-        codec: FFmpeg's name, such as "prores".
+        codec: FFmpeg's name, such as "prores"; empty for a movie that is made of pictures.
         profile: of the codec, or None.
         pix_fmt: as decoded.
-        bits: of a sample.
-        matrix: "bt709", "bt601", "bt2020" or "smpte240m", as tagged or, untagged, as its size has it.
-        full_range: whether codes span all of the depth.
+        bits: bits a sample.
+        matrix: "bt709", "bt601", "bt2020" or "smpte240m", as tagged; without a tag, by the picture's height.
+        full_range: whether codes span the whole depth.
         colour: FFmpeg's numbers of range, matrix, primaries and transfer, as tagged (2 is unspecified; range 0).
-        aspect: of a pixel; None is not said.
-        rotation: degrees that players turn it by.
+        aspect: pixel aspect ratio; None is unspecified.
+        rotation: degrees by which players rotate the picture.
         timecode: of the first frame, or None.
         metadata: tags of the file.
-        tracks: type and codec of the others, such as ("audio", "aac").
-        warnings: what a user should hear.
-        checksums: whether every frame has some that tell damage.
-        hdr: of the display that it was graded on, see ``hdr_of``.
+        tracks: type and codec of the other tracks, such as ("audio", "aac").
+        warnings: messages for the user.
+        checksums: whether frames have checksums that reveal damage.
+        hdr: mastering display and light level, see ``hdr_of``.
     """
 
     path: Path
@@ -75,24 +76,18 @@ class MovieInfo:
     checksums: bool = False
     hdr: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def constant_rate(self) -> bool:
-        """Whether all frames last equally long."""
-        steps = {b - a for a, b in pairwise(self.pts)}
-        return not steps or max(steps) - min(steps) <= 1
-
 
 def is_movie(path: Path) -> bool:
-    """Whether a name is a movie's."""
+    """Whether a file name has the suffix of a movie."""
     return path.suffix.lower() in MOVIE_SUFFIXES
 
 
 def probe_movie(path: Path) -> MovieInfo:
-    """Reads a movie's packets, and decodes its first frame; once while it stays as it is.
+    """Reads a movie's packets and decodes its first frame; cached until the file changes.
 
     Raises:
-        UnreadablePictureError: it is no movie, has no picture track, or is damaged at its beginning.
-        OSError: the file is missing or cannot be read at all.
+        UnreadablePictureError: it is not a movie, has no picture track, or its beginning is damaged.
+        OSError: the file is missing or unreadable.
     """
     status = path.stat()
     return _probed(path, status.st_size, status.st_mtime_ns)
@@ -112,63 +107,27 @@ def _can_be_read(path: Path) -> bool:
 def _probed(path: Path, _size_bytes: int, _mtime_ns: int) -> MovieInfo:
     try:
         with av.open(str(path), metadata_errors="replace") as container:
-            return _facts(path, container)
+            return _info(path, container)
     except av.error.FFmpegError as error:
-        # FFmpeg says "input/output error" of a Matroska file that was cut in its header too.
-        if isinstance(error, OSError) and error.errno in (2, 5, 13, 21) and not _can_be_read(path):
+        # FFmpeg reports "input/output error" for a Matroska file that is cut in its header, too.
+        if isinstance(error, OSError) and error.errno in _READ_FAILURES and not _can_be_read(path):
             raise
         raise UnreadablePictureError(f"it is no movie that FFmpeg reads: {error.strerror}", path) from error
 
 
-def _facts(path: Path, container: av.container.InputContainer) -> MovieInfo:
+def _info(path: Path, container: av.container.InputContainer) -> MovieInfo:
     if not container.streams.video:
         raise UnreadablePictureError("it has no picture track", path)
     stream = container.streams.video[0]
-    pts: list[int] = []
-    checksums, packets = False, 0
-    for packet in container.demux(stream):
-        packets += packet.size > 0
-        if packet.pts is None or not packet.size or packet.is_discard:
-            continue
-        # One that holds shows that there are checksums; the first frames may be the damaged ones.
-        if not checksums and len(pts) < _LOOK_AT and stream.codec_context.codec.name == "ffv1":
-            checksums = a_slice_is_whole(bytes(packet))
-        pts.append(packet.pts)
-    pts.sort()
-    if not pts:
-        raise UnreadablePictureError("its picture track holds no frames", path)
-    if promised := _broken_promise(stream, packets, pts):
-        raise UnreadablePictureError(f"truncated: it promises {promised}", path)
+    pts, checksums = _read_packets(path, container, stream)
     container.seek(pts[0], stream=stream)
     frame = next(container.decode(stream), None)
     if frame is None:
         raise UnreadablePictureError("its first frame cannot be decoded", path)
-    context, warnings = stream.codec_context, []
-    colour = tuple(
-        int(own if own not in (None, 0, _UNSPECIFIED) else declared or 0)
-        for own, declared in (
-            (frame.color_range, context.color_range),
-            (frame.colorspace, context.colorspace),
-            (frame.color_primaries, context.color_primaries),
-            (frame.color_trc, context.color_trc),
-        )
-    )
-    pix_fmt = str(frame.format.name)
-    matrix = MATRICES.get(colour[1])
-    if matrix is None:
-        matrix = "bt709" if stream.height >= _HD_ROWS else "bt601"
-        if not is_rgb(planar_format(pix_fmt)) and not pix_fmt.startswith("gray"):
-            warnings.append(f"says no colour matrix; {matrix} is taken by its size")
-    if frame.interlaced_frame:
-        warnings.append("is interlaced; its fields are stylized as one picture, and a movie of them says progressive")
-    rotation = int(frame.rotation)
-    if rotation:
-        warnings.append(f"is turned by {rotation} degrees by players; it is stylized as it is stored")
-    if lost := left_out(frame.side_data):
-        warnings.append(f"has {' and '.join(lost)} in its frames, which cannot be kept")
-    rate = stream.average_rate or stream.guessed_rate or stream.base_rate or Fraction(24)
-    others = [s for s in container.streams if s.index != stream.index]
-    codes = [s.metadata.get("timecode") for s in (stream, *others)] + [container.metadata.get("timecode")]
+    colour, pix_fmt = _colour(frame, stream.codec_context), str(frame.format.name)
+    matrix, warnings = _matrix(colour[1], pix_fmt, stream.height)
+    others = [other for other in container.streams if other.index != stream.index]
+    timecodes = [track.metadata.get("timecode") for track in (stream, *others)] + [container.metadata.get("timecode")]
     assert stream.time_base is not None
     return MovieInfo(
         path=path,
@@ -176,44 +135,120 @@ def _facts(path: Path, container: av.container.InputContainer) -> MovieInfo:
         height_px=stream.height,
         pts=tuple(pts),
         time_base=stream.time_base,
-        rate=Fraction(rate),
-        codec=context.codec.name,
-        profile=context.profile,
+        rate=Fraction(stream.average_rate or stream.guessed_rate or stream.base_rate or Fraction(24)),
+        codec=stream.codec_context.codec.name,
+        profile=stream.codec_context.profile,
         pix_fmt=pix_fmt,
         bits=max(8, bits_of(pix_fmt)),
         matrix=matrix,
         full_range=colour[0] == _FULL or pix_fmt.startswith("yuvj") or is_rgb(planar_format(pix_fmt)),
-        colour=(colour[0], colour[1], colour[2], colour[3]),
+        colour=colour,
         aspect=stream.sample_aspect_ratio,
-        rotation=rotation,
-        timecode=next((code for code in codes if code), None),
+        rotation=int(frame.rotation),
+        timecode=next((timecode for timecode in timecodes if timecode), None),
         metadata=dict(container.metadata),
-        tracks=tuple((s.type, s.codec_context.name if s.codec_context else "data") for s in others),
-        warnings=tuple(warnings),
+        tracks=tuple((other.type, other.codec_context.name if other.codec_context else "data") for other in others),
+        warnings=(*warnings, *_frame_warnings(frame)),
         checksums=checksums,
         hdr=hdr_of(frame.side_data),
     )
 
 
-def _broken_promise(stream: av.VideoStream, packets: int, pts: list[int]) -> str | None:
-    """What the header says of the length and the file does not hold, in words."""
+def _read_packets(path: Path, container: av.container.InputContainer, stream: av.VideoStream) -> tuple[list[int], bool]:
+    """The frames' presentation times, ascending, and whether they have checksums."""
+    pts: list[int] = []
+    checksums, packets = False, 0
+    for packet in container.demux(stream):
+        packets += packet.size > 0
+        if packet.pts is None or not packet.size or packet.is_discard:
+            continue
+        # One valid checksum proves that the file was written with them.
+        if not checksums and len(pts) < _CHECKSUM_PACKETS and stream.codec_context.codec.name == "ffv1":
+            checksums = has_valid_slice(bytes(packet))
+        pts.append(packet.pts)
+    pts.sort()
+    if not pts:
+        raise UnreadablePictureError("its picture track holds no frames", path)
+    if shortage := _shortage(stream, packets, pts):
+        raise UnreadablePictureError(f"truncated: {shortage}", path)
+    return pts, checksums
+
+
+def _colour(frame: av.VideoFrame, context: av.CodecContext) -> tuple[int, int, int, int]:
+    """FFmpeg's numbers of range, matrix, primaries and transfer: the frame's if specified, else the stream's."""
+
+    def specified(own: int | None, stream: int | None) -> int:
+        return int(own if own not in (None, 0, _UNSPECIFIED) else stream or 0)
+
+    return (
+        specified(frame.color_range, context.color_range),
+        specified(frame.colorspace, context.colorspace),
+        specified(frame.color_primaries, context.color_primaries),
+        specified(frame.color_trc, context.color_trc),
+    )
+
+
+def _matrix(tagged: int, pix_fmt: str, height_px: int) -> tuple[str, list[str]]:
+    """The matrix of Y'CbCr, and a warning if it is a guess."""
+    matrix = MATRICES.get(tagged)
+    if matrix is not None:
+        return matrix, []
+    matrix = "bt709" if height_px >= _HD_ROWS else "bt601"
+    if is_rgb(planar_format(pix_fmt)) or pix_fmt.startswith("gray"):
+        return matrix, []
+    return matrix, [f"has no colour matrix tag; assuming {matrix} by its height"]
+
+
+def _frame_warnings(frame: av.VideoFrame) -> list[str]:
+    warnings = []
+    if frame.interlaced_frame:
+        warnings.append("is interlaced; both fields are stylized as one picture, and the output is tagged progressive")
+    if rotation := int(frame.rotation):
+        warnings.append(f"is rotated by {rotation} degrees by players; it is stylized as stored")
+    if dropped := unsupported_metadata(frame.side_data):
+        warnings.append(f"has {' and '.join(dropped)} in its frames, which cannot be kept")
+    return warnings
+
+
+def _shortage(stream: av.VideoStream, packets: int, pts: list[int]) -> str | None:
+    """A message if the file holds less than its header declares."""
     if stream.frames > packets + 1:
-        return f"{stream.frames} frames, and {packets} are there"
-    said = stream.metadata.get("DURATION", "")  # Matroska's, of this track
-    if said.count(":") != 2 or len(pts) < 2 or stream.time_base is None:
+        return f"the header declares {stream.frames} frames, the file holds {packets}"
+    duration = stream.metadata.get("DURATION", "")  # of this track, in Matroska
+    if duration.count(":") != 2 or len(pts) < 2 or stream.time_base is None:
         return None
-    hours, minutes, seconds = said.split(":")
-    promised_s = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    hours, minutes, seconds = duration.split(":")
+    declared_s = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
     longest = max(b - a for a, b in pairwise(pts))
-    there_s = float((pts[-1] + longest) * stream.time_base)
-    if promised_s > there_s + float(longest * stream.time_base):
-        return f"{promised_s:.2f} s, and {there_s:.2f} s are there"
+    held_s = float((pts[-1] + longest) * stream.time_base)
+    if declared_s > held_s + float(longest * stream.time_base):
+        return f"the header declares {declared_s:.2f} s, the file holds {held_s:.2f} s"
     return None
 
 
 def frame_count(path: Path) -> int:
-    """How many frames a movie has; 0 if it cannot be read."""
+    """The number of frames of a movie; 0 if it cannot be read."""
     try:
         return len(probe_movie(path).pts)
     except (UnreadablePictureError, OSError):
         return 0
+
+
+def info_of_pictures(
+    width_px: int, height_px: int, count: int, rate: Fraction, *, bits: int = 8, timecode: str | None = None
+) -> MovieInfo:
+    """The properties of a movie to make of pictures: BT.709, limited range.
+
+    Args:
+        width_px: of the frames.
+        height_px: of the frames.
+        count: number of frames.
+        rate: frames a second.
+        bits: bits a sample.
+        timecode: of the first frame.
+    """
+    return MovieInfo(
+        path=Path(), width_px=width_px, height_px=height_px, pts=tuple(range(count)), time_base=1 / rate, rate=rate,
+        codec="", profile=None, pix_fmt="", bits=bits, matrix="bt709", full_range=False, colour=(1, 1, 1, 1),
+        aspect=None, rotation=0, timecode=timecode, metadata={}, tracks=(), warnings=(),
+    )  # fmt: skip

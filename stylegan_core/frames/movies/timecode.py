@@ -1,4 +1,4 @@
-"""Timecode of film and television (SMPTE ST 12-1): of the frame so many frames later."""
+"""Timecode arithmetic (SMPTE ST 12-1)."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from fractions import Fraction
 
 
 def later_timecode(timecode: str, frames: int, rate: Fraction) -> str:
-    """The timecode ``frames`` frames on; drop-frame ones (a semicolon before the frames) stay so.
+    """The timecode ``frames`` frames later; drop-frame timecodes (a semicolon before the frames) stay drop-frame.
 
     Args:
         timecode: "01:00:00:00" or "01:00:00;00".
-        frames: how many, 0 or more.
+        frames: number of frames, 0 or more.
         rate: frames a second.
 
     Returns:
-        The new one, after a day from 0 again; what is no timecode comes back as it is.
+        The new timecode, which wraps around after a day; a string that is not a timecode is returned unchanged.
     """
     match = re.fullmatch(r"(\d\d):(\d\d):(\d\d)([:;.])(\d\d)", timecode.strip())
     if match is None or frames == 0:
         return timecode
     hours, minutes, seconds, frame = (int(match[part]) for part in (1, 2, 3, 5))
     second = round(rate)
-    dropped = second // 15 if match[4] in ";." and second % 30 == 0 else 0  # numbers left out a minute, but each tenth
+    dropped = second // 15 if match[4] in ";." and second % 30 == 0 else 0  # a minute, except every tenth
     minute, ten_minutes = 60 * second - dropped, 600 * second - 9 * dropped
     passed = hours * 60 + minutes
     count = (passed * 60 + seconds) * second + frame - dropped * (passed - passed // 10)

@@ -1,4 +1,4 @@
-"""A movie's frame as a picture."""
+"""Conversion of a movie frame to a picture."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _TRANSFERS = {1: "bt709", 4: "gamma22", 5: "gamma28", 6: "smpte170m", 8: "linear
 _PRIMARIES = {1: "bt709", 5: "bt470bg", 6: "smpte170m", 9: "bt2020", 11: "smpte431", 12: "smpte432"}
 
 
-def movie_picture(planes: FramePlanes, facts: MovieInfo) -> Picture:
-    """What a model sees of a frame, and what its file needs.
+def movie_picture(planes: FramePlanes, info: MovieInfo) -> Picture:
+    """The picture of a frame, with its colour tags, and its planes for writing.
 
     Args:
         planes: of the frame.
-        facts: of its movie.
+        info: of its movie.
     """
-    _, _, primaries, transfer = facts.colour
-    tags: dict[str, object] = {"matrix": facts.matrix, "full_range": facts.full_range}
+    _, _, primaries, transfer = info.colour
+    tags: dict[str, object] = {"matrix": info.matrix, "full_range": info.full_range}
     if primaries in _PRIMARIES:
         tags["primaries"] = _PRIMARIES[primaries]
     if transfer in _TRANSFERS:
@@ -33,10 +33,10 @@ def movie_picture(planes: FramePlanes, facts: MovieInfo) -> Picture:
 
 
 def with_alpha(picture: Picture) -> Picture:
-    """The same picture with the movie's alpha, straight, as a picture file of its own holds it; itself without one.
+    """Adds the movie's alpha, straight, for output as a picture file; returns the same picture without alpha.
 
     Args:
-        picture: of ``movie_picture``.
+        picture: from ``movie_picture``.
     """
     planes = picture.movie
     if planes is None or not av.VideoFormat(planes.pix_fmt).components[-1].is_alpha:

@@ -14,10 +14,11 @@ import numpy as np
 
 from stylegan_core.frames.base.frame_planes import Plane
 from stylegan_core.frames.colour.convert import to_working
+from stylegan_core.frames.movies.encoding import MovieWriteError, choose_encoding
 from stylegan_core.frames.movies.frame_file import SUFFIX, read_movie_frame
-from stylegan_core.frames.movies.probe import MovieInfo, probe_movie
+from stylegan_core.frames.movies.probe import MovieInfo, info_of_pictures, probe_movie
 from stylegan_core.frames.movies.timecode import later_timecode
-from stylegan_core.frames.movies.writer import MovieWriteError, assemble_movie, facts_of_pictures, movie_form
+from stylegan_core.frames.movies.writer import assemble_movie
 from stylegan_core.frames.pictures.picture import read_picture
 from stylegan_core.frames.provenance.c2pa import SigningError
 from stylegan_core.frames.provenance.stamp import movie_tags
@@ -87,7 +88,7 @@ def assemble_job(job: Job) -> Assembled:
     def make(file: Path) -> None:
         assert job.movie is not None
         assert first is not None
-        form = movie_form(file, facts, first[1], job.movie.codec, job.movie.quality)
+        form = choose_encoding(file, facts, first[1], job.movie.codec, job.movie.quality)
         kept, tags = _all_there(job, facts), movie_tags(said)
         left.extend(
             assemble_movie(file, frames(), facts, form, keep_tracks=kept, tags=tags, temporary_folder=temporaries)
@@ -170,7 +171,7 @@ def _facts_of_pictures(job: Job) -> tuple[MovieInfo, Callable[[Path], tuple[str,
     first = read_picture(job.output_path(job.frames[0]))
     deep = first.pixels.dtype != np.uint8
     height, width = first.height_px // 2 * 2, first.width_px // 2 * 2  # chroma is shared by two
-    facts = facts_of_pictures(width, height, len(job.frames), Fraction(job.movie.rate), bits=16 if deep else 8)
+    facts = info_of_pictures(width, height, len(job.frames), Fraction(job.movie.rate), bits=16 if deep else 8)
 
     def shown(path: Path) -> tuple[str, tuple[Plane, ...]]:
         picture = read_picture(path)

@@ -104,7 +104,7 @@ class FrameReader:
         except UnreadablePictureError as error:
             raise UnreadablePictureError(error.reason, path) from error
         refuse_changed(path, state)
-        return movie_picture(planes, reader.facts), state
+        return movie_picture(planes, reader.info), state
 
 
 def _black(picture: Picture) -> Picture:

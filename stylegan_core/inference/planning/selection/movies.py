@@ -6,9 +6,15 @@ from fractions import Fraction
 from pathlib import Path
 
 from stylegan_core.frames.base.errors import UnreadablePictureError
+from stylegan_core.frames.movies.encoding import (
+    CODECS,
+    CONTAINERS,
+    MovieWriteError,
+    choose_encoding,
+    encoding_warnings,
+)
 from stylegan_core.frames.movies.frame_file import SUFFIX
 from stylegan_core.frames.movies.probe import MovieInfo, probe_movie
-from stylegan_core.frames.movies.writer import CODECS, CONTAINERS, MovieWriteError, movie_form, told_of_codec
 from stylegan_core.frames.sequences.frame_range import parse_frame_range, write_frame_range
 from stylegan_core.inference.job.delivery import MovieTarget
 from stylegan_core.inference.job.frame_task import FrameTask
@@ -115,11 +121,11 @@ def choose_movie_frames(
     ]
     if movie is not None:
         try:
-            movie_form(movie.path, facts, facts.pix_fmt, movie.codec, movie.quality)
+            choose_encoding(movie.path, facts, facts.pix_fmt, movie.codec, movie.quality)
         except MovieWriteError as error:
             raise PlanError(str(error)) from error
         check_rate(movie.path, facts.rate)
-    told = [*facts.warnings, *(told_of_codec(movie.path, facts, movie.codec) if movie is not None else ())]
+    told = [*facts.warnings, *(encoding_warnings(movie.path, facts, movie.codec) if movie is not None else ())]
     return chosen, [f"{source.name} {warning}" for warning in told] + _lost(facts, len(numbers), to_movie)
 
 

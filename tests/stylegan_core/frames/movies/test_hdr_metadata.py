@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from stylegan_core.frames.movies.encoding import choose_encoding
 from stylegan_core.frames.movies.hdr_metadata import encoder_options
 from stylegan_core.frames.movies.probe import probe_movie
 from stylegan_core.frames.movies.reader import MovieReader
-from stylegan_core.frames.movies.writer import assemble_movie, movie_form
+from stylegan_core.frames.movies.writer import assemble_movie
 from tests.stylegan_core.frames.movies import sample_movies as movies
 
 DISPLAY = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1)"
@@ -25,17 +26,17 @@ def graded(tmp_path):
 @pytest.mark.parametrize(("suffix", "codec"), [(".mp4", "hevc"), (".mp4", "h264"), (".mkv", "hevc")])
 def test_the_mastering_display_is_kept(tmp_path, graded, suffix, codec):
     reader = MovieReader(graded)
-    facts = reader.facts
+    facts = reader.info
     assert facts.hdr == {"master-display": DISPLAY, "max-cll": "1000,400"}
     made = tmp_path / f"made{suffix}"
     frames = [(pts, reader.read(at).pix_fmt, reader.read(at).planes) for at, pts in enumerate(facts.pts)]
-    assert assemble_movie(made, frames, facts, movie_form(made, facts, "yuv420p10le", codec)) == ()
+    assert assemble_movie(made, frames, facts, choose_encoding(made, facts, "yuv420p10le", codec)) == ()
     assert (probe_movie(made).hdr, probe_movie(made).colour) == (facts.hdr, HDR)
     left = assemble_movie(
-        tmp_path / "m.mov", frames, facts, movie_form(tmp_path / "m.mov", facts, "yuv420p10le", "prores")
+        tmp_path / "m.mov", frames, facts, choose_encoding(tmp_path / "m.mov", facts, "yuv420p10le", "prores")
     )
     assert len(left) == 1
-    assert "graded on" in left[0]
+    assert "HDR mastering metadata" in left[0]
 
 
 def test_encoders_get_their_own_names():

@@ -8,15 +8,10 @@ import av
 import numpy as np
 import pytest
 
-from stylegan_core.frames.movies.probe import probe_movie
+from stylegan_core.frames.movies.encoding import MovieWriteError, choose_encoding, encoding_warnings
+from stylegan_core.frames.movies.probe import info_of_pictures, probe_movie
 from stylegan_core.frames.movies.reader import MovieReader
-from stylegan_core.frames.movies.writer import (
-    MovieWriteError,
-    assemble_movie,
-    facts_of_pictures,
-    movie_form,
-    told_of_codec,
-)
+from stylegan_core.frames.movies.writer import assemble_movie
 from tests.stylegan_core.frames.movies import sample_movies as movies
 
 HDR = (1, 9, 9, 16)  # limited range, BT.2020, PQ
@@ -24,9 +19,9 @@ HDR = (1, 9, 9, 16)  # limited range, BT.2020, PQ
 
 def assembled(source, path, codec=None):
     reader = MovieReader(source)
-    facts = reader.facts
+    facts = reader.info
     frames = ((pts, reader.read(at).pix_fmt, reader.read(at).planes) for at, pts in enumerate(facts.pts))
-    left = assemble_movie(path, frames, facts, movie_form(path, facts, reader.read(0).pix_fmt, codec))
+    left = assemble_movie(path, frames, facts, choose_encoding(path, facts, reader.read(0).pix_fmt, codec))
     reader.close()
     return facts, probe_movie(path), left
 
@@ -94,23 +89,25 @@ def test_what_a_container_does_not_take_is_said(tmp_path):
     assert "PCM" in left[0]
     facts = after
     with pytest.raises(MovieWriteError, match="mp4 takes h264, hevc here, not ffv1"):
-        movie_form(tmp_path / "c.mp4", facts, "yuv420p", "ffv1")
-    with pytest.raises(MovieWriteError, match="ends in"):
-        movie_form(tmp_path / "c.gif", facts, "yuv420p")
+        choose_encoding(tmp_path / "c.mp4", facts, "yuv420p", "ffv1")
+    with pytest.raises(MovieWriteError, match="must end in"):
+        choose_encoding(tmp_path / "c.gif", facts, "yuv420p")
 
 
 def test_another_codec_than_the_sources_is_told_and_where_it_loses_detail(tmp_path):
     movies.make_movie(tmp_path / "a.mov", "v210", "yuv422p10le")
     facts = probe_movie(tmp_path / "a.mov")
-    assert told_of_codec(tmp_path / "b.mov", facts) == [
-        "is v210, which is not written; prores loses detail, which a name that ends in .mkv does not"
+    assert encoding_warnings(tmp_path / "b.mov", facts) == [
+        "is v210, which cannot be written; prores loses detail, a .mkv output does not"
     ]
-    assert told_of_codec(tmp_path / "b.mkv", facts) == ["is v210, which is not written; ffv1 takes its place"]
-    assert told_of_codec(tmp_path / "b.mov", facts, "h264") == []
+    assert encoding_warnings(tmp_path / "b.mkv", facts) == ["is v210, which cannot be written; the output is ffv1"]
+    assert encoding_warnings(tmp_path / "b.mov", facts, "h264") == []
     movies.make_movie(tmp_path / "a.mp4", "libx264", "yuv420p")
     facts = probe_movie(tmp_path / "a.mp4")
-    assert told_of_codec(tmp_path / "b.mp4", facts) == []
-    assert told_of_codec(tmp_path / "b.mxf", facts) == ["is h264, which .mxf does not take here; dnxhd takes its place"]
+    assert encoding_warnings(tmp_path / "b.mp4", facts) == []
+    assert encoding_warnings(tmp_path / "b.mxf", facts) == [
+        "is h264, which .mxf does not take here; the output is dnxhd"
+    ]
 
 
 def test_codes_of_full_range_look_alike_in_a_container_that_cannot_say_so(tmp_path):
@@ -119,33 +116,33 @@ def test_codes_of_full_range_look_alike_in_a_container_that_cannot_say_so(tmp_pa
     before, after, _ = assembled(source, made)
     assert before.full_range
     assert not after.full_range
-    assert "become limited range" in told_of_codec(made, before)[1]
+    assert "converting to limited range" in encoding_warnings(made, before)[1]
     one, other = MovieReader(source).read(3), MovieReader(made).read(3)
     assert np.abs(one.planes[0].astype(float) * 219 / 255 + 16 - other.planes[0]).max() <= 1
     assert np.abs((one.planes[1].astype(float) - 128) * 224 / 255 + 128 - other.planes[1]).max() <= 1.5
 
 
 def test_nothing_is_left_of_a_movie_that_breaks_off(tmp_path):
-    facts = facts_of_pictures(64, 48, 4, Fraction(24))
+    facts = info_of_pictures(64, 48, 4, Fraction(24))
 
     def frames():
         yield 0, "gbrp", movies.random_planes("gbrp", 0)
         raise RuntimeError("a frame is gone")
 
     with pytest.raises(RuntimeError, match="gone"):
-        assemble_movie(tmp_path / "m.mov", frames(), facts, movie_form(tmp_path / "m.mov", facts, "gbrp"))
+        assemble_movie(tmp_path / "m.mov", frames(), facts, choose_encoding(tmp_path / "m.mov", facts, "gbrp"))
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(MovieWriteError, match="no frame"):
-        assemble_movie(tmp_path / "m.mov", iter(()), facts, movie_form(tmp_path / "m.mov", facts, "gbrp"))
+        assemble_movie(tmp_path / "m.mov", iter(()), facts, choose_encoding(tmp_path / "m.mov", facts, "gbrp"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_pictures_become_what_players_show(tmp_path):
-    facts = facts_of_pictures(64, 48, 6, Fraction(24000, 1001), bits=16)
+    facts = info_of_pictures(64, 48, 6, Fraction(24000, 1001), bits=16)
     grey = tuple(np.full((48, 64), code, np.uint16) for code in (40000, 20000, 50000))  # green, blue, red
     for suffix, pix_fmt in ((".mp4", "yuv420p"), (".mov", "yuv422p10le")):
         path = tmp_path / f"m{suffix}"
-        form = movie_form(path, facts, "gbrp16le")
+        form = choose_encoding(path, facts, "gbrp16le")
         assemble_movie(path, ((at, "gbrp16le", grey) for at in range(6)), facts, form)
         made = probe_movie(path)
         assert (made.pix_fmt, made.colour, made.rate) == (pix_fmt, (1, 1, 1, 1), Fraction(24000, 1001))
@@ -175,8 +172,8 @@ def test_rotation_chapters_languages_and_quality(tmp_path):
     with av.open(str(made)) as container:
         assert [chapter["metadata"]["title"] for chapter in container.chapters()] == ["one"]
         assert container.streams.audio[0].metadata["language"] == "swe"
-    form = movie_form(made, after, "yuv420p", quality=30)
+    form = choose_encoding(made, after, "yuv420p", quality=30)
     assert form.options["crf"] == "30"
-    assert movie_form(made, after, "yuv420p").options["crf"] == "12"
+    assert choose_encoding(made, after, "yuv420p").options["crf"] == "12"
     with pytest.raises(MovieWriteError, match="prores has none"):
-        movie_form(tmp_path / "m.mov", after, "yuv420p", "prores", quality=30)
+        choose_encoding(tmp_path / "m.mov", after, "yuv420p", "prores", quality=30)
