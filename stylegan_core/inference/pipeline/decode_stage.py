@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.report import ChunkTally
 from stylegan_core.inference.job.spec import Job
@@ -13,9 +16,11 @@ from stylegan_core.inference.reading.decode import FrameDecoder
 from stylegan_core.inference.reading.decoded_frame import DecodedFrame
 from stylegan_core.inference.reading.frame_reader import FrameReader
 
+DECODE_THREADS = 2
+
 
 class DecodeStage:
-    """Reads the frames of a job. Thread-safe."""
+    """Reads the frames of a job in a pool that its chunks share. Thread-safe."""
 
     def __init__(
         self,
@@ -40,18 +45,27 @@ class DecodeStage:
         self._skip_check, self._outcomes, self._log, self._memory = skip_check, outcomes, log, memory
         self.latest_px = 0
         """Pixels of the frame decoded last, all views together."""
+        self._pool = ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="decode")
+        self._queueing = threading.Lock()
 
-    def run(self, task: FrameTask, ticket: int, tally: ChunkTally) -> DecodedFrame | None:
-        """Decodes a frame when its turn has come.
+    def submit(self, task: FrameTask, tally: ChunkTally) -> Future[DecodedFrame | None]:
+        """Queues a frame; its turn comes in the order of the calls.
 
         Args:
             task: the frame.
-            ticket: from ``MemoryBudget.ticket``.
             tally: of its chunk.
 
         Returns:
             None if there is nothing to render: the frame is up to date, or it failed, or the job has stopped.
         """
+        with self._queueing:  # tickets must have the order of the pool's queue
+            return self._pool.submit(self._run, task, self._memory.ticket(), tally)
+
+    def close(self) -> None:
+        """Ends the threads after the frames that they are reading."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _run(self, task: FrameTask, ticket: int, tally: ChunkTally) -> DecodedFrame | None:
         self._memory.acquire(ticket, stopped=lambda: self._outcomes.stop_reason is not None)
         frame = self._decoded(task, tally) if self._outcomes.stop_reason is None else None
         if frame is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
 from stylegan_core.inference.job.report import ChunkTally, Failure
@@ -20,9 +20,11 @@ from stylegan_core.inference.render.encode import encode_frame
 from stylegan_core.inference.render.renderer import FrameRenderer
 from stylegan_core.storage.atomic import folder_syncs_left
 
+ENCODE_THREADS = 2
+
 
 class EncodeStage:
-    """Writes the frames of a job. Thread-safe."""
+    """Writes the frames of a job in a pool that its chunks share. Thread-safe."""
 
     def __init__(
         self,
@@ -48,9 +50,10 @@ class EncodeStage:
         self._job, self._renderer, self._provenance = job, renderer, provenance
         self._journal, self._outcomes, self._log, self._memory = journal, outcomes, log, memory
         self._temporaries = job.state_folder / TEMPORARY_FOLDER
+        self._pool = ThreadPoolExecutor(ENCODE_THREADS, thread_name_prefix="encode")
 
-    def run(self, frame: DecodedFrame, outputs: FrameOutputs, tally: ChunkTally) -> Future[None] | None:
-        """Writes a frame.
+    def submit(self, frame: DecodedFrame, outputs: FrameOutputs, tally: ChunkTally) -> Future[Future[None] | None]:
+        """Queues a frame to be written.
 
         Args:
             frame: the frame.
@@ -58,8 +61,16 @@ class EncodeStage:
             tally: of its chunk.
 
         Returns:
-            Done when the frame is recorded; None if it failed or the job has stopped.
+            When the frame is written, a future that is done when the frame is recorded; None if it failed or the job
+            has stopped.
         """
+        return self._pool.submit(self._run, frame, outputs, tally)
+
+    def close(self) -> None:
+        """Ends the threads after the frames that they are writing."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _run(self, frame: DecodedFrame, outputs: FrameOutputs, tally: ChunkTally) -> Future[None] | None:
         if self._outcomes.stop_reason is not None:
             return None
         task, written = frame.task, False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
+
 import numpy as np
 
 from stylegan_core.frames.pictures.picture import Picture
@@ -17,7 +19,7 @@ FrameOutputs = list[NetworkOutput]
 
 
 class RenderStage:
-    """Renders batches; as many threads as ``FrameRenderer.batches_at_once`` may use it."""
+    """Renders batches of frames in a pool that the chunks of a job share. Thread-safe."""
 
     def __init__(self, renderer: FrameRenderer, outcomes: FrameOutcomes, log: FrameLog, memory: MemoryBudget) -> None:
         """Renders nothing yet.
@@ -29,17 +31,30 @@ class RenderStage:
             memory: released by the frames that fail.
         """
         self._renderer, self._outcomes, self._log, self._memory = renderer, outcomes, log, memory
+        self.batches_at_once = renderer.batches_at_once
+        self._pool = ThreadPoolExecutor(self.batches_at_once, thread_name_prefix="render")
 
-    def run(self, batch: list[DecodedFrame], tally: ChunkTally) -> list[FrameOutputs | None]:
-        """Renders all views of the frames.
+    def batch_size(self, frame: DecodedFrame) -> int:
+        """How many frames of this size are rendered together."""
+        return self._renderer.batch_size(frame.height_px, frame.width_px)
+
+    def submit(self, batch: list[DecodedFrame], tally: ChunkTally) -> Future[list[FrameOutputs | None]]:
+        """Queues frames of one size and shot; all their views are rendered.
 
         Args:
-            batch: frames of one size and shot.
+            batch: at most ``batch_size`` frames.
             tally: of their chunk.
 
         Returns:
             Outputs for each frame; None for a frame that failed, and for all if the job has stopped.
         """
+        return self._pool.submit(self._run, batch, tally)
+
+    def close(self) -> None:
+        """Ends the threads after the batches that they are rendering."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _run(self, batch: list[DecodedFrame], tally: ChunkTally) -> list[FrameOutputs | None]:
         if self._outcomes.stop_reason is not None:
             return [None] * len(batch)
         try:
@@ -49,7 +64,7 @@ class RenderStage:
                     views += [output for view in frame.other_views for output in self._renderer.render([view])]
         except Exception as error:
             if len(batch) > 1:  # a frame must not fail because of the others
-                return [self.run([frame], tally)[0] for frame in batch]
+                return [self._run([frame], tally)[0] for frame in batch]
             self._fail(batch[0], error, tally)
             return [None]
         return [self._if_finite(frame, views, tally) for frame, views in zip(batch, outputs, strict=True)]

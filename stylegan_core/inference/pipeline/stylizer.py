@@ -21,14 +21,13 @@ from stylegan_core.inference.output.frame_log import FrameLog
 from stylegan_core.inference.output.lock import TEMPORARY_FOLDER
 from stylegan_core.inference.output.provenance import Provenance
 from stylegan_core.inference.output.skip_check import SkipCheck
-from stylegan_core.inference.pipeline.chunk_run import ChunkRun
+from stylegan_core.inference.pipeline.chunk_run import ChunkRun, Stages
 from stylegan_core.inference.pipeline.decode_stage import DecodeStage
 from stylegan_core.inference.pipeline.encode_stage import EncodeStage
 from stylegan_core.inference.pipeline.frame_journal import FrameJournal
 from stylegan_core.inference.pipeline.frame_outcomes import FrameOutcomes
 from stylegan_core.inference.pipeline.memory_budget import MemoryBudget
 from stylegan_core.inference.pipeline.render_stage import RenderStage
-from stylegan_core.inference.pipeline.stage_pools import StagePools
 from stylegan_core.inference.reading.colour import check_config
 from stylegan_core.inference.reading.frame_reader import FrameReader
 from stylegan_core.inference.render.renderer import FrameRenderer
@@ -81,12 +80,13 @@ class Stylizer:
         self._skip_check = SkipCheck(job, checksum=checksum, records=self._journal.records)
         self._outcomes = outcomes = FrameOutcomes(job, self._skip_check, self._log, progress)
         memory = MemoryBudget(MEMORY_BYTES)
-        self._pools = StagePools(
+        self._stages = Stages(
             DecodeStage(job, self._reader, self._skip_check, outcomes, self._log, memory),
             RenderStage(renderer, outcomes, self._log, memory),
             EncodeStage(job, renderer, provenance, self._journal, outcomes, self._log, memory),
             memory,
-            renderer,
+            self._journal,
+            outcomes,
         )
         self._chunks = job.chunks()
         self._active_chunks, self._idle = 0, threading.Condition()
@@ -102,7 +102,8 @@ class Stylizer:
             self.stop("an error")
         with self._idle:  # chunks in other threads end soon after a stop
             self._idle.wait_for(lambda: self._active_chunks == 0)
-        self._pools.close()
+        for stage in (self._stages.decode, self._stages.render, self._stages.encode):
+            stage.close()
         self._reader.close()
         self._journal.close()
         self._log.close()
@@ -135,7 +136,7 @@ class Stylizer:
             StylizeStopped: the job was stopped, or an error stopped it.
         """
         with self._active():
-            return ChunkRun(self._chunks[index], self._pools, self._journal, self._outcomes).run()
+            return ChunkRun(self._chunks[index], self._stages).run()
 
     @contextmanager
     def _active(self) -> Iterator[None]:

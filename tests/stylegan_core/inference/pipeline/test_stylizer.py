@@ -14,7 +14,7 @@ from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.spec import Job
 from stylegan_core.inference.output import provenance
 from stylegan_core.inference.output.lock import TEMPORARY_FOLDER
-from stylegan_core.inference.pipeline import encode_stage, stage_pools, stylizer
+from stylegan_core.inference.pipeline import encode_stage, stylizer
 from stylegan_core.inference.pipeline.frame_outcomes import StylizeStopped
 from stylegan_core.inference.pipeline.stylizer import Stylizer
 from stylegan_core.inference.reading.decode import FrameDecoder
@@ -245,7 +245,7 @@ def test_a_vanished_output_stops_and_nothing_lands_below_its_mount_point(shot, t
             work.chunk(index)
     assert len(read_records(away)) >= 2
     left = {path.relative_to(shot.output_folder) for path in shot.output_folder.rglob("*") if path.is_file()}
-    assert len(left) <= stage_pools.THREADS, "more than what was being written at that moment"
+    assert len(left) <= encode_stage.ENCODE_THREADS, "more than what was being written at that moment"
 
 
 def test_a_stop_ends_soon_and_leaves_whole_files(shot, tiny_model):
