@@ -114,7 +114,7 @@ def main() -> None:
         source, output = folder / "in", folder / "out"
         make_frames(source, options.side, options.frames)
         model_folder = default_model(folder / "model")
-        asked = Request(source, output, model=model_folder, chunk_frames=options.chunk_frames)
+        asked = Request.of(source, output, model=model_folder, chunk_frames=options.chunk_frames)
         plan, model = plan_request(asked)
 
         def with_records() -> int:

@@ -92,7 +92,7 @@ def stylized(work: Path, names: tuple[str, str], frames: Sequence[Floats], masks
         Image.fromarray(mask.astype(np.uint8) * 255).save(folder / f"{name}.png")
         entries.append({"where": f"{name}.png", "model": str(work / name / "models" / "all"), "feather_px": FEATHER_PX})
     (folder / "regions.yaml").write_text(json.dumps(entries))  # JSON is YAML
-    asked = Request(
+    asked = Request.of(
         source=folder / "frames",
         output=folder / "out",
         model=work / names[0] / "models" / "all",

@@ -1,4 +1,4 @@
-"""The section ``stylize`` of params.yaml, whose manner is the same on the command line.
+"""The section ``stylize`` of params.yaml, whose settings are also options of the command line.
 
 Each field of ``RenderSettings`` is ``stylize.<name>`` there and ``--<name>`` of ``stylereel stylize`` and ``plan``.
 """
@@ -8,10 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
 from stylegan_core.settings import Settings
 
+FRAMES_PER_S = 24.0
+"""Default frame rate of movies that are made of pictures, and of previews."""
 
 class RenderSettings(Settings):
     """How frames are stylized, whichever they are: what a person may ask of any job."""
@@ -108,16 +110,17 @@ class StylizeSettings(RenderSettings):
     )
     direction: Literal["forward", "backward"] = Field("forward", description="for recipes that go both ways")
     regions: tuple[RegionSettings, ...] = Field((), description="parts of the frames that are made otherwise")
-    elsewhere: Literal["source", "style"] = Field("source", description="what is outside of all regions")
+    outside_regions: Literal["source", "style"] = Field(
+        "source",
+        validation_alias=AliasChoices("elsewhere", "outside_regions"),
+        serialization_alias="elsewhere",
+        description="what is outside of all regions",
+    )
     chunk_frames: int = Field(64, ge=1, description="frames of one task")
-    preview_fps: float = Field(24.0, gt=0, description="frames a second of the preview movie")
+    preview_fps: float = Field(FRAMES_PER_S, gt=0, description="frames a second of the preview movie")
     max_bad_fraction: float = Field(
         0.05, ge=0.0, le=1.0, description="the stage fails when more of its frames fail; all are listed"
     )
-
-    def render(self) -> RenderSettings:
-        """What of it holds for any job."""
-        return RenderSettings(**{name: getattr(self, name) for name in RenderSettings.model_fields})
 
 
 def style_image_path(text: str) -> Path:

@@ -36,7 +36,6 @@ def stylize_folder(
                 runner,
                 checksum=checksum,
                 preview="auto" if preview else None,
-                preview_fps=asked.fps,
                 progress=watch,
             ),
             dask=dask,

@@ -11,7 +11,7 @@ import torch
 from stylegan_core.inference.export.sample_pictures import read_pictures
 from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.inference.network.translate import translate_signed
-from stylegan_core.inference.planning.planner import check_translates
+from stylegan_core.inference.planning.find_model import check_translates
 from stylegan_core.recipes.base import Conditions
 from stylegan_core.recipes.model import ModelError, load_model, save_model
 from stylegan_core.settings import SettingsError

@@ -136,13 +136,14 @@ def recipe_settings(recipe: str, values: Mapping[str, Any] | None = None) -> str
 
 def _section(model: type[BaseModel], where: str, values: dict[str, Any], depth: int = 1) -> Iterator[str]:
     for name, field in model.model_fields.items():
-        path = f"{where}.{name}"
+        key = field.serialization_alias or name
+        path = f"{where}.{key}"
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield f"{'  ' * depth}{name}:"
             yield from _section(field.annotation, path, values, depth + 1)
             continue
         default = None if field.default is PydanticUndefined else field.default
-        yield from _line(depth, name, values.get(path, default), _comment(model, name, path, field))
+        yield from _line(depth, key, values.get(path, default), _comment(model, name, path, field))
 
 
 def _line(depth: int, name: str, value: Any, comment: str) -> Iterator[str]:

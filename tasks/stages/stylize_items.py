@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,8 +17,9 @@ from stylegan_core.inference.conditioning.edit_vocabulary import OWN as OWN_VOCA
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.plan import Plan
 from stylegan_core.inference.job.spec import Job, PlanError
-from stylegan_core.inference.planning.conditioning_request import ConditioningRequest, plan_request_job
-from stylegan_core.inference.planning.selection.select import input_folder, select
+from stylegan_core.inference.planning.planner import plan_job
+from stylegan_core.inference.planning.request import Request
+from stylegan_core.inference.planning.selection.select import Selection, input_folder, select
 from stylegan_core.recipes.model import Model, ModelError, load_model
 from stylegan_core.storage.cache import cache_folder
 from stylegan_core.storage.state_folder import STATE_FOLDER
@@ -63,91 +63,90 @@ def list_items(params: Params, prepared: Path, models: Path, *, root: Path | Non
     Raises:
         UsageError: data or a model is missing, or there is nothing to stylize.
     """
-    root = (root or Path.cwd()).absolute()
-    places = {"root": root, "models": models}
-    items: list[StageItem] = []
+    planner = _StagePlanner(params, prepared, models, (root or Path.cwd()).absolute())
     try:
-        manifest = read_manifest(prepared / "manifest.csv")
-        for training in params.trainings():
-            model = load_model(models / training.name)
-            if params.stylize.input is not None:
-                if items:
-                    raise PlanError(
-                        "stylize.input is one folder, but there are several models: "
-                        "`stylereel stylize INPUT OUTPUT --model NAME` takes one"
-                    )
-                asked = root / params.stylize.input
-                name = asked.stem if asked.is_file() else input_folder(asked).name
-                found = select(asked, cache_folder("stylize", name))
-                folder, frames = found.input_folder, list(found.frames)
-                items.append(_item(params, name, training.name, model, folder, frames, None, **places))
+        items = planner.items()
+    except (ManifestError, ModelError, PlanError, ValueError, FileNotFoundError) as error:
+        raise UsageError(f"stylize: {error}") from error
+    if not items:
+        raise UsageError(f"stylize: {prepared} lists neither shots nor test pictures: set stylize.input to a folder")
+    return items
+
+
+@dataclass(frozen=True)
+class _StagePlanner:
+    """Plans the jobs of the stage; writes nothing."""
+
+    params: Params
+    prepared: Path
+    models: Path
+    root: Path
+
+    def items(self) -> list[StageItem]:
+        """The jobs of all trainings, in order."""
+        manifest = read_manifest(self.prepared / "manifest.csv")
+        trainings = self.params.trainings()
+        if self.params.stylize.input is not None and len(trainings) > 1:
+            raise PlanError(
+                "stylize.input is one folder, but there are several models: "
+                "`stylereel stylize INPUT OUTPUT --model NAME` takes one"
+            )
+        items: list[StageItem] = []
+        for training in trainings:
+            model = load_model(self.models / training.name)
+            if self.params.stylize.input is not None:
+                items.append(self._of_input(self.root / self.params.stylize.input, training.name, model))
                 continue
             subjects = find_subjects(
                 manifest,
-                prepared,
-                root=root,
+                self.prepared,
+                root=self.root,
                 shots=training.shots,
                 paired=model.recipe.needs.paired,
                 max_pictures=sys.maxsize,
             )
-            for subject in subjects:
-                if subject.kind == "shot":
-                    name, folder, frames = subject.name, *_shot_frames(subject, prepared, root)
-                else:
-                    name, folder, frames = "test", *_pictures(subject, params, root)
-                items.append(_item(params, name, training.name, model, folder, frames, subject, **places))
-    except (ManifestError, ModelError, PlanError, ValueError, FileNotFoundError) as error:
-        raise UsageError(f"stylize: {error}") from error
-    if not items:
-        raise UsageError(f"stylize: {prepared} lists neither shots nor test pictures; set stylize.input to a folder")
-    return items
+            items += [self._of_subject(subject, training.name, model) for subject in subjects]
+        return items
 
+    def _of_input(self, source: Path, training: str, model: Model) -> StageItem:
+        name = source.stem if source.is_file() else input_folder(source).name
+        request = self._request(source, cache_folder("stylize", name))
+        return self._item(name, training, model, None, request, select(request))
 
-def _item(
-    params: Params,
-    name: str,
-    training: str,
-    model: Model,
-    folder: Path,
-    frames: Sequence[FrameTask],
-    subject: Subject | None,
-    *,
-    root: Path,
-    models: Path,
-) -> StageItem:
-    asked = params.stylize
-    wishes = ConditioningRequest(
-        asked.style_images,
-        asked.edit,
-        asked.direction,
-        asked.regions,
-        asked.elsewhere,
-        root=root,
-        regions_root=root,
-        models=models,
-        style_bank=asked.style_bank,
-        vocabulary=root / OWN_VOCABULARY,
-    )
-    stores = cache_folder("stylize", name)
-    plan = plan_request_job(
-        frames,
-        wishes,
-        input_folder=folder,
-        output_folder=stores,
-        model=model,
-        render=asked.render().model_copy(update={"ocio": asked.ocio or params.prepare.ocio}),
-        source_space=params.prepare.content_space,
-        chunk_frames=asked.chunk_frames,
-        earlier=[store / STATE_FOLDER for store in newest_first(stores)],
-    )
-    # The same model and settings in another checkout, as `dvc exp` makes them, find their frames done.
-    key = hashlib.sha256(f"{model.card.digest} {plan.job.settings.digest()}".encode()).hexdigest()[:24]
-    job = plan.job.model_copy(update={"output_folder": cache_folder("stylize", name, key)})
-    return StageItem(name, training, replace(plan, job=job), model, subject)
+    def _of_subject(self, subject: Subject, training: str, model: Model) -> StageItem:
+        if subject.kind == "shot":
+            name, (folder, frames) = subject.name, _shot_frames(subject, self.prepared, self.root)
+        else:
+            name, (folder, frames) = "test", _pictures(subject, self.params, self.root)
+        request = self._request(folder, stores := cache_folder("stylize", name))
+        return self._item(name, training, model, subject, request, Selection(folder, stores, tuple(frames)))
+
+    def _request(self, source: Path, output: Path) -> Request:
+        settings = self.params.stylize
+        return Request(
+            source,
+            output,
+            settings=settings.model_copy(update={"ocio": settings.ocio or self.params.prepare.ocio}),
+            source_space=self.params.prepare.content_space,
+            root=self.root,
+            regions_root=self.root,
+            models=self.models,
+            vocabulary=self.root / OWN_VOCABULARY,
+        )
+
+    def _item(
+        self, name: str, training: str, model: Model, subject: Subject | None, request: Request, selection: Selection
+    ) -> StageItem:
+        earlier = [store / STATE_FOLDER for store in newest_first(selection.output_folder)]
+        plan = plan_job(request, selection, model, earlier=earlier)
+        # The same model and settings in another checkout, as `dvc exp` makes them, find their frames done.
+        key = hashlib.sha256(f"{model.card.digest} {plan.job.settings.digest()}".encode()).hexdigest()[:24]
+        job = plan.job.model_copy(update={"output_folder": cache_folder("stylize", name, key)})
+        return StageItem(name, training, replace(plan, job=job), model, subject)
 
 
 def _shot_frames(subject: Subject, prepared: Path, root: Path) -> tuple[Path, list[FrameTask]]:
-    """The plates of the shot: those that prepare listed, and those that it refused, which are named again."""
+    """The plates of the shot: those that prepare listed, and those that it refused, so that they are reported again."""
     shots = json.loads((prepared / "shots.json").read_text(encoding="utf-8"))
     refused = json.loads((prepared / "report.json").read_text(encoding="utf-8"))["refused"]
     entry = shots[subject.name]

@@ -9,8 +9,8 @@ from typing import Literal
 
 from stylegan_core.inference.delivery.movie import refuse_foreign_movie
 from stylegan_core.inference.job.plan import Plan
-from stylegan_core.inference.planning.conditioning_request import plan_request_job
-from stylegan_core.inference.planning.planner import refuse_foreign_outputs
+from stylegan_core.inference.planning.find_model import stand_in_model
+from stylegan_core.inference.planning.planner import plan_job, refuse_foreign_outputs
 from stylegan_core.inference.planning.request import Request
 from stylegan_core.inference.planning.selection.select import select
 from stylegan_core.inference.planning.steps.colour import refuse_movie_space
@@ -31,7 +31,6 @@ def stylize_directory(
     *,
     checksum: bool = False,
     preview: Path | Literal["auto"] | None = "auto",
-    preview_fps: float = 24.0,
     progress: ProgressCallback | None = None,
 ) -> StylizeReport:
     """Stylizes a folder: plan, then work.
@@ -41,7 +40,6 @@ def stylize_directory(
         runner: calls the chunks, see ``tasks.shared.runner``.
         checksum: hash finished frames again instead of trusting sizes and times.
         preview: path of a movie; "auto" makes one of a numbered sequence, in OUTPUT/.stylereel/; None makes none.
-        preview_fps: its frames a second.
         progress: called after every frame, from any thread.
 
     Raises:
@@ -49,7 +47,7 @@ def stylize_directory(
         StoppedError: a full disk, a vanished mount or an interrupt; run again to finish.
     """
     plan, model = runner.run("plan", plan_request, request)
-    return work_on(plan, model, runner, checksum=checksum, preview=preview, preview_fps=preview_fps, progress=progress)
+    return work_on(plan, model, runner, checksum=checksum, preview=preview, preview_fps=request.fps, progress=progress)
 
 
 def plan_request(request: Request) -> tuple[Plan, Model]:
@@ -59,35 +57,11 @@ def plan_request(request: Request) -> tuple[Plan, Model]:
         UsageError: the call is wrong.
     """
     with usage_errors():
-        selection = select(
-            request.source,
-            request.output,
-            frames=request.frames,
-            every=request.every,
-            limit=request.limit,
-            masks=request.masks,
-            missing=request.missing,
-            missing_mask=request.missing_mask,
-            pick=request.pick,
-            codec=request.codec,
-            quality=request.quality,
-            fps=request.fps,
-        )
-        wishes = request.wishes()
-        folder_of_model = wishes.stand_in_model() if request.model is None else None
-        model = load_model(folder_of_model or locate_model(request.model, request.models))
-        plan = plan_request_job(
-            selection.frames,
-            wishes,
-            input_folder=selection.input_folder,
-            output_folder=selection.output_folder,
-            model=model,
-            render=request.render,
-            source_space=request.source_space,
-            chunk_frames=request.chunk_frames,
-            device=request.device,
-        )
-        job = plan.job.model_copy(update={"movie": selection.movie})
+        selection = select(request)
+        folder = stand_in_model(request) if request.model is None else None
+        model = load_model(folder or locate_model(request.model, request.models))
+        plan = plan_job(request, selection, model)
+        job = plan.job
         if not request.overwrite:
             refuse_foreign_outputs(job)
             refuse_foreign_movie(job)

@@ -23,6 +23,7 @@ from stylegan_core.inference.pipeline.frame_outcomes import StylizeStopped
 from stylegan_core.inference.pipeline.stylizer import Stylizer
 from stylegan_core.recipes.model import Model
 from stylegan_core.storage.stop_errors import stops
+from stylegan_core.stylize_settings import FRAMES_PER_S
 from tasks.shared.errors import StoppedError, UsageError
 from tasks.shared.origin import origin
 from tasks.shared.runner import Runner
@@ -41,7 +42,7 @@ def work_on(
     *,
     checksum: bool = False,
     preview: Path | Literal["auto"] | None = "auto",
-    preview_fps: float = 24.0,
+    preview_fps: float = FRAMES_PER_S,
     progress: ProgressCallback | None = None,
     lock_wait_s: float | None = 0.0,
     shared: bool = False,

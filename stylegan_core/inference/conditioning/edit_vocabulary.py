@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
-from ruamel.yaml import YAML
 
 from stylegan_core.settings import Settings, validated
 
@@ -172,6 +171,8 @@ def _without(entry: Entry, taken: set[str]) -> Entry:
 
 
 def _read(path: Path) -> Vocabulary:
+    from ruamel.yaml import YAML
+
     try:
         document = YAML(typ="safe").load(path)
     except Exception as error:

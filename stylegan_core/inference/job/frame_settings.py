@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import AliasChoices, Field, SerializerFunctionWrapHandler, model_serializer
 
 from stylegan_core.frames.profiles.ocio import PINNED_CONFIG
 from stylegan_core.inference.job.canonical import FrozenModel, digest_of, without_defaults
@@ -74,7 +74,7 @@ class Region(FrozenModel):
 
 
 _LATER_SETTINGS = (
-    *("directions", "regions", "elsewhere", "output_space", "ocio", "ocio_config", "tiles"),
+    *("directions", "regions", "outside_regions", "output_space", "ocio", "ocio_config", "tiles"),
     *("blend_frames", "blend_weight", "keep_source_colour", "signed_by"),
 )
 
@@ -99,7 +99,8 @@ class FrameSettings(FrozenModel):
         revision: raised when the same settings begin to give other pixels.
         directions: of the job's model.
         regions: parts of the frames that are made otherwise.
-        elsewhere: what is outside of all regions: the source, or what the job's model makes of it.
+        outside_regions: what is outside of all regions: the source, or what the job's model makes of it; ``elsewhere``
+            in the file.
     """
 
     strength: float = Field(1.0, ge=0.0, le=2.0)
@@ -118,7 +119,9 @@ class FrameSettings(FrozenModel):
     revision: int = 2
     directions: Conditioning = Conditioning()
     regions: tuple[Region, ...] = ()
-    elsewhere: Literal["source", "style"] = "source"
+    outside_regions: Literal["source", "style"] = Field(
+        "source", validation_alias=AliasChoices("elsewhere", "outside_regions")
+    )
 
     @property
     def colour_config(self) -> str:
@@ -132,7 +135,8 @@ class FrameSettings(FrozenModel):
     @model_serializer(mode="wrap")
     def _without_unset_fields(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """A job that does not ask for a thing has the digest that it had before there was such a thing."""
-        return without_defaults(self, dump(self), _LATER_SETTINGS)
+        dumped = without_defaults(self, dump(self), _LATER_SETTINGS)
+        return {"elsewhere" if name == "outside_regions" else name: value for name, value in dumped.items()}
 
 
 def _without_places(value: Any) -> Any:

@@ -37,7 +37,7 @@ class Job(FrozenModel):
     model_folder: Path
     model_digest: str
     device: str = "cpu"
-    chunk_frames: int = Field(64, ge=1)
+    chunk_frames: int = Field(ge=1)
     max_megapixels: float = Field(200.0, gt=0)
     settings: FrameSettings
     provenance: dict[str, str] = Field({})

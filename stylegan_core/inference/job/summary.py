@@ -26,7 +26,7 @@ def summarize(job: Job) -> dict[str, str]:
     for index, region in enumerate(settings.regions):
         told[f"region {index + 1}"] = ", ".join(_region(job, index, region))
     if settings.regions:
-        told["elsewhere"] = "the source" if settings.elsewhere == "source" else "as the model makes it"
+        told["elsewhere"] = "the source" if settings.outside_regions == "source" else "as the model makes it"
     return told
 
 

@@ -1,4 +1,4 @@
-"""Which model a call means: a folder, the name of a trained one, or the last that the project trained."""
+"""The model of a request: a folder, the name of a trained one, or the last that the project trained."""
 
 from __future__ import annotations
 
@@ -6,33 +6,63 @@ import logging
 from pathlib import Path
 
 from stylegan_core.inference.job.spec import PlanError
+from stylegan_core.inference.planning.request import Request
+from stylegan_core.recipes.base import Kind
+from stylegan_core.recipes.model import Model
 from stylegan_core.storage.model_folder import MODEL_CARD
 
 log = logging.getLogger(__name__)
 
 
-def find_model(given: str | Path | None, models: Path, root: Path | None = None) -> Path:
+def find_model(name: str | Path | None, models: Path, root: Path | None = None) -> Path:
     """The folder of a model.
 
     Args:
-        given: a model folder, or the name of one in ``models``; None is the last trained.
+        name: a model folder, or the name of one in ``models``; None is the last trained.
         models: the project's folder of models.
-        root: what a relative ``given`` is relative to; default: the working folder.
+        root: what a relative ``name`` is relative to; default: the working folder.
 
     Raises:
         PlanError: there is no such model.
     """
-    if given is not None:
-        for folder in ((root or Path()) / Path(given).expanduser(), models / given):
+    if name is not None:
+        for folder in ((root or Path()) / Path(name).expanduser(), models / name):
             if (folder / MODEL_CARD).is_file():
                 return folder
-        raise PlanError(f"{given} is no model: no {MODEL_CARD} in it; {_choice(models)}")
+        raise PlanError(f"{name} is no model: no {MODEL_CARD} in it; {_choice(models)}")
     trained = _trained(models)
     if not trained:
         raise PlanError(f"there is no model in {models}: train one, or name a model folder with --model")
     if len(trained) > 1:
         log.info("the model is %s, the last trained of %d in %s", trained[0].name, len(trained), models)
     return trained[0]
+
+
+def stand_in_model(request: Request) -> Path | None:
+    """The model of a region, where no part of the frames needs a model of the job itself; else None.
+
+    Raises:
+        PlanError: the region's model does not exist.
+    """
+    settings = request.settings
+    named = [region.model for region in settings.regions if region.model]
+    independent = all(region.model or region.picture for region in settings.regions)
+    if settings.outside_regions != "source" or not independent or not named:
+        return None
+    return find_model(named[0], request.models, request.regions_root)
+
+
+def check_translates(model: Model) -> None:
+    """Refuses a model that cannot stylize frames.
+
+    Raises:
+        PlanError: it makes pictures from noise, or changes their size.
+    """
+    card = model.card
+    if model.recipe.kind is not Kind.TRANSLATE:
+        raise PlanError(f"{model.folder} holds a {card.recipe} model, which makes pictures from noise alone")
+    if model.recipe.scale != 1:
+        raise PlanError(f"{model.folder} holds a {card.recipe} model, which changes the size; stylize keeps it")
 
 
 def _trained(models: Path) -> list[Path]:

@@ -1,104 +1,105 @@
-"""What a person asks of ``stylereel stylize``: a folder in, a folder out, and how."""
+"""The request: everything that a call of ``stylereel stylize`` or the stage asks for, handed to the planner whole."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from stylegan_core.inference.conditioning.edit_vocabulary import OWN
-from stylegan_core.inference.planning.conditioning_request import ConditioningRequest
-from stylegan_core.inference.planning.planner import DEFAULT_RENDER
-from stylegan_core.inference.planning.regions import load_regions
-from stylegan_core.settings import validated
-from stylegan_core.stylize_settings import RenderSettings
+from stylegan_core.settings import SettingsError, validated
+from stylegan_core.stylize_settings import FRAMES_PER_S, RegionSettings, StylizeSettings
+
+MissingRule = Literal["error", "skip", "hold", "black"]
+MissingMask = Literal["error", "everywhere", "nowhere"]
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a person asks for.
+    """One call: its input, its output, its frames and its settings.
 
     Attributes:
-        source: a folder, a pattern such as shot.####.png, or a movie.
-        output: a folder outside of it, a pattern, or a movie.
+        source: a folder, a pattern such as shot.####.png, a picture or a movie.
+        output: a folder outside of ``source``, a pattern, a picture or a movie.
+        settings: as in the section ``stylize`` of params.yaml; its ``input`` is not used.
         model: a model folder, the name of one in ``models``, a models:/ URI, or None: the last trained.
-        models: the project's folder of models.
         frames: a range of frame numbers such as "1-100x2".
-        every: of these the first of every so many.
-        limit: of these the first so many.
-        pick: of these so many, evenly spread, for a look.
-        masks: a folder, a pattern or one file of masks, by name or frame number.
-        missing: what becomes of frames that a numbered sequence lacks, see ``select``.
-        missing_mask: what a frame without a mask means.
-        render: how frames are stylized.
+        every: every n-th of these frames, beginning with the first.
+        limit: at most so many of these frames, from the first on.
+        pick: of these frames so many, evenly spread.
+        masks: a folder, a pattern or one file of masks, matched by name or frame number.
+        missing: what becomes of frames that a numbered sequence lacks; None is "error" where numbers are named, by a
+            pattern or by ``frames``, and "skip" in a folder.
+        missing_mask: what a frame without a mask means: a wrong call, all of it is stylized, or nothing.
         codec: of an output that is a movie; None is the source's where its container takes it.
         quality: constant rate factor of such a movie in H.264 or H.265; None is near lossless.
         fps: frames a second of a movie made of pictures, and of previews.
-        source_space: "auto", "srgb" or "linear_rec709".
-        chunk_frames: frames of one task run.
-        device: "auto" or torch's name of one.
-        overwrite: whether files of the output folder that no run made may be replaced.
-        style_images: reference pictures, each with a weight after a colon, for models that take them.
-        edit: changes of attributes, for models that make them.
-        direction: for models that go both ways.
-        regions: a YAML file of parts of the frames that are made otherwise; paths in it are relative to its folder.
-        elsewhere: what is outside of all regions.
-        style_bank: folder of precomputed references, whose names ``style_images`` then are.
-        vocabulary: the user's own words for edits, if there is such a file.
+        source_space: "auto" goes by what each file says; or the name of a colour space.
+        device: "auto" or torch's name of a device.
+        overwrite: whether files in the output folder that no run made may be replaced.
+        root: what relative style images and the style bank are relative to.
+        regions_root: what relative paths in ``settings.regions`` are relative to.
+        models: the project's folder of models.
+        vocabulary: the project's own words for edits; the file need not exist.
     """
 
     source: str | Path
     output: str | Path
+    settings: StylizeSettings = field(default_factory=StylizeSettings)
     model: str | Path | None = None
-    models: Path = Path("models")
     frames: str | None = None
     every: int = 1
     limit: int | None = None
     pick: int | None = None
     masks: Path | None = None
-    missing: Literal["error", "skip", "hold", "black"] | None = None
-    missing_mask: Literal["error", "everywhere", "nowhere"] = "error"
-    render: RenderSettings = DEFAULT_RENDER
+    missing: MissingRule | None = None
+    missing_mask: MissingMask = "error"
     codec: str | None = None
     quality: int | None = None
-    fps: float = 24.0
+    fps: float = FRAMES_PER_S
     source_space: str = "auto"
-    chunk_frames: int = 64
     device: str = "auto"
     overwrite: bool = False
-    style_images: tuple[str, ...] = ()
-    edit: str | None = None
-    direction: Literal["forward", "backward"] = "forward"
-    regions: Path | None = None
-    elsewhere: Literal["source", "style"] = "source"
-    style_bank: Path | None = None
+    root: Path = field(default_factory=Path.cwd)
+    regions_root: Path = field(default_factory=Path.cwd)
+    models: Path = Path("models")
     vocabulary: Path = OWN
 
     @classmethod
-    def of(cls, source: str | Path, output: str | Path, **options: Any) -> Request:
-        """A request from plain options, those of ``render`` among them by their own names.
+    def of(cls, source: str | Path, output: str | Path, *, regions: Path | None = None, **options: Any) -> Request:
+        """A request from plain options.
+
+        Args:
+            source: see ``Request``.
+            output: see ``Request``.
+            regions: a YAML file of regions; paths in it are relative to its folder.
+            options: other fields of ``Request``, and of ``StylizeSettings``.
 
         Raises:
-            SettingsError: one of ``render`` is out of range.
+            SettingsError: a setting is unknown or out of range, or the file of regions is wrong.
         """
-        how = {name: options.pop(name) for name in RenderSettings.model_fields if name in options}
-        return cls(source, output, render=validated(RenderSettings, how, "stylize"), **options)
+        own = {name: options.pop(name) for name in (item.name for item in fields(cls)) if name in options}
+        if regions is not None:
+            options["regions"] = load_regions(regions)
+            own["regions_root"] = Path(regions).absolute().parent
+        return cls(source, output, settings=validated(StylizeSettings, options, "stylize"), **own)
 
-    def wishes(self) -> ConditioningRequest:
-        """Its directions and regions.
 
-        Raises:
-            SettingsError: the file of regions is wrong.
-        """
-        file = Path(self.regions) if self.regions else None
-        return ConditioningRequest(
-            tuple(self.style_images),
-            self.edit,
-            self.direction,
-            load_regions(file) if file else (),
-            self.elsewhere,
-            regions_root=file.absolute().parent if file else Path.cwd(),
-            models=self.models,
-            style_bank=Path(self.style_bank) if self.style_bank else None,
-            vocabulary=self.vocabulary,
-        )
+def load_regions(path: Path) -> tuple[RegionSettings, ...]:
+    """Reads a list of regions from a YAML file, in the form of ``stylize.regions`` in params.yaml.
+
+    Raises:
+        SettingsError: the file is missing or is no YAML list, or an entry is wrong.
+    """
+    from ruamel.yaml import YAML
+
+    path = Path(path)
+    try:
+        entries = YAML(typ="safe").load(path)
+    except OSError as error:
+        raise SettingsError(f"the regions {path} cannot be read: {error.strerror or error}") from error
+    except Exception as error:
+        raise SettingsError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(entries, list) or not entries:
+        raise SettingsError(f"{path} must hold a list of regions, each beginning with `- where:` or `- labels:`")
+    return tuple(validated(RegionSettings, entry, f"{path.name}[{index}]") for index, entry in enumerate(entries))

@@ -46,7 +46,7 @@ class FrameRenderer:
         self._smoother = TemporalSmoother(settings) if settings.blend_frames else None
         self._large = threading.Lock()
         outside: Share | None = None
-        if not settings.regions or settings.elsewhere == "style":
+        if not settings.regions or settings.outside_regions == "style":
             index = self._bank.add(model, settings.directions, settings.strength, settings.precision)
             outside = Share(index, blend_back_strength(model.recipe, settings.strength))
         self._outside = outside

@@ -35,7 +35,7 @@ def planned(tmp_path: Path, noise_picture: Any, tiny_model_folder: Path) -> tupl
     plates.mkdir()
     for number in range(7):
         cv2.imwrite(str(plates / f"shot.{number:04d}.png"), noise_picture(number))
-    asked = Request(source=plates, output=tmp_path / "out", model=tiny_model_folder, chunk_frames=2)
+    asked = Request.of(source=plates, output=tmp_path / "out", model=tiny_model_folder, chunk_frames=2)
     plan, model = plan_request(asked)
     write_plan(plan)
     return plan.job, model

@@ -212,7 +212,7 @@ def test_regions_of_a_file(request_of, plates, tiny_model_folder, tmp_path):
     (shots / "regions.yaml").write_text("- where: masks\n  model: style\n  missing_mask: nowhere\n")
     assert stylize_directory(request_of(**wish), LocalRunner()).made == 7
     with pytest.raises(UsageError, match="train one, or name a model"):
-        stylize_directory(request_of(**wish, elsewhere="style"), LocalRunner())
+        stylize_directory(request_of(**wish, outside_regions="style"), LocalRunner())
     (shots / "regions.yaml").write_text("- where: none\n  model: style\n")
     with pytest.raises(UsageError, match="region 1, masks: there is no folder"):
         stylize_directory(request_of(**wish), LocalRunner())

@@ -130,8 +130,8 @@ def test_pictures_of_a_movie_have_its_levels_and_its_alpha(tmp_path, stylized, c
     ("options", "message"),
     [
         ({"frames": "5-20"}, "no frame 11-20: its numbers are 1 to 10"),
-        ({"codec": "ffv1"}, "takes h264, hevc here"),
-        ({"quality": 70}, "0 \\(the most\\) to 51"),
+        ({"codec": "ffv1"}, "supports h264, hevc here"),
+        ({"quality": 70}, "0 \\(best\\) to 51"),
         ({"output": "out.webm"}, "end in|ends in"),
         ({"output": "in.mp4"}, "replace its own input"),
     ],

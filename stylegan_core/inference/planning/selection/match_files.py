@@ -1,4 +1,4 @@
-"""Files that belong to frames: masks, label maps and pictures, by name or by frame number."""
+"""Matches files to frames by name or by frame number: masks, label maps, pictures of regions."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from stylegan_core.inference.job.spec import PlanError
 _NAMED = 8
 
 
-def match_files(frames: Sequence[FrameTask], place: Path, what: str) -> list[Path | None]:
+def match_files(frames: Sequence[FrameTask], source: Path, what: str) -> list[Path | None]:
     """The file that belongs to each frame: of its name, else of its frame number; None where there is none.
 
     Args:
         frames: of the job.
-        place: a folder, a sequence pattern, or one file for all frames.
-        what: the files are, for messages.
+        source: a folder, a sequence pattern, or one file for all frames.
+        what: the kind of the files, for messages.
     Raises:
-        PlanError: there is no such place, it holds no pictures, or a number is there twice.
+        PlanError: there is no such folder, it contains no pictures, or several files match one frame.
     """
-    if place.is_file():
-        return [place.absolute()] * len(frames)
+    if source.is_file():
+        return [source.absolute()] * len(frames)
     try:
-        found = list_pictures(place) if place.is_dir() or not is_pattern(place) else match_pattern(parse_pattern(place))
+        is_folder = source.is_dir() or not is_pattern(source)
+        found = list_pictures(source) if is_folder else match_pattern(parse_pattern(source))
     except (ValueError, FileNotFoundError, NotADirectoryError) as error:
         raise PlanError(f"{what}: {error}") from error
     by_name: dict[str, Path] = {}
@@ -43,7 +44,7 @@ def match_files(frames: Sequence[FrameTask], place: Path, what: str) -> list[Pat
 
 
 def abbreviate(names: Sequence[str]) -> str:
-    """The first few of many names, for a message."""
+    """The first few of many names and the number of the others, for a message."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
 
@@ -56,6 +57,6 @@ def _match(frame: FrameTask, by_name: dict[str, Path], by_number: dict[int, list
     numbered = by_number.get(number, []) if number is not None else []
     if len(numbered) > 1:
         raise PlanError(
-            f"{what}: frame {number} is there {len(numbered)} times: {abbreviate([p.name for p in numbered])}"
+            f"{what}: frame {number} exists {len(numbered)} times: {abbreviate([p.name for p in numbered])}"
         )
     return numbered[0] if numbered else None

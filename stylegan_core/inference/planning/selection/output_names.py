@@ -1,4 +1,4 @@
-"""OUTPUT of a call: a folder, in which frames keep their names and tree, or a pattern that numbers them anew."""
+"""Names of outputs: a folder, in which frames keep their names and tree, or a pattern that numbers them anew."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stylegan_core.inference.job.spec import PlanError
 
 @dataclass(frozen=True)
 class OutputNames:
-    """Where frames go.
+    """The names of a job's outputs.
 
     Attributes:
         folder: of the outputs.
@@ -26,10 +26,10 @@ class OutputNames:
 
     @classmethod
     def of(cls, output: str | Path) -> OutputNames:
-        """Takes what a person wrote.
+        """Parses the OUTPUT of a call.
 
         Raises:
-            PlanError: a pattern of files that are no pictures, or one with a range.
+            PlanError: a pattern of files that are not pictures, or a pattern with a range.
         """
         path = Path(output)
         if path.is_dir() or not is_pattern(output):
@@ -40,27 +40,27 @@ class OutputNames:
         except ValueError as error:
             raise PlanError(f"OUTPUT {error}") from error
         if pattern.numbers is not None:
-            raise PlanError(f"OUTPUT {output} has a range: the frames keep their numbers, --frames chooses them")
+            raise PlanError(f"OUTPUT {output} has a range, but frames keep their numbers: choose them with --frames")
         if Path(pattern.name(0)).suffix.lower() not in PICTURE_SUFFIXES:
             raise PlanError(
-                f"OUTPUT {output} is no pattern of pictures, whose names end in {', '.join(PICTURE_SUFFIXES)}"
+                f"OUTPUT {output} is not a pattern of pictures: its names must end in {', '.join(PICTURE_SUFFIXES)}"
             )
         return cls(pattern.folder, pattern)
 
-    def name(self, own: str, number: int | None) -> str:
-        """Of a frame's output, below the folder.
+    def name(self, input_name: str, number: int | None) -> str:
+        """The name of a frame's output, below the folder.
 
         Args:
-            own: path of the input below its folder.
+            input_name: path of the input below its folder.
             number: of the frame.
 
         Raises:
-            PlanError: a pattern numbers frames, and this one has no number.
+            PlanError: the output is a pattern, and the frame has no number.
         """
         if self.picture is not None:
             return self.picture
         if self.pattern is None:
-            return own
+            return input_name
         if number is None:
-            raise PlanError(f"OUTPUT {self.pattern} numbers the frames, but {own} has no number: name a folder")
+            raise PlanError(f"OUTPUT {self.pattern} numbers the frames, but {input_name} has no number: name a folder")
         return self.pattern.name(number)

@@ -1,4 +1,4 @@
-"""What a call means: which frames of the input, under which names in the output, with which masks."""
+"""The frames of a request: which frames of the input, under which names in the output, with which masks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from stylegan_core.frames.movies.probe import MOVIE_SUFFIXES, is_movie
 from stylegan_core.frames.sequences.frame_range import parse_frame_range, write_frame_range
@@ -23,10 +22,10 @@ from stylegan_core.inference.job.delivery import MovieTarget
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.movie_paths import frames_folder, reads_movie, writes_movie
 from stylegan_core.inference.job.spec import PlanError
+from stylegan_core.inference.planning.request import MissingMask, MissingRule, Request
 from stylegan_core.inference.planning.selection.match_files import abbreviate, match_files
 from stylegan_core.inference.planning.selection.missing_frames import (
     FrameSequence,
-    Rule,
     describe_gaps_of,
     describe_missing,
     sequences,
@@ -38,19 +37,17 @@ from stylegan_core.inference.planning.selection.movies import (
 )
 from stylegan_core.inference.planning.selection.output_names import OutputNames
 
-MissingMask = Literal["error", "everywhere", "nowhere"]
-
 
 @dataclass(frozen=True)
 class Selection:
-    """What a call means.
+    """The frames that a job makes, and where they are read and written.
 
     Attributes:
         input_folder: what the inputs of the frames are relative to.
         output_folder: what their outputs are relative to.
         frames: to make, in order.
-        notes: what a person should hear of the sequence: gaps, names that change.
-        movie: of the outputs, which is put together when all frames are made; None makes none.
+        notes: warnings about the sequence: gaps, files that are ignored.
+        movie: that the outputs are assembled to when all frames are made; None: they stay pictures.
     """
 
     input_folder: Path
@@ -62,80 +59,52 @@ class Selection:
 
 @dataclass(frozen=True)
 class PlannedFrame:
-    """A place in the output: a picture that is there, or a number of a sequence, which may be missing."""
+    """An existing picture, or a number of a sequence whose picture may be missing.
 
-    own: str
+    Attributes:
+        name: path below the input folder.
+        number: of the frame; None has none.
+        sequence: that the number belongs to; None: the picture exists and is taken alone.
+    """
+
+    name: str
     number: int | None
     sequence: FrameSequence | None = None
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is a picture of this frame."""
+        return self.sequence is None or self.number in self.sequence.frames
 
-def select(  # noqa: PLR0913
-    source: str | Path,
-    output: str | Path,
-    *,
-    frames: str | None = None,
-    every: int = 1,
-    limit: int | None = None,
-    masks: Path | None = None,
-    missing: Rule | None = None,
-    missing_mask: MissingMask = "error",
-    pick: int | None = None,
-    codec: str | None = None,
-    quality: int | None = None,
-    fps: float = 24.0,
-) -> Selection:
-    """Which frames a call is about, and where they go.
 
-    Args:
-        source: a folder (with its tree), a sequence pattern, a picture or a movie.
-        output: a folder outside of it, a pattern, a picture or a movie.
-        frames: a range of frame numbers such as "1-100x2".
-        every: of what ``frames`` leaves, the first of every so many.
-        limit: of what ``every`` leaves, the first so many.
-        masks: a folder, a pattern or one file of masks, by name or frame number.
-        missing: what becomes of frames that a numbered sequence lacks; None is "error" where numbers are asked for, by
-            a pattern or by ``frames``, and "skip" in a folder.
-        missing_mask: what a frame without a mask means.
-        pick: of all these so many, evenly spread.
-        codec: of an output that is a movie; None is the source's where its container takes it.
-        quality: constant rate factor of such a movie in H.264 or H.265.
-        fps: frames a second of a movie made of pictures.
+def select(request: Request) -> Selection:
+    """The frames of a request, and where they go.
 
     Raises:
         PlanError: nothing is selected, or a range, a folder or a mask is wrong.
     """
-    movie = movie_target(output, codec, quality, fps) if writes_movie(output) else None
-    if movie is not None and movie.path.resolve() == Path(source).resolve():
-        raise PlanError(f"{output} would replace its own input: choose another name")
-    names = OutputNames.of(output) if movie is None else OutputNames(frames_folder(movie.path))
-    folder = input_folder(source)
-    check_folders(folder, names.folder, whole=Path(source).is_dir())
+    source = Path(request.source)
+    movie = movie_target(request) if writes_movie(request.output) else None
+    if movie is not None and movie.path.resolve() == source.resolve():
+        raise PlanError(f"{request.output} would replace its own input: choose another name")
+    names = OutputNames.of(request.output) if movie is None else OutputNames(frames_folder(movie.path))
+    folder = input_folder(request.source)
+    check_folders(folder, names.folder, whole=source.is_dir())
     if reads_movie(source):
-        chosen, notes = choose_movie_frames(Path(source), names, frames=frames, every=every, limit=limit, movie=movie)
+        frames, notes = choose_movie_frames(request, names, movie)
     else:
         if movie is not None:
             check_movie_of_pictures(movie)
-        chosen, notes = _choose(source, frames, every, limit, missing, names)
-        if Path(source).is_dir() and (foreign := foreign_pictures(Path(source))):
-            some_of_each = ", ".join(f"{count} x {suffix}" for suffix, count in foreign.items())
-            notes = [*notes, f"{source} holds files that are left alone: {some_of_each}"]
-    if own := [frame.output for frame in chosen if (names.folder / frame.output).resolve() == _real(folder, frame)]:
-        raise PlanError(f"{abbreviate(own)} would replace its own input: choose another folder or another name")
-    if pick is not None:
-        chosen = [chosen[at] for at in evenly_spread(len(chosen), pick)]
-    if masks is not None:
-        chosen = with_masks(chosen, masks, missing_mask)
-    return Selection(folder, names.folder, tuple(chosen), tuple(notes), movie)
-
-
-def select_frames(source: str | Path) -> list[FrameTask]:
-    """All frames of a folder or a pattern, in natural order, with the names that they keep.
-
-    Raises:
-        PlanError: there are none.
-    """
-    chosen, _ = _choose(source, None, 1, None, None, OutputNames(Path()))
-    return chosen
+        frames, notes = _choose_pictures(request, names)
+        if source.is_dir() and (foreign := foreign_pictures(source)):
+            counts = ", ".join(f"{count} x {suffix}" for suffix, count in foreign.items())
+            notes = [*notes, f"{source} contains files that stylize does not read: {counts}"]
+    _refuse_overwriting_inputs(folder, names.folder, frames)
+    if request.pick is not None:
+        frames = [frames[at] for at in evenly_spread(len(frames), request.pick)]
+    if request.masks is not None:
+        frames = with_masks(frames, request.masks, request.missing_mask)
+    return Selection(folder, names.folder, tuple(frames), tuple(notes), movie)
 
 
 def with_masks(frames: Sequence[FrameTask], masks: Path, missing_mask: MissingMask) -> list[FrameTask]:
@@ -144,24 +113,26 @@ def with_masks(frames: Sequence[FrameTask], masks: Path, missing_mask: MissingMa
     Args:
         frames: that are selected.
         masks: a folder, a pattern or one file.
-        missing_mask: what a frame without one means: a wrong call, that all of it is stylized, or nothing.
+        missing_mask: see ``Request``.
 
     Raises:
-        PlanError: there is no such place, or a frame has no mask and needs one.
+        PlanError: there is no such folder or file, or a frame has no mask and needs one.
     """
     found = match_files(frames, masks, "--masks")
     bare = [frame.output for frame, mask in zip(frames, found, strict=True) if mask is None]
     if bare and missing_mask == "error":
-        raise PlanError(f"{masks} has no mask for {abbreviate(bare)}; --missing-mask everywhere or nowhere goes on")
-    without = {"strength": 0.0} if missing_mask == "nowhere" else {}
+        raise PlanError(
+            f"{masks} has no mask for {abbreviate(bare)}: add them, or pass --missing-mask everywhere or nowhere"
+        )
+    unmasked = {"strength": 0.0} if missing_mask == "nowhere" else {}
     return [
-        frame.model_copy(update={"mask": str(mask)} if mask is not None else without)
+        frame.model_copy(update={"mask": str(mask)} if mask is not None else unmasked)
         for frame, mask in zip(frames, found, strict=True)
     ]
 
 
 def evenly_spread(count: int, most: int) -> list[int]:
-    """Indices of ``most`` of ``count`` things, the first and the last among them if there is more than one."""
+    """Indices of at most ``most`` of ``count`` items; the first and the last are among them if ``most`` is above 1."""
     if most >= count:
         return list(range(count))
     if most == 1:
@@ -175,18 +146,18 @@ def check_folders(source: Path, output: Path, *, whole: bool = True) -> None:
     Args:
         source: folder of the inputs.
         output: folder that is made if it is missing.
-        whole: whether the folder with its tree is the input, so that another run would read what this one wrote.
+        whole: whether the folder with its tree is the input, so that the next run would read what this one wrote.
 
     Raises:
         PlanError: the input is missing, or one folder lies inside the other.
     """
     if not source.exists():
-        meant = source.name.replace("*", "@")
-        hint = f"; frame numbers are written #### or @, as {meant}" if "*" in source.name else ""
+        pattern = source.name.replace("*", "@")
+        hint = f"; write frame numbers as #### or @: {pattern}" if "*" in source.name else ""
         raise PlanError(f"there is no folder {source}{hint}")
     if not source.is_dir():
         raise PlanError(
-            f"{source} is no folder, no pattern such as shot.####.exr, and no file that stylize reads: "
+            f"{source} is neither a folder, nor a pattern such as shot.####.exr, nor a file that stylize reads: "
             f"{', '.join((*PICTURE_SUFFIXES, *MOVIE_SUFFIXES))}"
         )
     if output.exists() and not output.is_dir():
@@ -214,10 +185,6 @@ def input_folder(source: str | Path) -> Path:
     return _pattern(source).folder if not path.exists() and is_pattern(source) else path
 
 
-def _real(folder: Path, frame: FrameTask) -> Path:
-    return (folder / frame.input).resolve()
-
-
 def _pattern(source: str | Path) -> Pattern:
     try:
         return parse_pattern(source)
@@ -225,92 +192,101 @@ def _pattern(source: str | Path) -> Pattern:
         raise PlanError(str(error)) from error
 
 
-def _choose(
-    source: str | Path, frames: str | None, every: int, limit: int | None, missing: Rule | None, names: OutputNames
-) -> tuple[list[FrameTask], list[str]]:
-    """The frames to make, and what a person should hear of them."""
-    if every < 1:
-        raise PlanError(f"--every is {every}, but takes the first of every 1, 2, ... frames")
-    if limit is not None and limit < 1:
-        raise PlanError(f"--limit is {limit}, but at least one frame is needed")
-    path = Path(source)
+def _refuse_overwriting_inputs(folder: Path, output_folder: Path, frames: Sequence[FrameTask]) -> None:
+    same = [f.output for f in frames if (output_folder / f.output).resolve() == (folder / f.input).resolve()]
+    if same:
+        raise PlanError(f"{abbreviate(same)} would replace its own input: choose another folder or another name")
+
+
+def _choose_pictures(request: Request, names: OutputNames) -> tuple[list[FrameTask], list[str]]:
+    """The frames to make of a folder, a pattern or a picture, and the notes on their gaps."""
+    if request.every < 1:
+        raise PlanError(f"--every is {request.every}, but must be 1 or more")
+    if request.limit is not None and request.limit < 1:
+        raise PlanError(f"--limit is {request.limit}, but must be 1 or more")
     try:
-        asked = parse_frame_range(frames) if frames else None
-        if path.is_file():
-            slots, rule = [PlannedFrame(path.name, frame_number(path))], None
-        elif not path.exists() and is_pattern(source):
-            slots, rule = _of_pattern(_pattern(source), asked), missing or "error"
-        else:
-            slots, rule = _of_folder(path, asked, missing)
+        planned, rule = _list(request)
     except PlanError:
         raise
     except (ValueError, FileNotFoundError, NotADirectoryError) as error:
         raise PlanError(str(error)) from error
-    slots = sorted(slots, key=lambda slot: natural_key(slot.own))[::every][:limit]
-    notes = _tell(slots, rule)
-    if rule is None and not frames and every == 1 and limit is None:
-        notes = describe_gaps_of([slot.own for slot in slots])
-    chosen = [
-        slot.sequence.job_frame(slot.number, rule or "skip", names.name(slot.own, slot.number))
-        if slot.sequence is not None and slot.number is not None
-        else FrameTask(input=slot.own, output=names.name(slot.own, slot.number), number=slot.number)
-        for slot in slots
-        if rule in ("hold", "black") or slot.sequence is None or slot.number in slot.sequence.frames
-    ]
-    if not chosen:
-        raise PlanError(f"{source}: all frames that are asked for are missing")
-    twice = [name for name, count in Counter(frame.output for frame in chosen).items() if count > 1]
-    if twice:
+    planned = sorted(planned, key=lambda frame: natural_key(frame.name))[:: request.every][: request.limit]
+    everything = rule is None and not request.frames and request.every == 1 and request.limit is None
+    notes = describe_gaps_of([frame.name for frame in planned]) if everything else _gaps(planned, rule)
+    tasks = [_task(frame, rule, names) for frame in planned if rule in ("hold", "black") or frame.exists]
+    if not tasks:
+        raise PlanError(f"{request.source}: all selected frames are missing")
+    if twice := [name for name, count in Counter(task.output for task in tasks).items() if count > 1]:
         raise PlanError(
-            f"{len(chosen)} frames would go to {abbreviate(twice)}: name a folder, or a pattern for one sequence"
+            f"{len(tasks)} frames would be written to {abbreviate(twice)}: name a folder, or a pattern for one sequence"
         )
-    return chosen, notes
+    return tasks, notes
 
 
-def _of_pattern(pattern: Pattern, asked: Sequence[int] | None) -> list[PlannedFrame]:
-    found = match_pattern(pattern if asked is None else replace(pattern, numbers=None))
-    there = {frame.number: frame for frame in found if frame.number is not None}
-    sequence = FrameSequence(replace(pattern, folder=Path(), numbers=None), there)
-    wanted = asked if asked is not None else pattern.numbers
-    _refuse_none(str(pattern), [sequence], wanted)
-    return [PlannedFrame(sequence.name(number), number, sequence) for number in sequence.wanted(wanted)]
+def _list(request: Request) -> tuple[list[PlannedFrame], MissingRule | None]:
+    """All frames of the input in the range, and the rule for missing ones; None: there are no gaps to look for."""
+    path = Path(request.source)
+    numbers = parse_frame_range(request.frames) if request.frames else None
+    if path.is_file():
+        return [PlannedFrame(path.name, frame_number(path))], None
+    if not path.exists() and is_pattern(request.source):
+        return _of_pattern(_pattern(request.source), numbers), request.missing or "error"
+    return _of_folder(path, numbers, request.missing)
+
+
+def _task(frame: PlannedFrame, rule: MissingRule | None, names: OutputNames) -> FrameTask:
+    output = names.name(frame.name, frame.number)
+    if frame.sequence is not None and frame.number is not None:
+        return frame.sequence.task(frame.number, rule or "skip", output)
+    return FrameTask(input=frame.name, output=output, number=frame.number)
+
+
+def _of_pattern(pattern: Pattern, numbers: Sequence[int] | None) -> list[PlannedFrame]:
+    found = match_pattern(pattern if numbers is None else replace(pattern, numbers=None))
+    by_number = {frame.number: frame for frame in found if frame.number is not None}
+    sequence = FrameSequence(replace(pattern, folder=Path(), numbers=None), by_number)
+    wanted = numbers if numbers is not None else pattern.numbers
+    _refuse_empty(str(pattern), [sequence], wanted)
+    return [PlannedFrame(sequence.name(number), number, sequence) for number in sequence.expected(wanted)]
 
 
 def _of_folder(
-    folder: Path, asked: Sequence[int] | None, missing: Rule | None
-) -> tuple[list[PlannedFrame], Rule | None]:
+    folder: Path, numbers: Sequence[int] | None, missing: MissingRule | None
+) -> tuple[list[PlannedFrame], MissingRule | None]:
     found = list_pictures(folder)
-    if asked is None and missing in (None, "skip"):
+    if numbers is None and missing in (None, "skip"):
         return [PlannedFrame(frame.relative.as_posix(), frame.number) for frame in found], None
     shots = sequences(found)
-    _refuse_none(str(folder), shots, asked)
-    shots = [shot for shot in shots if asked is None or not shot.frames.keys().isdisjoint(asked)]
+    _refuse_empty(str(folder), shots, numbers)
+    shots = [shot for shot in shots if numbers is None or not shot.frames.keys().isdisjoint(numbers)]
     rule = missing or "error"
-    if asked is not None and missing is None and len(shots) > 1:  # each has a part of the range
-        if lacking := set(asked).difference(*(shot.frames for shot in shots)):
+    if numbers is not None and missing is None and len(shots) > 1:  # each sequence has a part of the range
+        if lacking := set(numbers).difference(*(shot.frames for shot in shots)):
             raise PlanError(f"{folder} has no frame {write_frame_range(lacking)} in any of its {len(shots)} sequences")
         rule = "skip"
-    slots = [PlannedFrame(shot.name(number), number, shot) for shot in shots for number in shot.wanted(asked)]
-    named = {slot.own for slot in slots}
-    alone = [] if asked is not None else [f for f in found if f.number is None and f.relative.as_posix() not in named]
-    return [*slots, *(PlannedFrame(frame.relative.as_posix(), None) for frame in alone)], rule
+    planned = [PlannedFrame(shot.name(number), number, shot) for shot in shots for number in shot.expected(numbers)]
+    if numbers is None:
+        listed = {frame.name for frame in planned}
+        single = [f.relative.as_posix() for f in found if f.number is None]
+        planned += [PlannedFrame(name, None) for name in single if name not in listed]
+    return planned, rule
 
 
-def _refuse_none(place: str, shots: Sequence[FrameSequence], asked: Sequence[int] | None) -> None:
-    there = {number for shot in shots for number in shot.frames}
-    if not there:
-        raise PlanError(f"{place} has no frame with a number in its name")
-    if asked is not None and there.isdisjoint(asked):
+def _refuse_empty(source: str, shots: Sequence[FrameSequence], numbers: Sequence[int] | None) -> None:
+    existing = {number for shot in shots for number in shot.frames}
+    if not existing:
+        raise PlanError(f"{source} has no frame with a number in its name")
+    if numbers is not None and existing.isdisjoint(numbers):
         raise PlanError(
-            f"{place} has no frame {write_frame_range(asked)}: its numbers are {min(there)} to {max(there)}"
+            f"{source} has no frame {write_frame_range(numbers)}: its numbers are {min(existing)} to {max(existing)}"
         )
 
 
-def _tell(slots: Sequence[PlannedFrame], rule: Rule | None) -> list[str]:
-    """Gaps of each sequence among what is wanted of it."""
-    wanted: dict[int, tuple[FrameSequence, list[int]]] = {}
-    for slot in slots:
-        if slot.sequence is not None and slot.number is not None:
-            wanted.setdefault(id(slot.sequence), (slot.sequence, []))[1].append(slot.number)
-    told = (describe_missing(sequence, numbers, rule or "skip") for sequence, numbers in wanted.values())
-    return [note for note in told if note is not None]
+def _gaps(planned: Sequence[PlannedFrame], rule: MissingRule | None) -> list[str]:
+    """The gaps of each sequence among the frames that are planned of it."""
+    expected: dict[int, tuple[FrameSequence, list[int]]] = {}
+    for frame in planned:
+        if frame.sequence is not None and frame.number is not None:
+            expected.setdefault(id(frame.sequence), (frame.sequence, []))[1].append(frame.number)
+    notes = (describe_missing(sequence, numbers, rule or "skip") for sequence, numbers in expected.values())
+    return [note for note in notes if note is not None]

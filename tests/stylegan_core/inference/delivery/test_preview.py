@@ -13,6 +13,7 @@ from stylegan_core.inference.job.spec import Job
 def job(tmp_path):
     def make(*names):
         return Job(
+            chunk_frames=64,
             input_folder=tmp_path / "in",
             output_folder=tmp_path / "out",
             model_folder=tmp_path,

@@ -24,7 +24,7 @@ def told():
         settings = FrameSettings(**settings)
         folder = Path("/plates")
         return summarize(
-            Job(input_folder=folder, output_folder=folder, model_folder=folder, model_digest="a" * 64,
+            Job(chunk_frames=64, input_folder=folder, output_folder=folder, model_folder=folder, model_digest="a" * 64,
                 settings=settings, frames=frames)
         )  # fmt: skip
 
@@ -59,7 +59,7 @@ def test_regions(told):
         lambda n: RegionFiles(where=MASKS / f"{n}.png"),
         lambda n: RegionFiles(where=LABELS / "all.png", picture=Path("/backdrops/harbour.exr")),
     )
-    asked = told(regions=regions, files=files, elsewhere="style")
+    asked = told(regions=regions, files=files, outside_regions="style")
     assert asked == {
         "strength": "1",
         "region 1": "masks masks, model swap bbbbbbbbbbbb, references ink.png, strength 0.5, edge 4 px",

@@ -13,12 +13,10 @@ from stylegan_core.frames.pictures.picture import read_picture
 from stylegan_core.frames.provenance.stamp import read_stamp
 from stylegan_core.inference.job.spec import Job, PlanError
 from stylegan_core.inference.pipeline.stylizer import Stylizer
-from stylegan_core.inference.planning.planner import plan_job
-from stylegan_core.inference.planning.selection.select import select
 from stylegan_core.recipes.model import Model
 from stylegan_core.storage.hashing import sha256_of
-from stylegan_core.stylize_settings import RenderSettings
 from tests.stylegan_core.frames.provenance.certificates import write_chain
+from tests.stylegan_core.inference.planning.requests import plan_selected
 
 FORMATS = {".png": "uint8", ".tif": "uint16", ".jpg": "uint8", ".webp": "uint8", ".exr": "half", ".dpx": "uint16"}
 
@@ -36,11 +34,7 @@ def plates(tmp_path: Path) -> Path:
 
 
 def made(plates: Path, model: Model, output: str, **render: Any) -> Job:
-    chosen = select(plates, plates.parent / output)
-    job = plan_job(
-        chosen.frames, input_folder=chosen.input_folder, output_folder=chosen.output_folder, model=model,
-        render=RenderSettings(precision="fp32", **render),
-    ).job  # fmt: skip
+    job = plan_selected(model, plates, plates.parent / output, precision="fp32", **render).job
     with Stylizer(job, model) as work:
         report = work.chunk(0)
     assert len(report.made) == len(FORMATS)
@@ -117,11 +111,8 @@ def test_a_movie_is_signed_whole_and_says_what_made_it(tiny_model: Model, tmp_pa
     certificate, key = write_chain(tmp_path)
 
     def planned(**render: Any) -> Job:
-        chosen = select(tmp_path / "clip.mp4", tmp_path / f"styl{suffix}")
-        job = plan_job(
-            chosen.frames, input_folder=chosen.input_folder, output_folder=chosen.output_folder, model=tiny_model,
-            render=RenderSettings(precision="fp32", back_end="torch", **render),
-        ).job.model_copy(update={"movie": chosen.movie})  # fmt: skip
+        source, output = tmp_path / "clip.mp4", tmp_path / f"styl{suffix}"
+        job = plan_selected(tiny_model, source, output, precision="fp32", back_end="torch", **render).job
         with Stylizer(job, tiny_model) as work:
             assert not work.chunk(0).failed
         return job

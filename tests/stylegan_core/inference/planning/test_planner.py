@@ -5,23 +5,17 @@ import pytest
 from stylegan_core.inference.job.frame_settings import Conditioning, FrameSettings, Region, StyleReference
 from stylegan_core.inference.job.frame_task import FrameTask, RegionFiles
 from stylegan_core.inference.job.spec import Job, PlanError, read_job, write_job
-from stylegan_core.inference.planning.planner import plan_job
+from stylegan_core.inference.planning import planner
 from stylegan_core.recipes.base import Kind
-from stylegan_core.stylize_settings import RenderSettings
+from stylegan_core.settings import SettingsError
+from tests.stylegan_core.inference.planning.requests import plan_frames
 
 FRAMES = [FrameTask(input=f"f.{n}.png", output=f"f.{n}.png") for n in range(10)]
 
 
 def plan(model, tmp_path, frames=FRAMES, **settings):
-    own = {name: settings.pop(name) for name in RenderSettings.model_fields if name in settings}
-    return plan_job(
-        frames,
-        input_folder=tmp_path / "in",
-        output_folder=tmp_path / "out",
-        model=model,
-        render=RenderSettings(**{"precision": "fp32", **own}),
-        **{"device": "cpu", **settings},
-    ).job
+    options = {"precision": "fp32", "device": "cpu", **settings}
+    return plan_frames(model, frames, tmp_path / "in", tmp_path / "out", **options).job
 
 
 def test_a_job_file_says_everything_and_comes_back_equal(tiny_model, tmp_path):
@@ -60,13 +54,11 @@ def test_a_changed_job_file_is_refused(tiny_model, tmp_path):
         read_job(tmp_path / "none.json")
 
 
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [({"source_space": "ACEScgg"}, "did you mean ACEScg"), ({"chunk_frames": 0}, "chunk")],
-)
-def test_settings_out_of_range_are_named(tiny_model, tmp_path, setting, message):
-    with pytest.raises(PlanError, match=message):
-        plan(tiny_model, tmp_path, **setting)
+def test_settings_out_of_range_are_named(tiny_model, tmp_path):
+    with pytest.raises(PlanError, match="did you mean ACEScg"):
+        plan(tiny_model, tmp_path, source_space="ACEScgg")
+    with pytest.raises(SettingsError, match=r"stylize\.chunk_frames: .*(got 0)"):
+        plan(tiny_model, tmp_path, chunk_frames=0)
 
 
 def test_models_that_cannot_stylize_are_refused(tiny_model, tmp_path, monkeypatch):
@@ -86,6 +78,7 @@ def test_what_a_job_does_not_ask_for_is_not_in_its_digest():
     weaker = FrameSettings(strength=0.5, precision="bf16")
     assert weaker.digest() == "8d2a0c613ac2ddfb27413bdf887e716ffad4b3606abbf051310d22dc7b8249d6"
     job = Job(
+        chunk_frames=64,
         input_folder="/a",
         output_folder="/b",
         model_folder="/c",
@@ -96,17 +89,23 @@ def test_what_a_job_does_not_ask_for_is_not_in_its_digest():
     assert job.digest == "8a5d32de8865e160ef477354b96ef8977194db167e1c59f5ccf172b9d6a27a54"
 
 
-def test_regions_and_directions_survive_the_job_file(tiny_model, tmp_path):
+def test_regions_and_conditioning_survive_the_job_file(tiny_model, tmp_path, monkeypatch):
     files = (RegionFiles(where=tmp_path / "m.png"), RegionFiles(picture=tmp_path / "p.png"))
     frames = [frame.model_copy(update={"regions": files}) for frame in FRAMES]
     style = StyleReference(path=tmp_path / "a.png", sha256="0" * 64, weight=1.0)
     directions = Conditioning(styles=(style,), edit={"Smiling": 1.0, "Glasses": -1.0})
     regions = (Region(value=(1, 2, 3), directions=directions, feather_px=2.0), Region(shows_picture=True))
-    job = plan(tiny_model, tmp_path, frames, regions=regions, directions=directions, elsewhere="style")
+
+    def plan_with(conditioning, regions, **settings):
+        monkeypatch.setattr(planner, "plan_conditioning", lambda *_, **__: conditioning)
+        monkeypatch.setattr(planner, "plan_regions", lambda request, frames, *_: (regions, frames))
+        return plan(tiny_model, tmp_path, frames if regions else FRAMES, **settings)
+
+    job = plan_with(directions, regions, outside_regions="style")
     assert read_job(write_job(job)) == job
     assert read_job(write_job(job)).model_dump_json() == job.model_dump_json(), "texts in files show this order"
     moved = StyleReference(path=tmp_path / "b.png", sha256="0" * 64, weight=1.0)
-    same = plan(tiny_model, tmp_path, directions=directions.model_copy(update={"styles": (moved,)}))
-    assert same.settings.digest() == plan(tiny_model, tmp_path, directions=directions).settings.digest()
+    same = plan_with(directions.model_copy(update={"styles": (moved,)}), ())
+    assert same.settings.digest() == plan_with(directions, ()).settings.digest()
     with pytest.raises(PlanError, match="there are none"):
-        plan(tiny_model, tmp_path, elsewhere="style")
+        plan(tiny_model, tmp_path, outside_regions="style")

@@ -7,12 +7,18 @@ import pytest
 
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.spec import PlanError
-from stylegan_core.inference.planning.regions import load_regions, plan_regions
+from stylegan_core.inference.planning.regions import plan_regions
+from stylegan_core.inference.planning.request import Request, load_regions
 from stylegan_core.inference.planning.selection.match_files import match_files
 from stylegan_core.settings import SettingsError
-from stylegan_core.stylize_settings import RegionSettings
+from stylegan_core.stylize_settings import RegionSettings, StylizeSettings
 
 FRAMES = [FrameTask(input=f"a/shot.{n:04d}.png", output=f"a/shot.{n:04d}.png") for n in (1, 2, 10)]
+
+
+def request_of(root, regions, **settings):
+    settings = StylizeSettings(regions=tuple(regions), **settings)
+    return Request(root / "in", root / "out", settings=settings, regions_root=root, models=root / "models")
 
 
 @pytest.fixture
@@ -31,7 +37,7 @@ def test_files_belong_to_frames_by_name_then_by_number(folder):
     assert match_files(FRAMES, root / "m", "masks") == [root / "m/a/shot.0001.tif", root / "m/other.2.png", None]
     assert match_files(FRAMES, root / "one.png", "masks") == [root / "one.png"] * 3
     folder("m/b/again.2.png")
-    with pytest.raises(PlanError, match="masks: frame 2 is there 2 times"):
+    with pytest.raises(PlanError, match="masks: frame 2 exists 2 times"):
         match_files(FRAMES, root / "m", "masks")
     with pytest.raises(PlanError, match="masks: there is no folder"):
         match_files(FRAMES, root / "none", "masks")
@@ -44,7 +50,7 @@ def test_regions_are_settled_with_their_files(folder, tiny_model):
         RegionSettings(labels="labels", value=(1, 2, 3), model=str(tiny_model.folder)),
         RegionSettings(where="sky", picture="backdrop.png"),
     ]
-    regions, frames = plan_regions(asked, FRAMES, tiny_model, models=Path("none"), root=root, strength=0.7)
+    regions, frames = plan_regions(request_of(root, asked, strength=0.7), FRAMES, tiny_model, "cpu")
     assert [(r.strength, r.feather_px, r.missing_mask, r.value, r.shows_picture) for r in regions] == [
         (0.5, 2.0, "nowhere", None, False),
         (0.7, 0.0, "error", (1, 2, 3), False),
@@ -62,14 +68,14 @@ def test_regions_are_settled_with_their_files(folder, tiny_model):
     )
     assert frames[2].auxiliary_files[0] is None
     assert frames[2].auxiliary_files[2] == root / "labels/l.0010.png"
-    assert plan_regions([], FRAMES, tiny_model, models=Path("none")) == ((), FRAMES)
+    assert plan_regions(request_of(root, []), FRAMES, tiny_model, "cpu") == ((), tuple(FRAMES))
 
 
 def test_wrong_regions_are_refused_by_number(folder, tiny_model):
     root = folder("m/x.0077.png")
 
     def plan(**region):
-        return plan_regions([RegionSettings(**region)], FRAMES, tiny_model, models=root, root=root)
+        return plan_regions(request_of(root, [RegionSettings(**region)]), FRAMES, tiny_model, "cpu")
 
     with pytest.raises(PlanError, match=r"region 1: .* has no mask for any of the frames"):
         plan(where="m")
@@ -78,14 +84,9 @@ def test_wrong_regions_are_refused_by_number(folder, tiny_model):
     with pytest.raises(PlanError, match="region 1: nowhere is no model"):
         plan(where="m", missing_mask="nowhere", model="nowhere")
     other = replace(tiny_model, card=tiny_model.card.model_copy(update={"working_space": "linear_rec709"}))
+    region = RegionSettings(where="m", missing_mask="nowhere", model=str(tiny_model.folder))
     with pytest.raises(PlanError, match="share a working space"):
-        plan_regions(
-            [RegionSettings(where="m", missing_mask="nowhere", model=str(tiny_model.folder))],
-            FRAMES,
-            other,
-            models=root,
-            root=root,
-        )
+        plan_regions(request_of(root, [region]), FRAMES, other, "cpu")
 
 
 @pytest.mark.parametrize(

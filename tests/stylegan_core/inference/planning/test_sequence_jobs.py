@@ -12,14 +12,11 @@ import numpy as np
 import pytest
 
 from stylegan_core.frames.colour.convert import REC709_LUMA, srgb_to_linear
-from stylegan_core.inference.conditioning.conditions import plan_conditioning
 from stylegan_core.inference.job.report import ChunkReport
 from stylegan_core.inference.job.spec import Job, PlanError
 from stylegan_core.inference.pipeline.stylizer import Stylizer
-from stylegan_core.inference.planning.planner import plan_job
-from stylegan_core.inference.planning.selection.select import select
 from stylegan_core.recipes.model import Model
-from stylegan_core.stylize_settings import RenderSettings
+from tests.stylegan_core.inference.planning.requests import plan_selected
 
 
 @pytest.fixture
@@ -35,11 +32,8 @@ def plates(tmp_path: Path, noise_picture: Callable[..., Any]) -> Path:
 def job_of(
     plates: Path, model: Model, output: str | Path = "", render: dict[str, Any] | None = None, **asked: Any
 ) -> Job:
-    chosen = select(f"{plates}/p.####.png", output or plates.parent / "out", **asked)
-    return plan_job(
-        chosen.frames, input_folder=chosen.input_folder, output_folder=chosen.output_folder, model=model,
-        render=RenderSettings(precision="fp32", **(render or {})),
-    ).job  # fmt: skip
+    options = {"precision": "fp32", **(render or {}), **asked}
+    return plan_selected(model, f"{plates}/p.####.png", output or plates.parent / "out", **options).job
 
 
 def run(job: Job, model: Model) -> ChunkReport:
@@ -121,12 +115,8 @@ def test_curves_that_do_not_fit_are_refused(plates: Path, tiny_model: Model, tmp
         job_of(plates, tiny_model, missing="skip", render={"curve": curve})
     curve.write_text("frame,strength\n1,1\n")
     cv2.imwrite(str(tmp_path / "portrait.png"), np.zeros((8, 8, 3), np.uint8))
-    chosen = select(tmp_path / "portrait.png", tmp_path / "out").frames
     with pytest.raises(PlanError, match=r"goes by frame numbers, and portrait\.png has none"):
-        plan_job(
-            chosen, input_folder=tmp_path, output_folder=tmp_path / "out", model=tiny_model,
-            render=RenderSettings(curve=curve),
-        )  # fmt: skip
+        plan_selected(tiny_model, tmp_path / "portrait.png", tmp_path / "out", curve=curve)
 
 
 def test_source_colours_stay_and_strength_0_is_exact(plates: Path, tiny_model: Model) -> None:
@@ -211,12 +201,9 @@ def test_a_curve_of_weights_moves_between_references(
     curve.write_text("frame,strength,dusk,sea\n1,1,1,0\n2,1,0,1\n5,0.5,1,1\n6,0,1,0\n")
 
     def made(name: str, images: list[Path], **render: Any) -> dict[int, Any]:
-        chosen = select(f"{plates}/p.####.png", plates.parent / name, missing="skip")
-        job = plan_job(
-            chosen.frames, input_folder=chosen.input_folder, output_folder=chosen.output_folder, model=mixer,
-            render=RenderSettings(precision="fp32", back_end="torch", statistics="picture", **render),
-            directions=plan_conditioning(mixer, style_images=[str(path) for path in images]),
-        ).job  # fmt: skip
+        render = {"back_end": "torch", "statistics": "picture", **render}
+        styles = tuple(str(path) for path in images)
+        job = job_of(plates, mixer, plates.parent / name, render, missing="skip", style_images=styles)
         run(job, mixer)
         return {frame.number or 0: pixels(job.output_path(frame)) for frame in job.frames}
 

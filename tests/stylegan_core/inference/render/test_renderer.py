@@ -59,6 +59,7 @@ def frames(tmp_path, noise_picture):
 def job_of(tmp_path, frames, tiny_model):
     def make(regions, files, **settings):
         return Job(
+            chunk_frames=64,
             input_folder=tmp_path / "in",
             output_folder=tmp_path / "out",
             model_folder=tiny_model.folder,
@@ -118,8 +119,8 @@ def test_label_maps_say_the_same_as_masks(job_of, tiny_model, second_model, tmp_
         assert np.array_equal(rgb(path), expected)
 
 
-def test_elsewhere_is_the_jobs_model_and_edges_are_soft(job_of, tiny_model, second_model, frames):
-    job = job_of([of(second_model, feather_px=2.0)], ["left"], elsewhere="style", strength=0.8)
+def test_outside_of_regions_is_the_jobs_model_and_edges_are_soft(job_of, tiny_model, second_model, frames):
+    job = job_of([of(second_model, feather_px=2.0)], ["left"], outside_regions="style", strength=0.8)
     run(job, tiny_model)
     frame = job.frames[0]
     source, made = rgb(job.input_path(frame)), rgb(job.output_path(frame)).astype(int)
@@ -152,12 +153,12 @@ def test_models_run_only_where_they_show_and_alike_regions_share_a_run(
 
     monkeypatch.setattr(conditioned_model, "translate_batch_unit", counted)
     regions = [of(tiny_model, strength=0.3), of(tiny_model, strength=0.9), of(second_model)]
-    run(job_of(regions, ["left", "middle", "nothing"], elsewhere="style"), tiny_model)
+    run(job_of(regions, ["left", "middle", "nothing"], outside_regions="style"), tiny_model)
     assert {recipe for recipe, _ in ran} == {id(tiny_model.recipe)}
     assert sum(count for _, count in ran) == 3
     ran.clear()
     shutil.rmtree(tmp_path / "out")
-    run(job_of([of(second_model)], ["all"], elsewhere="style"), tiny_model)
+    run(job_of([of(second_model)], ["all"], outside_regions="style"), tiny_model)
     assert {recipe for recipe, _ in ran}.isdisjoint({id(tiny_model.recipe)})
     assert sum(count for _, count in ran) == 3
 

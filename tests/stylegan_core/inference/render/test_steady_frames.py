@@ -11,9 +11,7 @@ from stylegan_core.inference.job.plan import write_plan
 from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.inference.output.skip_check import frames_to_make
 from stylegan_core.inference.pipeline.stylizer import Stylizer
-from stylegan_core.inference.planning.planner import plan_job
-from stylegan_core.inference.planning.selection.select import select
-from stylegan_core.stylize_settings import RenderSettings
+from tests.stylegan_core.inference.planning.requests import plan_selected
 
 FRAMES, CUT = 12, 8
 
@@ -35,14 +33,9 @@ def write(folder, number, rgb):
     assert cv2.imwrite(str(folder / f"in/sh.{1000 + number}.png"), pixels[..., ::-1])
 
 
-def plan(folder, model, output="out", chunk_frames=64, blend_frames=2, **asked):
-    selection = {key: asked.pop(key) for key in ("frames", "limit", "every") if key in asked}
-    found = select(folder / "in/sh.####.png", folder / output, missing="skip", **selection)
-    planned = plan_job(
-        found.frames, input_folder=found.input_folder, output_folder=found.output_folder,
-        model=model, device="cpu", chunk_frames=chunk_frames,
-        render=RenderSettings(precision="fp32", blend_frames=blend_frames, **asked),
-    )  # fmt: skip
+def plan(folder, model, output="out", blend_frames=2, **asked):
+    options = {"missing": "skip", "device": "cpu", "precision": "fp32", "blend_frames": blend_frames, **asked}
+    planned = plan_selected(model, folder / "in/sh.####.png", folder / output, **options)
     write_plan(planned)
     return planned.job
 
@@ -164,9 +157,6 @@ def test_pictures_without_numbers_have_no_neighbours(tmp_path, tiny_model, noise
     (tmp_path / "in").mkdir()
     for seed, name in enumerate("abc"):
         cv2.imwrite(str(tmp_path / f"in/{name}.png"), noise_picture(seed))
-    job = plan_job(
-        select(tmp_path / "in", tmp_path / "out").frames, input_folder=tmp_path / "in", output_folder=tmp_path / "out",
-        model=tiny_model, device="cpu", render=RenderSettings(blend_frames=2),
-    ).job  # fmt: skip
+    job = plan_selected(tiny_model, tmp_path / "in", tmp_path / "out", device="cpu", blend_frames=2).job
     assert [(frame.shot, frame.window) for frame in job.frames] == [(0, ())] * 3
     assert len(made(job, tiny_model)) == 3

@@ -49,6 +49,7 @@ def clock(monkeypatch):
 @pytest.fixture
 def job(tmp_path, tiny_model):
     return Job(
+        chunk_frames=64,
         input_folder=tmp_path / "in",
         output_folder=tmp_path / "out",
         model_folder=tiny_model.folder,

@@ -1,4 +1,4 @@
-"""What a movie cannot be is told before frames are made for it."""
+"""A movie that cannot be written is refused before frames are made for it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from stylegan_core.frames.movies.preview_writer import write_preview
 from stylegan_core.inference.job.movie_paths import frames_folder
 from stylegan_core.inference.job.spec import PlanError
+from stylegan_core.inference.planning.request import Request
 from stylegan_core.inference.planning.selection.movies import (
     check_movie_of_pictures,
     check_rate,
@@ -30,44 +31,44 @@ from stylegan_core.inference.planning.selection.output_names import OutputNames
 )
 def test_rates_are_what_broadcasters_mean(fps: float, rate: str) -> None:
     assert exact_rate(fps) == Fraction(rate)
-    assert movie_target("a.mov", None, None, fps).rate == rate
+    assert movie_target(Request("in", "a.mov", fps=fps)).rate == rate
 
 
 def test_mxf_takes_rates_of_film_and_television(tmp_path: Path) -> None:
     for name, rate in (("a.mxf", "24000/1001"), ("a.mxf", "25"), ("a.mov", "15"), ("a.mkv", "45000/1499")):
         check_rate(tmp_path / name, Fraction(rate))
     for rate in ("15", "45000/1499", "25000/1001"):
-        with pytest.raises(PlanError, match=r"a\.mxf: \.mxf takes rates of film and television, not "):
+        with pytest.raises(PlanError, match=r"a\.mxf: \.mxf supports the rates of film and television, not "):
             check_rate(tmp_path / "a.mxf", Fraction(rate))
 
 
 def test_a_movie_of_pictures_has_a_quality_where_its_codec_has_one(tmp_path: Path) -> None:
-    check_movie_of_pictures(movie_target(tmp_path / "a.mp4", None, 20, 24.0))
-    check_movie_of_pictures(movie_target(tmp_path / "a.mov", "h264", 20, 24.0))
-    with pytest.raises(PlanError, match=r"a\.mov becomes prores, which has none"):
-        check_movie_of_pictures(movie_target(tmp_path / "a.mov", None, 20, 24.0))
+    check_movie_of_pictures(movie_target(Request(tmp_path, tmp_path / "a.mp4", quality=20)))
+    check_movie_of_pictures(movie_target(Request(tmp_path, tmp_path / "a.mov", codec="h264", quality=20)))
+    with pytest.raises(PlanError, match=r"a\.mov is written as prores"):
+        check_movie_of_pictures(movie_target(Request(tmp_path, tmp_path / "a.mov", quality=20)))
 
 
 @pytest.mark.parametrize(
     ("name", "codec", "quality", "fps", "message"),
     [
         ("b.mov", "dnxhd", None, 24.0, r"DNxHR frames are at least 256 x 120 px"),
-        ("b.mov", "prores", 20, 24.0, r"--quality 20: of h264 and hevc"),
+        ("b.mov", "prores", 20, 24.0, r"--quality 20: must be 0 \(best\) to 51, and requires h264 or hevc"),
         ("b.mkv", None, 20, 24.0, None),
-        ("b.mxf", "prores", None, 15.0, r"\.mxf takes rates of film and television, not 15"),
+        ("b.mxf", "prores", None, 15.0, r"\.mxf supports the rates of film and television, not 15"),
     ],
 )
-def test_what_a_movie_cannot_be_is_told_before_its_frames_are_made(
+def test_a_movie_that_cannot_be_written_is_refused_before_its_frames_are_made(
     tmp_path: Path, name: str, codec: str | None, quality: int | None, fps: float, message: str | None
 ) -> None:
     source = tmp_path / "a.mp4"
     write_preview([np.zeros((64, 96, 3), np.uint8)] * 3, source, fps=fps)
 
     def choose() -> int:
-        movie = movie_target(tmp_path / name, codec, quality, 24.0)
-        names = OutputNames(frames_folder(movie.path))
-        chosen, _ = choose_movie_frames(source, names, frames=None, every=1, limit=None, movie=movie)
-        return len(chosen)
+        request = Request(source, tmp_path / name, codec=codec, quality=quality)
+        movie = movie_target(request)
+        tasks, _ = choose_movie_frames(request, OutputNames(frames_folder(movie.path)), movie)
+        return len(tasks)
 
     if message is None:
         assert choose() == 3

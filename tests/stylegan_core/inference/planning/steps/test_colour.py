@@ -21,15 +21,14 @@ from stylegan_core.inference.job.frame_settings import FrameSettings
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.inference.network.translate import translate_batch_unit
-from stylegan_core.inference.planning.planner import plan_job
 from stylegan_core.inference.planning.request import Request
 from stylegan_core.inference.planning.steps.colour import plan_colour
 from stylegan_core.inference.reading.colour import check_config
 from stylegan_core.recipes.keyframe import Config, Recipe
 from stylegan_core.recipes.model import load_model, save_model
-from stylegan_core.stylize_settings import RenderSettings
 from tasks.shared.errors import UsageError
 from tasks.stylize.stylize import plan_request, stylize_directory
+from tests.stylegan_core.inference.planning.requests import plan_frames
 
 RNG = np.random.default_rng(8)
 CONFIG = """\
@@ -76,10 +75,8 @@ def plate(kind: str = "float16") -> Picture:
 
 def plan(model, source: Path, output: Path, *frames: str, source_space: str = "auto", **render):
     render = {"precision": "fp32", "back_end": "torch", **render}
-    return plan_job(
-        [FrameTask(input=name, output=name) for name in frames], input_folder=source, output_folder=output,
-        model=model, render=RenderSettings(**render), source_space=source_space, device="cpu",
-    ).job  # fmt: skip
+    tasks = [FrameTask(input=name, output=name) for name in frames]
+    return plan_frames(model, tasks, source, output, source_space=source_space, device="cpu", **render).job
 
 
 @pytest.mark.parametrize("working_space", ["srgb", "ACEScct", "view:"])
@@ -143,10 +140,9 @@ def test_an_exr_of_logarithmic_codes_is_warned_of(tiny_model, tmp_path, caplog):
     for output, warned in (("a.exr", True), ("a.dpx", False)):
         caplog.clear()
         with caplog.at_level(logging.WARNING, "stylegan_core"):
-            plan_job(
-                [FrameTask(input="a.dpx", output=output)], input_folder=tmp_path / "in", output_folder=tmp_path / "out",
-                model=tiny_model, render=RenderSettings(precision="fp32"), source_space="ACEScct", device="cpu",
-            )  # fmt: skip
+            frame = FrameTask(input="a.dpx", output=output)
+            options = {"precision": "fp32", "source_space": "ACEScct", "device": "cpu"}
+            plan_frames(tiny_model, [frame], tmp_path / "in", tmp_path / "out", **options)
         assert ("a.exr stays in ACEScct, which no header says" in caplog.text) == warned
 
 

@@ -13,14 +13,13 @@ from stylegan_core.inference.network.norm_statistics import freeze, read_statist
 from stylegan_core.inference.network.tiling import Tiling
 from stylegan_core.inference.network.translate import translate_batch_unit
 from stylegan_core.inference.pipeline.stylizer import Stylizer
-from stylegan_core.inference.planning.planner import plan_job
 from stylegan_core.inference.planning.steps.norm_statistics import shots
 from stylegan_core.inference.reading import frame_reader
 from stylegan_core.inference.render import conditioned_model, renderer
 from stylegan_core.recipes.model import load_model, save_model
-from stylegan_core.stylize_settings import RenderSettings
 from tests.stylegan_core.inference.network.frames import Frame
 from tests.stylegan_core.inference.network.recipes import uneven
+from tests.stylegan_core.inference.planning.requests import plan_frames
 
 
 def saved(folder, name, **settings):
@@ -64,14 +63,8 @@ def plates(tmp_path, noise_picture):
 def job_for(plates, output, model, frames=None, **render):
     names = sorted(path.name for path in plates.iterdir())
     made = [FrameTask(input=n, output=n, number=int(n.split(".")[1]) if "." in n[:-4] else None) for n in names]
-    plan = plan_job(
-        made if frames is None else made[:frames],
-        input_folder=plates,
-        output_folder=output,
-        model=model,
-        render=RenderSettings(**({"precision": "fp32"} | render)),
-        device="cpu",
-    )
+    tasks = made if frames is None else made[:frames]
+    plan = plan_frames(model, tasks, plates, output, device="cpu", **({"precision": "fp32"} | render))
     write_plan(plan)
     return plan.job
 
