@@ -63,19 +63,42 @@ def test_a_queued_experiment_belongs_to_the_outer_project(repository: Path) -> N
     assert project_root(repository) == repository
 
 
-def test_a_held_lock_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(params=["project", "output"])
+def held_lock(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """What dvc itself says of each of its two locks while another process holds it."""
+    from dvc.fs import localfs
+    from dvc.lock import FAILED_TO_LOCK_MESSAGE, LockError
+    from dvc.rwlock import rwlock
+
+    if request.param == "project":
+        return str(FAILED_TO_LOCK_MESSAGE)
+    models = str(tmp_path / "models")
+    with (
+        rwlock(str(tmp_path), localfs, "dvc repro", [], [models], False),
+        pytest.raises(LockError) as refused,
+        rwlock(str(tmp_path), localfs, "dvc push", [models], [], False),
+    ):
+        pass
+    return str(refused.value)
+
+
+def test_a_held_lock_is_waited_for(held_lock: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = (
-        "import pathlib, sys\nmark = pathlib.Path('was-here')\n"
-        "if not mark.exists():\n"
-        "    mark.touch()\n    sys.exit('ERROR: Unable to acquire lock. Most likely another DVC process is running')\n"
+        "import pathlib, sys\ncalls = pathlib.Path('calls')\n"
+        "calls.write_text((calls.read_text() if calls.exists() else '') + 'x')\n"
+        f"if calls.read_text() != 'xxx':\n    sys.exit({'ERROR: ' + held_lock!r})\n"
     )
     _stand_in(tmp_path, code, monkeypatch)
-    monkeypatch.setattr(versioning.time, "sleep", lambda seconds: None)
+    pauses: list[float] = []
+    monkeypatch.setattr(versioning.time, "sleep", pauses.append)
     run_dvc(tmp_path, ["repro"])
+    assert (tmp_path / "calls").read_text() == "xxx"
+    assert len(pauses) == 2
+    assert 0 < pauses[0] < pauses[1]
 
 
-def test_a_lock_that_stays_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _stand_in(tmp_path, "import sys\nsys.exit(\"'models' is busy, it is being blocked by:\")", monkeypatch)
+def test_a_lock_that_stays_is_an_error(held_lock: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _stand_in(tmp_path, f"import sys\nsys.exit({held_lock!r})", monkeypatch)
     with pytest.raises(VersioningError, match="project's lock"):
         run_dvc(tmp_path, ["repro"], lock_wait_s=0.0)
 

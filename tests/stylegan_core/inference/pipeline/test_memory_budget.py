@@ -60,13 +60,25 @@ def test_turns_are_in_order_so_that_nobody_waits_for_a_later_frame() -> None:
     assert order == tickets
 
 
-def test_who_gives_up_does_not_wait_and_done_frames_take_no_room() -> None:
-    budget = MemoryBudget(10)
+def test_a_stopped_frame_does_not_wait_and_takes_no_memory() -> None:
+    budget, waits = MemoryBudget(10), threading.Event()
     first, second, third = (budget.ticket() for _ in range(3))
+
+    def never_while_it_waits() -> bool:
+        waits.set()
+        return False
+
     budget.acquire(first, stopped=never)
     budget.hold("first", 50)  # alone it may be too large
-    budget.acquire(second, stopped=lambda: True)
+    asked: list[bool] = []
+    budget.acquire(second, stopped=lambda: asked.append(True) or True)
+    assert asked, "it got memory that the first frame holds"
     budget.cancel()
+    last = threading.Thread(target=budget.acquire, args=(third,), kwargs={"stopped": never_while_it_waits}, daemon=True)
+    last.start()
+    assert waits.wait(timeout=30), "it got memory that the first frame holds"
+    assert last.is_alive()
     budget.release("first")
-    budget.acquire(third, stopped=never)
+    last.join(timeout=30)
+    assert not last.is_alive(), "what the stopped frame or the first one held was not returned"
     budget.cancel()
