@@ -15,7 +15,7 @@ import psutil
 import pytest
 from ruamel.yaml import YAML
 
-from stylegan_core.training.checkpoint import checkpoint_step, list_checkpoints
+from stylegan_core.training.persistence.checkpoint import checkpoint_step, list_checkpoints
 
 KILLS = int(os.environ.get("STYLEREEL_PROOF_KILLS", "10"))
 SEED = int(os.environ.get("STYLEREEL_PROOF_SEED", "7"))

@@ -129,7 +129,7 @@ class ParameterGroup:
     """Networks that one optimizer steps, by their names in ``BaseRecipe.networks``."""
 
     networks: tuple[str, ...]
-    learning_rate: float
+    lr: float
     betas: tuple[float, float]
 
 

@@ -1,10 +1,11 @@
-"""Devices and precision: Lightning Fabric, made for what the settings ask and the machine has."""
+"""Devices and precision: Lightning Fabric for what the settings ask and the machine has."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,6 +14,22 @@ if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a training computes on; a checkpoint records it, since the result depends on it.
+
+    Attributes:
+        accelerator: "cpu", "cuda" or "mps".
+        precision: "fp32", "bf16" or "fp16".
+        threads: of torch on the CPU.
+    """
+
+    accelerator: str
+    precision: str
+    threads: int
+
 
 _FABRIC_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 

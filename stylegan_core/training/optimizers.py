@@ -24,7 +24,7 @@ class GroupOptimizer:
 
     Attributes:
         role: whose step it belongs to.
-        group: networks, base learning rate, betas.
+        group: networks, base rate, betas.
         parameters: by name, "<network>.<parameter>", those that train.
         adam: the optimizer as Fabric wraps it.
     """
@@ -80,9 +80,7 @@ class PhaseOptimizers:
                     for settings in member.adam.param_groups:
                         settings["betas"] = betas
                 else:
-                    adam = torch.optim.Adam(
-                        list(parameters.values()), lr=group.learning_rate, betas=betas, fused=self._fused
-                    )
+                    adam = torch.optim.Adam(list(parameters.values()), lr=group.lr, betas=betas, fused=self._fused)
                     member.adam = self._fabric.setup_optimizers(adam)
                 self.members.append(member)
 
@@ -90,14 +88,14 @@ class PhaseOptimizers:
         """The optimizers of one side's step."""
         return [member for member in self.members if member.role == role]
 
-    def set_learning_rates(self, factor: float) -> None:
-        """Base rates times ``factor``."""
+    def set_lr(self, factor: float) -> None:
+        """Sets every rate to its base rate times ``factor``."""
         for member in self.members:
             for settings in member.adam.param_groups:
-                settings["lr"] = member.group.learning_rate * factor
+                settings["lr"] = member.group.lr * factor
 
-    def learning_rates(self) -> dict[str, float]:
-        """Rates in use: learning_rate/<role>, and learning_rate/<role>/<networks> for a role's further groups."""
+    def lr_metrics(self) -> dict[str, float]:
+        """The rates in use: learning_rate/<role>, and learning_rate/<role>/<networks> for further groups of a role."""
         rates: dict[str, float] = {}
         for member in self.members:
             name = f"learning_rate/{member.role}"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from stylegan_core.training.persistence.checkpoint import Metadata
 
 
 def seed_everything(seed: int) -> None:
@@ -19,19 +21,33 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
 
 
-def generator_states() -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """States of the generators: tensors for a checkpoint and what goes into its JSON."""
+@dataclass(frozen=True)
+class GeneratorStates:
+    """States of torch's, numpy's and Python's generators, divided as a checkpoint stores them.
+
+    Attributes:
+        tensors: the long parts, by generator.
+        metadata: the rest, a JSON object.
+    """
+
+    tensors: Mapping[str, Tensor]
+    metadata: Metadata
+
+
+def generator_states() -> GeneratorStates:
+    """The current states of the global generators."""
     name, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
     version, internal, gauss_next = random.getstate()
     tensors = {"torch": torch.get_rng_state(), "numpy": torch.from_numpy(np.asarray(keys).astype(np.int64))}
     if torch.cuda.is_available():
         tensors["cuda"] = torch.cuda.get_rng_state()
     metadata = {"numpy": [name, position, has_gauss, gauss], "python": [version, list(internal), gauss_next]}
-    return tensors, metadata
+    return GeneratorStates(tensors, metadata)
 
 
-def restore_generators(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
-    """Undoes ``generator_states``."""
+def restore_generators(states: GeneratorStates) -> None:
+    """Sets the global generators to ``states``."""
+    tensors, metadata = states.tensors, states.metadata
     torch.set_rng_state(tensors["torch"])
     if "cuda" in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors["cuda"])
@@ -43,9 +59,9 @@ def restore_generators(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any
 
 @contextmanager
 def preserve_rng() -> Iterator[None]:
-    """What is drawn inside the context leaves the generators as they were."""
-    tensors, metadata = generator_states()
+    """Restores the states of the global generators at the end of the context."""
+    states = generator_states()
     try:
         yield
     finally:
-        restore_generators(tensors, metadata)
+        restore_generators(states)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from stylegan_core.recipes.base import Phase
 
 
-def learning_rate_factor(schedule: str, step: int, decay_start_step: int, decay_end_step: int) -> float:
+def lr_factor(schedule: str, step: int, decay_start_step: int, decay_end_step: int) -> float:
     """What the base learning rate is multiplied by at ``step``.
 
     Args:

@@ -1,11 +1,10 @@
-"""Everything that a training is at a step, as tensors and JSON: what a checkpoint holds."""
+"""The complete state of a training at a step, which a checkpoint holds as tensors and JSON."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,7 +13,8 @@ from stylegan_core.recipes.base import BaseRecipe
 from stylegan_core.training.curves import NotFiniteError, Row, Window, not_finite_message
 from stylegan_core.training.ema import MovingAverage
 from stylegan_core.training.optimizers import PhaseOptimizers
-from stylegan_core.training.randomness import generator_states, restore_generators
+from stylegan_core.training.persistence.checkpoint import Checkpoint
+from stylegan_core.training.randomness import GeneratorStates, generator_states, restore_generators
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Progress:
 
 
 class TrainingState:
-    """The parts of a training that change, bundled for saving."""
+    """Recipe, moving average, optimizers and counters of a training."""
 
     def __init__(self, recipe: BaseRecipe, average: MovingAverage, optimizers: PhaseOptimizers) -> None:
         self.recipe = recipe
@@ -75,7 +75,7 @@ class TrainingState:
             self.best = Best(self.progress.step, score, dict(metrics), weights)
 
     def check_finite(self) -> None:
-        """Looks at every weight.
+        """Checks every weight.
 
         Raises:
             NotFiniteError: one is NaN or infinite.
@@ -84,8 +84,8 @@ class TrainingState:
             if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
                 raise NotFiniteError(not_finite_message(f"the weight {key}", math.nan, self.progress.step))
 
-    def dump(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Tensors (not copies) and JSON metadata.
+    def dump(self) -> Checkpoint:
+        """The state as a checkpoint holds it; the tensors are not copied.
 
         All of the recipe's state is kept, also buffers outside its networks: a recipe with a pool of earlier fakes
         keeps it in buffers, and resuming needs no more.
@@ -93,30 +93,31 @@ class TrainingState:
         tensors = {f"recipe/{key}": tensor for key, tensor in self.recipe.state_dict().items()}
         tensors |= {f"ema/{key}": tensor for key, tensor in self.average.state.items()}
         tensors |= {f"optimizer/{key}": tensor for key, tensor in self.optimizers.tensors().items()}
-        metadata: dict[str, Any] = {"progress": asdict(self.progress), "best": None}
+        best = None
         if self.best is not None:
             tensors |= {f"best/{key}": tensor for key, tensor in self.best.weights.items()}
-            metadata["best"] = {"step": self.best.step, "score": self.best.score, "metrics": self.best.metrics}
-        random_tensors, metadata["random"] = generator_states()
-        tensors |= {f"random/{key}": tensor for key, tensor in random_tensors.items()}
-        return tensors, metadata
+            best = {"step": self.best.step, "score": self.best.score, "metrics": self.best.metrics}
+        generators = generator_states()
+        tensors |= {f"random/{key}": tensor for key, tensor in generators.tensors.items()}
+        return Checkpoint(tensors, {"progress": asdict(self.progress), "best": best, "random": generators.metadata})
 
-    def restore(self, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
-        """Undoes ``dump``.
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Sets the state to that of ``checkpoint``.
 
         Raises:
-            RuntimeError: the recipe has other tensors than the checkpoint.
+            RuntimeError: the recipe's tensors differ from the checkpoint's.
         """
+        tensors, metadata = checkpoint.tensors, checkpoint.metadata
         self.recipe.load_state_dict(_below("recipe", tensors))
         self.average.load(_below("ema", tensors))
-        progress = dict(metadata["progress"])
+        progress = metadata["progress"]
         self.progress = Progress(**{**progress, "window": Window(**progress["window"])})
         if self.progress.phase >= 0:
             self.optimizers.enter(self.recipe.phases()[self.progress.phase])
             self.optimizers.load(_below("optimizer", tensors))
         if metadata["best"] is not None:
             self.best = Best(**metadata["best"], weights=_below("best", tensors))
-        restore_generators(_below("random", tensors), metadata["random"])
+        restore_generators(GeneratorStates(_below("random", tensors), metadata["random"]))
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from stylegan_core.data.batch import Batch
 from stylegan_core.recipes.base import BaseRecipe, Losses, RecipeConfig
 from stylegan_core.training.ema import MovingAverage
 from stylegan_core.training.optimizers import GroupOptimizer, PhaseOptimizers, Role
-from stylegan_core.training.schedule import learning_rate_factor, phase_at
+from stylegan_core.training.schedule import lr_factor, phase_at
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -59,9 +59,7 @@ class Stepper:
             self._optimizers.enter(phase)
             self.phase = index
         c = self._config
-        self._optimizers.set_learning_rates(
-            learning_rate_factor(c.lr_schedule, step, c.lr_decay_start_step, c.lr_decay_end_step)
-        )
+        self._optimizers.set_lr(lr_factor(c.lr_schedule, step, c.lr_decay_start_step, c.lr_decay_end_step))
         for _ in range(phase.discriminator_steps - 1 if phase.discriminator else 0):
             batch = next_batch()
             self._optimizers.require_grad_for("discriminator")

@@ -24,8 +24,8 @@ from tasks.shared.errors import StoppedError, UsageError
 if TYPE_CHECKING:
     from stylegan_core.recipes.model import ModelCard
     from stylegan_core.training.observer import Observer
+    from stylegan_core.training.persistence.run_folder import RunFolder
     from stylegan_core.training.result import TrainResult
-    from stylegan_core.training.run_folder import RunFolder
 
 _log = logging.getLogger(__name__)
 
@@ -54,19 +54,18 @@ class TrainingJob:
     init_digest: str | None
 
     @property
-    def budget(self) -> dict[str, Any]:
-        """What the mark of a finished run must say for it to be finished now."""
+    def budget_steps(self) -> int:
+        """Generator steps that the settings ask for."""
         settings = self.training.settings
-        steps = settings.config.total_steps(settings.common.devices)
-        return {"budget_steps": steps, "limit_minutes": settings.common.limit_minutes}
+        return settings.config.total_steps(settings.common.devices)
 
     def is_finished(self) -> bool:
         """Whether outputs of this run were in place once, at this budget."""
         mark = self.folder.finished()
-        if mark.get("budget_steps") != self.budget["budget_steps"]:
+        if mark is None or mark.budget_steps != self.budget_steps:
             return False
-        # A run that a limit stopped goes on when the limit is changed.
-        return mark.get("stopped_by") == "budget" or mark.get("limit_minutes") == self.budget["limit_minutes"]
+        # A run that a limit stopped continues when the limit is changed.
+        return mark.stopped_by == "budget" or mark.limit_minutes == self.training.settings.common.limit_minutes
 
 
 @dataclass(frozen=True)
@@ -92,8 +91,8 @@ def plan_trainings(params: Params, prepared: Path) -> TrainingPlan:
     Raises:
         UsageError: ``init_from`` names no model, or one of another recipe.
     """
-    from stylegan_core.training.code_closure import code_closure_digest
-    from stylegan_core.training.run_folder import RunFolder, data_digest, run_key
+    from stylegan_core.training.persistence.code_closure import code_closure_digest
+    from stylegan_core.training.persistence.run_folder import RunFolder, data_digest, run_key
 
     manifest, store = read_manifest(prepared / "manifest.csv"), SampleStore.open(prepared / "store")
     jobs = []
@@ -103,7 +102,8 @@ def plan_trainings(params: Params, prepared: Path) -> TrainingPlan:
         key = run_key(training, data, code_closure_digest(training.settings.recipe), init_digest)
         jobs.append(TrainingJob(training, RunFolder(key), data, init, init_digest))
     plan = TrainingPlan(tuple(jobs), _stage_digest(params, prepared, jobs))
-    forced = bool(jobs) and all(j.is_finished() and j.folder.finished().get("stage") == plan.stage for j in jobs)
+    marks = [job.folder.finished() if job.is_finished() else None for job in jobs]
+    forced = bool(jobs) and all(mark is not None and mark.stage == plan.stage for mark in marks)
     if forced:
         _log.info("nothing changed since the last time: training again from the start")
     for job in jobs:
@@ -140,7 +140,7 @@ def train_model(
     from stylegan_core.recipes.model import ModelError, load_networks
     from stylegan_core.training.interruption import TrainingInterrupted
     from stylegan_core.training.observer import Observers
-    from stylegan_core.training.trainer import train
+    from stylegan_core.training.trainer import Inputs, train
     from stylegan_core.training.validation import Validator
 
     training = job.training
@@ -177,17 +177,14 @@ def train_model(
             stack.enter_context(job.folder.lock())
         observer = stack.enter_context(track(job) if track and not _is_follower() else nullcontext(Observers([])))
         try:
-            result = train(
-                training,
+            inputs = Inputs(
                 sampler,
-                validator.measure if validator else None,
-                job.folder.path,
-                observer,
+                validate=validator.measure if validator else None,
                 sample=validator.grid if validator else None,
                 init=load_networks(job.init) if job.init else None,
-                pictures=sampler.pictures,
-                threads=requested_threads(),
+                dataset_size=sampler.pictures,
             )
+            result = train(training, inputs, job.folder.path, observer, threads=requested_threads())
         except ModelError as error:
             raise UsageError(f"{training.name}: {error}") from error
         except TrainingInterrupted as interruption:
@@ -200,7 +197,7 @@ def train_model(
 def mark_finished(plan: TrainingPlan, output: Path, reports: Path) -> None:
     """Marks the runs, now that all outputs are in place, and removes outputs of trainings that are not asked for."""
     from stylegan_core.recipes.model import read_card
-    from stylegan_core.training.run_folder import trim_runs
+    from stylegan_core.training.persistence.run_folder import FinishedMark, trim_runs
 
     if _is_follower():
         return
@@ -212,15 +209,20 @@ def mark_finished(plan: TrainingPlan, output: Path, reports: Path) -> None:
         if curves.stem not in names:
             curves.unlink()
     for job in plan.jobs:
-        stopped_by = read_card(output / job.training.name).stopped_by
-        job.folder.mark_finished({**job.budget, "stopped_by": stopped_by, "stage": plan.stage})
+        mark = FinishedMark(
+            budget_steps=job.budget_steps,
+            limit_minutes=job.training.settings.common.limit_minutes,
+            stopped_by=read_card(output / job.training.name).stopped_by,
+            stage=plan.stage,
+        )
+        job.folder.mark_finished(mark)
     trim_runs([job.folder for job in plan.jobs], _CACHE_LIMIT_BYTES)
 
 
 def _write(job: TrainingJob, result: TrainResult, store: SampleStore, output: Path, reports: Path) -> ModelCard:
     from stylegan_core.recipes.model import save_model
     from stylegan_core.training.curves import write_curves
-    from stylegan_core.training.model_store import keep_model
+    from stylegan_core.training.persistence.model_store import keep_model
 
     training = job.training
     folder = output / training.name
@@ -254,7 +256,7 @@ def _write(job: TrainingJob, result: TrainResult, store: SampleStore, output: Pa
 
 def _initial_model(training: Training) -> tuple[Path | None, str | None]:
     from stylegan_core.recipes.model import ModelError, read_card
-    from stylegan_core.training.model_store import find_model
+    from stylegan_core.training.persistence.model_store import find_model
 
     name = training.settings.common.init_from
     if not name:
@@ -290,10 +292,10 @@ def _stage_digest(params: Params, prepared: Path, jobs: list[TrainingJob]) -> st
 
 
 def _is_beyond_budget(job: TrainingJob) -> bool:
-    from stylegan_core.training.checkpoint import checkpoint_step, list_checkpoints
+    from stylegan_core.training.persistence.checkpoint import checkpoint_step, list_checkpoints
 
     found = list_checkpoints(job.folder.path)
-    beyond = bool(found) and checkpoint_step(found[0]) > job.budget["budget_steps"]
+    beyond = bool(found) and checkpoint_step(found[0]) > job.budget_steps
     if beyond:
         _log.info("%s was trained for longer: starting afresh with the smaller budget", job.training.name)
     return beyond

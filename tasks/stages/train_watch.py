@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from stylegan_core.recipes.model import ModelCard
 from stylegan_core.training.observer import Observer, Observers
+from stylegan_core.training.persistence.run_folder import RunNotes
 from tasks.shared import tracking
 from tasks.shared.mlflow_observer import MlflowObserver
 from tasks.shared.provenance import note_model
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_RUN_ID = "mlflow_run_id"
 _LINE_EVERY_S = 15.0
 _SLOW_ADVICE = (
     "End them, or stop this run and start it again with fewer --threads: it continues from its checkpoint "
@@ -38,7 +38,6 @@ def watch(job: TrainingJob) -> Iterator[Observer]:
     import torch
 
     training = job.training
-    notes = job.folder.notes()
     settings = training.settings
     run_id = tracking.start_training_run(
         training.name,
@@ -55,17 +54,17 @@ def watch(job: TrainingJob) -> Iterator[Observer]:
             "init_from": job.init_digest or "",
             "threads": str(torch.get_num_threads()),
         },
-        run_id=notes.get(_RUN_ID),
+        run_id=job.folder.notes().mlflow_run_id,
     )
     if run_id is not None:
-        job.folder.write_notes({**notes, _RUN_ID: run_id})
+        job.folder.write_notes(RunNotes(mlflow_run_id=run_id))
     with ConsoleObserver(training.name) as console, MlflowObserver(run_id) as mlflow:
         yield Observers([console, mlflow])
 
 
 def register(job: TrainingJob, card: ModelCard | None, output: Path) -> None:
     """Adds the model and its final figures to the MLflow run, and registers it."""
-    run_id = job.folder.notes().get(_RUN_ID)
+    run_id = job.folder.notes().mlflow_run_id
     if card is None or run_id is None:
         return
     folder = output / job.training.name

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from stylegan_core.config import CommonSettings, Training, TrainSettings
 from stylegan_core.data.batch import Batch
 from stylegan_core.recipes.base import BaseRecipe, Kind, Needs, ParameterGroup, Phase, RecipeConfig
-from stylegan_core.training.trainer import train
+from stylegan_core.training.trainer import Inputs, train
 
 WARM_UP_STEPS = 3
 SECOND_PHASE_STEPS = 7
@@ -163,12 +163,9 @@ def run(tiny: type[TinyRecipe], tmp_path: Path) -> Callable[..., Any]:
     ) -> Any:
         return train(
             make_training(config, **common),
-            sampler or Sampler(),
-            check,
+            Inputs(sampler or Sampler(), validate=check, sample=sample, init=init),
             tmp_path / folder,
             observer or Recorder(),
-            sample=sample,
-            init=init,
         )
 
     run.folder = tmp_path  # type: ignore[attr-defined]

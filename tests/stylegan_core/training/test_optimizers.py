@@ -77,7 +77,7 @@ def test_saved_moments_continue_as_if_never_saved():
     fresh.enter(phase)
     fresh.load(saved)
     for made, nets in ((one, straight), (fresh, resumed)):
-        made.set_learning_rates(0.5)
+        made.set_lr(0.5)
         for role in ("generator", "discriminator"):
             descend(nets, made, role)
     for a, b in zip(straight.parameters(), resumed.parameters(), strict=True):
@@ -87,8 +87,8 @@ def test_saved_moments_continue_as_if_never_saved():
 def test_rates_follow_the_factor():
     made = optimizers(networks())
     made.enter(Phase("all", None, (G, H), (D,)))
-    made.set_learning_rates(0.25)
-    assert made.learning_rates() == {
+    made.set_lr(0.25)
+    assert made.lr_metrics() == {
         "learning_rate/generator": 2.5e-3,
         "learning_rate/generator/head": 7.5e-3,
         "learning_rate/discriminator": 5e-3,

@@ -12,7 +12,7 @@ from stylegan_core.data.batch import Batch
 from stylegan_core.training.curves import NotFiniteError
 from stylegan_core.training.interruption import TrainingInterrupted
 from stylegan_core.training.observer import Observers
-from stylegan_core.training.trainer import train
+from stylegan_core.training.trainer import Inputs, train
 
 
 class KilledError(Exception):
@@ -96,7 +96,7 @@ def test_a_finished_run_is_taken_from_its_checkpoint(run):
     assert_same_result(first, again)
 
 
-def test_what_the_observer_is_told(run):
+def test_what_the_observer_receives(run):
     recorder = run.Recorder()
     grid = np.zeros((4, 4, 3), np.uint8)
     result = run(observer=recorder, sample=lambda recipe: grid, sample_every_steps=5)
@@ -253,7 +253,7 @@ def test_the_settings_of_torch_are_as_before(run):
     assert (torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()) == before
 
 
-def test_freezing_what_was_never_trained_is_told(tmp_path, caplog):
+def test_freezing_untrained_layers_is_warned_of(tmp_path, caplog):
     def batch(step):
         content = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(step)) * 2 - 1
         return Batch(content=content, style=-content)
@@ -262,11 +262,11 @@ def test_freezing_what_was_never_trained_is_told(tmp_path, caplog):
     keyframe = {**sizes, "discriminator_layers": 1, "frozen_layers": 1}
     settings = TrainSettings.parse({"recipe": "keyframe", "common": {"accelerator": "cpu"}, "keyframe": keyframe})
     training, sampler = Training(name="all", shots=[], settings=settings), SimpleNamespace(batch=batch)
-    first = train(training, sampler, None, tmp_path / "first", Observers([]))
+    first = train(training, Inputs(sampler), tmp_path / "first", Observers([]))
     assert "train.common.init_from" in caplog.text
     caplog.clear()
     init = first.networks
-    second = train(training, sampler, None, tmp_path / "second", Observers([]), init=init)
+    second = train(training, Inputs(sampler, init=init), tmp_path / "second", Observers([]))
     assert "init_from" not in caplog.text
     frozen = [key for key in init if key.startswith("discriminator.judges.0.body.0.") and "weight.0" not in key]
     assert len(frozen) == 2

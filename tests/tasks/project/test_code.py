@@ -36,6 +36,7 @@ _WITHOUT_A_SAY = {
     *("tasks.shared.mlflow_observer", "tasks.shared.registry", "tasks.shared.tracking"),
     *("tasks.stages.train_watch", "tasks.shared.versioning"),
     *("stylegan_core.storage.atomic", "stylegan_core.storage.cache", "stylegan_core.storage.state_folder"),
+    "stylegan_core.storage.model_folder",  # a file name
     "stylegan_core.recipes.base",
     *("stylegan_core.storage.stop_errors", "stylegan_core.storage.model_folder"),  # an exit code, a file name
     # The number of threads is recorded with each training, and a slow machine is only warned of.

@@ -19,6 +19,7 @@ from stylegan_core.recipes import keyframe
 from stylegan_core.recipes.adversary import AdversarialConfig, Adversary
 from stylegan_core.recipes.model import load_model, load_networks, read_card
 from stylegan_core.training.observer import Observers
+from stylegan_core.training.persistence.run_folder import RunNotes
 from tasks.shared.errors import StoppedError, UsageError
 from tasks.stages import train as stage
 from tasks.stages import train_watch
@@ -337,7 +338,7 @@ def test_the_flow_tracks_and_registers(project, monkeypatch):
     train_flow(LocalRunner(), larger, project / "prepared", project / "models", project / "reports" / "train")
     assert calls[0] == ("start", "sea", 7, run_id)  # the same run goes on
     job = plan_trainings(larger.model_copy(), project / "prepared").jobs[0]
-    assert job.folder.notes() == {}  # forced: cleared with all else
+    assert job.folder.notes() == RunNotes()  # forced: cleared with all else
     assert not any(b"run of sea" in data for data in content(project / "models").values())
 
 
@@ -347,7 +348,7 @@ def test_further_processes_of_a_distributed_run_write_nothing(project, monkeypat
     assert train_model(plan.jobs[0], project / "prepared", project / "models", project / "reports") is None
     mark_finished(plan, project / "models", project / "reports")
     assert not (project / "models").exists()
-    assert plan.jobs[0].folder.finished() == {}
+    assert plan.jobs[0].folder.finished() is None
 
 
 def test_the_console_says_what_is_going_on(caplog, monkeypatch):

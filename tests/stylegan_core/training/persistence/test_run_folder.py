@@ -1,3 +1,4 @@
+import json
 import multiprocessing
 import os
 
@@ -7,7 +8,14 @@ import pytest
 from stylegan_core.config import parse_params
 from stylegan_core.data.manifest import ManifestRow, as_manifest
 from stylegan_core.data.store import SampleStore, StoreWriter
-from stylegan_core.training.run_folder import RunFolder, data_digest, run_key, trim_runs
+from stylegan_core.training.persistence.run_folder import (
+    FinishedMark,
+    RunFolder,
+    RunNotes,
+    data_digest,
+    run_key,
+    trim_runs,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -91,15 +99,23 @@ def test_data_of_another_shot_and_the_place_in_the_store_do_not_count(tmp_path):
 
 def test_notes_and_the_mark_survive_and_are_cleared():
     folder = RunFolder("a" * 64)
-    assert folder.notes() == {}
-    assert folder.finished() == {}
-    folder.write_notes({"mlflow_run_id": "x"})
-    folder.mark_finished({"budget_steps": 5})
+    assert folder.notes() == RunNotes()
+    assert folder.finished() is None
+    folder.write_notes(RunNotes(mlflow_run_id="x"))
+    mark = FinishedMark(budget_steps=5, limit_minutes=None, stopped_by="budget", stage="ab")
+    folder.mark_finished(mark)
     again = RunFolder("a" * 64)
-    assert again.notes() == {"mlflow_run_id": "x"}
-    assert again.finished() == {"budget_steps": 5}
+    assert again.notes() == RunNotes(mlflow_run_id="x")
+    assert again.finished() == mark
+    assert json.loads((again.path / "run.json").read_text()) == {"mlflow_run_id": "x"}
+    assert json.loads((again.path / "finished.json").read_text()) == {
+        "budget_steps": 5,
+        "limit_minutes": None,
+        "stage": "ab",
+        "stopped_by": "budget",
+    }
     (again.path / "finished.json").write_text("{half")
-    assert again.finished() == {}
+    assert again.finished() is None
     again.clear()
     assert list(again.path.iterdir()) == []
 
@@ -135,7 +151,7 @@ def test_only_finished_runs_that_nobody_wants_are_trimmed_oldest_first():
     for age, (name, folder) in enumerate(folders.items()):
         (folder.path / "checkpoint").write_bytes(bytes(1000))
         if name != "b":  # interrupted
-            folder.mark_finished({})
+            folder.mark_finished(FinishedMark())
         os.utime(folder.path, (10_000 + age, 10_000 + age))
     with folders["c"].lock():  # someone trains it
         removed = trim_runs([folders["a"]], 3500)

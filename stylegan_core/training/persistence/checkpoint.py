@@ -7,6 +7,7 @@ import logging
 import re
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +26,37 @@ _KEY = "stylereel"
 _KEPT = 2
 
 
+Metadata = Mapping[str, Any]
+"""A JSON object: plain values that describe the tensors. Who writes it knows its keys."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Content of a checkpoint file.
+
+    Attributes:
+        tensors: by name, on the CPU.
+        metadata: as written, with "step" and "crc32".
+    """
+
+    tensors: dict[str, Tensor]
+    metadata: Metadata
+
+
 class CheckpointError(ValueError):
     """No checkpoint of a run folder can be read; the message names the files."""
 
 
-def save_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> Path:
+def save_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensor], metadata: Metadata) -> Path:
     """Writes ``folder/checkpoint-<step>.safetensors``, whole or not at all, and then removes all but the newest two.
 
     Args:
         folder: made if it is missing.
         step: steps done.
         tensors: on any device; copied to the CPU.
-        metadata: what JSON holds; floats come back bit for bit.
+        metadata: written as JSON; floats come back bit for bit.
     Raises:
-        OSError: the disk is full or away; the earlier checkpoints are as they were.
+        OSError: the disk is full or missing; the earlier checkpoints are unchanged.
     """
     own = {key: tensor.detach().to("cpu", copy=True).contiguous() for key, tensor in tensors.items()}
     # One key: safetensors writes several in random order.
@@ -47,8 +65,8 @@ def save_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensor], meta
     write_atomically(path, lambda temporary: save_file(own, temporary, metadata=header))
     for old in list_checkpoints(folder)[_KEPT:]:
         old.unlink(missing_ok=True)
-    for torn in folder.glob(".checkpoint-*.tmp.safetensors"):  # of processes that were killed
-        torn.unlink(missing_ok=True)
+    for partial in folder.glob(".checkpoint-*.tmp.safetensors"):  # of killed processes
+        partial.unlink(missing_ok=True)
     return path
 
 
@@ -63,12 +81,12 @@ def checkpoint_step(path: Path) -> int:
     """Steps done according to the file's name."""
     match = _NAME.fullmatch(path.name)
     if match is None:
-        raise ValueError(f"{path} is not named like a checkpoint")
+        raise ValueError(f"{path} is not the name of a checkpoint")
     return int(match.group(1))
 
 
-def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """The newest checkpoint that is intact, on the CPU; None if the folder has none at all.
+def load_checkpoint(folder: Path) -> Checkpoint | None:
+    """The newest intact checkpoint; None if the folder has none at all.
 
     Raises:
         CheckpointError: there are checkpoints, and all are damaged.
@@ -78,7 +96,7 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | 
         try:
             return _read(path)
         except (OSError, ValueError, KeyError, SafetensorError) as error:
-            log.warning("%s is damaged (%s), trying the one before it", path, error)
+            log.warning("%s is damaged (%s): reading the checkpoint before it", path, error)
             damaged.append(path.name)
     if damaged:
         raise CheckpointError(
@@ -87,14 +105,14 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | 
     return None
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _read(path: Path) -> Checkpoint:
     with safe_open(path, framework="pt", device="cpu") as opened:
-        metadata: dict[str, Any] = json.loads((opened.metadata() or {})[_KEY])
+        metadata = json.loads((opened.metadata() or {})[_KEY])
         # Copies: the file is mapped, and may be removed while the tensors live on.
         tensors = {key: opened.get_tensor(key).clone() for key in opened.keys()}  # noqa: SIM118
     if metadata["crc32"] != _checksum(tensors):
         raise ValueError("wrong checksum")
-    return tensors, metadata
+    return Checkpoint(tensors, metadata)
 
 
 def _checksum(tensors: Mapping[str, Tensor]) -> int:

@@ -4,8 +4,8 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from stylegan_core.training import checkpoint
-from stylegan_core.training.checkpoint import (
+from stylegan_core.training.persistence import checkpoint
+from stylegan_core.training.persistence.checkpoint import (
     CheckpointError,
     checkpoint_step,
     list_checkpoints,
@@ -28,7 +28,8 @@ METADATA = {"progress": {"loss": 0.1 + 0.2, "tiny": 5e-324, "inf": math.inf}, "l
 def test_everything_comes_back_bit_for_bit(tmp_path):
     path = save_checkpoint(tmp_path, 12, TENSORS, METADATA)
     assert checkpoint_step(path) == 12
-    tensors, metadata = load_checkpoint(tmp_path)
+    loaded = load_checkpoint(tmp_path)
+    tensors, metadata = loaded.tensors, loaded.metadata
     assert tensors.keys() == TENSORS.keys()
     for key, value in TENSORS.items():
         assert tensors[key].dtype == value.dtype, key
@@ -69,8 +70,7 @@ def test_a_damaged_one_gives_way_to_the_one_before(tmp_path, damage):
     else:
         content = {"truncated": content[: len(content) // 2], "empty": b"", "text": b"not a checkpoint"}[damage]
     path.write_bytes(bytes(content))
-    _, metadata = load_checkpoint(tmp_path)
-    assert metadata["which"] == "older"
+    assert load_checkpoint(tmp_path).metadata["which"] == "older"
 
 
 def test_only_damaged_ones_are_an_error_and_none_is_none(tmp_path):

@@ -1,7 +1,7 @@
 """The folder of a run: outside the workspace, named by what decides the result, so that it survives a kill.
 
-checkpoint-*.safetensors, curves.csv    the trainer's
-run.json                                notes that must not reach the outputs, the tracker's run id say
+checkpoint-*.safetensors, curves.csv    written by the trainer
+run.json                                notes that must not enter the outputs, such as the tracker's run id
 finished.json                           written when the outputs are in place
 """
 
@@ -14,10 +14,11 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stylegan_core.config import Training
 from stylegan_core.data.crops import stored_rows
@@ -27,6 +28,8 @@ from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.storage.cache import cache_folder
 
 log = logging.getLogger(__name__)
+
+_Content = TypeVar("_Content", bound=BaseModel)
 
 _PROCESS_ONLY = (
     "limit_minutes",  # a stop, not a result
@@ -38,8 +41,38 @@ _PROCESS_ONLY = (
 )
 
 
+class RunNotes(BaseModel):
+    """Content of run.json.
+
+    Attributes:
+        mlflow_run_id: of the tracked run that an interrupted training continues.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    mlflow_run_id: str | None = None
+
+
+class FinishedMark(BaseModel):
+    """Content of finished.json: the outputs of the run were in place once.
+
+    Attributes:
+        budget_steps: steps that were asked for.
+        limit_minutes: time limit that was set.
+        stopped_by: "budget" or "limit_minutes".
+        stage: digest of all that the stage depended on.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    budget_steps: int | None = None
+    limit_minutes: float | None = None
+    stopped_by: str | None = None
+    stage: str | None = None
+
+
 class RunFolder:
-    """A run's folder in the user's cache, which is made.
+    """A run's folder in the user's cache; creating the object creates the folder.
 
     Args:
         key: from ``run_key``.
@@ -52,37 +85,37 @@ class RunFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Waits until no other process works in the folder."""
+        """Holds the folder; waits while another process holds it."""
         lock = FileLock(self._lock_path)
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            log.warning("another process trains this model already: waiting for it")
+            log.warning("another process is training this model: waiting for it")
             lock.acquire()
         try:
             yield
         finally:
             lock.release()
 
-    def finished(self) -> dict[str, Any]:
-        """What ``mark_finished`` noted; empty if it never was."""
-        return _read_json(self.path / "finished.json")
+    def finished(self) -> FinishedMark | None:
+        """The mark that ``mark_finished`` wrote; None if there is none, or it is damaged."""
+        return _read(FinishedMark, self.path / "finished.json")
 
-    def mark_finished(self, note: dict[str, Any]) -> None:
-        """Notes that the outputs of this run are in place."""
-        _write_json(self.path / "finished.json", note)
+    def mark_finished(self, mark: FinishedMark) -> None:
+        """Records that the outputs of this run are in place."""
+        _write(self.path / "finished.json", mark)
 
-    def notes(self) -> dict[str, Any]:
-        """What ``write_notes`` wrote; empty if nothing."""
-        return _read_json(self.path / "run.json")
+    def notes(self) -> RunNotes:
+        """What ``write_notes`` wrote; empty notes if nothing."""
+        return _read(RunNotes, self.path / "run.json") or RunNotes()
 
-    def write_notes(self, notes: dict[str, Any]) -> None:
-        """Keeps what a resumed run wants to know and outputs must not hold."""
-        _write_json(self.path / "run.json", notes)
+    def write_notes(self, notes: RunNotes) -> None:
+        """Keeps what a resumed run needs to know and outputs must not hold."""
+        _write(self.path / "run.json", notes)
 
     def clear(self) -> None:
-        """Removes all that is in it: training begins from the start."""
-        # The mark goes last: stopped halfway, the folder still says that it was finished, and is cleared again.
+        """Removes the content: training begins from the start."""
+        # The mark is removed last: stopped halfway, the folder is still marked as finished, and is cleared again.
         for item in sorted(self.path.iterdir(), key=lambda p: p.name == "finished.json"):
             shutil.rmtree(item) if item.is_dir() else item.unlink()
 
@@ -90,19 +123,19 @@ class RunFolder:
 def trim_runs(kept: Sequence[RunFolder], limit_bytes: int) -> list[Path]:
     """Removes the oldest finished runs while all run folders together hold more than ``limit_bytes``.
 
-    Runs that were interrupted, that another process works on, and ``kept`` stay: a finished one costs training again
-    at most, and its model lies elsewhere.
+    Interrupted runs, runs that another process holds, and ``kept`` are not removed. Removing a finished one costs at
+    most a training: its model is stored elsewhere.
 
     Returns:
         The folders that were removed.
     """
-    spared = {folder.path for folder in kept}
+    excluded = {folder.path for folder in kept}
     sizes = {p: _size(p) for p in cache_folder("train").iterdir() if p.is_dir()}
     removed = []
     for path in sorted(sizes, key=lambda p: p.stat().st_mtime):
         if sum(sizes.values()) <= limit_bytes:
             break
-        if path in spared or not (path / "finished.json").is_file():
+        if path in excluded or not (path / "finished.json").is_file():
             continue
         try:
             with FileLock(path.with_name(f"{path.name}.lock"), timeout=0):
@@ -115,15 +148,15 @@ def trim_runs(kept: Sequence[RunFolder], limit_bytes: int) -> list[Path]:
 
 
 def run_key(training: Training, data: str, code: str, init: str | None) -> str:
-    """SHA-256, in hex, over what decides the result of a training, but for its budget.
+    """SHA-256, in hex, over everything that decides the result of a training, except the budget.
 
-    The budget is left out and schedules are in absolute steps, so that a larger budget continues a run.
+    Schedules are in absolute steps, so that a larger budget continues a run.
 
     Args:
-        training: what to run; its name does not count.
+        training: what to run; its name has no effect.
         data: from ``data_digest``.
         code: from ``code_closure_digest``.
-        init: digest of the model that it starts from.
+        init: digest of the model that it starts from; None: fresh weights.
     """
     settings = training.settings
     config = settings.config.model_dump(mode="json", exclude={"budget_steps", "budget_images"})
@@ -133,9 +166,9 @@ def run_key(training: Training, data: str, code: str, init: str | None) -> str:
 
 
 def data_digest(store: SampleStore, manifest: Manifest, shots: Sequence[str] = ()) -> str:
-    """SHA-256, in hex, over the samples that a training and its validation use and how they belong together.
+    """SHA-256, in hex, over the samples that a training and its validation use, and their rows in the manifest.
 
-    Other shots in the same store do not count, nor where they push these samples to, nor paths.
+    Other shots in the same store, positions in the store, and paths have no effect.
     """
     digest = hashlib.sha256(f"{store.working_space} {store.sample_type}".encode())
     for split in ("train", "validation"):
@@ -160,13 +193,13 @@ def _size(folder: Path) -> int:
     return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read(model: type[_Content], path: Path) -> _Content | None:
     try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+        return model.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    write_bytes_atomically(path, (json.dumps(content, indent=2, sort_keys=True) + "\n").encode())
+def _write(path: Path, content: BaseModel) -> None:
+    text = json.dumps(content.model_dump(mode="json", exclude_unset=True), indent=2, sort_keys=True)
+    write_bytes_atomically(path, f"{text}\n".encode())

@@ -3,7 +3,7 @@ import torch
 
 from stylegan_core.recipes import config_class, recipe_class
 from stylegan_core.recipes.model import ModelError, load_networks, read_card, save_model
-from stylegan_core.training.model_store import find_model, keep_model
+from stylegan_core.training.persistence.model_store import find_model, keep_model
 
 
 @pytest.fixture

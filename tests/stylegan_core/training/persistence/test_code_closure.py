@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 import stylegan_core
-from stylegan_core.training.code_closure import code_closure, code_closure_digest
+from stylegan_core.training.persistence.code_closure import code_closure, code_closure_digest
 
 ROOT = Path(stylegan_core.__file__).parent.parent
 
