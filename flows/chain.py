@@ -12,7 +12,7 @@ from stylegan_core.storage.state_folder import STATE_FOLDER
 from tasks.project.sync import CODE_FOLDER, kept_by_sync, sync
 from tasks.shared.errors import StoppedError
 from tasks.shared.gate import check_gate
-from tasks.shared.lineage import link_run, mark_promoted
+from tasks.shared.lineage import PipelineLink, link_run, mark_promoted
 from tasks.shared.origin import FLOW_RUN_VARIABLE, flow_run_id
 from tasks.shared.runner import Runner
 from tasks.shared.versioning import STAGES, VersioningError, commit_to_branch, git_state, push, reproduce
@@ -43,7 +43,7 @@ class ChainSettings:
     lock_wait_s: float = 3600.0
 
 
-def chain(runner: Runner, root: Path, settings: ChainSettings) -> dict[str, object]:
+def chain(runner: Runner, root: Path, settings: ChainSettings) -> PipelineLink:
     """Runs the stages one after the other; a failed one stops the rest.
 
     Returns:
@@ -66,7 +66,7 @@ def chain(runner: Runner, root: Path, settings: ChainSettings) -> dict[str, obje
         ) from None
 
 
-def _locked_chain(runner: Runner, root: Path, settings: ChainSettings) -> dict[str, object]:
+def _locked_chain(runner: Runner, root: Path, settings: ChainSettings) -> PipelineLink:
     if settings.scheduled:
         runner.run("check the tree", refuse_changes, root)
     runner.run("sync", sync, root)
@@ -78,13 +78,14 @@ def _locked_chain(runner: Runner, root: Path, settings: ChainSettings) -> dict[s
             passed = runner.run("gate", check_gate, root / "reports/metrics.json", max_swd_ratio=settings.max_swd_ratio)
             runner.run("promote", mark_promoted, root)
         runner.run(stage, _reproduce, root, stage, environment=environment, lock_wait_s=settings.lock_wait_s)
-    linked = runner.run("lineage", link_run, root, run_id, gate=passed)
+    link = runner.run("lineage", link_run, root, run_id, gate=passed)
     if settings.push:
         runner.run("push", push, root, lock_wait_s=settings.lock_wait_s)
     if settings.scheduled:
         message = f"Results of {'flow run ' + run_id if run_id else 'a scheduled run'}\n\n{passed}"
-        linked["runs_commit"] = runner.run("commit", commit_to_branch, root, settings.branch, RESULTS, message)
-    return linked
+        commit = runner.run("commit", commit_to_branch, root, settings.branch, RESULTS, message)
+        return link.model_copy(update={"runs_commit": commit})
+    return link
 
 
 def _reproduce(root: Path, stage: str, *, environment: dict[str, str], lock_wait_s: float) -> None:

@@ -34,7 +34,7 @@ def pipeline(
     configure_logging()
     settings = ChainSettings(scheduled, max_swd_ratio, push, branch, lock_wait_s)
     # Only the push is retried: a stage that failed fails again on the same inputs.
-    return chain(PrefectRunner(retries={"push": 2}), project_root(), settings)
+    return chain(PrefectRunner(retries={"push": 2}), project_root(), settings).as_dict()
 
 
 @flow(name="stylize-on-demand", persist_result=False)

@@ -232,14 +232,12 @@ def whence(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Say which model, MLflow run, flow run and commit made something, or what they made."""
-    from dataclasses import asdict
-
-    from tasks.shared.lineage import whence as follow
     from tasks.shared.versioning import project_root
+    from tasks.shared.whence import whence as follow
 
     trail = follow(project_root(), what, output=output)
     if as_json:
-        typer.echo(json.dumps(asdict(trail), indent=1))
+        typer.echo(json.dumps(trail.as_dict(), indent=1))
         return
     print_trail(trail)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from tasks.project.doctor import Finding
-    from tasks.shared.lineage import Trail
+    from tasks.shared.whence import Trail
 
 _COLOURS = {"ok": "green", "note": "yellow", "wrong": "red"}
 
@@ -74,12 +74,10 @@ def print_trail(trail: Trail, *, most: int = 10) -> None:
         typer.echo(trail.note)
     for digest, about in trail.models.items():
         typer.echo(f"model       {digest}")
-        for key, value in about.items():
-            typer.echo(f"  {key:<14}{value}")
-    if trail.says:
-        typer.echo("the file says")
-        for what, words in trail.says.items():
-            typer.echo(f"  {what:<14}{words}")
+        _print_facts(about)
+    if trail.metadata:
+        typer.echo("metadata")
+        _print_facts(trail.metadata)
     if trail.signature:
         typer.echo(f"signature   {trail.signature}")
     for label, ids in (("flow run", trail.flow_runs), ("commit", trail.commits)):
@@ -87,9 +85,13 @@ def print_trail(trail: Trail, *, most: int = 10) -> None:
             typer.echo(f"{label:<12}{one}")
     for job, asked in [*trail.jobs.items()][:most]:
         typer.echo(f"job         {job[:16]}")
-        for what, words in asked.items():
-            typer.echo(f"  {what:<14}{words}")
+        _print_facts(asked)
     for frame in trail.frames[:most]:
-        typer.echo(f"frame       {frame['frame']}  sha256 {frame['sha256'][:16]}  job {frame['job'][:16]}")
+        typer.echo(f"frame       {frame.frame}  sha256 {frame.sha256[:16]}  job {frame.job[:16]}")
     if len(trail.frames) > most:
         typer.echo(f"... and {len(trail.frames) - most} more frames (--json lists all)")
+
+
+def _print_facts(facts: Mapping[str, str]) -> None:
+    for name, value in facts.items():
+        typer.echo(f"  {name:<14}{value}")

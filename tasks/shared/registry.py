@@ -1,4 +1,4 @@
-"""MLflow's registry and runs, asked from outside: models by URI, aliases, runs by the first digits of an id."""
+"""Queries of MLflow's registry and runs: models by URI, aliases, runs by the first digits of an id."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,21 @@ log = logging.getLogger(__name__)
 _URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 
 
-def find_runs(start: str) -> list[dict[str, Any]]:
-    """Runs whose id, model digest, flow run or commit begins with ``start``: their ``id`` and ``tags`` of ours."""
+@dataclass(frozen=True)
+class TrackedRun:
+    """An MLflow run.
+
+    Attributes:
+        id: of MLflow.
+        tags: those that stylereel wrote, without their prefix.
+    """
+
+    id: str
+    tags: Mapping[str, str]
+
+
+def find_runs(start: str) -> list[TrackedRun]:
+    """Runs whose id, model digest, flow run or commit begins with ``start``."""
     if not start.replace("-", "").isalnum():
         return []
     found = []
@@ -37,12 +51,12 @@ def find_runs(start: str) -> list[dict[str, Any]]:
         ids = [run.info.run_id, tags.get("flow_run_id", ""), tags.get("git_commit", "")]
         ids += [*model_digests(tags), *tags.get("delivered_by", "").split()]
         if any(i.startswith(start) for i in ids if i):
-            found.append({"id": run.info.run_id, "tags": tags})
+            found.append(TrackedRun(run.info.run_id, tags))
     return found
 
 
 def model_digests(tags: Mapping[str, str]) -> list[str]:
-    """Digests of the models that a run made, by its tags of ours; a run that was continued has made several."""
+    """Digests of the models that a run made, by its tags; a continued run has made several."""
     return sorted(v for k, v in tags.items() if k.startswith("model."))
 
 
@@ -62,14 +76,16 @@ def fetch_model(uri: str, folder: Path) -> Path:
 
     Args:
         uri: of the model.
-        folder: the copy goes below it; one that is there already is taken.
+        folder: the copy goes below it; an existing copy is used.
 
     Raises:
-        UsageError: the URI is none, the registry does not know it, or it holds another model than it says.
+        UsageError: the URI is malformed, the registry does not have it, or its files are those of another model.
     """
     parts = _URI.fullmatch(uri)
     if parts is None:
-        raise UsageError(f"{uri} is no model URI: write models:/NAME@ALIAS (trained, promoted) or models:/NAME/VERSION")
+        raise UsageError(
+            f"{uri} is not a model URI: write models:/NAME@ALIAS (trained, promoted) or models:/NAME/VERSION"
+        )
     try:
         store = tracking.client()
         if parts["alias"]:
@@ -85,14 +101,14 @@ def fetch_model(uri: str, folder: Path) -> Path:
         raise UsageError(f"{uri} is not in the model registry at {tracking.tracking_uri()}: {error}") from error
     if found != digest:
         raise UsageError(
-            f"{uri} is registered as the model {digest[:16]}, but its files are of {(found or 'none')[:16]}"
+            f"{uri} is registered as the model {digest[:16]}, but its files are those of {(found or 'none')[:16]}"
         )
     note_model(digest, str(version.run_id))
     return target
 
 
 def _download(store: Any, version: Any, target: Path) -> None:
-    """Puts the files that the version points at into ``target``, whole or not at all."""
+    """Downloads the files of a version to ``target``, all or none of them."""
     top = store.get_run(version.run_id).info.artifact_uri.rstrip("/") + "/"
     if not version.source.startswith(top):
         raise ValueError(f"its source {version.source} is not an artifact of its run")

@@ -68,7 +68,7 @@ def test_a_training_from_start_to_registry(project: Path) -> None:
     assert not registry.set_alias("all", "d2", "promoted")
     fetched = registry.fetch_model(f"models:/{tracking.registered_name('all')}@promoted", project / "fetched")
     assert (fetched / "model.json").read_bytes() == (project / "model" / "model.json").read_bytes()
-    for uri, message in (("models:/nobody@promoted", "not in the model registry"), ("models:/all", "no model URI")):
+    for uri, message in (("models:/nobody@promoted", "not in the model registry"), ("models:/all", "not a model URI")):
         with pytest.raises(UsageError, match=message):
             registry.fetch_model(uri, project / "fetched")
 
@@ -77,8 +77,8 @@ def test_a_training_from_start_to_registry(project: Path) -> None:
     assert tags is not None
     assert tags["git_commit"] == origin()["git_commit"]
     assert tags["flow_run_id"] == "flow-1"
-    assert [r["id"] for r in registry.find_runs("flow-")] == [run_id]
-    assert [r["id"] for r in registry.find_runs(tags["git_commit"][:8])] == [run_id]
+    assert [r.id for r in registry.find_runs("flow-")] == [run_id]
+    assert [r.id for r in registry.find_runs(tags["git_commit"][:8])] == [run_id]
     assert registry.find_runs("0000") == []
 
     tracking.log_results(run_id, metrics={"truth/swd": 0.1}, files={"evaluate": project / "model" / "model.json"})
@@ -102,7 +102,7 @@ def test_a_continued_training_leaves_the_registered_version_as_it_was(project: P
         assert json.loads((fetched / "model.json").read_text())["digest"] == digest
         assert fetched == project / "fetched" / digest[:16]
         assert tracking.find_run_by_digest(digest) == run_id
-        assert [r["id"] for r in registry.find_runs(digest[:8])] == [run_id]
+        assert [r.id for r in registry.find_runs(digest[:8])] == [run_id]
     tags = tracking.run_tags(run_id)
     assert tags is not None
     assert registry.model_digests(tags) == [first, second]
@@ -114,7 +114,7 @@ def test_a_version_whose_files_are_of_another_model_is_refused(project: Path) ->
     _register(run_id, project / "model" / "model.json", "aa" * 32)
     stored = next((project / "mlartifacts").glob("**/model/*/model.json"))
     stored.write_text(json.dumps({"digest": "bb" * 32}))
-    with pytest.raises(UsageError, match="its files are of bbbb"):
+    with pytest.raises(UsageError, match="its files are those of bbbb"):
         registry.fetch_model(f"models:/{tracking.registered_name('all')}/1", project / "fetched")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -20,7 +19,8 @@ from stylegan_core.storage.hashing import sha256_of
 from stylegan_core.storage.records import RecordWriter
 from tasks.shared import lineage, registry, tracking
 from tasks.shared.errors import UsageError
-from tasks.shared.lineage import link_run, whence
+from tasks.shared.lineage import DeliveredModel, link_run
+from tasks.shared.whence import whence
 from tasks.stylize.stylize import stylize_directory
 from tests.stylegan_core.storage.sample_records import sample_record
 
@@ -34,9 +34,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "project"
     tags: dict[str, str] = {f"model.{MODEL[:16]}": MODEL, "git_commit": COMMIT, "flow_run_id": FLOW}
 
-    def find_runs(start: str) -> list[dict[str, Any]]:
+    def find_runs(start: str) -> list[registry.TrackedRun]:
         known = [RUN, MODEL, COMMIT, *tags.get("delivered_by", "").split()]
-        return [{"id": RUN, "tags": tags}] if any(i.startswith(start) for i in known) else []
+        return [registry.TrackedRun(RUN, tags)] if any(i.startswith(start) for i in known) else []
 
     def log_results(run_id: str, *, tags: Mapping[str, str], found: dict[str, str] = tags) -> None:
         found.update(tags)
@@ -68,7 +68,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_from_a_frame(root: Path) -> None:
     trail = whence(root, str(root / "out" / "stylized" / "sample" / "shot.0002.png"))
-    assert [f["frame"] for f in trail.frames] == ["sample/shot.0002.png"]
+    assert [f.frame for f in trail.frames] == ["sample/shot.0002.png"]
     assert trail.models[MODEL]["mlflow_run"] == RUN
     assert trail.models[MODEL]["folder"] == "models/all"
     assert trail.flow_runs == [FLOW]
@@ -85,7 +85,7 @@ def test_back_to_the_frames(root: Path, asked: str, monkeypatch: pytest.MonkeyPa
 
 def test_a_model_from_the_cache_leads_to_both_flow_runs(root: Path) -> None:
     link = link_run(root, LATER_FLOW, gate="passed")
-    assert link["models"] == {"all": {"digest": MODEL, "mlflow_run": RUN}}
+    assert link.models == {"all": DeliveredModel(digest=MODEL, mlflow_run=RUN)}
     for asked in (LATER_FLOW, MODEL):
         assert sorted(whence(root, asked).flow_runs) == [FLOW, LATER_FLOW]
     # A third delivery keeps the others.
@@ -109,14 +109,14 @@ def test_a_changed_frame_in_its_place_is_said_to_be_changed(root: Path) -> None:
     assert whence(root, str(frame)).note == ""
     frame.write_bytes(b"edited")
     trail = whence(root, str(frame))
-    assert "it was changed" in trail.note
+    assert "the file was changed" in trail.note
     assert not trail.frames
 
 
 def test_a_continued_run_leads_to_the_model_that_was_asked_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     later = "ff77" * 16
     tags = {f"model.{d[:16]}": d for d in (MODEL, later)}
-    monkeypatch.setattr(registry, "find_runs", lambda start: [{"id": RUN, "tags": tags}])
+    monkeypatch.setattr(registry, "find_runs", lambda start: [registry.TrackedRun(RUN, tags)])
     assert list(whence(root, later[:8]).models) == [later]
     assert set(whence(root, RUN[:8]).models) == {MODEL, later}
 
@@ -180,12 +180,12 @@ def test_a_file_that_was_copied_elsewhere_answers_by_itself(
         trail = whence(elsewhere, str(elsewhere / name))
         assert trail.models == {digest: {"recipe": "keyframe", "mlflow_run": RUN, "data": "da7a" * 16}}
         assert trail.commits == [COMMIT]
-        assert "the file itself says" in trail.note
-        assert trail.says["asked"] == "strength 0.8"
-        assert trail.says["source"] == name
+        assert "own metadata says" in trail.note
+        assert trail.metadata["asked"] == "strength 0.8"
+        assert trail.metadata["source"] == name
     assert not [*elsewhere.glob("*.db")]
     (elsewhere / "plain.png").write_bytes((tmp_path / "plates" / "a.0001.png").read_bytes())
-    with pytest.raises(UsageError, match="no record knows"):
+    with pytest.raises(UsageError, match="no record matches"):
         whence(elsewhere, str(elsewhere / "plain.png"))
 
 
@@ -201,7 +201,7 @@ def test_a_movie_leads_to_its_frames(
     assert list(trail.models) == [report.job.model_digest]
     assert len(trail.frames) == 3
     assert trail.note == ""
-    assert trail.says["source"] == "clip.mp4"
+    assert trail.metadata["source"] == "clip.mp4"
     assert list(trail.jobs) == [report.job.digest[:16]]
     # Away from its frames it still says what made it.
     (tmp_path / "elsewhere").mkdir()
@@ -209,4 +209,4 @@ def test_a_movie_leads_to_its_frames(
     trail = whence(root, str(moved))
     assert list(trail.models) == [report.job.model_digest]
     assert not trail.frames
-    assert "the file itself says" in trail.note
+    assert "own metadata says" in trail.note
