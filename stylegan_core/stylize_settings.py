@@ -15,6 +15,7 @@ from stylegan_core.settings import Settings
 FRAMES_PER_S = 24.0
 """Default frame rate of movies that are made of pictures, and of previews."""
 
+
 class RenderSettings(Settings):
     """How frames are stylized, whichever they are: what a person may ask of any job."""
 

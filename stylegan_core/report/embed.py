@@ -22,10 +22,12 @@ class PictureFile:
     Attributes:
         path: the file.
         source_space: what its colours are taken for, see ``source_space_of``.
+        ocio: the config that knows it, see ``load_config``.
     """
 
     path: Path
     source_space: str = "auto"
+    ocio: str | None = None
 
 
 Source = Pixels | PictureFile
@@ -65,7 +67,8 @@ def display_pixels(source: Source) -> Uint8Pixels:
     from stylegan_core.frames.colour.convert import to_working
     from stylegan_core.frames.pictures.picture import read_picture
 
-    return to_uint8(to_working(read_picture(source.path), source_space=source.source_space, working_space="srgb"))
+    picture = read_picture(source.path)
+    return to_uint8(to_working(picture, source_space=source.source_space, working_space="srgb", ocio=source.ocio))
 
 
 def webp(pixels: Pixels, *, width_px: int, quality: int) -> bytes:

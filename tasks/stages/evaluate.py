@@ -216,7 +216,7 @@ def _to_keep(evaluator: Evaluator) -> list[Still]:
 
 
 def _style(evaluator: Evaluator, kept: Sequence[EvaluatedPicture]) -> Row:
-    display = display_of(evaluator.model)
+    display = display_of(evaluator.colour)
     styles = [display(evaluator.read(path, "style")) for path in evaluator.subject.styles]
     if not styles or not kept:
         return {}
@@ -236,7 +236,7 @@ def _write_pictures(evaluator: Evaluator, kept: Sequence[EvaluatedPicture], fold
 
     if not kept:
         return
-    display, name = display_of(evaluator.model), evaluator.subject.name
+    display, name = display_of(evaluator.colour), evaluator.subject.name
     middle = kept[len(kept) // 2]
     if evaluator.subject.styles:
         style = display(evaluator.read(evaluator.subject.styles[0], "style"))

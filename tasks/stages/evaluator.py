@@ -15,6 +15,7 @@ import numpy as np
 from stylegan_core.config import Params
 from stylegan_core.data.manifest import read_manifest
 from stylegan_core.data.subjects import Still, Subject, find_subjects
+from stylegan_core.frames.colour.context import ColourContext
 from stylegan_core.metrics import comparison
 from stylegan_core.metrics.baselines import baselines
 from stylegan_core.metrics.comparison import Filters, Row
@@ -38,6 +39,7 @@ class Evaluator:
         subject: the pictures.
         training: name of the model's folder.
         model: loaded.
+        colour: the model's working space, and the config of the prepared data.
         translate: (H, W, 3) in the model's working space to the same; one call at a time.
         read: a file as the network sees it, (H, W, 3) in the model's working space; its side "content" or "style".
         filters: tuned on the key frames.
@@ -49,6 +51,7 @@ class Evaluator:
     subject: Subject
     training: str
     model: Model
+    colour: ColourContext
     translate: Callable[[Floats], Floats]
     read: Callable[[Path, str], Floats]
     filters: Filters
@@ -124,7 +127,7 @@ def open_evaluators(params: Params, prepared: Path, models: Path, *, root: Path 
         )
         translate = _translator(model)
         for subject in subjects:
-            conditioned = functools.partial(translate, _conditions(model, subject))
+            conditioned = functools.partial(translate, _conditions(model, subject, _colour(params, model)))
             evaluators.append(open_evaluator(params, training.name, model, conditioned, subject))
     if not evaluators:
         raise UsageError(f"evaluate: {prepared} lists no pictures to evaluate the models on")
@@ -135,7 +138,8 @@ def open_evaluator(
     params: Params, training: str, model: Model, translate: Callable[[Floats], Floats], subject: Subject
 ) -> Evaluator:
     """Times a model on a subject and tunes the baseline filters."""
-    read, display = _reader(params, model), display_of(model)
+    colour = _colour(params, model)
+    read, display = _reader(params, colour), display_of(colour)
     contents = [display(read(content, "content")) for content, _ in subject.keys]
     paintings = [display(read(style, "style")) for _, style in subject.keys if style is not None]
     filters: Filters = {}
@@ -148,6 +152,7 @@ def open_evaluator(
         subject,
         training,
         model,
+        colour,
         translate,
         read,
         filters,
@@ -159,7 +164,7 @@ def open_evaluator(
 
 def evaluate_picture(evaluator: Evaluator, still: Still) -> EvaluatedPicture:
     """Translates a picture and reads its ground truth."""
-    display = display_of(evaluator.model)
+    display = display_of(evaluator.colour)
     content = evaluator.read(still.content, "content")
     truth = still.truth or still.painted
     return EvaluatedPicture(
@@ -170,16 +175,18 @@ def evaluate_picture(evaluator: Evaluator, still: Still) -> EvaluatedPicture:
     )
 
 
-def _reader(params: Params, model: Model) -> Callable[[Path, str], Floats]:
+def _colour(params: Params, model: Model) -> ColourContext:
+    return ColourContext(model.card.working_space, params.prepare.ocio)
+
+
+def _reader(params: Params, colour: ColourContext) -> Callable[[Path, str], Floats]:
     from stylegan_core.data.resize import shrink
     from stylegan_core.frames.colour.convert import to_working
     from stylegan_core.frames.colour.source_space import source_space_of
     from stylegan_core.frames.pictures.picture import read_picture
-    from stylegan_core.frames.profiles.ocio import config_name, prefer_config
 
     spaces = {"content": params.prepare.content_space, "style": params.prepare.style_space}
-    limit, ocio, working = params.prepare.max_megapixels, params.prepare.ocio, model.card.working_space
-    prefer_config(config_name(ocio))
+    limit, ocio, working = params.prepare.max_megapixels, colour.ocio, colour.working_space
     shorter_px = params.prepare.resize_px  # a model is evaluated at the size that it was trained at
 
     def read(path: Path, side: str) -> Floats:
@@ -193,7 +200,7 @@ def _reader(params: Params, model: Model) -> Callable[[Path, str], Floats]:
     return read
 
 
-def display_of(model: Model) -> Callable[[Floats], Floats]:
+def display_of(colour: ColourContext) -> Callable[[Floats], Floats]:
     """Conversion from the model's working space to clipped sRGB, in which pictures are measured.
 
     A working space that is an OCIO view is already display-referred: it is only clipped.
@@ -201,14 +208,16 @@ def display_of(model: Model) -> Callable[[Floats], Floats]:
     from stylegan_core.frames.colour.convert import to_working
     from stylegan_core.frames.profiles.ocio import VIEW
 
-    working = model.card.working_space
+    working = colour.working_space
     is_display = working == "srgb" or working.startswith(VIEW)
     return lambda unit: (
-        np.clip(unit, 0.0, 1.0) if is_display else to_working(np.clip(unit, 0.0, 1.0), source_space=working)
+        np.clip(unit, 0.0, 1.0)
+        if is_display
+        else to_working(np.clip(unit, 0.0, 1.0), source_space=working, ocio=colour.ocio)
     )
 
 
-def _conditions(model: Model, subject: Subject) -> Conditions:
+def _conditions(model: Model, subject: Subject, colour: ColourContext) -> Conditions:
     """Conditions of a conditioned recipe: one of the style pictures as reference, or its first attribute.
 
     Without them, a reference-conditioned model would be evaluated on reconstructing its input, an attribute editor on
@@ -220,8 +229,8 @@ def _conditions(model: Model, subject: Subject) -> Conditions:
     conditioned_on = model.recipe.conditioned_on
     references = subject.styles[len(subject.styles) // 2 :][:1] if "styles" in conditioned_on else ()
     edit = {attribute_names(model)[0]: 1.0} if "labels" in conditioned_on else None
-    directions = plan_conditioning(model, style_images=[str(path.absolute()) for path in references], edit=edit)
-    return conditions_of(model, directions, device=choose_device())
+    conditioning = plan_conditioning(model, style_images=[str(path.absolute()) for path in references], edit=edit)
+    return conditions_of(model, conditioning, colour, device=choose_device())
 
 
 def _translator(model: Model) -> Callable[[Conditions, Floats], Floats]:

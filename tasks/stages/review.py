@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stylegan_core.config import Params
-from stylegan_core.frames.profiles.ocio import config_name, prefer_config
 from stylegan_core.report.review import Refused, ReviewData, write_review
 from tasks.stages.review_inputs import PageLineage, ReviewInputs
 from tasks.stages.review_shots import is_of_one_subject, review_shot
@@ -73,7 +72,6 @@ def build_review(inputs: ReviewInputs, output_html: Path) -> Path:
         ManifestError: prepared data are missing.
         ValueError: there is no stylized frame to show.
     """
-    prefer_config(config_name(inputs.params.prepare.ocio))
     folders = sorted(path for path in inputs.stylized.iterdir() if path.is_dir() and not path.name.startswith("."))
     shots = [shot for folder in folders if (shot := review_shot(inputs, folder)) is not None]
     if not shots:

@@ -52,7 +52,7 @@ def review_shot(inputs: ReviewInputs, folder: Path) -> ShotReview | None:
         name=name,
         frames=tuple(frames),
         facts=(*(_model_facts(inputs, card, training) if card else ()), *_settings(inputs, name)),
-        style=PictureFile(styles[0], inputs.params.prepare.style_space) if styles else None,
+        style=PictureFile(styles[0], inputs.params.prepare.style_space, inputs.params.prepare.ocio) if styles else None,
         movie=movie if movie.is_file() else None,
         curves=curves if curves.is_file() else None,
         kept_step=_kept_step(card, curves) if card and curves.is_file() else None,
@@ -93,10 +93,12 @@ def _frame(
     painting = (still.truth or still.painted) if still else None
     return FrameReview(
         label=result.relative.as_posix(),
-        result=PictureFile(result.path, spaces.content_space if output_space == "source" else output_space),
-        original=PictureFile(original, spaces.content_space),
+        result=PictureFile(
+            result.path, spaces.content_space if output_space == "source" else output_space, spaces.ocio
+        ),
+        original=PictureFile(original, spaces.content_space, spaces.ocio),
         number=result.number if still is not None and still.frame is not None else None,
-        truth=PictureFile(painting, spaces.style_space) if painting and painting.is_file() else None,
+        truth=PictureFile(painting, spaces.style_space, spaces.ocio) if painting and painting.is_file() else None,
         key=still is not None and still.painted is not None,
         figures=inputs.frame_figures.get((subject.name, still.name), {}) if subject and still else {},
     )

@@ -166,14 +166,6 @@ class ColourConfig:
         return f"; its spaces are: {', '.join(names[:_NAMED])}{more}"
 
 
-_preferred: list[str] = []
-
-
-def prefer_config(name: str) -> None:
-    """Makes a config the one that ``load_config`` loads in this process where none is asked for: that of its job."""
-    _preferred[:] = [name]
-
-
 def config_name(asked: str | Path | None = None) -> str:
     """The config that a job uses: what is asked for, else $OCIO, else the pinned built-in; files as absolute paths."""
     name = str(asked or os.environ.get("OCIO", "").strip() or PINNED_CONFIG)
@@ -181,12 +173,12 @@ def config_name(asked: str | Path | None = None) -> str:
 
 
 def load_config(asked: str | Path | None = None) -> ColourConfig:
-    """The config of ``config_name`` or ``prefer_config``, loaded once, and again when its file changes.
+    """The config of ``config_name``, loaded once, and again when its file changes.
 
     Raises:
         ColourError: it is missing or no config.
     """
-    name = config_name(asked or next(iter(_preferred), None))
+    name = config_name(asked)
     stamp = 0
     if not name.startswith("ocio://"):
         try:

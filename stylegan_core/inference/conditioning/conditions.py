@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from stylegan_core.frames.colour.context import ColourContext
 from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture
 from stylegan_core.inference.conditioning.edit_vocabulary import OWN, load_vocabulary, parse_edit
-from stylegan_core.inference.conditioning.reference_pictures import _read_reference, _squares, reference_signed
+from stylegan_core.inference.conditioning.reference_pictures import read_reference, reference_signed, squares
 from stylegan_core.inference.job.frame_settings import Conditioning, StyleReference
 from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.recipes import config_class
@@ -104,38 +105,41 @@ def accepts_strength(recipe: BaseRecipe) -> bool:
     return bool({"styles", "labels"} & set(recipe.conditioned_on))
 
 
-def conditions_of(model: Model, directions: Conditioning, *, strength: float = 1.0, device: str = "cpu") -> Conditions:
-    """The directions as tensors on ``device``, with what the recipe computes of them once.
+def conditions_of(
+    model: Model, conditioning: Conditioning, colour: ColourContext, *, strength: float = 1.0, device: str = "cpu"
+) -> Conditions:
+    """The conditioning as tensors on ``device``, with what the recipe computes of them once.
 
     Args:
         model: is moved to ``device``.
-        directions: from ``plan_conditioning`` for this model.
-        strength: for recipes that heed it.
+        conditioning: from ``plan_conditioning`` for this model.
+        colour: the model's working space, and the config that reference pictures are read with.
+        strength: for recipes that accept it.
         device: torch's name of it.
     Raises:
         PlanError: a reference is not the one that was planned with, or cannot be read.
     """
     recipe = model.recipe.to(device).eval()
     given = Conditions(
-        labels=_labels(directions.edit, attribute_names(model)).to(device) if directions.edit else None,
+        labels=_labels(conditioning.edit, attribute_names(model)).to(device) if conditioning.edit else None,
         strength=strength if accepts_strength(recipe) else 1.0,
-        direction=directions.direction,
+        direction=conditioning.direction,
     )
     with torch.no_grad():
-        if not directions.styles:
+        if not conditioning.styles:
             return recipe.prepare_conditions(given)
-        weights = torch.tensor([reference.weight for reference in directions.styles], device=device)
+        weights = torch.tensor([reference.weight for reference in conditioning.styles], device=device)
         given = replace(given, style_weights=weights)
-        if directions.styles[0].name is not None:
-            return replace(given, style_codes=_codes_of_bank(model, directions.styles).to(device))
-        pictures = [_read_reference(reference, model.card.working_space) for reference in directions.styles]
+        if conditioning.styles[0].name is not None:
+            return replace(given, style_codes=_codes_of_bank(model, conditioning.styles).to(device))
+        pictures = [read_reference(reference, colour) for reference in conditioning.styles]
         # A recipe that makes codes sees each reference whole; others get all of them as one tensor.
         alone = [
             recipe.prepare_conditions(Conditions(styles=reference_signed(picture).to(device))) for picture in pictures
         ]
         if (codes := _codes(alone)) is not None:
             return replace(given, style_codes=codes)
-        return recipe.prepare_conditions(replace(given, styles=_squares(pictures).to(device)))
+        return recipe.prepare_conditions(replace(given, styles=squares(pictures).to(device)))
 
 
 def _references(texts: Sequence[str], root: Path) -> tuple[StyleReference, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stylegan_core.frames.colour.context import ColourContext
 from stylegan_core.frames.colour.convert import to_working
 from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture
 from stylegan_core.inference.job.frame_settings import StyleReference
@@ -38,7 +39,7 @@ def _signed(picture: Pixels) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(picture)).mul(2.0).sub(1.0).permute(2, 0, 1)[None].contiguous()
 
 
-def _squares(pictures: Sequence[Pixels]) -> Tensor:
+def squares(pictures: Sequence[Pixels]) -> Tensor:
     """(K, 3, S, S) in [-1, 1]: the middle of each, at the size that the smallest allows."""
     side_px = min(min(picture.shape[:2]) for picture in pictures)
     side_px = max(MINIMUM_PX, side_px // MULTIPLE_PX * MULTIPLE_PX)
@@ -58,11 +59,17 @@ def cover(picture: Pixels, height_px: int, width_px: int) -> Pixels:
     return covered
 
 
-def _read_reference(reference: StyleReference, working_space: str) -> Pixels:
+def read_reference(reference: StyleReference, colour: ColourContext) -> Pixels:
+    """(H, W, 3) in [0, 1] in the working space; longer sides than ``REFERENCE_PX`` are reduced to it.
+
+    Raises:
+        PlanError: the file has changed since planning, or cannot be read.
+    """
     try:
         if sha256_of(reference.path) != reference.sha256:
             raise PlanError(f"the style image {reference.path} was changed since the job was planned: plan again")
-        return _reduced(to_working(read_picture(reference.path), working_space=working_space))
+        picture = read_picture(reference.path)
+        return _reduced(to_working(picture, working_space=colour.working_space, ocio=colour.ocio))
     except (OSError, UnreadablePictureError) as error:
         raise PlanError(f"the style image {reference.path} cannot be read: {error}") from error
 

@@ -35,7 +35,7 @@ def write_job_preview(job: Job, movie: Path, *, fps: float = 24.0) -> Path | Non
     if not there:
         return None
     try:
-        write_preview(_displayed(there, result_space(job)), movie, fps=fps)
+        write_preview(_displayed(there, result_space(job), job.settings.colour_config), movie, fps=fps)
     except (ValueError, UnreadablePictureError) as error:
         logger.warning("no preview movie: %s", error)
         return None
@@ -57,9 +57,9 @@ def result_space(job: Job) -> str:
     return settings.source_space if Path(first.input).suffix == Path(first.output).suffix else "auto"
 
 
-def _displayed(paths: Sequence[Path], source_space: str) -> Iterator[npt.NDArray[Any]]:
+def _displayed(paths: Sequence[Path], source_space: str, ocio: str) -> Iterator[npt.NDArray[Any]]:
     for path in paths:
-        unit = to_working(read_picture(path), source_space=source_space, working_space="srgb")
+        unit = to_working(read_picture(path), source_space=source_space, working_space="srgb", ocio=ocio)
         yield _shrunk(np.rint(np.clip(unit, 0, 1) * 255).astype(np.uint8))
 
 

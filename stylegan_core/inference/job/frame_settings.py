@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, SerializerFunctionWrapHandler, model_serializer
 
+from stylegan_core.frames.colour.context import ColourContext
 from stylegan_core.frames.profiles.ocio import PINNED_CONFIG
 from stylegan_core.inference.job.canonical import FrozenModel, digest_of, without_defaults
 
@@ -127,6 +128,11 @@ class FrameSettings(FrozenModel):
     def colour_config(self) -> str:
         """The OpenColorIO config of the job, whatever a worker's own is."""
         return self.ocio_config or PINNED_CONFIG
+
+    @property
+    def colour(self) -> ColourContext:
+        """The working space and the config of the job."""
+        return ColourContext(self.working_space, self.colour_config)
 
     def digest(self) -> str:
         """SHA-256 of the settings, wherever the references and models in them lie."""

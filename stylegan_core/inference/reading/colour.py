@@ -11,7 +11,6 @@ from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.frames.profiles.ocio import (
     ColourError,
     load_config,
-    prefer_config,
 )
 from stylegan_core.inference.job.frame_settings import FrameSettings
 from stylegan_core.inference.job.frame_task import FrameTask
@@ -24,7 +23,6 @@ def check_config(settings: FrameSettings) -> None:
     Raises:
         PlanError: it cannot be loaded here, or its content differs.
     """
-    prefer_config(settings.colour_config)  # for references and backdrops
     if settings.ocio is None:
         return
     try:

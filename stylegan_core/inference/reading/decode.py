@@ -29,7 +29,7 @@ class FrameDecoder:
         self._reader, self._max_megapixels = reader, job.max_megapixels
         self._windows = WindowReader(reader, settings) if settings.blend_frames else None
         self._regions = (
-            RegionReader(settings.regions, settings.working_space, job.max_megapixels) if settings.regions else None
+            RegionReader(settings.regions, settings.colour, job.max_megapixels) if settings.regions else None
         )
 
     def decode(self, task: FrameTask) -> DecodedFrame:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from stylegan_core.frames.colour.context import ColourContext
 from stylegan_core.frames.colour.convert import to_working
 from stylegan_core.frames.pictures.picture import Picture, UnreadablePictureError, Window, read_picture
 from stylegan_core.inference.conditioning.reference_pictures import cover
@@ -54,15 +55,15 @@ class RegionWeights:
 class RegionReader:
     """Reads the regions of a job's frames; several threads may share it."""
 
-    def __init__(self, regions: Sequence[Region], working_space: str, max_megapixels: float) -> None:
+    def __init__(self, regions: Sequence[Region], colour: ColourContext, max_megapixels: float) -> None:
         """Takes what holds for all frames.
 
         Args:
             regions: of the job.
-            working_space: of its models.
+            colour: the working space of its models, and the config that pictures are read with.
             max_megapixels: larger declared sizes are refused.
         """
-        self._regions, self._working_space, self._max_megapixels = tuple(regions), working_space, max_megapixels
+        self._regions, self._colour, self._max_megapixels = tuple(regions), colour, max_megapixels
         self._lock = threading.Lock()
         self._last: dict[int, tuple[Path, FileState, Pixels]] = {}  # one backdrop serves many frames
 
@@ -122,7 +123,8 @@ class RegionReader:
             picture = read_picture(path, max_megapixels=self._max_megapixels)
         except UnreadablePictureError as error:
             raise UnreadablePictureError(f"its picture {path.name}: {error.reason}") from error
-        shown = cover(to_working(picture, working_space=self._working_space), height_px, width_px)
+        unit = to_working(picture, working_space=self._colour.working_space, ocio=self._colour.ocio)
+        shown = cover(unit, height_px, width_px)
         with self._lock:
             self._last[index] = (path, state, shown)
         return shown

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from stylegan_core.frames.colour.context import ColourContext
 from stylegan_core.inference.conditioning.conditions import accepts_strength, conditions_of
 from stylegan_core.inference.job.frame_settings import BackEnd, Conditioning, Precision
 from stylegan_core.inference.network.backends.compile import pictures_at_once, runner
@@ -41,6 +42,7 @@ class ConditionedModel:
         self,
         model: Model,
         conditioning: Conditioning,
+        colour: ColourContext,
         strength: float,
         *,
         precision: Precision,
@@ -53,6 +55,7 @@ class ConditionedModel:
         Args:
             model: from ``load_model``.
             conditioning: from ``plan_conditioning``.
+            colour: the job's.
             strength: for a recipe that accepts it.
             precision: of the convolutions.
             device: that runs it.
@@ -71,7 +74,7 @@ class ConditionedModel:
         if device.startswith("cuda") and precision == "fp32":
             torch.backends.cudnn.allow_tf32 = False  # 10 bits: tiles would not equal the whole; bf16 is for speed
         if accepts_strength(model.recipe) or conditioning != Conditioning():
-            self._conditions = conditions_of(model, conditioning, strength=strength, device=device)
+            self._conditions = conditions_of(model, conditioning, colour, strength=strength, device=device)
 
     def run(self, batch_unit: Pixels, overrides: FrameOverrides) -> Pixels:
         """(N, H, W, 3) in the model's working space to the same.

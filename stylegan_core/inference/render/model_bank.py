@@ -120,6 +120,7 @@ class ModelBank:
         return ConditionedModel(
             setup.model,
             setup.conditioning,
+            self._job.settings.colour,
             setup.strength,
             precision=setup.precision,
             device=self._job.device,

@@ -16,7 +16,6 @@ from stylegan_core.frames.profiles.ocio import (
     ColourError,
     config_name,
     load_config,
-    prefer_config,
 )
 from stylegan_core.inference.job.plan import Draft
 from stylegan_core.inference.job.spec import Job, PlanError
@@ -47,7 +46,6 @@ def plan_colour(draft: Draft, model: Model, render: RenderSettings) -> Draft:
     spaces = (job.settings.source_space, render.output_space, card.working_space)
     # Without names of a config, the pinned one cannot matter: it only serves what headers of files say.
     matters = name != PINNED_CONFIG or any(space not in _WORDS for space in spaces)
-    prefer_config(name)
     try:
         config = load_config(name) if matters else None
         source, output, working = spaces

@@ -72,7 +72,10 @@ def plan_norm_statistics(draft: Draft, model: Model, render: RenderSettings) -> 
     recipe = model.recipe.to(job.device).eval()
     conditions = Conditions()
     if accepts_strength(recipe) or job.settings.directions != Conditioning():
-        conditions = conditions_of(model, job.settings.directions, strength=job.settings.strength, device=job.device)
+        settings = job.settings
+        conditions = conditions_of(
+            model, settings.directions, settings.colour, strength=settings.strength, device=job.device
+        )
     layers = norm_layers(recipe, conditions)
     if render.tiles == "approximate":
         job = _with_tiles(job, recipe, conditions, frozen=asked != "picture")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 
 from stylegan_core.frames.colour.convert import linear_to_srgb, to_working, working_space_name
-from stylegan_core.frames.profiles.ocio import PINNED_CONFIG, ColourError, config_name, load_config, prefer_config
+from stylegan_core.frames.profiles.ocio import PINNED_CONFIG, ColourError, config_name, load_config
 
 OWN_CONFIG = """\
 ocio_profile_version: 2
@@ -46,13 +45,6 @@ colorspaces:
     from_scene_reference: !<MatrixTransform> {matrix: [1, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1, 0, 0, 0, 0, 1]}
 """
 LUT = "Version 1\nFrom 0.0 1.0\nLength 3\nComponents 1\n{\n0.0\n0.25\n1.0\n}\n"
-
-
-@pytest.fixture(autouse=True)
-def _no_job_before() -> Iterator[None]:
-    prefer_config("")
-    yield
-    prefer_config("")
 
 
 @pytest.fixture
@@ -149,9 +141,7 @@ def test_which_config_is_taken(own_config: Path, tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("OCIO", str(own_config))
     assert config_name() == load_config().name == str(own_config)
     assert config_name(PINNED_CONFIG) == PINNED_CONFIG
-    prefer_config(PINNED_CONFIG)
-    assert load_config().name == PINNED_CONFIG
-    prefer_config("")
+    assert load_config(PINNED_CONFIG).name == PINNED_CONFIG
     monkeypatch.setenv("OCIO", str(tmp_path / "none.ocio"))
     with pytest.raises(ColourError, match=r"none\.ocio.*cannot be read"):
         load_config()

@@ -7,12 +7,30 @@ import pytest
 import torch
 from torch import nn
 
+from stylegan_core.frames.colour.context import ColourContext
+from stylegan_core.frames.colour.convert import to_working
+from stylegan_core.frames.pictures.picture import read_picture
+from stylegan_core.frames.profiles.ocio import ColourError
 from stylegan_core.inference.conditioning.conditions import check_edit, conditions_of, plan_conditioning
-from stylegan_core.inference.conditioning.reference_pictures import cover
-from stylegan_core.inference.job.frame_settings import FrameSettings
+from stylegan_core.inference.conditioning.reference_pictures import cover, read_reference
+from stylegan_core.inference.job.frame_settings import FrameSettings, StyleReference
 from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.inference.network.translate import translate_unit
 from stylegan_core.recipes.base import BaseRecipe, Kind, Needs, RecipeConfig
+from stylegan_core.storage.hashing import sha256_of
+
+SRGB = ColourContext("srgb")
+CONFIG = """\
+ocio_profile_version: 2
+roles: {default: raw, scene_linear: lin, aces_interchange: lin}
+displays: {screen: [!<View> {name: plain, colorspace: raw}]}
+colorspaces:
+  - !<ColorSpace> {name: raw, isdata: true}
+  - !<ColorSpace> {name: lin, encoding: scene-linear}
+  - !<ColorSpace>
+    name: house_gamma
+    to_scene_reference: !<ExponentTransform> {value: [2, 2, 2, 1]}
+"""
 
 
 class Tinter(BaseRecipe):
@@ -116,14 +134,14 @@ def test_the_skip_key_knows_content_and_weight_not_the_place(tinter, references)
 
 def test_references_reach_the_recipe_once_and_mixed(tinter, references):
     planned = plan_conditioning(tinter, style_images=["red.png:3", "green.png"], root=references)
-    conditions = conditions_of(tinter, planned, strength=0.5)
+    conditions = conditions_of(tinter, planned, SRGB, strength=0.5)
     picture = np.random.default_rng(0).random((37, 40, 3), dtype=np.float32)
     for _ in range(3):
         result = translate_unit(tinter, picture, conditions=conditions)
     assert tinter.recipe.prepared == 2  # one a reference, whatever the number of pictures
     expected = picture + 0.5 * (np.array([0.75, 0.25, 0.0]) - picture)
     np.testing.assert_allclose(result, expected, atol=1e-6)
-    back = conditions_of(tinter, planned.model_copy(update={"direction": "backward"}), strength=0.5)
+    back = conditions_of(tinter, planned.model_copy(update={"direction": "backward"}), SRGB, strength=0.5)
     np.testing.assert_allclose(translate_unit(tinter, picture, conditions=back), 2 * picture - expected, atol=1e-5)
 
 
@@ -131,7 +149,7 @@ def test_a_reference_that_changed_since_is_refused(tinter, references):
     planned = plan_conditioning(tinter, style_images=["red.png"], root=references)
     (references / "red.png").write_bytes((references / "green.png").read_bytes())
     with pytest.raises(PlanError, match="plan again"):
-        conditions_of(tinter, planned)
+        conditions_of(tinter, planned, SRGB)
 
 
 def test_labels_hold_for_every_picture_of_a_batch(tiny_model):
@@ -177,7 +195,7 @@ class Plain(Tinter):
 def test_a_recipe_without_codes_gets_squares_of_one_size(tiny_model, references):
     plain = replace(tiny_model, recipe=Plain())
     planned = plan_conditioning(plain, style_images=["red.png", "green.png"], root=references)
-    conditions = conditions_of(plain, planned)
+    conditions = conditions_of(plain, planned, SRGB)
     assert conditions.styles.shape == (2, 3, 40, 40)
     assert conditions.style_codes is None
     np.testing.assert_allclose(conditions.styles[0].mean(dim=(1, 2)), [1, -1, -1], atol=1e-6)
@@ -191,7 +209,8 @@ def test_entries_of_a_style_bank_stand_for_their_pictures(tinter, references):
     wish = {"style_images": ["red.png:3", "green.png"], "root": references}
     by_bank = plan_conditioning(tinter, style_bank=Path("bank"), **wish)
     assert [(r.name, r.weight) for r in by_bank.styles] == [("red.png", 0.75), ("green.png", 0.25)]
-    by_file, codes = (conditions_of(tinter, plan_conditioning(tinter, **wish)), conditions_of(tinter, by_bank))
+    by_file = conditions_of(tinter, plan_conditioning(tinter, **wish), SRGB)
+    codes = conditions_of(tinter, by_bank, SRGB)
     assert torch.equal(by_file.style_codes, codes.style_codes)
     assert torch.equal(by_file.style_weights, codes.style_weights)
     with pytest.raises(PlanError, match=r"knows no 'blue\.png'"):
@@ -201,7 +220,7 @@ def test_entries_of_a_style_bank_stand_for_their_pictures(tinter, references):
     (references / "green.png").write_bytes((references / "red.png").read_bytes())
     save_style_bank(build_style_bank(tinter, references), references / "bank")
     with pytest.raises(PlanError, match="changed since the job was planned"):
-        conditions_of(tinter, by_bank)
+        conditions_of(tinter, by_bank, SRGB)
 
 
 def test_a_bank_counts_by_the_codes_that_are_asked_for(tinter, references):
@@ -236,8 +255,21 @@ def test_a_name_of_a_bank_may_come_twice(tinter, references):
 def test_small_references_are_extended_to_what_recipes_take(tinter, references, size_px):
     cv2.imwrite(str(references / "small.png"), np.full((*size_px, 3), (0, 255, 0), np.uint8))
     tinter.recipe.prepare_conditions = lambda given: replace(given, styles=None, style_codes=given.styles.flatten(1))
-    conditions = conditions_of(tinter, plan_conditioning(tinter, style_images=["small.png"], root=references))
+    planned = plan_conditioning(tinter, style_images=["small.png"], root=references)
+    conditions = conditions_of(tinter, planned, SRGB)
     height, width = (max(32, min(512, side)) for side in size_px)
     assert conditions.style_codes.shape == (1, 3 * height * width)
     code = conditions.style_codes.reshape(1, 3, height, width)
     np.testing.assert_allclose(code.mean(dim=(2, 3)), [[-1, 1, -1]], atol=1e-6)
+
+
+def test_references_are_read_with_the_config_of_the_job(references, monkeypatch):
+    """A worker whose $OCIO names another config reads what was planned."""
+    config = references / "house.ocio"
+    config.write_text(CONFIG)
+    monkeypatch.delenv("OCIO", raising=False)
+    reference = StyleReference(path=references / "red.png", sha256=sha256_of(references / "red.png"), weight=1.0)
+    expected = to_working(read_picture(reference.path), working_space="house_gamma", ocio=str(config))
+    assert np.array_equal(read_reference(reference, ColourContext("house_gamma", str(config))), expected)
+    with pytest.raises(ColourError, match="house_gamma"):
+        read_reference(reference, ColourContext("house_gamma"))

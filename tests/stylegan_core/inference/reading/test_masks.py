@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from stylegan_core.frames.colour.context import ColourContext
 from stylegan_core.frames.pictures.picture import UnreadablePictureError
 from stylegan_core.inference.job.frame_settings import Region
 from stylegan_core.inference.job.frame_task import FrameTask, RegionFiles
@@ -20,7 +21,7 @@ def half(tmp_path):
 
 def read(regions, files, height=40, width=64):
     frame = FrameTask(input="f.png", output="f.png", regions=tuple(files))
-    return RegionReader(regions, "srgb", 200.0).read(frame, height, width)
+    return RegionReader(regions, ColourContext(), 200.0).read(frame, height, width)
 
 
 def test_soft_edges_are_gaussian_and_end():

@@ -14,9 +14,10 @@ import torch
 from flows.runners.local_runner import LocalRunner
 from stylegan_core.frames.base.bit_depth import from_codes, to_codes
 from stylegan_core.frames.colour.carry_over import carry_over
+from stylegan_core.frames.colour.context import ColourContext
 from stylegan_core.frames.colour.convert import to_working
 from stylegan_core.frames.pictures.picture import Picture, read_picture, write_picture
-from stylegan_core.frames.profiles.ocio import PINNED_CONFIG, load_config, prefer_config
+from stylegan_core.frames.profiles.ocio import PINNED_CONFIG, load_config
 from stylegan_core.inference.job.frame_settings import FrameSettings
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.spec import PlanError
@@ -48,8 +49,6 @@ colorspaces:
 @pytest.fixture(autouse=True)
 def _no_config(monkeypatch):
     monkeypatch.delenv("OCIO", raising=False)
-    yield
-    prefer_config("")
 
 
 def real_model(folder: Path, working_space: str, ocio: str | None = None) -> Path:
@@ -158,7 +157,7 @@ def test_workers_use_the_config_of_the_plan_or_refuse(tiny_model, tmp_path, monk
     assert job.settings.working_space == "house_log"
     monkeypatch.delenv("OCIO")  # a worker elsewhere
     check_config(job.settings)
-    assert load_config().name == str(config)
+    assert job.settings.colour == ColourContext("house_log", str(config))
     moved = FrameSettings.model_validate({**job.settings.model_dump(), "ocio_config": str(tmp_path / "other.ocio")})
     assert moved.digest() == job.settings.digest()  # where a config lies decides no pixel
     with pytest.raises(PlanError, match="cannot be read"):
