@@ -20,7 +20,8 @@ import OpenImageIO as oiio  # noqa: N813
 import torch
 
 from flows.runners.local_runner import LocalRunner
-from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture
+from stylegan_core.frames.base.errors import UnreadablePictureError
+from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.inference.planning.request import Request
 from stylegan_core.recipes.keyframe import Config, Recipe
 from stylegan_core.recipes.model import save_model

@@ -26,7 +26,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from stylegan_core.data.sample.photographs import list_photographs, load_photograph
-from stylegan_core.frames.pictures.picture import FORMATS as KNOWN_FORMATS
+from stylegan_core.frames.base.sniff import FORMATS as KNOWN_FORMATS
 
 DAMAGED = 500
 SEED = int(os.environ.get("STYLEREEL_PROOF_SEED", "20"))

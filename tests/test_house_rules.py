@@ -17,7 +17,6 @@ FOLDER_LINES = 3000
 """Of a folder of the core, without its sub-folders."""
 
 UNSPLIT = {
-    "stylegan_core/frames/pictures/picture.py",
     "stylegan_core/inference/pipeline/stylizer.py:Stylizer",
     "tasks/stages/train.py:train_model",
 }

@@ -20,9 +20,11 @@ from stylegan_core.data.resize import shrink
 from stylegan_core.data.sources import DecodedFacts, Source
 from stylegan_core.data.splits import typical_corner
 from stylegan_core.data.store import SAMPLE_TYPES, Samples, to_samples
+from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.colour.convert import to_working
 from stylegan_core.frames.colour.source_space import source_space_of
-from stylegan_core.frames.pictures.picture import Picture, UnreadablePictureError, read_picture
+from stylegan_core.frames.pictures.picture import Picture
+from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.storage.hashing import sha256_of
 

@@ -65,7 +65,7 @@ def display_pixels(source: Source) -> Uint8Pixels:
     if not isinstance(source, PictureFile):
         return to_uint8(source)
     from stylegan_core.frames.colour.convert import to_working
-    from stylegan_core.frames.pictures.picture import read_picture
+    from stylegan_core.frames.pictures.read import read_picture
 
     picture = read_picture(source.path)
     return to_uint8(to_working(picture, source_space=source.source_space, working_space="srgb", ocio=source.ocio))

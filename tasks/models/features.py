@@ -35,7 +35,9 @@ def write_feature_picture(
     from stylegan_core.features.feature_picture import Arrangement, feature_picture, layer_features
     from stylegan_core.frames.base.sniff import SUFFIX_FORMATS
     from stylegan_core.frames.colour.convert import to_working
-    from stylegan_core.frames.pictures.picture import Picture, read_picture, write_picture
+    from stylegan_core.frames.pictures.encode import write_picture
+    from stylegan_core.frames.pictures.picture import Picture
+    from stylegan_core.frames.pictures.read import read_picture
 
     for given, known, option in (
         (extractor, get_args(ExtractorName), "--extractor"),

@@ -231,7 +231,8 @@ def _style(evaluator: Evaluator, kept: Sequence[EvaluatedPicture]) -> Row:
 
 
 def _write_pictures(evaluator: Evaluator, kept: Sequence[EvaluatedPicture], folder: Path) -> None:
-    from stylegan_core.frames.pictures.picture import Picture, write_picture
+    from stylegan_core.frames.pictures.encode import write_picture
+    from stylegan_core.frames.pictures.picture import Picture
     from stylegan_core.report.panels import four_panel, picture_grid
 
     if not kept:

@@ -183,7 +183,7 @@ def _reader(params: Params, colour: ColourContext) -> Callable[[Path, str], Floa
     from stylegan_core.data.resize import shrink
     from stylegan_core.frames.colour.convert import to_working
     from stylegan_core.frames.colour.source_space import source_space_of
-    from stylegan_core.frames.pictures.picture import read_picture
+    from stylegan_core.frames.pictures.read import read_picture
 
     spaces = {"content": params.prepare.content_space, "style": params.prepare.style_space}
     limit, ocio, working = params.prepare.max_megapixels, colour.ocio, colour.working_space

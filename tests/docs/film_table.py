@@ -20,7 +20,9 @@ from PIL import Image, PngImagePlugin
 from stylegan_core.frames.base.bit_depth import from_codes
 from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.formats.tiff.directory import replace_pixels
-from stylegan_core.frames.pictures.picture import Picture, read_picture, write_picture
+from stylegan_core.frames.pictures.encode import write_picture
+from stylegan_core.frames.pictures.picture import Picture
+from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.frames.pictures.text_metadata import read_attributes, with_attributes
 from tests.stylegan_core.frames.pictures.film_files import (
     half,

@@ -11,7 +11,9 @@ from pathlib import Path
 from stylegan_core.data.choices import Half
 from stylegan_core.data.layouts.unpacking import Unpacked, build_once
 from stylegan_core.data.sources import PathDisplay, Source, by_name
-from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture, write_picture
+from stylegan_core.frames.base.errors import UnreadablePictureError
+from stylegan_core.frames.pictures.encode import write_picture
+from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.storage.hashing import sha256_of
 
 

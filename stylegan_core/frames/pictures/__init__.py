@@ -1,4 +1,4 @@
 """Picture files to pixels with metadata and back, in every format that stylereel reads.
 
-``picture.read_picture`` decodes, ``encode`` writes, ``integrity`` finds damage that decoders overlook.
+``read`` and ``encode`` are the entry points; ``integrity`` finds damage that decoders overlook.
 """

@@ -1,6 +1,6 @@
-"""Encodes pixels and metadata into a file, in the format that the file's suffix says.
+"""Writes a picture file, in the format of its suffix.
 
-PNG is written here, with one filter for all rows and libdeflate: 1080p RGB takes 45 ms, against 60 to 90 ms with
+PNG is encoded here, with one filter for all rows and libdeflate: 1080p RGB takes 45 ms, against 60 to 90 ms with
 OpenCV, which keeps no metadata, and 150 to 340 ms with OpenImageIO.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,17 @@ from numpy.typing import NDArray
 from stylegan_core.frames.base.bit_depth import held_in
 from stylegan_core.frames.base.sniff import SUFFIX_FORMATS
 from stylegan_core.frames.formats.dpx import dpx
-from stylegan_core.frames.formats.exr import write as exr_writing
+from stylegan_core.frames.formats.exr import write as exr_write
 from stylegan_core.frames.formats.png_jpeg_webp import PNG_SIGNATURE, add_to_jpeg, add_to_webp, png_chunk
 from stylegan_core.frames.formats.xmp import with_texts
 from stylegan_core.frames.pictures.encode_tiff import write_tiff
 from stylegan_core.frames.pictures.metadata import Metadata, jpeg_blocks, png_blocks, upright
+from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.storage.atomic import write_atomically
 
 log = logging.getLogger(__name__)
 
-_told: set[tuple[Path, str]] = set()
+_warned: set[tuple[Path, str]] = set()
 
 Pixels = NDArray[Any]
 LOSSY_QUALITY = 95
@@ -43,135 +44,134 @@ _SAMPLE_TYPES = {
     "webp": ("uint8",),
 }
 _PNG_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
-_PNG_FILTER_UP = 2  # the difference to the row above: one numpy subtraction, and photographs pack well
+_PNG_FILTER_UP = 2  # the difference to the row above: one numpy subtraction, and photographs compress well
 _PNG_LEVEL = 1
 _ENCODED_ID = "srgb_rec709_scene"
 _IN_WORDS = {"jpeg": "JPEG", "dpx": "a grey DPX"}
+_MAX_NAMED_LAYERS = 8
 _ALPHA_DROPPED = {"jpeg": (2, 4), "dpx": (2,)}  # channels
 _DPX_BITS = (8, 10, 12, 16)
 
 
-def encode_picture_file(
-    path: Path,
-    pixels: Pixels,
-    *,
-    has_alpha: bool = False,
-    alpha_associated: bool = False,
-    icc_profile: bytes | None = None,
-    metadata: Metadata | None = None,
-    other_views: tuple[Pixels, ...] = (),
-    bits: int | None = None,
-    colour_tags: Mapping[str, object] | None = None,
-    temporary_folder: Path | None = None,
-) -> None:
-    """Writes a picture file whole or not at all.
+def write_picture(path: Path, picture: Picture, *, temporary_folder: Path | None = None) -> None:
+    """Writes a picture in the format of the name's suffix; writes the whole file or none.
+
+    PNG, TIFF, EXR and DPX keep every bit that they can hold. JPEG is quality 95 without chroma subsampling; WebP is
+    quality 95, or lossless if the source was. Metadata and ICC profile are kept, orientation is reset, and outdated
+    thumbnails are dropped. An EXR or DPX of unchanged size is the source file with new samples.
 
     Args:
-        path: the final name; its suffix chooses the format.
-        pixels: (H, W, C), C in 1..4, uint8, uint16, uint32, float16 or float32 (unit range).
-        has_alpha: whether the last channel is alpha.
-        alpha_associated: whether colours are multiplied by alpha; kept in TIFF and EXR, undone for the others.
-        icc_profile: is embedded; None embeds none.
-        metadata: what else to keep; None keeps nothing.
-        other_views: like ``pixels``, for the other eyes of a stereo EXR.
-        bits: of a sample, if fewer than the type holds; TIFF and DPX keep them.
-        colour_tags: what an EXR's header says of its colours.
-        temporary_folder: where the temporary lies; default: beside ``path``.
+        path: ends in one of SUFFIX_FORMATS.
+        picture: ``pixels`` is (H, W, C), C in 1..4, uint8, uint16, uint32, float16 or float32 (unit range).
+        temporary_folder: for the temporary file, on the same file system; default: the folder of ``path``.
     Raises:
-        ValueError: an unknown suffix, or pixels that are no picture or too many for the format.
-        UnreadablePictureError: an EXR whose other layers are needed changed since it was read.
-        OSError: the file cannot be written; ``path`` is then as it was.
+        ValueError: an unknown suffix, or pixels of a wrong shape or type, or too many for the format.
+        UnreadablePictureError: an EXR whose other layers are needed was changed after it was read.
+        OSError: the disk is full or the folder is not writable; ``path`` is unchanged.
+    """
+    picture_format = _checked_format(path, picture.pixels)
+    if picture.layers and picture_format != picture.format:
+        names = ", ".join(picture.layers[:_MAX_NAMED_LAYERS])
+        more = " ..." if len(picture.layers) > _MAX_NAMED_LAYERS else ""
+        _warn_once(path, f"its format cannot hold the source's other layers; dropping {names}{more}")
+    if picture_format == "exr":
+        write = _exr_writer(path, picture)
+    else:
+        fitted = _fit(path, picture, picture_format)
+        write = _dpx_writer(fitted) if picture_format == "dpx" else _metadata_writer(fitted, picture_format)
+    write_atomically(path, write, temporary_folder)
+
+
+def _checked_format(path: Path, pixels: Pixels) -> str:
+    """The format of a file name, if it can hold the pixels.
+
+    Raises:
+        ValueError: an unknown suffix, or pixels of a wrong shape or too many for the format.
     """
     picture_format = SUFFIX_FORMATS.get(path.suffix.lower())
     if picture_format is None:
-        raise ValueError(f"{path}: pictures are written with a name that ends in {', '.join(SUFFIX_FORMATS)}")
+        raise ValueError(f"{path}: the name of a picture must end in {', '.join(SUFFIX_FORMATS)}")
     if pixels.ndim != 3 or not 1 <= pixels.shape[2] <= 4 or 0 in pixels.shape:
-        raise ValueError(f"{path}: pixels of shape {pixels.shape} are no picture, (H, W, 1 to 4) is")
+        raise ValueError(f"{path}: expected an array of shape (H, W, 1-4), got {pixels.shape}")
     height, width = pixels.shape[:2]
     most = _MAX_SIDE_PX.get(picture_format)
     if most is not None and max(height, width) > most:
-        raise ValueError(f"{path}: {width} x {height} px is too large for a {picture_format}, {most} px a side at most")
-    kept = metadata or Metadata()
-    if picture_format == "exr":
-        views = (pixels, *other_views)
-        write = _exr_writer(path, views, has_alpha, alpha_associated, kept, colour_tags or {})
-        write_atomically(path, write, temporary_folder)
-        return
-    if other_views:
-        tell_once(path, "only an EXR holds several views, the first alone is written")
-    if alpha_associated and picture_format != "tiff":
-        pixels = to_straight(pixels)
-    if pixels.shape[2] in _ALPHA_DROPPED.get(picture_format, ()):
-        tell_once(path, f"{_IN_WORDS[picture_format]} has no alpha channel, it is dropped")
-        pixels, has_alpha = pixels[:, :, :-1], False
-    pixels = np.ascontiguousarray(_fit_samples(pixels, picture_format))
-    if picture_format == "dpx":
-        write = _dpx_writer(pixels, bits, kept)
-        write_atomically(path, write, temporary_folder)
-        return
-    kept = upright(kept, width, height)
-    if picture_format != "png":  # which has texts of its own
-        kept = replace(kept, xmp=with_texts(kept.xmp, dict(kept.texts)))
-    if picture_format == "tiff":
-        write_atomically(
-            path,
-            lambda temporary: write_tiff(temporary, pixels, has_alpha, alpha_associated, icc_profile, kept, bits),
-            temporary_folder,
-        )
-        return
-    encode = {"png": _encode_png, "jpeg": _encode_jpeg, "webp": _encode_webp}[picture_format]
-    content = encode(pixels, icc_profile, kept)
-    write_atomically(path, lambda temporary: _write_bytes(temporary, content), temporary_folder)
+        raise ValueError(f"{path}: {width} x {height} px is too large for {picture_format}, at most {most} px a side")
+    return picture_format
 
 
-def tell_once(path: Path, words: str) -> None:
-    """Warns of a file, and is silent of the others of its folder that the same holds for: a sequence has thousands."""
-    told = (path.parent, words)
-    if told not in _told:
-        _told.add(told)
-        log.warning("%s: %s", path, words)
+def _warn_once(path: Path, message: str) -> None:
+    """Logs a warning once for each folder: a sequence has thousands of files for which it holds."""
+    warned = (path.parent, message)
+    if warned not in _warned:
+        _warned.add(warned)
+        log.warning("%s: %s", path, message)
 
 
-def _exr_writer(
-    path: Path,
-    views: tuple[Pixels, ...],
-    has_alpha: bool,
-    alpha_associated: bool,
-    metadata: Metadata,
-    colour_tags: Mapping[str, object],
-) -> Callable[[Path], None]:
+def _exr_writer(path: Path, picture: Picture) -> Callable[[Path], None]:
+    views, colour_tags = (picture.pixels, *picture.other_views), picture.colour_tags
+    metadata = picture.metadata or Metadata()
     source, texts = metadata.exr, dict(metadata.texts)
-    if source is not None and exr_writing.fits_source(source, views):
-        return lambda temporary: exr_writing.rewrite_exr(temporary, source, views, colour_tags=colour_tags, texts=texts)
+    if source is not None and exr_write.fits_source(source, views):
+        return lambda temporary: exr_write.rewrite_exr(temporary, source, views, colour_tags=colour_tags, texts=texts)
     if len(views) > 1 or (source is not None and len(source.structure.parts[0].channels) > views[0].shape[2]):
-        log.warning("%s: the picture is not of its source's size, so other layers and views are left out", path)
+        log.warning("%s: the picture has another size than its source; dropping its other layers and views", path)
     pixels = views[0]
     if pixels.dtype.kind == "u":
         if not colour_tags:
-            colour_tags = {"colorInteropID": _ENCODED_ID}  # untagged, the codes would be taken for linear light
+            colour_tags = {"colorInteropID": _ENCODED_ID}  # untagged codes would be read as linear light
         pixels = convert_samples(pixels, "float16" if pixels.dtype.itemsize == 1 else "float32")
-    if has_alpha and not alpha_associated:
+    if picture.has_alpha and not picture.alpha_associated:
         pixels = np.concatenate([pixels[..., :-1] * pixels[..., -1:], pixels[..., -1:]], axis=2)
     header = () if source is None else source.structure.parts[source.beauties[0].part].attributes
-    return lambda temporary: exr_writing.write_new_exr(
-        temporary, pixels, has_alpha=has_alpha, kept=header, colour_tags=colour_tags, texts=texts
+    return lambda temporary: exr_write.write_new_exr(
+        temporary, pixels, has_alpha=picture.has_alpha, kept=header, colour_tags=colour_tags, texts=texts
     )
 
 
-def _dpx_writer(pixels: Pixels, bits: int | None, metadata: Metadata) -> Callable[[Path], None]:
+def _fit(path: Path, picture: Picture, picture_format: str) -> Picture:
+    """The picture as a format other than EXR can hold it: views, alpha and sample type."""
+    if picture.other_views:
+        _warn_once(path, "only EXR holds several views; writing the first one only")
+    pixels, has_alpha = picture.pixels, picture.has_alpha
+    if picture.alpha_associated and picture_format != "tiff":
+        pixels = to_straight(pixels)
+    if pixels.shape[2] in _ALPHA_DROPPED.get(picture_format, ()):
+        _warn_once(path, f"{_IN_WORDS[picture_format]} has no alpha channel; dropping alpha")
+        pixels, has_alpha = pixels[:, :, :-1], False
+    return replace(
+        picture, pixels=np.ascontiguousarray(_fit_samples(pixels, picture_format)), has_alpha=has_alpha, other_views=()
+    )
+
+
+def _dpx_writer(picture: Picture) -> Callable[[Path], None]:
+    pixels, metadata = picture.pixels, picture.metadata or Metadata()
     source = metadata.dpx
     if source is not None and source.channels == pixels.shape[2] and held_in(source.packing.bits) == pixels.dtype:
         if not dpx.fits_source(source, pixels):
             source = dpx.resized(source, pixels.shape[0], pixels.shape[1])
     else:
+        bits = picture.bits
         depth = bits if bits in _DPX_BITS and held_in(bits) == pixels.dtype else pixels.dtype.itemsize * 8
         source = dpx.new_source(pixels.shape[0], pixels.shape[1], pixels.shape[2], depth)
     texts, chosen = dict(metadata.texts), source
     return lambda temporary: dpx.write_dpx(temporary, pixels, chosen, texts)
 
 
+def _metadata_writer(picture: Picture, picture_format: str) -> Callable[[Path], None]:
+    """The writer of a PNG, TIFF, JPEG or WebP, whose metadata is made upright."""
+    metadata = upright(picture.metadata or Metadata(), picture.width_px, picture.height_px)
+    if picture_format != "png":  # PNG has text chunks
+        metadata = replace(metadata, xmp=with_texts(metadata.xmp, dict(metadata.texts)))
+    if picture_format == "tiff":
+        return lambda temporary: write_tiff(temporary, replace(picture, metadata=metadata))
+    encode = {"png": _encode_png, "jpeg": _encode_jpeg, "webp": _encode_webp}[picture_format]
+    content = encode(picture.pixels, picture.icc_profile, metadata)
+    return lambda temporary: _write_bytes(temporary, content)
+
+
 def to_straight(pixels: Pixels) -> Pixels:
-    """Divides colours by alpha, the last channel; where alpha is 0 they stay."""
+    """Divides colours by alpha, the last channel; colours with alpha 0 stay unchanged."""
     colours, alpha = pixels[..., :-1].astype(np.float32), pixels[..., -1:].astype(np.float32)
     if pixels.dtype.kind == "u":
         alpha /= np.iinfo(pixels.dtype).max
@@ -198,7 +198,7 @@ def convert_samples(pixels: Pixels, sample_type: str) -> Pixels:
 def _fit_samples(pixels: Pixels, picture_format: str) -> Pixels:
     allowed = _SAMPLE_TYPES[picture_format]
     if pixels.dtype.name not in _SAMPLE_TYPES["tiff"]:
-        raise ValueError(f"pixels of type {pixels.dtype} are no picture, {', '.join(_SAMPLE_TYPES['tiff'])} are")
+        raise ValueError(f"expected pixels of type {', '.join(_SAMPLE_TYPES['tiff'])}, got {pixels.dtype}")
     return pixels if pixels.dtype.name in allowed else convert_samples(pixels, allowed[-1])
 
 
@@ -231,7 +231,7 @@ def _encode_webp(pixels: Pixels, icc_profile: bytes | None, metadata: Metadata) 
     if channels <= 2:  # WebP has no grey
         pixels = np.concatenate([np.repeat(pixels[..., :1], 3, axis=2), pixels[..., 1:]], axis=2)
     has_alpha = pixels.shape[2] == 4
-    # imagecodecs' lossless keeps colours under zero alpha too.
+    # imagecodecs' lossless mode keeps colours under zero alpha, too.
     level = None if metadata.webp_lossless else LOSSY_QUALITY
     encoded = imagecodecs.webp_encode(np.ascontiguousarray(pixels), level=level, lossless=metadata.webp_lossless)
     return add_to_webp(bytes(encoded), (width, height), has_alpha, icc_profile, metadata.exif, metadata.xmp)

@@ -1,4 +1,4 @@
-"""Writes TIFF through OpenImageIO, lossless, with the metadata of the file that the picture comes from."""
+"""Writes TIFF losslessly with OpenImageIO, with the metadata of the source file."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from stylegan_core.frames.formats.tiff.directory import put_xmp, replace_pixels
 from stylegan_core.frames.formats.tiff.extra_channels import put_back
 from stylegan_core.frames.formats.tiff.validate import validate_tiff
 from stylegan_core.frames.pictures.metadata import Metadata
+from stylegan_core.frames.pictures.picture import Picture
 
 Pixels = NDArray[Any]
 _FULL_DISK_BYTES = 1 << 20
@@ -26,45 +27,35 @@ _COMPRESSION = "lzw"  # 0.2 s at 1080p; OpenImageIO takes 1.4 s for "zip", whate
 _LOSSLESS = frozenset({"none", "lzw", "zip", "packbits", "zstd", "lzma"})
 
 
-def write_tiff(
-    path: Path,
-    pixels: Pixels,
-    has_alpha: bool,
-    alpha_associated: bool,
-    icc_profile: bytes | None,
-    metadata: Metadata,
-    bits: int | None,
-) -> None:
+def write_tiff(path: Path, picture: Picture) -> None:
     """Writes a TIFF.
+
+    Samples with fewer bits than their type are stored uncompressed and without gaps.
 
     Args:
         path: of the file.
-        pixels: (H, W, C) contiguous, uint8, uint16, uint32, float16 or float32.
-        has_alpha: whether the last channel is alpha.
-        alpha_associated: whether colours are multiplied by it.
-        icc_profile: is embedded.
-        metadata: upright.
-        bits: of a sample if fewer than its type holds; they are then stored without gaps, not compressed.
+        picture: with contiguous pixels and upright metadata.
     Raises:
         OSError: the file cannot be written.
     """
-    whole = put_back(pixels, metadata.other_channels)
+    pixels, bits, other = picture.pixels, picture.bits, (picture.metadata or Metadata()).other_channels
+    whole = put_back(pixels, other)
     fewer = bits is not None and bits != pixels.dtype.itemsize * 8 and held_in(bits) == pixels.dtype
-    spec = _spec(pixels, has_alpha, alpha_associated, icc_profile, metadata)
-    if whole is not None and metadata.other_channels is not None:
-        pixels, own = whole, metadata.other_channels.own
-        spec.nchannels, spec.channelnames = whole.shape[2], metadata.other_channels.names
-        spec.alpha_channel = own[-1] if has_alpha else -1
+    spec = _spec(picture)
+    if whole is not None and other is not None:
+        pixels = whole
+        spec.nchannels, spec.channelnames = whole.shape[2], other.names
+        spec.alpha_channel = other.own[-1] if picture.has_alpha else -1
     if fewer:
-        # OpenImageIO writes the metadata around one pixel, which then makes room for the real ones.
+        # OpenImageIO writes the metadata around one pixel, which is then replaced by the real ones.
         spec.width = spec.height = spec.full_width = spec.full_height = 1
         spec["planarconfig"], spec["compression"] = "contig", "none"
     _write(path, pixels[:1, :1] if fewer else pixels, spec)
     if fewer and bits is not None:
         replace_pixels(path, to_codes(pixels, bits), bits)
-    if metadata.xmp is not None:
-        put_xmp(path, metadata.xmp)
-    # Closing does not tell of a full disk, so look at the file itself.
+    if picture.metadata is not None and picture.metadata.xmp is not None:
+        put_xmp(path, picture.metadata.xmp)
+    # Closing the file does not report a full disk, so check the file itself.
     try:
         with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
             validate_tiff(content, lambda _: None)
@@ -74,15 +65,14 @@ def write_tiff(
         _fail(path, "")
 
 
-def _spec(
-    pixels: Pixels, has_alpha: bool, alpha_associated: bool, icc_profile: bytes | None, metadata: Metadata
-) -> oiio.ImageSpec:
+def _spec(picture: Picture) -> oiio.ImageSpec:
+    pixels, metadata = picture.pixels, picture.metadata or Metadata()
     height, width, channels = pixels.shape
     sample_type = {"float16": "half", "float32": "float", "uint32": "uint"}.get(pixels.dtype.name, pixels.dtype.name)
     spec = oiio.ImageSpec(width, height, channels, sample_type)
     spec.channelnames = (("Y", "A") if channels <= 2 else ("R", "G", "B", "A"))[:channels]
-    spec.alpha_channel = channels - 1 if has_alpha else -1
-    # Without this the time of writing gets in, and equal pictures are no longer equal files.
+    spec.alpha_channel = channels - 1 if picture.has_alpha else -1
+    # Otherwise the time of writing is stored, and equal pictures are not equal files.
     spec["DateTime"] = ""
     for name, kind, value in metadata.attributes:
         spec.attribute(name, oiio.TypeDesc(kind), value)
@@ -90,13 +80,13 @@ def _spec(
     for name, side in (("Exif:PixelXDimension", width), ("Exif:PixelYDimension", height)):
         if spec.getattribute(name) is not None:
             spec[name] = side
-    if icc_profile is not None:
-        profile = np.frombuffer(icc_profile, np.uint8)
+    if picture.icc_profile is not None:
+        profile = np.frombuffer(picture.icc_profile, np.uint8)
         spec.attribute("ICCProfile", oiio.TypeDesc(f"uint8[{len(profile)}]"), profile)
-    if has_alpha and not alpha_associated:
+    if picture.has_alpha and not picture.alpha_associated:
         spec["oiio:UnassociatedAlpha"] = 1
     if sample_type == "half":
-        spec["tiff:half"] = 1  # otherwise it becomes float
+        spec["tiff:half"] = 1  # otherwise it is written as float
     compression = str(spec.get_string_attribute("compression"))
     spec["compression"] = compression if compression in _LOSSLESS else _COMPRESSION
     return spec

@@ -32,8 +32,8 @@ def with_attributes(picture: Picture, texts: Mapping[str, str]) -> Picture:
         ValueError: a name of another form.
     """
     xmp.with_texts(None, texts)
-    metadata = picture.spec or Metadata()
-    return replace(picture, spec=replace(metadata, texts=tuple({**dict(metadata.texts), **texts}.items())))
+    metadata = picture.metadata or Metadata()
+    return replace(picture, metadata=replace(metadata, texts=tuple({**dict(metadata.texts), **texts}.items())))
 
 
 def read_attributes(path: Path) -> dict[str, str]:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.colour.context import ColourContext
-from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture
+from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.inference.conditioning.edit_vocabulary import OWN, load_vocabulary, parse_edit
 from stylegan_core.inference.conditioning.reference_pictures import read_reference, reference_signed, squares
 from stylegan_core.inference.job.frame_settings import Conditioning, StyleReference

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.colour.context import ColourContext
 from stylegan_core.frames.colour.convert import to_working
-from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture
+from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.inference.job.frame_settings import StyleReference
 from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.inference.network.translate import Pixels

@@ -18,8 +18,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
+from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.colour.convert import to_working
-from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture
+from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.frames.sequences.listing import list_pictures
 from stylegan_core.inference.conditioning.reference_pictures import reference_signed
 from stylegan_core.recipes.base import Conditions

@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from stylegan_core.frames.colour.convert import to_working
-from stylegan_core.frames.pictures.picture import Picture, read_picture, write_picture
+from stylegan_core.frames.pictures.encode import write_picture
+from stylegan_core.frames.pictures.picture import Picture
+from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.inference.delivery.preview import result_space
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.spec import Job

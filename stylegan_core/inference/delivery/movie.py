@@ -19,7 +19,7 @@ from stylegan_core.frames.movies.frame_file import SUFFIX, read_movie_frame
 from stylegan_core.frames.movies.probe import MovieInfo, info_of_pictures, probe_movie
 from stylegan_core.frames.movies.timecode import later_timecode
 from stylegan_core.frames.movies.writer import assemble_movie
-from stylegan_core.frames.pictures.picture import read_picture
+from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.frames.provenance.c2pa import SigningError
 from stylegan_core.frames.provenance.stamp import movie_tags
 from stylegan_core.inference.job.spec import Job, PlanError

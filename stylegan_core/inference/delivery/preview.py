@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.colour.convert import to_working
 from stylegan_core.frames.movies.preview_writer import write_preview
-from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture
+from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.inference.job.spec import Job
 
 logger = logging.getLogger(__name__)

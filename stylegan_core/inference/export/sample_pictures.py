@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.colour.convert import to_working
-from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture
+from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.frames.sequences.listing import list_pictures
 from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.inference.network.translate import pad_to_network

@@ -9,7 +9,8 @@ from pathlib import Path
 from stylegan_core.frames.movies.frame_file import SUFFIX as MOVIE_FRAME
 from stylegan_core.frames.movies.frame_file import write_movie_frame
 from stylegan_core.frames.movies.planes import changed_planes
-from stylegan_core.frames.pictures.picture import Picture, write_picture
+from stylegan_core.frames.pictures.encode import write_picture
+from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.frames.provenance.c2pa import C2paSigner, SigningError, embeds, sidecar
 from stylegan_core.frames.provenance.stamp import provenance_tags
 from stylegan_core.inference.job.delivery import Signing

@@ -13,7 +13,8 @@ from stylegan_core.frames.colour.convert import to_working
 from stylegan_core.frames.movies.frame_file import SUFFIX as MOVIE_FRAME
 from stylegan_core.frames.movies.reader import MovieReader
 from stylegan_core.frames.movies.to_picture import movie_picture, with_alpha
-from stylegan_core.frames.pictures.picture import Picture, read_picture
+from stylegan_core.frames.pictures.picture import Picture
+from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.inference.job.frame_settings import FrameSettings
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.spec import Job

@@ -12,9 +12,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.colour.context import ColourContext
 from stylegan_core.frames.colour.convert import to_working
-from stylegan_core.frames.pictures.picture import Picture, UnreadablePictureError, Window, read_picture
+from stylegan_core.frames.formats.exr.read import Window
+from stylegan_core.frames.pictures.picture import Picture
+from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.inference.conditioning.reference_pictures import cover
 from stylegan_core.inference.job.frame_settings import Region
 from stylegan_core.inference.job.frame_task import FrameTask

@@ -7,7 +7,9 @@ from typer.testing import CliRunner
 from flows.cli.main import app
 from stylegan_core.features.feature_picture import feature_picture, layer_features
 from stylegan_core.features.random_filters import RandomFilters
-from stylegan_core.frames.pictures.picture import Picture, read_picture, write_picture
+from stylegan_core.frames.pictures.encode import write_picture
+from stylegan_core.frames.pictures.picture import Picture
+from stylegan_core.frames.pictures.read import read_picture
 
 
 @pytest.fixture

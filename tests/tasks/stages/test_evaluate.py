@@ -11,7 +11,9 @@ from flows.evaluate import evaluate_flow
 from flows.runners.local_runner import LocalRunner
 from stylegan_core.config import parse_params
 from stylegan_core.data.manifest import ManifestRow, as_manifest, write_manifest
-from stylegan_core.frames.pictures.picture import Picture, read_picture, write_picture
+from stylegan_core.frames.pictures.encode import write_picture
+from stylegan_core.frames.pictures.picture import Picture
+from stylegan_core.frames.pictures.read import read_picture
 from tasks.shared.errors import UsageError
 from tasks.stages.evaluate import evaluate
 

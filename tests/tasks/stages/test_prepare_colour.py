@@ -5,7 +5,8 @@ import pytest
 
 from stylegan_core.frames.base.bit_depth import from_codes
 from stylegan_core.frames.colour.convert import srgb_to_linear
-from stylegan_core.frames.pictures.picture import Picture, write_picture
+from stylegan_core.frames.pictures.encode import write_picture
+from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.frames.profiles.ocio import PINNED_CONFIG, load_config
 from tasks.shared.errors import UsageError
 from tests.tasks.prepared import pixels, read, run, save

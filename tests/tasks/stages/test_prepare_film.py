@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from stylegan_core.frames.base.bit_depth import from_codes
-from stylegan_core.frames.pictures.picture import Picture, write_picture
+from stylegan_core.frames.pictures.encode import write_picture
+from stylegan_core.frames.pictures.picture import Picture
 from tests.stylegan_core.frames.pictures.film_files import half, others, planes, plate, save_exr
 from tests.tasks.prepared import read, run
 

@@ -140,7 +140,9 @@ def test_pictures_without_two_halves_are_named_with_reasons(workplace, both):
 def test_sixteen_bits_and_the_profile_survive_taking_apart(workplace):
     import imagecodecs
 
-    from stylegan_core.frames.pictures.picture import Picture, read_picture, write_picture
+    from stylegan_core.frames.pictures.encode import write_picture
+    from stylegan_core.frames.pictures.picture import Picture
+    from stylegan_core.frames.pictures.read import read_picture
 
     profile = imagecodecs.cms_profile("srgb")
     wide = np.random.default_rng(0).integers(0, 65536, (SIDE, 2 * SIDE, 3), np.uint16)

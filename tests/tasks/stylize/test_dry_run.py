@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from flows.runners.local_runner import LocalRunner
-from stylegan_core.frames.pictures.picture import read_picture
+from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.inference.planning.request import Request
 from stylegan_core.inference.planning.selection.select import evenly_spread
 from tasks.shared.errors import InputsFailedError, UsageError

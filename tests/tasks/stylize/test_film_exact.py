@@ -10,7 +10,8 @@ import pytest
 
 from flows.runners.local_runner import LocalRunner
 from stylegan_core.frames.base.bit_depth import from_codes
-from stylegan_core.frames.pictures.picture import Picture, write_picture
+from stylegan_core.frames.pictures.encode import write_picture
+from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.inference.planning.request import Request
 from tasks.stylize.stylize import stylize_directory
 from tests.stylegan_core.frames.pictures.film_files import (

@@ -11,7 +11,7 @@ import pytest
 from flows.runners.local_runner import LocalRunner
 from stylegan_core.frames.movies.probe import probe_movie
 from stylegan_core.frames.movies.reader import MovieReader
-from stylegan_core.frames.pictures.picture import read_picture
+from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.inference.output.skip_check import frames_to_make
 from stylegan_core.inference.planning.request import Request
 from tasks.shared.errors import UsageError

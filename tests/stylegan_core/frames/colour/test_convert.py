@@ -160,7 +160,7 @@ def test_carrying_over_is_exact_where_nothing_changed(name: str, working_space: 
     ):
         assert result.pixels.dtype == picture.pixels.dtype
         assert np.array_equal(result.pixels, picture.pixels)
-        assert result.spec is picture.spec
+        assert result.metadata is picture.metadata
     for result in (
         carry_over(picture, before, after, mask_unit=mask, working_space=working_space),
         carry_over(picture, before, after, mask_unit=mask[..., None], working_space=working_space),

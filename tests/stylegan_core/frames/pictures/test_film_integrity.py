@@ -10,7 +10,10 @@ import OpenEXR
 import pytest
 
 from stylegan_core.frames.base.bit_depth import from_codes
-from stylegan_core.frames.pictures.picture import Picture, UnreadablePictureError, read_picture, write_picture
+from stylegan_core.frames.base.errors import UnreadablePictureError
+from stylegan_core.frames.pictures.encode import write_picture
+from stylegan_core.frames.pictures.picture import Picture
+from stylegan_core.frames.pictures.read import read_picture
 from tests.stylegan_core.frames.pictures.film_files import half, others, planes, plate, save_exr
 
 HEIGHT, WIDTH = 24, 20
@@ -78,7 +81,7 @@ def test_zeros_in_an_exr(tmp_path: Path, name: str) -> None:
 
 def test_an_unfinished_exr_says_so(tmp_path: Path) -> None:
     content = bytearray(save_exr(tmp_path / "a.exr", ({}, planes(half(plate(64, 8))))).read_bytes())
-    spec = read_picture(tmp_path / "a.exr").spec
+    spec = read_picture(tmp_path / "a.exr").metadata
     assert spec is not None
     assert spec.exr is not None
     offsets = struct.pack("<4Q", *(chunk.offset for chunk in spec.exr.structure.chunks))

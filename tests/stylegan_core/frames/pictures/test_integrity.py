@@ -11,7 +11,8 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture
+from stylegan_core.frames.base.errors import UnreadablePictureError
+from stylegan_core.frames.pictures.read import read_picture
 
 PHOTOGRAPH = skimage.data.astronaut()[40:64, 180:212]
 ENCODINGS = {

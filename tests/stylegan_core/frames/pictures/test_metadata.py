@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from stylegan_core.frames.pictures.encode import write_picture
 from stylegan_core.frames.pictures.metadata import reset_exif
-from stylegan_core.frames.pictures.picture import read_picture, write_picture
+from stylegan_core.frames.pictures.read import read_picture
 
 PIXELS = np.random.default_rng(5).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 XMP = (
@@ -66,7 +67,7 @@ def test_tiff_keeps_its_tags(tmp_path: Path) -> None:
     write_picture(tmp_path / "a.tif", read_picture(tmp_path / "a.jpg"))
     for _ in range(2):  # a TIFF from a JPEG, then a TIFF from a TIFF
         picture = read_picture(tmp_path / "a.tif")
-        attributes = {name: value for name, _, value in picture.spec.attributes}
+        attributes = {name: value for name, _, value in picture.metadata.attributes}
         assert attributes["Make"] == "Maker"
         assert attributes["Exif:LensModel"] == "Lens"
         assert attributes["ExposureTime"] == pytest.approx(1 / 60)
@@ -137,7 +138,7 @@ def test_an_srgb_chunk_and_a_profile_exclude_each_other(tmp_path: Path) -> None:
     write_picture(tmp_path / "b.png", picture)
     assert b"sRGB" in (tmp_path / "b.png").read_bytes()[:80]
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    write_picture(tmp_path / "c.png", type(picture)(picture.pixels, icc_profile=profile, spec=picture.spec))
+    write_picture(tmp_path / "c.png", type(picture)(picture.pixels, icc_profile=profile, metadata=picture.metadata))
     content = (tmp_path / "c.png").read_bytes()
     assert b"iCCP" in content
     assert b"sRGB\x00" not in content

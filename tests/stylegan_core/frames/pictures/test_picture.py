@@ -13,7 +13,9 @@ import pytest
 import tifffile
 from PIL import Image, ImageOps
 
-from stylegan_core.frames.pictures.picture import UnreadablePictureError, read_picture, write_picture
+from stylegan_core.frames.base.errors import UnreadablePictureError
+from stylegan_core.frames.pictures.encode import write_picture
+from stylegan_core.frames.pictures.read import read_picture
 
 RNG = np.random.default_rng(7)
 RGBA = RNG.integers(0, 256, (13, 17, 4), dtype=np.uint8)
@@ -207,7 +209,7 @@ def test_a_bad_profile_is_kept_with_a_warning(tmp_path: Path) -> None:
     Image.fromarray(RGBA[..., :3]).save(tmp_path / "a.jpg", icc_profile=b"not a profile" * 20)
     picture = read_picture(tmp_path / "a.jpg")
     assert picture.icc_profile == b"not a profile" * 20
-    assert picture.warnings == ("its ICC profile is damaged; it is kept, and not used",)
+    assert picture.warnings == ("its ICC profile is damaged; it is kept, but not used",)
 
 
 def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
@@ -243,7 +245,7 @@ def test_threads_and_pickles(tmp_path: Path) -> None:
                 assert np.array_equal(result, np.roll(RGBA, index, axis=0))
     picture = read_picture(paths[1])
     copy = pickle.loads(pickle.dumps(picture))
-    assert copy.spec == picture.spec
+    assert copy.metadata == picture.metadata
     assert np.array_equal(copy.pixels, picture.pixels)
 
 

@@ -14,7 +14,9 @@ from PIL import Image
 
 from stylegan_core.frames.base.sniff import SUFFIX_FORMATS
 from stylegan_core.frames.formats.xmp import with_texts
-from stylegan_core.frames.pictures.picture import Picture, read_picture, write_picture
+from stylegan_core.frames.pictures.encode import write_picture
+from stylegan_core.frames.pictures.picture import Picture
+from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.frames.pictures.text_metadata import read_attributes, with_attributes
 
 TEXTS = {"stylereel:model": "sha256:0123", "stylereel:input": 'Ä "plate" <1> & more'}
@@ -104,4 +106,4 @@ def test_names_of_another_form(tmp_path: Path) -> None:
     for name in ("model", "stylereel:", "stylereel:a b", "other:model"):
         with pytest.raises(ValueError, match="no name of a text"):
             with_attributes(Picture(PIXELS), {name: "x"})
-    assert with_attributes(replace(Picture(PIXELS), spec=None), {}).spec is not None
+    assert with_attributes(replace(Picture(PIXELS), metadata=None), {}).metadata is not None

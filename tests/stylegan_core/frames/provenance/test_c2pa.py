@@ -10,7 +10,9 @@ import OpenImageIO as oiio  # noqa: N813
 import pytest
 
 from stylegan_core.frames.movies.preview_writer import write_preview
-from stylegan_core.frames.pictures.picture import Picture, read_picture, write_picture
+from stylegan_core.frames.pictures.encode import write_picture
+from stylegan_core.frames.pictures.picture import Picture
+from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.frames.provenance.c2pa import C2paSigner, SigningError, embeds, read_manifest, sidecar
 from tests.stylegan_core.frames.provenance.certificates import write_chain
 

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from stylegan_core.frames.base.errors import UnreadablePictureError
-from stylegan_core.frames.pictures.picture import Picture, read_picture, write_picture
+from stylegan_core.frames.pictures.encode import write_picture
+from stylegan_core.frames.pictures.picture import Picture
+from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.frames.provenance.stamp import movie_tags, provenance_tags, read_stamp
 
 FACTS = {"model": "ab" * 32, "asked": "strength 0.5; edit käse <&> smiling +1", "source": "s.0001.exr", "commit": ""}

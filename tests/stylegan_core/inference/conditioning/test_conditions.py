@@ -9,7 +9,7 @@ from torch import nn
 
 from stylegan_core.frames.colour.context import ColourContext
 from stylegan_core.frames.colour.convert import to_working
-from stylegan_core.frames.pictures.picture import read_picture
+from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.frames.profiles.ocio import ColourError
 from stylegan_core.inference.conditioning.conditions import check_edit, conditions_of, plan_conditioning
 from stylegan_core.inference.conditioning.reference_pictures import cover, read_reference

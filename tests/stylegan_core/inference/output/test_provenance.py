@@ -9,7 +9,7 @@ import numpy as np
 import OpenImageIO as oiio  # noqa: N813
 import pytest
 
-from stylegan_core.frames.pictures.picture import read_picture
+from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.frames.provenance.stamp import read_stamp
 from stylegan_core.inference.job.spec import Job, PlanError
 from stylegan_core.inference.pipeline.stylizer import Stylizer

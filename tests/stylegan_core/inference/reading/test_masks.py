@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.colour.context import ColourContext
-from stylegan_core.frames.pictures.picture import UnreadablePictureError
 from stylegan_core.inference.job.frame_settings import Region
 from stylegan_core.inference.job.frame_task import FrameTask, RegionFiles
 from stylegan_core.inference.reading.masks import RegionReader, feathered, normalized, selected

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 
 from stylegan_core.frames.base.bit_depth import from_codes
+from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.formats.dpx.dpx import new_source, write_dpx
-from stylegan_core.frames.pictures.picture import Picture, UnreadablePictureError, read_picture, write_picture
+from stylegan_core.frames.pictures.encode import write_picture
+from stylegan_core.frames.pictures.picture import Picture
+from stylegan_core.frames.pictures.read import read_picture
 from tests.stylegan_core.frames.pictures.film_files import load_with_oiio, save_with_oiio
 
 PACKINGS = {"Packed": 0, "Filled, method A": 1, "Filled, method B": 2}

@@ -13,11 +13,14 @@ import numpy as np
 import OpenEXR
 import pytest
 
+from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.formats.exr import codec as exr_codec
 from stylegan_core.frames.formats.exr.chunks import read_structure
 from stylegan_core.frames.formats.exr.headers import ExrAttribute, ExrChannel, ExrPart, pack_headers
 from stylegan_core.frames.formats.exr.layers import find_beauties
-from stylegan_core.frames.pictures.picture import Picture, UnreadablePictureError, read_picture, write_picture
+from stylegan_core.frames.pictures.encode import write_picture
+from stylegan_core.frames.pictures.picture import Picture
+from stylegan_core.frames.pictures.read import read_picture
 from tests.stylegan_core.frames.pictures.film_files import (
     HEIGHT,
     WIDTH,
@@ -309,7 +312,7 @@ def test_other_sizes_and_other_formats_become_plain_files(tmp_path: Path, caplog
     caplog.clear()
     write_picture(tmp_path / "b.tif", picture)
     write_picture(tmp_path / "b2.tif", picture)
-    assert caplog.text.count("its format does not hold the source's other layers") == 1  # of all frames of a sequence
+    assert caplog.text.count("its format cannot hold the source's other layers") == 1  # of all frames of a sequence
     assert "Z" in caplog.text
     assert "id" in caplog.text
     eight = np.arange(4 * 5 * 4, dtype=np.uint8).reshape(4, 5, 4)

@@ -11,7 +11,9 @@ import tifffile
 
 from stylegan_core.frames.base.bit_depth import from_codes, to_codes
 from stylegan_core.frames.formats.tiff.directory import pack_bits, replace_pixels
-from stylegan_core.frames.pictures.picture import Picture, read_picture, write_picture
+from stylegan_core.frames.pictures.encode import write_picture
+from stylegan_core.frames.pictures.picture import Picture
+from stylegan_core.frames.pictures.read import read_picture
 from tests.stylegan_core.frames.pictures.film_files import load_with_oiio, plate, same_bits
 
 

@@ -16,7 +16,9 @@ from stylegan_core.frames.base.bit_depth import from_codes, to_codes
 from stylegan_core.frames.colour.carry_over import carry_over
 from stylegan_core.frames.colour.context import ColourContext
 from stylegan_core.frames.colour.convert import to_working
-from stylegan_core.frames.pictures.picture import Picture, read_picture, write_picture
+from stylegan_core.frames.pictures.encode import write_picture
+from stylegan_core.frames.pictures.picture import Picture
+from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.frames.profiles.ocio import PINNED_CONFIG, load_config
 from stylegan_core.inference.job.frame_settings import FrameSettings
 from stylegan_core.inference.job.frame_task import FrameTask

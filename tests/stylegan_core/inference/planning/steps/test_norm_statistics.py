@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from stylegan_core.frames.pictures.picture import read_picture
+from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.plan import write_plan
 from stylegan_core.inference.job.spec import PlanError
