@@ -16,6 +16,7 @@ from flows.runners.local_runner import LocalRunner
 from tasks.project.init_project import init_project
 from tasks.shared.errors import UsageError
 from tasks.shared.gate import GateError
+from tasks.shared.lineage import PipelineLink
 from tasks.shared.versioning import VersioningError, git_state
 
 
@@ -34,7 +35,9 @@ class _Noting:
             raise VersioningError(name)
         if name in ("prepare", "train", "evaluate", "stylize", "push"):
             return None
-        return {} if name in ("lineage", "promote") else function(*args, **kwargs)
+        if name == "lineage":
+            return PipelineLink(flow_run_id="", dvc_lock="", models={}, gate="", time="")
+        return None if name == "promote" else function(*args, **kwargs)
 
     def map(self, name: str, function: Callable[[Any], Any], items: Any, /) -> list[Any]:
         return [function(item) for item in items]
