@@ -12,7 +12,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 unexport PYTHONPATH VIRTUAL_ENV PYTHONHOME
 
-.PHONY: help setup demo check test proof constraints clean
+.PHONY: help setup demo check test coverage proof constraints clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -46,8 +46,11 @@ check: setup ## ruff, mypy, the import linter, the limits of size
 test: setup ## the tests, one process a core
 	python -m pytest -n auto
 
+coverage: setup ## the tests, with a floor under their coverage
+	python -m pytest -n auto --cov --cov-report=term
+
 proof: setup ## the slow checks: kills, damage, servers, browsers
-	python -m pytest proofs --timeout 1800
+	python -m pytest coverage proofs --timeout 1800
 
 constraints: setup ## write constraints.txt from what is installed
 	@uv pip freeze --python $(VENV)/bin/python --exclude-editable \

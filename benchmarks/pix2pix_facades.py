@@ -134,6 +134,14 @@ def show(figures: Mapping[str, Mapping[str, float]]) -> None:
         print(f"{subject:24}", "  ".join(f"{name} {value:.4f}" for name, value in values.items()))
 
 
+def prepare_once(settings: dict[str, Any], folder: Path) -> None:
+    from stylegan_core.config import parse_params
+    from tasks.stages.prepare import prepare
+
+    if not (folder / "report.json").is_file():
+        prepare(parse_params({"prepare": settings, "train": {"recipe": "pix2pix"}}), folder)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="the trial data folder")
@@ -146,9 +154,7 @@ def main() -> None:
         parser.error(f"unknown run {unknown[0]}; the runs are: {', '.join(RUNS)}")
     data, work = arguments.data, arguments.work.absolute()
     os.environ["STYLEREEL_CACHE_DIR"] = str(work / "cache")
-    from stylegan_core.config import parse_params
     from stylegan_core.recipes import recipe_class
-    from tasks.stages.prepare import prepare
 
     preset = dict(recipe_class("pix2pix").presets["two_cores"])
     changes = {key: YAML(typ="safe").load(value) for key, _, value in (item.partition("=") for item in arguments.set)}
@@ -158,8 +164,7 @@ def main() -> None:
         if not runs:
             continue
         settings = prepare_settings(data, half, SIDE_PX)
-        if not (work / way / "prepared" / "report.json").is_file():
-            prepare(parse_params({"prepare": settings, "train": {"recipe": "pix2pix"}}), work / way / "prepared")
+        prepare_once(settings, work / way / "prepared")
         ids, _, known = pairs(work / way / "prepared", "train")
         val_ids, content, truth = pairs(work / way / "prepared", "validation")
         val_labels = labels(data, val_ids, SIDE_PX)

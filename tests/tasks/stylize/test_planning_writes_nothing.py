@@ -99,42 +99,51 @@ def tree(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in found}
 
 
+class ReadOnlyFolder:
+    """Wraps Python's calls that would change something below a folder: they fail, as on a read-only mount."""
+
+    def __init__(self, folder: Path) -> None:
+        self._inside = folder.resolve()
+
+    def refuse(self, path: Any) -> None:
+        if isinstance(path, (str, os.PathLike)) and Path(path).absolute().is_relative_to(self._inside):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), os.fspath(path))
+
+    def opening(self, plain: Callable[..., Any]) -> Callable[..., Any]:
+        def opened(path: Any, mode: str = "r", *more: Any, **named: Any) -> Any:
+            if set(mode) & set("wax+"):
+                self.refuse(path)
+            return plain(path, mode, *more, **named)
+
+        return opened
+
+    def opening_with_flags(self, plain: Callable[..., int]) -> Callable[..., int]:
+        def opened(path: Any, flags: int, *more: Any, **named: Any) -> int:
+            if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+                self.refuse(path)
+            return plain(path, flags, *more, **named)
+
+        return opened
+
+    def changing(self, plain: Callable[..., Any]) -> Callable[..., Any]:
+        def changed(path: Any, *more: Any, **named: Any) -> Any:
+            self.refuse(path)
+            return plain(path, *more, **named)
+
+        return changed
+
+
 @pytest.fixture
 def read_only(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
     """``read_only(folder)``: Python's calls that would change something below it fail, as on a read-only mount."""
 
     def protect(folder: Path) -> None:
-        inside = folder.resolve()
-
-        def refuse(path: Any) -> None:
-            if isinstance(path, (str, os.PathLike)) and Path(path).absolute().is_relative_to(inside):
-                raise OSError(errno.EROFS, os.strerror(errno.EROFS), os.fspath(path))
-
-        def opening(plain: Callable[..., Any]) -> Callable[..., Any]:
-            def opened(path: Any, mode: str = "r", *more: Any, **named: Any) -> Any:
-                if set(mode) & set("wax+"):
-                    refuse(path)
-                return plain(path, mode, *more, **named)
-
-            return opened
-
-        def changing(plain: Callable[..., Any]) -> Callable[..., Any]:
-            def changed(path: Any, *more: Any, **named: Any) -> Any:
-                refuse(path)
-                return plain(path, *more, **named)
-
-            return changed
-
-        def low_level(path: Any, flags: int, *more: Any, plain: Callable[..., int] = os.open, **named: Any) -> int:
-            if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
-                refuse(path)
-            return plain(path, flags, *more, **named)
-
-        monkeypatch.setattr(builtins, "open", opening(open))
-        monkeypatch.setattr(io, "open", opening(io.open))
-        monkeypatch.setattr(os, "open", low_level)
+        mount = ReadOnlyFolder(folder)
+        monkeypatch.setattr(builtins, "open", mount.opening(open))
+        monkeypatch.setattr(io, "open", mount.opening(io.open))
+        monkeypatch.setattr(os, "open", mount.opening_with_flags(os.open))
         for name in ("mkdir", "rename", "replace", "unlink", "utime", "symlink"):
-            monkeypatch.setattr(os, name, changing(getattr(os, name)))
+            monkeypatch.setattr(os, name, mount.changing(getattr(os, name)))
         with pytest.raises(OSError, match="Read-only"):
             (folder / "probe").write_bytes(b"")
         with pytest.raises(OSError, match="Read-only"):
