@@ -1,4 +1,4 @@
-"""Pictures of pictures: the four-panel picture, grids, contact sheets and the difference picture.
+"""Composed pictures for reports: four panels, grids with labels, and the difference of two pictures.
 
 All take (H, W, 3) arrays, float in [0, 1] or uint8, and return (H, W, 3) uint8.
 """
@@ -151,33 +151,6 @@ def four_panel(
     height = max(1, round(original.shape[0] * width / original.shape[1]))
     panels = [fit(p, width, height) for p in (style, original, result, difference)]
     return picture_grid([panels], column_labels=tuple(labels))
-
-
-def contact_sheet(
-    pictures: Sequence[Pixels], *, labels: Sequence[str] = (), columns: int = 6, cell_width_px: int = 240
-) -> Uint8Pixels:
-    """Small pictures in reading order, each with its label below.
-
-    Raises:
-        ValueError: there is no picture, or the labels are not one a picture.
-    """
-    if not len(pictures):
-        raise ValueError("a contact sheet needs at least one picture")
-    if labels and len(labels) != len(pictures):
-        raise ValueError(f"{len(labels)} labels for {len(pictures)} pictures")
-    columns = min(columns, len(pictures))
-    width = cell_width_px
-    height = max(1, round(pictures[0].shape[0] * width / pictures[0].shape[1]))
-    step_x, step_y = width + GAP_PX, height + GAP_PX + (LABEL_HEIGHT_PX if labels else 0)
-    rows = math.ceil(len(pictures) / columns)
-    sheet = np.full((rows * step_y + GAP_PX, columns * step_x + GAP_PX, 3), _PAPER, dtype=np.uint8)
-    texts = []
-    for i, picture in enumerate(pictures):
-        y, x = GAP_PX + i // columns * step_y, GAP_PX + i % columns * step_x
-        sheet[y : y + height, x : x + width] = fit(picture, width, height)
-        if labels:
-            texts.append(((x, y + height + 4), labels[i], width))
-    return _write(sheet, texts)
 
 
 def _font() -> Any:

@@ -17,7 +17,6 @@ PICTURE_SUFFIXES = tuple(SUFFIX_FORMATS)
 # A minus is a sign after a dot, an underscore or a slash, or at the start; between words it is a hyphen.
 _NUMBER = re.compile(r"(?:(?:(?<=[._/])|^)-)?\d+", re.ASCII)
 _NUMBERS = re.compile(f"({_NUMBER.pattern})", re.ASCII)
-_NAMED = 8  # names in an error message
 _FOREIGN = (
     *(".avif", ".bmp", ".cin", ".gif", ".hdr", ".heic", ".heif", ".iff", ".jp2", ".pic", ".psd", ".sgi", ".tga"),
     *(".arw", ".cr2", ".cr3", ".dng", ".nef", ".raf", ".mp4", ".m4v", ".mov", ".mkv", ".mxf", ".avi", ".webm"),
@@ -100,37 +99,6 @@ def list_frames(pattern_or_folder: str | Path, frames: str | None = None) -> lis
     return found if frames is None else _select(found, frames, str(pattern_or_folder))
 
 
-def match_by_number(left: Sequence[Frame], right: Sequence[Frame]) -> list[tuple[Frame, Frame]]:
-    """Pairs frames of equal number, whatever their format, folder and padding; in the order of ``right``.
-
-    Every frame of ``right`` (painted key frames, say) needs its partner; ``left`` (the plates) may have more.
-
-    Raises:
-        ValueError: a frame has no number, a number is there twice, or frames of ``right`` match nothing, by name.
-    """
-    by_number = _by_number(left)
-    partners = _by_number(right)
-    alone = [frame.path.name for number, frame in partners.items() if number not in by_number]
-    if alone:
-        held = f"{min(by_number)} to {max(by_number)}" if by_number else "none"
-        raise ValueError(f"no frame has the number of {_some(alone)}; numbers there: {held}")
-    return [(by_number[number], frame) for number, frame in partners.items()]
-
-
-def match_by_name(left: Sequence[Frame], right: Sequence[Frame]) -> list[tuple[Frame, Frame]]:
-    """Pairs frames of equal relative path without suffix; every frame on both sides needs its partner.
-
-    Raises:
-        ValueError: a name is there twice, or frames match nothing, by name.
-    """
-    lefts, rights = _by_name(left), _by_name(right)
-    alone = [frame.relative.as_posix() for key, frame in rights.items() if key not in lefts]
-    alone += [frame.relative.as_posix() for key, frame in lefts.items() if key not in rights]
-    if alone:
-        raise ValueError(f"these have no partner of the same name: {_some(alone)}")
-    return [(lefts[key], frame) for key, frame in rights.items()]
-
-
 def frame_number(path: Path) -> int | None:
     """The last run of digits in the stem: "shot010.v2.0007.png" is 7, "shot.-0005.exr" -5; None without digits."""
     runs = _NUMBER.findall(path.stem)
@@ -211,21 +179,6 @@ def _by_number(frames: Iterable[Frame]) -> dict[int, Frame]:
             )
         numbered[frame.number] = frame
     return numbered
-
-
-def _by_name(frames: Iterable[Frame]) -> dict[str, Frame]:
-    named: dict[str, Frame] = {}
-    for frame in frames:
-        key = frame.relative.with_suffix("").as_posix()
-        if key in named:
-            raise ValueError(f"the name {key} is there twice: {named[key].relative} and {frame.relative}")
-        named[key] = frame
-    return named
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:

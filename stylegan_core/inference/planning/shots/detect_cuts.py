@@ -65,11 +65,3 @@ def find_cuts(proxies: Iterable[Proxy | None]) -> list[int]:
         for _ in range(_BESIDE):
             look(*last)
     return sorted(set(found))
-
-
-def shots_of(count: int, cuts: Iterable[int]) -> list[int]:
-    """For each of ``count`` frames how many cuts lie before it or on it."""
-    starts = np.zeros(count, dtype=np.int64)
-    starts[[cut for cut in cuts if 0 < cut < count]] = 1
-    shots: list[int] = np.cumsum(starts).tolist()
-    return shots

@@ -12,8 +12,6 @@ from stylegan_core.frames.sequences.listing import (
     frame_number,
     list_frames,
     list_pictures,
-    match_by_name,
-    match_by_number,
     match_pattern,
 )
 from stylegan_core.frames.sequences.pattern import is_pattern, parse_pattern
@@ -144,34 +142,3 @@ def test_patterns_that_match_nothing(tmp_path: Path) -> None:
         list_frames(tmp_path / "nowhere" / "a.####.png")
     with pytest.raises(ValueError, match="frame 1 is there twice"):
         list_frames(tmp_path / "b.@.png")
-
-
-def test_matching_by_number_whatever_the_format(tmp_path: Path) -> None:
-    plates = list_pictures(touch(tmp_path / "plates", *(f"plate.{number:04d}.tif" for number in range(1, 9))))
-    painted = list_pictures(touch(tmp_path / "painted", "key_7.png", "key_3.jpg"))
-    pairs = match_by_number(plates, painted)
-    assert [(plate.path.name, key.path.name) for plate, key in pairs] == [
-        ("plate.0003.tif", "key_3.jpg"),
-        ("plate.0007.tif", "key_7.png"),
-    ]
-    with pytest.raises(ValueError, match=r"key_99\.png; numbers there: 1 to 8"):
-        match_by_number(plates, [*painted, Frame(Path("key_99.png"), Path("key_99.png"), 99)])
-    with pytest.raises(ValueError, match="no frame number"):
-        match_by_number(plates, [Frame(Path("key.png"), Path("key.png"), None)])
-    with pytest.raises(ValueError, match="twice"):
-        match_by_number([*plates, plates[0]], painted)
-
-
-def test_matching_by_name(tmp_path: Path) -> None:
-    left = list_pictures(touch(tmp_path / "left", "a.jpg", "b/a.png"))
-    right = list_pictures(touch(tmp_path / "right", "a.png", "b/a.tif"))
-    assert [(a.relative.as_posix(), b.relative.as_posix()) for a, b in match_by_name(left, right)] == [
-        ("a.jpg", "a.png"),
-        ("b/a.png", "b/a.tif"),
-    ]
-    with pytest.raises(ValueError, match=r"no partner of the same name: b/a\.tif"):
-        match_by_name(left[:1], right)
-    with pytest.raises(ValueError, match=r"no partner of the same name: b/a\.png"):
-        match_by_name(left, right[:1])
-    with pytest.raises(ValueError, match="the name a is there twice"):
-        match_by_name(list_pictures(touch(tmp_path / "left", "a.png")), right)

@@ -7,7 +7,6 @@ from stylegan_core.inference.planning.shots.detect_cuts import (
     PROXY_WIDTH_PX,
     find_cuts,
     proxy_of,
-    shots_of,
 )
 
 
@@ -39,8 +38,3 @@ def test_a_frame_that_cannot_be_read_is_no_cut(film):
     assert find_cuts([*film[:4], None, *film[5:]]) == [8, 13, 19]
     assert find_cuts([*film[:8], None, *film[9:]]) == [9, 13, 19]
     assert find_cuts([None, None]) == []
-
-
-def test_shots_count_the_cuts_before_them():
-    assert shots_of(6, [2, 5]) == [0, 0, 1, 1, 1, 2]
-    assert shots_of(3, [0, 3, 7]) == [0, 0, 0]
