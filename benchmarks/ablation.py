@@ -63,7 +63,8 @@ def document(params: Mapping[str, Any], change: Mapping[str, Any], steps: int) -
 def train(params: Mapping[str, Any], prepared: Path, folder: Path) -> tuple[float, int]:
     """Trains into ``folder``; seconds and steps."""
     from stylegan_core.config import parse_params
-    from tasks.stages.train import plan_trainings, train_model
+    from tasks.stages.train import train_model
+    from tasks.stages.training_plan import plan_trainings
 
     parsed = parse_params(dict(params))
     (job,) = plan_trainings(parsed, prepared).jobs

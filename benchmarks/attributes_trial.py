@@ -35,7 +35,8 @@ def train(work: Path, settings: Mapping[str, Any]) -> tuple[Path, float]:
     """Trains on what ``write_labelled`` wrote to ``work``; the model's folder and the seconds that this call took."""
     from stylegan_core.config import parse_params
     from tasks.stages.prepare import prepare
-    from tasks.stages.train import plan_trainings, train_model
+    from tasks.stages.train import train_model
+    from tasks.stages.training_plan import plan_trainings
 
     pictures = {"source": "folder", "content": str(work / "pictures"), "labels": str(work / "labels.csv")}
     quiet = {"validate_every_steps": 100_000, "sample_every_steps": 100_000}  # nothing is held out inside training

@@ -83,7 +83,8 @@ def train(
     """Trains content to style; the model's folder."""
     from stylegan_core.config import parse_params
     from tasks.stages.prepare import prepare
-    from tasks.stages.train import plan_trainings, train_model
+    from tasks.stages.train import train_model
+    from tasks.stages.training_plan import plan_trainings
 
     for name, pictures in (("content", content), ("style", style)):
         (work / name).mkdir(parents=True, exist_ok=True)

@@ -82,7 +82,8 @@ def train_style(name: str, style: Floats, data: Path, work: Path, settings: Mapp
     """Trains one style, or goes on; the model's folder, and seconds."""
     from stylegan_core.config import parse_params
     from tasks.stages.prepare import prepare
-    from tasks.stages.train import plan_trainings, train_model
+    from tasks.stages.train import train_model
+    from tasks.stages.training_plan import plan_trainings
 
     folder = work / name
     (folder / "style").mkdir(parents=True, exist_ok=True)

@@ -67,7 +67,8 @@ def measured(results: Pictures, truths: Pictures) -> dict[str, float]:
 def train(name: str, prepare: Mapping[str, Any], settings: Mapping[str, Any], work: Path) -> Path:
     """Trains from ``work/prepared``; the model's folder."""
     from stylegan_core.config import parse_params
-    from tasks.stages.train import plan_trainings, train_model
+    from tasks.stages.train import train_model
+    from tasks.stages.training_plan import plan_trainings
 
     common = {"seed": SEED, "validate_every_steps": 1000, "sample_every_steps": 1_000_000}
     section = {"recipe": "pix2pix", "common": common, "pix2pix": dict(settings)}

@@ -84,7 +84,8 @@ def train(recipe: str, settings: dict[str, Any], work: Path, name: str) -> tuple
     from stylegan_core.config import parse_params
     from stylegan_core.recipes import recipe_class
     from tasks.stages.prepare import prepare
-    from tasks.stages.train import plan_trainings, train_model
+    from tasks.stages.train import train_model
+    from tasks.stages.training_plan import plan_trainings
 
     never = {"validate_every_steps": 1_000_000, "sample_every_steps": 1_000_000}
     preset = dict(recipe_class(recipe).presets["two_cores"])

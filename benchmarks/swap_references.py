@@ -47,7 +47,8 @@ def train(prepare: Mapping[str, Any], changes: Mapping[str, Any], work: Path) ->
     from stylegan_core.config import parse_params
     from stylegan_core.recipes.swap import Recipe
     from tasks.stages.prepare import prepare as run_prepare
-    from tasks.stages.train import plan_trainings, train_model
+    from tasks.stages.train import train_model
+    from tasks.stages.training_plan import plan_trainings
 
     if not (work / "prepared" / "manifest.csv").is_file():
         run_prepare(parse_params({"prepare": dict(prepare), "train": {"recipe": "swap"}}), work / "prepared")

@@ -58,7 +58,8 @@ def main() -> None:
     os.environ["STYLEREEL_CACHE_DIR"] = str(arguments.work.absolute() / "cache")
     from stylegan_core.config import parse_params
     from stylegan_core.storage.atomic import write_bytes_atomically
-    from tasks.stages.train import plan_trainings, train_model
+    from tasks.stages.train import train_model
+    from tasks.stages.training_plan import plan_trainings
 
     params = changed(YAML(typ="safe").load(arguments.params), [s for s in arguments.set if s.startswith("recipe=")])
     params = changed(with_preset(params, arguments.preset), arguments.set)

@@ -72,7 +72,8 @@ def pictures_of(prepared: Path, domain: str, splits: Sequence[str]) -> list[Floa
 def train(document: dict[str, Any], prepared: Path, work: Path) -> tuple[Path, int]:
     """The model's folder and its steps."""
     from stylegan_core.config import parse_params
-    from tasks.stages.train import plan_trainings, train_model
+    from tasks.stages.train import train_model
+    from tasks.stages.training_plan import plan_trainings
 
     (job,) = plan_trainings(parse_params(document), prepared).jobs
     recipe = job.training.settings.recipe

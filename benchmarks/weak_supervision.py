@@ -106,7 +106,8 @@ def prepare_pairs(photographs: Pictures, maps: Pictures, work: Path) -> dict[str
 def train(recipe: str, name: str, settings: dict[str, Any], section: dict[str, Any], work: Path) -> tuple[Path, float]:
     """The model's folder, and the seconds that this call took."""
     from stylegan_core.config import parse_params
-    from tasks.stages.train import plan_trainings, train_model
+    from tasks.stages.train import train_model
+    from tasks.stages.training_plan import plan_trainings
 
     never = {"validate_every_steps": 1_000_000, "sample_every_steps": 1_000_000}  # nothing is held out of training
     chosen = {"recipe": recipe, "common": {"seed": SEED, **never}, recipe: settings}

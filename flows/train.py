@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from stylegan_core.config import Params
 from tasks.shared.runner import Runner
-from tasks.stages.train import mark_finished, plan_trainings, train_model
+from tasks.stages.train import mark_finished, train_model
 from tasks.stages.train_watch import register, watch
+from tasks.stages.training_plan import plan_trainings
 
 if TYPE_CHECKING:
     from stylegan_core.recipes.model import ModelCard

@@ -115,7 +115,8 @@ os.environ["STYLEREEL_CACHE_DIR"] = {str(place / "cache")!r}
 from pathlib import Path
 from flows.runners.local_runner import LocalRunner
 from stylegan_core.config import load_params
-from tasks.stages.train import mark_finished, plan_trainings, train_model
+from tasks.stages.train import mark_finished, train_model
+from tasks.stages.training_plan import plan_trainings
 params, data, models, reports = load_params(), Path("data/prepared"), Path("models"), Path("reports/train")
 plan = plan_trainings(params, data)
 for job in plan.jobs:

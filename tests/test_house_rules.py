@@ -18,7 +18,6 @@ FOLDER_LINES = 3000
 
 UNSPLIT = {
     "stylegan_core/inference/pipeline/stylizer.py:Stylizer",
-    "tasks/stages/train.py:train_model",
 }
 """What exceeds a limit until it is split. Nothing is added here."""
 

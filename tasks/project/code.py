@@ -21,6 +21,7 @@ STAGE_CODE: dict[str, tuple[str, ...]] = {
     "train": (
         "flows/train.py",
         "tasks/stages/train.py",
+        "tasks/stages/training_plan.py",
         "stylegan_core/config.py",
         "stylegan_core/data",
         "stylegan_core/features",

@@ -17,7 +17,7 @@ from tasks.shared import tracking
 from tasks.shared.mlflow_observer import MlflowObserver
 from tasks.shared.provenance import note_model
 from tasks.shared.throughput import ThroughputMonitor
-from tasks.stages.train import TrainingJob
+from tasks.stages.training_plan import TrainingJob
 
 if TYPE_CHECKING:
     import numpy as np

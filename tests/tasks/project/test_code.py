@@ -49,7 +49,7 @@ _WITHOUT_A_SAY = {
         for name in ("canonical", "delivery", "frame_settings", "frame_task", "report", "spec")
     ),
     *("tasks.shared.provenance", "tasks.shared.locate_model"),
-    "stylegan_core.frames.profiles.ocio",
+    *("stylegan_core.frames.profiles.ocio", "stylegan_core.frames.colour.context"),
     # The project asks for a file's name and a model's digest; the stages that use more of them list their folders.
     *("stylegan_core.inference.conditioning.edit_vocabulary", "stylegan_core.recipes.model"),
 }

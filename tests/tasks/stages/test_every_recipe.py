@@ -22,7 +22,8 @@ from stylegan_core.recipes.model import load_model
 from tasks.shared.errors import UsageError
 from tasks.stages.evaluate import evaluate
 from tasks.stages.evaluator import open_evaluators
-from tasks.stages.train import plan_trainings, train_model
+from tasks.stages.train import train_model
+from tasks.stages.training_plan import plan_trainings
 from tasks.stylize.stylize import stylize_directory
 from tests.tiny import tiny_sizes
 

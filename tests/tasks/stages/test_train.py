@@ -23,7 +23,8 @@ from stylegan_core.training.persistence.run_folder import RunNotes
 from tasks.shared.errors import StoppedError, UsageError
 from tasks.stages import train as stage
 from tasks.stages import train_watch
-from tasks.stages.train import mark_finished, plan_trainings, train_model
+from tasks.stages.train import mark_finished, train_model
+from tasks.stages.training_plan import plan_trainings
 
 TINY = {"channels": 4, "blocks": 1, "discriminator_channels": 4, "crop_px": 32, "batch_size": 2, "budget_steps": 6}
 COMMON = {"accelerator": "cpu", "precision": "fp32", "log_every_steps": 2, "validate_every_steps": 4}
@@ -344,7 +345,7 @@ def test_the_flow_tracks_and_registers(project, monkeypatch):
 
 def test_further_processes_of_a_distributed_run_write_nothing(project, monkeypatch):
     plan = plan_trainings(settings(("sea",)), project / "prepared")
-    monkeypatch.setattr(stage, "_is_follower", lambda: True)
+    monkeypatch.setattr(stage, "is_follower", lambda: True)
     assert train_model(plan.jobs[0], project / "prepared", project / "models", project / "reports") is None
     mark_finished(plan, project / "models", project / "reports")
     assert not (project / "models").exists()

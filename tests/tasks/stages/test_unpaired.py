@@ -19,7 +19,8 @@ from stylegan_core.recipes.model import load_model
 from stylegan_core.training.observer import Observers
 from tasks.shared.errors import StoppedError
 from tasks.stages.prepare import prepare
-from tasks.stages.train import plan_trainings, train_model
+from tasks.stages.train import train_model
+from tasks.stages.training_plan import plan_trainings
 
 TINY = {
     "crop_px": 32,
