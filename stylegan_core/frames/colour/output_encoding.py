@@ -1,4 +1,4 @@
-"""How a result is stored: as its source is, or in the colour space that is asked for or that its format expects."""
+"""Output encoding: how a result is stored if not like its source, as requested or as its file format expects."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _INTEGER = ("png", "dpx", *_EIGHT_BIT)
 
 
 @dataclass(frozen=True)
-class OutputForm:
-    """How a result is stored that is not stored as its source is.
+class OutputEncoding:
+    """How a result is stored that differs from its source.
 
     Attributes:
-        space: as a source space.
+        space: a name of a ``SourceSpace``.
         sample_type: numpy's name of the type.
         alpha_associated: whether colours are multiplied by alpha.
-        colour_tags: what the file should say of its colours.
+        colour_tags: colour tags of the file.
     """
 
     space: str
@@ -33,35 +33,35 @@ class OutputForm:
     colour_tags: tuple[tuple[str, object], ...] = ()
 
     def describe(self) -> str:
-        """To be said aloud."""
-        return f"results are converted to {in_words(self.space)}, so that strength 0 is no longer exact to the bit"
+        """A message for the log."""
+        return f"results are converted to {in_words(self.space)}; strength 0 is then not bit-exact"
 
 
-def output_form(
-    picture: Picture, source: SourceSpace, output: str | Path, asked: str = SAME, *, ocio: str | None = None
-) -> OutputForm | None:
-    """Finds how a picture's result is stored.
+def choose_output_encoding(
+    picture: Picture, source: SourceSpace, output: str | Path, requested: str = SAME, *, ocio: str | None = None
+) -> OutputEncoding | None:
+    """Chooses the encoding of a picture's result.
 
     Args:
         picture: the source.
         source: its colour space.
-        output: the result's name, whose suffix is its format.
-        asked: "source", or a colour space.
+        output: file name of the result; its suffix is its format.
+        requested: "source", or a colour space.
         ocio: the config, see ``load_config``.
     Returns:
-        None: as the source is, which alone keeps unchanged samples to the bit. Otherwise what was asked for; where
-        nothing was, floats of linear light become sRGB in a format of integers, and sRGB becomes linear light in EXR.
+        None to store it like the source, which alone keeps unchanged samples bit-exact. Otherwise the requested space;
+        by default, linear light becomes sRGB in integer formats, and sRGB becomes linear light in EXR.
     Raises:
-        ValueError: the space that is asked for does not exist.
+        ValueError: the requested space does not exist.
     """
     format_ = SUFFIX_FORMATS.get(Path(output).suffix.lower(), picture.format)
-    if asked == SAME:
+    if requested == SAME:
         space = source.name if format_ == picture.format else _expected(source.name, format_, ocio)
     else:
-        space = known_space(asked, ocio)
+        space = known_space(requested, ocio)
     if space == source.name:
         return None
-    return OutputForm(space, _sample_type(picture, format_), format_ == "exr", _tags(space, format_, ocio))
+    return OutputEncoding(space, _sample_type(picture, format_), format_ == "exr", _tags(space, format_, ocio))
 
 
 def _expected(source: str, format_: str, ocio: str | None) -> str:
@@ -85,7 +85,7 @@ def _sample_type(picture: Picture, format_: str) -> str:
 
 
 def _tags(space: str, format_: str, ocio: str | None) -> tuple[tuple[str, object], ...]:
-    """What an EXR header says of a space; the other formats have no words for it."""
+    """The tags of a space in an EXR header; other formats have none."""
     if format_ != "exr":
         return ()
     if is_by_primaries(space):

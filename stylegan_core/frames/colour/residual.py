@@ -1,4 +1,4 @@
-"""What becomes of light that a working space could not hold, when a network has changed what it could (ADR 8)."""
+"""Residual of the working space: light that it cannot hold, and how it follows a network's change (ADR 8)."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from numpy.typing import NDArray
 Unit = NDArray[np.float32]
 
 _NOISE = np.float32(2**-13)
-"""Smaller residuals come of rounding in conversions; half an 11-bit code."""
+"""Smaller residuals are rounding errors of conversions; half an 11-bit code."""
 _FLOOR = np.float32(2**-9)
 """Keeps the gain of near-black samples, whose ratio is noise, close to 1."""
 
 
-def carried_change(source: Unit, before: Unit, after: Unit, *, logarithmic: bool, replaced: Unit | None = None) -> Unit:
-    """The change that a source gets where a network made ``after`` of ``before``.
+def blend_back_change(
+    source: Unit, before: Unit, after: Unit, *, logarithmic: bool, replaced: Unit | None = None
+) -> Unit:
+    """The change of a source whose working-space part a network changed from ``before`` to ``after``.
 
-    What the working space held of a source is exchanged: there the result is ``after``. What it did not hold, the
-    residual ``source - before`` (highlights above its range, colours outside of its gamut), darkens in proportion and
-    is never amplified. In logarithmic encodings adding is scaling, and the residual is left as it is.
+    The part inside the working space is replaced by ``after``. The residual ``source - before`` (highlights above the
+    range, colours outside the gamut) darkens in proportion and is never amplified. In logarithmic encodings addition
+    is a scaling of light, and the residual is unchanged.
 
     Args:
         source: (..., 3) in its own encoding, with straight alpha.
-        before: what the network saw, decoded to that encoding.
-        after: what it made, decoded alike.
+        before: the network's input, converted to that encoding.
+        after: the network's output, converted likewise.
         logarithmic: whether equal steps of the encoding are equal ratios of light.
-        replaced: (..., 1) in [0, 1], how much of the source another picture takes the place of: so much goes without
-            a residual.
+        replaced: (..., 1) in [0, 1], the share of the source that another picture replaces, without a residual.
     Returns:
-        Like ``source``, to be added to it; 0 where ``after`` equals ``before``.
+        The change to add to ``source``, of its shape; 0 where ``after`` equals ``before``.
     """
     change: Unit = after - before
     if logarithmic and replaced is None:
@@ -40,7 +41,7 @@ def carried_change(source: Unit, before: Unit, after: Unit, *, logarithmic: bool
     if logarithmic and replaced is not None:
         change -= replaced * residual
         return change
-    # 1 where nothing changed, exactly; per channel, so that a tinted highlight is tinted at any brightness.
+    # Exactly 1 where nothing changed; per channel, so that a highlight keeps its tint at any brightness.
     gain = np.maximum(after, 0)
     gain += _FLOOR
     gain /= np.maximum(before, 0) + _FLOOR

@@ -1,8 +1,8 @@
-"""Which colour space a picture is in: what was asked for, what the file says, the user's file rules, or its type."""
+"""Source space: the colour space of a picture, as requested, from its tags, by file rules, or by its sample type."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,16 +12,16 @@ from stylegan_core.frames.profiles.ocio import PINNED_CONFIG, config_name, load_
 from stylegan_core.frames.profiles.primaries import space_of_primaries
 
 OWN_SPACES = ("srgb", "linear_rec709")
-"""Spaces that ``colour`` converts itself, exactly and without OpenColorIO."""
+"""Spaces that ``convert`` handles itself, exactly and without OpenColorIO."""
 
 _IDS = {"srgb_rec709_scene": "srgb", "srgb_rec709_display": "srgb", "lin_rec709_scene": "linear_rec709"}
-"""Interop IDs (Academy Color Interop Forum, 2024) of our own spaces; the config knows the others."""
+"""Interop IDs (Academy Color Interop Forum, 2024) of ``OWN_SPACES``; the config resolves the others."""
 
 _VIDEO = "srgb"
 _DPX_VIDEO = ("unspecified video", "smpte 274m", "itu-r 709", "itu-r 601 625", "itu-r 601 525", "ntsc", "pal")
 _DPX_LOG = ("printing density", "logarithmic")
-"""Transfer characteristics of DPX (SMPTE 268M-2003), as ``dpx_colour_tags`` words them."""
-# Video in Rec.709 is taken as it is shown: stills that other tools extract from a movie hold the same codes untagged.
+"""Transfer characteristics of DPX (SMPTE 268M-2003), as ``dpx_colour_tags`` names them."""
+# Rec.709 video is treated as displayed: stills that other tools extract from a movie hold the same codes untagged.
 _TRANSFERS: dict[str, str] = {
     **dict.fromkeys(("bt709", "smpte170m", "bt470bg", "bt470m", "bt2020-10", "bt2020-12"), _VIDEO),
     **dict.fromkeys(_DPX_VIDEO, _VIDEO),
@@ -30,71 +30,77 @@ _TRANSFERS: dict[str, str] = {
     **dict.fromkeys(("arib-std-b67", "hlg"), "hlg_rec2020_display"),
     "linear": "linear_rec709",
 }
-"""Transfer characteristics (ITU-T H.273) by ffmpeg's names, with the space that stands for each."""
+"""Colour space for each transfer characteristic (ITU-T H.273), by FFmpeg's names."""
 _CICP_TRANSFERS = {1: "bt709", 6: "smpte170m", 8: "linear", 13: "srgb", 16: "smpte2084", 18: "arib-std-b67"}
 _CICP_P3 = 12
-_FLOATS, _INTEGERS = "untagged floating-point samples are", "untagged integer samples are"
 _FILM_LOG_SPACES = ("Cineon", "cineon", "lg10")
 
 
 @dataclass(frozen=True)
 class SourceSpace:
-    """The colour space that a picture is taken to be in.
+    """The colour space in which a picture is read.
 
     Attributes:
-        name: for ``colour``: "srgb", "linear_rec709", "icc" (its own profile), "linear:..." or a space of the config.
-        why: what says so, in words.
+        name: "srgb", "linear_rec709", "icc" (its own profile), "linear:..." or a space of the config.
+        reason: how it was determined, as a message.
     """
 
     name: str
-    why: str
+    reason: str
 
     def describe(self) -> str:
-        """To be said aloud."""
-        return f"colours are taken for {in_words(self.name)}: {self.why}"
+        """A message for the log."""
+        return f"colours are read as {in_words(self.name)} ({self.reason})"
 
 
 def source_space_of(
-    picture: Picture, asked: str = "auto", *, path: Path | None = None, ocio: str | None = None
+    picture: Picture, requested: str = "auto", *, path: Path | None = None, ocio: str | None = None
 ) -> SourceSpace:
-    """Finds a picture's colour space.
+    """Determines the colour space of a picture.
 
-    In this order: what was asked for; an ICC profile; what the header says; a file rule of the user's own config (the
-    built-in's rules are guesses by suffix); and for untagged pictures linear Rec.709 of floats, sRGB of integers.
+    In this order: the requested space; an ICC profile; colour tags in the header; a file rule of the user's own config
+    (the built-in config's rules are guesses by suffix); for untagged pictures linear Rec.709 for floats, sRGB for
+    integers.
 
     Args:
-        picture: as it was read.
-        asked: "auto", "srgb", "linear_rec709", "icc", or a space of the config.
-        path: the picture's, for file rules.
+        picture: as read.
+        requested: "auto", "srgb", "linear_rec709", "icc", or a space of the config.
+        path: of the picture, for file rules.
         ocio: the config, see ``load_config``.
     Raises:
-        ValueError: what was asked for does not exist.
+        ValueError: the requested space does not exist.
     """
     profile = picture.icc_profile
     usable = profile is not None and profile_problem(profile, picture.colour_channels) is None
-    if asked == "icc" and not usable:
-        raise ValueError("the source space icc is asked for, and the picture has no usable ICC profile")
-    if asked != "auto":
-        return SourceSpace(known_space(asked, ocio), "it was asked for")
+    if requested == "icc" and not usable:
+        raise ValueError("the source space icc requires a picture with a usable ICC profile")
+    if requested != "auto":
+        return SourceSpace(known_space(requested, ocio), "as requested")
     if profile is not None and usable:
-        return SourceSpace("srgb" if is_srgb(profile) else "icc", "its ICC profile says so")
-    floats = picture.pixels.dtype.kind == "f"
-    said = _said_by_header(picture.colour_tags, floats, ocio)
-    if said is not None:
-        return said
-    if path is not None and config_name(ocio) != PINNED_CONFIG:
-        config = load_config(ocio)
-        ruled = config.file_rule(path)
-        if ruled is not None:
-            return SourceSpace(ruled, f"a file rule of {config.name} says so")
+        return SourceSpace("srgb" if is_srgb(profile) else "icc", "from its ICC profile")
+    return _from_header(picture, ocio) or _from_file_rule(path, ocio) or _default(picture)
+
+
+def _from_file_rule(path: Path | None, ocio: str | None) -> SourceSpace | None:
+    if path is None or config_name(ocio) == PINNED_CONFIG:
+        return None
+    config = load_config(ocio)
+    name = config.file_rule(path)
+    return None if name is None else SourceSpace(name, f"from a file rule of {config.name}")
+
+
+def _default(picture: Picture) -> SourceSpace:
     if str(picture.colour_tags.get("transfer")).lower() in _DPX_LOG:
-        return SourceSpace("srgb", "its header says film log, but not which: name it with --source-space")
+        return SourceSpace("srgb", "its header says film log without naming the curve: set --source-space")
     if picture.format == "movie":
-        return SourceSpace("srgb", "untagged movies are")
-    return SourceSpace(*("linear_rec709", _FLOATS) if floats else ("srgb", _INTEGERS))
+        return SourceSpace("srgb", "default for untagged movies")
+    if picture.pixels.dtype.kind == "f":
+        return SourceSpace("linear_rec709", "default for untagged floating-point samples")
+    return SourceSpace("srgb", "default for untagged integer samples")
 
 
-def _said_by_header(tags: Mapping[str, object], floats: bool, ocio: str | None) -> SourceSpace | None:
+def _from_header(picture: Picture, ocio: str | None) -> SourceSpace | None:
+    tags, floats = picture.colour_tags, picture.pixels.dtype.kind == "f"
     readers: tuple[tuple[str, Callable[[object], str | None]], ...] = (
         ("colorInteropID", lambda value: _by_id(str(value), ocio)),
         ("acesImageContainerFlag", lambda value: "lin_ap0_scene" if value in (1, "1") else None),
@@ -104,12 +110,12 @@ def _said_by_header(tags: Mapping[str, object], floats: bool, ocio: str | None) 
     )
     for tag, reader in readers:
         if tag in tags and (name := reader(tags[tag])) is not None:
-            return SourceSpace(known_space(name, ocio), f"its {tag} {'say' if tag.endswith('s') else 'says'} so")
+            return SourceSpace(known_space(name, ocio), f"from its {tag}")
     return None
 
 
 def known_space(name: str, ocio: str | None) -> str:
-    """A colour space that was named, as ``colour`` takes it; names of the config in full.
+    """The full name of a colour space that the user named.
 
     Raises:
         ColourError: the config has no such space.
@@ -147,6 +153,6 @@ def _numbers(value: object) -> list[float]:
 
 
 def in_words(name: str) -> str:
-    """A colour space's name to be read by a person."""
-    words = {"srgb": "sRGB", "linear_rec709": "linear Rec.709", "icc": "those of its ICC profile"}
-    return words.get(name, "linear light of its own primaries" if name.startswith("linear:") else name)
+    """The name of a colour space for messages."""
+    words = {"srgb": "sRGB", "linear_rec709": "linear Rec.709", "icc": "the space of its ICC profile"}
+    return words.get(name, "linear light with its own primaries" if name.startswith("linear:") else name)

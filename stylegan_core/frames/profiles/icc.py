@@ -1,7 +1,7 @@
 """ICC profiles to linear Rec.709 light and back in float precision, with Little CMS (ICC.1:2022).
 
-Relative colorimetric and without Little CMS's optimizations: its resampled 16-bit path is up to 19 codes of 255 off
-near black for an Adobe RGB picture, the plain float path below a thousandth of one.
+Relative colorimetric, without Little CMS's optimizations: near black of an Adobe RGB picture its resampled 16-bit path
+is off by up to 19 of 255 codes, the plain float path by less than a thousandth of a code.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _D65 = (0.3127, 0.3290, 1.0)
 _REC709 = (0.64, 0.33, 1.0, 0.30, 0.60, 1.0, 0.15, 0.06, 1.0)
 _COLOUR_SPACES = {b"RGB ": "rgb", b"GRAY": "gray"}
 _WORDS = {b"CMYK": "CMYK", b"Lab ": "CIE L*a*b*", b"RGB ": "RGB", b"GRAY": "grey"}
-# A quarter of an 8-bit code: profiles this close to sRGB are taken for sRGB, which most are.
+# A quarter of an 8-bit code: profiles this close to sRGB (most are) are treated as sRGB.
 _SAME_UNIT = 0.25 / 255
 _ROUNDING = 1e-5
 
@@ -32,7 +32,7 @@ _ROUNDING = 1e-5
 def profile_problem(profile: bytes, colour_channels: int) -> str | None:
     """Why a profile cannot be used for pixels of 1 (grey) or 3 (RGB) colour channels; None if it can.
 
-    An RGB profile serves a grey picture too: its channels are then taken to be equal.
+    An RGB profile is valid for a grey picture, too: its three channels are equal then.
     """
     try:
         imagecodecs.cms_profile_validate(profile)
@@ -43,7 +43,7 @@ def profile_problem(profile: bytes, colour_channels: int) -> str | None:
         words = _WORDS.get(space, repr(space.decode("latin-1").strip()))
         return f"its ICC profile is for {words} pixels"
     try:
-        # Only its use shows that a profile is truncated, or goes one way only as a scanner's may.
+        # Only using a profile reveals that it is truncated, or that it is one-way, as a scanner's may be.
         light = _transform(np.zeros((1, 1, 3 if space == b"RGB " else 1), np.float32), profile, _linear())
         _transform(light, _linear(), profile)
     except RuntimeError:
@@ -64,7 +64,7 @@ def is_srgb(profile: bytes) -> bool:
 
 
 def to_linear(unit: NDArray[np.float32], profile: bytes) -> NDArray[np.float32]:
-    """(H, W, 1 or 3) in a profile's encoding to (H, W, 3) linear Rec.709; colours outside it leave [0, 1]."""
+    """Converts (H, W, 1 or 3) from a profile's encoding to (H, W, 3) linear Rec.709; other gamuts exceed [0, 1]."""
     if unit.shape[2] == 1 and profile[16:20] == b"RGB ":
         unit = np.repeat(unit, 3, axis=2)
     fast = _matrix_profile(profile)
@@ -74,7 +74,7 @@ def to_linear(unit: NDArray[np.float32], profile: bytes) -> NDArray[np.float32]:
 
 
 def from_linear(linear: NDArray[np.float32], profile: bytes) -> NDArray[np.float32]:
-    """(H, W, 3) linear Rec.709 to (H, W, 3) in a profile's encoding; three equal channels for a grey profile."""
+    """Converts (H, W, 3) linear Rec.709 to (H, W, 3) in a profile's encoding; equal channels for a grey profile."""
     fast = _matrix_profile(profile)
     if fast is not None:
         return _patched(fast.from_linear(linear), linear, lambda rest: _transform(rest, _linear(), profile))
@@ -88,7 +88,7 @@ def _matrix_profile(profile: bytes) -> MatrixProfile | None:
 
 
 def _patched(result: Unit, unit: Unit, exact: Callable[[Unit], Unit]) -> Unit:
-    """``result`` with the pixels outside of [0, 1] converted exactly: each by itself, whatever is beside it."""
+    """Replaces the pixels whose ``unit`` lies outside [0, 1] by exact conversions, each independent of the others."""
     if unit.min() >= -_ROUNDING and unit.max() <= 1 + _ROUNDING:
         return result
     outside = ((unit < -_ROUNDING) | (unit > 1 + _ROUNDING)).any(axis=2)
@@ -103,7 +103,7 @@ def _srgb() -> bytes:
 
 @lru_cache(maxsize=1)
 def _linear() -> bytes:
-    # Not through Little CMS's sRGB, which continues its steep straight part below 0.
+    # Not by Little CMS's sRGB profile, which extends its steep linear part below 0.
     return bytes(imagecodecs.cms_profile("rgb", whitepoint=_D65, primaries=_REC709, gamma=1.0))
 
 

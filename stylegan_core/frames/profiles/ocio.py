@@ -1,6 +1,6 @@
 """Colour spaces by name through OpenColorIO 2: a pinned built-in ACES config, or the user's own.
 
-PyOpenColorIO is imported where a config is loaded: sRGB and linear Rec.709 are converted by ``colour`` without it.
+PyOpenColorIO is imported only when a config is loaded: ``colour.convert`` handles sRGB and linear Rec.709 itself.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 PINNED_CONFIG = "ocio://studio-config-v4.0.0_aces-v2.0_ocio-v2.5"
-"""Used where neither a config is asked for nor $OCIO is set. ``ocio://default`` would change with the library."""
+"""The default if neither a config is given nor $OCIO is set. ``ocio://default`` would change with the library."""
 
 VIEW = "view:"
-"""Before the name of a display-referred space: "view:DISPLAY/VIEW"; without a view, or both, the config's default."""
+"""Prefix of display-referred spaces: "view:DISPLAY/VIEW"; the config's defaults replace a missing view or display."""
 
 _OWN = {
     "srgb": ("srgb_rec709_scene", "srgb_texture", "sRGB - Texture", "Utility - sRGB - Texture"),
     "linear_rec709": ("lin_rec709_scene", "lin_rec709", "lin_srgb", "Utility - Linear - Rec.709"),
 }
-"""Our own names in the words of configs, newest first."""
+"""Names that configs use for our own spaces, newest first."""
 _NAMED = 12
 _LOG_LIKE = ("log", "hdr-video")
 _PROBE_LIGHT = (0.02, 0.18, 0.5, 0.8)
@@ -35,16 +35,16 @@ Unit = NDArray[np.float32]
 
 
 class ColourError(ValueError):
-    """A config, or a space in it, is not there or cannot be used; the message says what to do."""
+    """A config, or a space in it, is missing or unusable; the message says what to do."""
 
 
 @dataclass(frozen=True, eq=False)
 class ColourConfig:
-    """An OpenColorIO config at work; its methods may be called from any thread.
+    """A loaded OpenColorIO config. Thread-safe.
 
     Attributes:
         name: path or ``ocio://`` address.
-        digest: SHA-256 of the config and of the look-up tables that it reads.
+        digest: SHA-256 of the config and of its look-up tables.
     """
 
     name: str
@@ -56,7 +56,7 @@ class ColourConfig:
         return list(self._config.getColorSpaceNames())
 
     def find(self, name: str) -> str:
-        """The full name of a space that is asked for by its name, alias, role or interop ID, or of a view.
+        """The full name of a space given by name, alias, role or interop ID, or of a view.
 
         Raises:
             ColourError: the config has no such space.
@@ -71,7 +71,7 @@ class ColourConfig:
         return str(space.getName())
 
     def has(self, name: str) -> bool:
-        """Whether ``find`` would."""
+        """Whether the config has a space; see ``find``."""
         try:
             self.find(name)
         except ColourError:
@@ -79,7 +79,7 @@ class ColourConfig:
         return True
 
     def file_rule(self, path: str | Path) -> str | None:
-        """What the config's file rules say of a path; None if only its default rule fits."""
+        """The space that the config's file rules give for a path; None if only the default rule matches."""
         text = Path(path).as_posix()
         if self._config.filepathOnlyMatchesDefaultRule(text):
             return None
@@ -95,28 +95,28 @@ class ColourConfig:
         return space is not None and str(space.getEncoding()).lower() in _LOG_LIKE
 
     def is_linear(self, name: str) -> bool:
-        """Whether a space's numbers are proportional to light."""
+        """Whether a space's values are proportional to light."""
         if name.startswith(VIEW):
             return False
         space = self._config.getColorSpace(self.find(name))
         return space is not None and str(space.getEncoding()).lower() in ("scene-linear", "display-linear")
 
     def interop_id(self, name: str) -> str | None:
-        """A space's ID in the list of the Academy Color Interop Forum, which other programs know it by."""
+        """A space's interop ID in the list of the Academy Color Interop Forum, for other programs; None without one."""
         space = None if name.startswith(VIEW) else self._config.getColorSpace(self.find(name))
         return None if space is None else str(space.getInteropID()) or None
 
     def convert(self, rgb: Unit, source: str, target: str) -> Unit:
-        """Converts pixels in place where they are contiguous.
+        """Converts pixels, in place if they are contiguous.
 
         Args:
             rgb: (..., 3) float32, finite.
-            source: space that ``rgb`` is in: of the config, a view, or "srgb" or "linear_rec709".
-            target: wanted space.
+            source: space of ``rgb``: of the config, a view, "srgb" or "linear_rec709".
+            target: space to convert to.
         Returns:
             The converted pixels; ``rgb`` itself, changed, if it was contiguous float32.
         Raises:
-            ColourError: a space is not there, or has no way back where one is needed.
+            ColourError: a space is missing, or cannot be inverted where this is needed.
         """
         result = np.ascontiguousarray(rgb, np.float32)
         for step in _steps(self, source, target):
@@ -124,10 +124,10 @@ class ColourConfig:
         return result
 
     def round_trip_error(self, source: str, target: str) -> float:
-        """How far greys of 2 to 80 % light come back wrong after going to ``target`` and back, in codes of ``source``.
+        """The largest error of greys of 2 to 80 % light after a round trip to ``target``, in codes of ``source``.
 
         Raises:
-            ColourError: there is no way back at all.
+            ColourError: ``target`` cannot be inverted.
         """
         grey = np.repeat(np.array(_PROBE_LIGHT, np.float32)[:, None], 3, axis=1)
         start = self.convert(grey, "linear_rec709", source)
@@ -141,7 +141,7 @@ class ColourConfig:
             ColourError: the config has no such role.
         """
         if not self._config.hasRole("scene_linear"):
-            raise ColourError(f"{self.name} has no role scene_linear, which its views need here")
+            raise ColourError(f"{self.name} has no role scene_linear, which views require here")
         return self.find("scene_linear")
 
     def _view(self, name: str) -> tuple[str, str]:
@@ -166,31 +166,31 @@ class ColourConfig:
         return f"; its spaces are: {', '.join(names[:_NAMED])}{more}"
 
 
-def config_name(asked: str | Path | None = None) -> str:
-    """The config that a job uses: what is asked for, else $OCIO, else the pinned built-in; files as absolute paths."""
-    name = str(asked or os.environ.get("OCIO", "").strip() or PINNED_CONFIG)
+def config_name(requested: str | Path | None = None) -> str:
+    """The name of the config to use: ``requested``, else $OCIO, else the pinned built-in; files as absolute paths."""
+    name = str(requested or os.environ.get("OCIO", "").strip() or PINNED_CONFIG)
     return name if name.startswith("ocio://") else str(Path(name).expanduser().absolute())
 
 
-def load_config(asked: str | Path | None = None) -> ColourConfig:
-    """The config of ``config_name``, loaded once, and again when its file changes.
+def load_config(requested: str | Path | None = None) -> ColourConfig:
+    """The config of ``config_name``; cached until its file changes.
 
     Raises:
-        ColourError: it is missing or no config.
+        ColourError: it is missing or not a config.
     """
-    name = config_name(asked)
-    stamp = 0
+    name = config_name(requested)
+    mtime_ns = 0
     if not name.startswith("ocio://"):
         try:
-            stamp = Path(name).stat().st_mtime_ns
+            mtime_ns = Path(name).stat().st_mtime_ns
         except OSError as error:
-            whence = "" if asked else " ($OCIO)"
-            raise ColourError(f"the OpenColorIO config {name}{whence} cannot be read: {error.strerror}") from error
-    return _load(name, stamp)
+            origin = "" if requested else " ($OCIO)"
+            raise ColourError(f"the OpenColorIO config {name}{origin} cannot be read: {error.strerror}") from error
+    return _load(name, mtime_ns)
 
 
 @lru_cache(maxsize=16)
-def _load(name: str, _stamp: int) -> ColourConfig:
+def _load(name: str, _mtime_ns: int) -> ColourConfig:
     import PyOpenColorIO as ocio  # noqa: N813
 
     try:
@@ -198,12 +198,12 @@ def _load(name: str, _stamp: int) -> ColourConfig:
         config.validate()
         return ColourConfig(name, _digest(config), config)
     except ocio.Exception as error:
-        raise ColourError(f"{name} is no usable OpenColorIO config: {_first_line(error)}") from error
+        raise ColourError(f"{name} is not a usable OpenColorIO config: {_first_line(error)}") from error
 
 
 @lru_cache(maxsize=256)
 def _steps(config: ColourConfig, source: str, target: str) -> tuple[Any, ...]:
-    """CPU processors that lead from one space to another, one after the other."""
+    """The CPU processors of a conversion, in order."""
     import PyOpenColorIO as ocio  # noqa: N813
 
     try:
@@ -211,12 +211,12 @@ def _steps(config: ColourConfig, source: str, target: str) -> tuple[Any, ...]:
         depth, exact = ocio.BIT_DEPTH_F32, ocio.OPTIMIZATION_LOSSLESS
         steps = [one.getOptimizedCPUProcessor(depth, depth, exact) for one in processors]
     except ocio.Exception as error:
-        raise ColourError(f"{config.name} leads from {source} to {target} in no way: {_first_line(error)}") from error
+        raise ColourError(f"{config.name} cannot convert {source} to {target}: {_first_line(error)}") from error
     return tuple(step for step in steps if not step.isNoOp())
 
 
 def _processors(ocio: Any, config: ColourConfig, source: str, target: str) -> list[Any]:
-    inner, start, end = config._config, _in_config(config, source), _in_config(config, target)
+    start, end = _in_config(config, source), _in_config(config, target)
     if source == target or (start is not None and start == end):
         return []
     views = [name for name in (source, target) if name.startswith(VIEW)]
@@ -225,15 +225,20 @@ def _processors(ocio: Any, config: ColourConfig, source: str, target: str) -> li
         return [*_processors(ocio, config, source, linear), *_processors(ocio, config, linear, target)]
     if start is None and end is None:
         return _processors(ocio, load_config(PINNED_CONFIG), source, target)
-    if start is None:  # no word of ours in the config: by way of the library's own
-        return [ocio.Config.GetProcessorFromBuiltinColorSpace(_built_in_name(source), inner, end)]
+    if start is None:  # none of our names is in the config: use the library's built-in space
+        return [ocio.Config.GetProcessorFromBuiltinColorSpace(_built_in_name(source), config._config, end)]
     if end is None:
-        return [ocio.Config.GetProcessorToBuiltinColorSpace(inner, start, _built_in_name(target))]
-    if target.startswith(VIEW):
-        return [inner.getProcessor(_view_transform(ocio, config, end, start, ocio.TRANSFORM_DIR_FORWARD))]
-    if source.startswith(VIEW):
-        return [inner.getProcessor(_view_transform(ocio, config, start, end, ocio.TRANSFORM_DIR_INVERSE))]
-    return [inner.getProcessor(start, end)]
+        return [ocio.Config.GetProcessorToBuiltinColorSpace(config._config, start, _built_in_name(target))]
+    return [_config_processor(ocio, config, start, end)]
+
+
+def _config_processor(ocio: Any, config: ColourConfig, start: str, end: str) -> Any:
+    """The processor between two spaces of a config, at most one of them a view."""
+    if end.startswith(VIEW):
+        return config._config.getProcessor(_view_transform(ocio, config, end, start, ocio.TRANSFORM_DIR_FORWARD))
+    if start.startswith(VIEW):
+        return config._config.getProcessor(_view_transform(ocio, config, start, end, ocio.TRANSFORM_DIR_INVERSE))
+    return config._config.getProcessor(start, end)
 
 
 def _view_transform(ocio: Any, config: ColourConfig, view: str, scene: str, direction: Any) -> Any:
@@ -242,7 +247,7 @@ def _view_transform(ocio: Any, config: ColourConfig, view: str, scene: str, dire
 
 
 def _in_config(config: ColourConfig, name: str) -> str | None:
-    """The config's name of a space; None if it is a word of ours that the config does not know."""
+    """The config's name of a space; None for one of our own spaces that the config lacks."""
     if name not in _OWN:
         return config.find(name)
     return next((config.find(word) for word in _OWN[name] if config.has(word)), None)
@@ -253,7 +258,7 @@ def _built_in_name(own: str) -> str:
 
 
 def _digest(config: Any) -> str:
-    """SHA-256 of a config's text and of the files in its transforms, wherever they lie."""
+    """SHA-256 of a config's text and of the files that its transforms refer to."""
     digest = hashlib.sha256(config.serialize().encode())
     text = re.findall(r"<FileTransform>\s*\{[^}]*?src:\s*([^,}\n]+)", config.serialize())
     folders = [Path(config.getWorkingDir() or ".")]

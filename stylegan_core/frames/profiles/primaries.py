@@ -1,4 +1,4 @@
-"""Linear RGB of any primaries and white point to linear Rec.709 and back (SMPTE RP 177-1993, Bradford adaptation)."""
+"""RGB primaries: linear RGB of any primaries and white point to linear Rec.709 (SMPTE RP 177-1993, Bradford)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KNOWN: dict[str, Chromaticities] = {
     "lin_rec2020_scene": (0.708, 0.292, 0.170, 0.797, 0.131, 0.046, 0.3127, 0.3290),
     "lin_p3d65_scene": (0.68, 0.32, 0.265, 0.69, 0.15, 0.06, 0.3127, 0.3290),
 }
-"""Linear spaces that are known by their primaries: ours, or an interop ID (Academy Color Interop Forum, 2024)."""
+"""Named linear spaces by their primaries: our own name, or an interop ID (Academy Color Interop Forum, 2024)."""
 _XYZ = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 _SAME_XY = 5e-4
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
@@ -33,7 +33,7 @@ def space_of_primaries(chromaticities: Sequence[float]) -> str | None:
     Args:
         chromaticities: x and y of red, green, blue and white.
     Returns:
-        None if they are no primaries.
+        None if they are not valid primaries.
     """
     if len(chromaticities) != 8 or not np.isfinite(chromaticities).all():
         return None
@@ -49,15 +49,15 @@ def space_of_primaries(chromaticities: Sequence[float]) -> str | None:
 
 
 def is_by_primaries(space: str) -> bool:
-    """Whether a name is one that ``space_of_primaries`` made of numbers."""
+    """Whether a space is named by its primaries: "linear:" and eight numbers, see ``space_of_primaries``."""
     return space.startswith(_LINEAR)
 
 
 @lru_cache(maxsize=16)
 def to_rec709(space: str) -> NDArray[np.float64]:
-    """(3, 3) from a space of ``space_of_primaries`` to linear Rec.709, for columns.
+    """The (3, 3) matrix from a space of ``space_of_primaries`` to linear Rec.709, for colours as columns.
 
-    White stays white, except of CIE XYZ itself: its numbers are colours as measured, and EXR files hold them so.
+    White is adapted, except for CIE XYZ: its numbers are colours as measured, and EXR files store them unadapted.
     """
     numbers = tuple(float(number) for number in space.removeprefix(_LINEAR).split(","))
     if np.abs(np.subtract(numbers[:6], _XYZ)).max() < _SAME_XY:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stylegan_core.frames.base.errors import UnreadablePictureError
-from stylegan_core.frames.colour.output_encoding import OutputForm, output_form
+from stylegan_core.frames.colour.output_encoding import OutputEncoding, choose_output_encoding
 from stylegan_core.frames.colour.source_space import OWN_SPACES, SourceSpace, source_space_of
 from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.frames.profiles.ocio import (
@@ -45,9 +45,11 @@ def space_of(picture: Picture, settings: FrameSettings, path: Path | None = None
         raise UnreadablePictureError(str(error)) from error
 
 
-def form_of(picture: Picture, space: SourceSpace, frame: FrameTask, settings: FrameSettings) -> OutputForm | None:
-    """How a job stores what it makes of a picture; None is as the picture is."""
-    return output_form(picture, space, frame.output, settings.output_space, ocio=settings.colour_config)
+def output_encoding_of(
+    picture: Picture, space: SourceSpace, frame: FrameTask, settings: FrameSettings
+) -> OutputEncoding | None:
+    """How a job stores the result of a picture; None stores it like the picture."""
+    return choose_output_encoding(picture, space, frame.output, settings.output_space, ocio=settings.colour_config)
 
 
 def needs_fp32(settings: FrameSettings) -> bool:

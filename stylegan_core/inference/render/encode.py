@@ -12,7 +12,7 @@ from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.inference.job.frame_settings import FrameSettings
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.network.translate import Pixels
-from stylegan_core.inference.reading.colour import form_of
+from stylegan_core.inference.reading.colour import output_encoding_of
 from stylegan_core.inference.reading.decoded_frame import DecodedFrame
 from stylegan_core.storage.file_state import FileState
 
@@ -72,6 +72,6 @@ def blend_back(frame: DecodedFrame, after_unit: Pixels, settings: FrameSettings,
         source_space=frame.space.name,
         working_space=space,
         ocio=ocio,
-        output=form_of(frame.picture, frame.space, frame.task, settings),
+        output=output_encoding_of(frame.picture, frame.space, frame.task, settings),
         replaced_unit=None if frame.regions is None else frame.regions.replaced(settings.regions),
     )

@@ -19,7 +19,7 @@ from stylegan_core.frames.profiles.ocio import (
 )
 from stylegan_core.inference.job.plan import Draft
 from stylegan_core.inference.job.spec import Job, PlanError
-from stylegan_core.inference.reading.colour import form_of, needs_fp32, space_of
+from stylegan_core.inference.reading.colour import needs_fp32, output_encoding_of, space_of
 from stylegan_core.inference.reading.frame_reader import FrameReader
 from stylegan_core.stylize_settings import RenderSettings
 
@@ -95,7 +95,7 @@ def _say(job: Job) -> None:
         except (UnreadablePictureError, OSError):
             continue
         log.info("%s: %s", frame.input, space.describe())
-        form = form_of(picture, space, frame, job.settings)
+        form = output_encoding_of(picture, space, frame, job.settings)
         if form is not None:
             log.info("%s", form.describe())
         elif frame.output.lower().endswith(".exr") and picture.format != "exr" and space.name != "linear_rec709":

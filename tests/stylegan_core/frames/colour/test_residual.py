@@ -9,7 +9,7 @@ import pytest
 
 from stylegan_core.frames.colour.carry_over import carry_over
 from stylegan_core.frames.colour.convert import srgb_to_linear, to_working
-from stylegan_core.frames.colour.residual import carried_change
+from stylegan_core.frames.colour.residual import blend_back_change
 from stylegan_core.frames.pictures.picture import Picture
 
 RNG = np.random.default_rng(5)
@@ -64,12 +64,12 @@ def test_what_was_not_seen_is_never_amplified() -> None:
     source = np.array([[0.5, -0.5, 3.0, 0.001, -0.01]], np.float32)
     before = np.array([[0.02, 0.0, 1.0, 0.0, 0.0]], np.float32)
     after = np.array([[0.9, 0.9, 1.0, 0.9, 0.2]], np.float32)
-    result = source + carried_change(source, before, after, logarithmic=False)
+    result = source + blend_back_change(source, before, after, logarithmic=False)
     assert np.allclose(result, after + source - before)
     # A colour outside of the gamut that is painted black leaves no negative light behind.
     green = np.array([[-0.3, 0.0, 0.9]], np.float32)
     held = np.array([[0.3, 0.2, 0.8]], np.float32)
-    black = green + carried_change(green, held, held * np.float32(1e-4), logarithmic=False)
+    black = green + blend_back_change(green, held, held * np.float32(1e-4), logarithmic=False)
     assert np.abs(black).max() < 0.01
 
 

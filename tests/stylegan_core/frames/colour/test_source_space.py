@@ -81,16 +81,16 @@ def test_what_a_file_says(picture: Picture, name: str) -> None:
 
 def test_it_is_said_aloud() -> None:
     assert source_space_of(FLOATS).describe() == (
-        "colours are taken for linear Rec.709: untagged floating-point samples are"
+        "colours are read as linear Rec.709 (default for untagged floating-point samples)"
     )
-    assert source_space_of(CODES).describe() == "colours are taken for sRGB: untagged integer samples are"
+    assert source_space_of(CODES).describe() == "colours are read as sRGB (default for untagged integer samples)"
     assert source_space_of(tagged(FLOATS, chromaticities=XYZ)).describe() == (
-        "colours are taken for linear light of its own primaries: its chromaticities say so"
+        "colours are read as linear light with its own primaries (from its chromaticities)"
     )
     log = source_space_of(tagged(CODES, transfer="printing density"))
     assert log.name == "srgb"
     assert "--source-space" in log.describe()
-    assert source_space_of(FLOATS, "acescg").describe() == "colours are taken for ACEScg: it was asked for"
+    assert source_space_of(FLOATS, "acescg").describe() == "colours are read as ACEScg (as requested)"
 
 
 def test_file_rules_of_the_users_own_config(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_file_rules_of_the_users_own_config(tmp_path: Path) -> None:
     graded, plain = Path("/shows/graded/a.0001.exr"), Path("/shows/plates/a.0001.exr")
     found = source_space_of(FLOATS, path=graded, ocio=str(config))
     assert found.name == "graded"
-    assert f"a file rule of {config}" in found.why
+    assert f"a file rule of {config}" in found.reason
     assert source_space_of(FLOATS, path=plain, ocio=str(config)).name == "linear_rec709"
     # The built-in's rules guess by suffix; EXR would be ACES2065-1.
     assert source_space_of(FLOATS, path=plain).name == "linear_rec709"

@@ -146,13 +146,13 @@ def test_which_config_is_taken(own_config: Path, tmp_path: Path, monkeypatch: py
     with pytest.raises(ColourError, match=r"none\.ocio.*cannot be read"):
         load_config()
     (tmp_path / "bad.ocio").write_text("ocio_profile_version: 2\ncolorspaces: 3\n")
-    with pytest.raises(ColourError, match=r"bad\.ocio is no usable OpenColorIO config"):
+    with pytest.raises(ColourError, match=r"bad\.ocio is not a usable OpenColorIO config"):
         load_config(tmp_path / "bad.ocio")
 
 
 def test_a_working_space_needs_a_way_back(own_config: Path) -> None:
     assert working_space_name("my_grade", str(own_config)) == "graded"
-    for name, said in (("clamped", "does not come back"), ("one_way", "in no way"), ("none", "no colour space")):
+    for name, said in (("clamped", "round trip"), ("one_way", "cannot convert"), ("none", "no colour space")):
         with pytest.raises(ColourError, match=said):
             working_space_name(name, str(own_config))
     config = load_config(PINNED_CONFIG)

@@ -118,7 +118,7 @@ def test_spaces_are_said_aloud_and_settled(tiny_model, tmp_path, caplog):
     write_picture(tmp_path / "in/a.exr", plate())
     with caplog.at_level(logging.INFO, "stylegan_core"):
         plain = plan(tiny_model, tmp_path / "in", tmp_path / "out", "broken.exr", "a.exr")
-    assert "a.exr: colours are taken for linear Rec.709: untagged floating-point samples are" in caplog.text
+    assert "a.exr: colours are read as linear Rec.709 (default for untagged floating-point samples)" in caplog.text
     assert plain.settings.ocio is None
     assert plain.settings.output_space == "source"
     caplog.clear()
@@ -126,7 +126,7 @@ def test_spaces_are_said_aloud_and_settled(tiny_model, tmp_path, caplog):
         job = plan(
             tiny_model, tmp_path / "in", tmp_path / "out", "a.exr", source_space="acescg", output_space="lin_ap0"
         )
-    assert "taken for ACEScg: it was asked for" in caplog.text
+    assert "read as ACEScg (as requested)" in caplog.text
     assert "converted to ACES2065-1" in caplog.text
     assert (job.settings.source_space, job.settings.output_space) == ("ACEScg", "ACES2065-1")
     assert job.settings.ocio == load_config(PINNED_CONFIG).digest != plain.settings.ocio
