@@ -1,4 +1,4 @@
-"""Fixtures of tests and proofs alike: a temporary clone of the repository, and how to run things in it."""
+"""Fixtures of tests and proofs: a temporary clone of the repository with commands that run in it, and a tiny model."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ TINY = {
     "train.common.log_every_steps": 2,
     "evaluate.every": 2,
 }
-"""A budget that proves the wiring, and nothing about pictures."""
+"""Settings under which the pipeline runs in seconds; the pictures are of no quality."""
 
 
 class Clone:
-    """A working copy of the repository as it is now, uncommitted edits included, with a home and caches of its own."""
+    """A copy of the working tree, uncommitted edits included, with its own home and cache folders."""
 
     tiny = TINY
 
@@ -42,13 +42,13 @@ class Clone:
         self.environment = _environment(home)
 
     def at(self, root: Path) -> Clone:
-        """Another folder, with the same home and caches, and this clone as the installed tool."""
+        """A clone object for another folder: the same home and caches, this clone as the installed tool."""
         other = Clone(root, self.home)
         other.environment["PYTHONPATH"] = str(self.root)
         return other
 
     def run(self, *command: str, check: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
-        """Runs ``command`` in the clone; a failure shows all that it said."""
+        """Runs ``command`` in the clone; a failure shows its whole output."""
         done = subprocess.run(
             command,
             cwd=self.root,
@@ -81,13 +81,13 @@ class Clone:
         self.run("git", "commit", "--quiet", "--all", "--message", "Settings", "--allow-empty")
 
     def configure(self) -> None:
-        """What `make setup` does in a checkout beside installing."""
+        """Does what `make setup` does after installing."""
         self.run(sys.executable, "-m", "tasks.project", "configure")
 
 
 @pytest.fixture
 def make_clone(tmp_path: Path) -> Callable[..., Clone]:
-    """``make_clone(name)``: a clone in the test's folder; all of a test share home and caches."""
+    """``make_clone(name)`` makes a clone in the test's folder; all clones of a test share home and caches."""
 
     def make(name: str = "clone", origin: Path | None = None) -> Clone:
         root = tmp_path / name
@@ -98,7 +98,7 @@ def make_clone(tmp_path: Path) -> Callable[..., Clone]:
             _copy(root)
             clone.run("git", "init", "--quiet", "--initial-branch", "main")
             clone.run("git", "add", "--all")
-            clone.run("git", "commit", "--quiet", "--message", "As it is")
+            clone.run("git", "commit", "--quiet", "--message", "Working tree")
         clone.configure()
         return clone
 
@@ -147,7 +147,7 @@ def _environment(home: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A keyframe model with random weights, which changes pictures visibly."""
+    """A keyframe model with random weights that change pictures visibly."""
     import torch
 
     from stylegan_core.recipes.keyframe import Config, Recipe

@@ -41,6 +41,7 @@ from stylegan_core.inference.planning.request import Request
 from stylegan_core.recipes.keyframe import Config, Recipe
 from stylegan_core.recipes.model import save_model
 from stylegan_core.storage.file_state import FileState
+from stylegan_core.stylize_settings import StylizeSettings
 from tasks.stylize.stylize import plan_request
 from tasks.stylize.work import work_on
 
@@ -105,7 +106,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=10_000)
     parser.add_argument("--side", type=int, default=64)
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--chunk-frames", type=int, default=Request.chunk_frames)
+    parser.add_argument("--chunk-frames", type=int, default=StylizeSettings().chunk_frames)
     parser.add_argument("--folder", type=Path, help="where to work; default: the temporary folder")
     parser.add_argument("--results", type=Path, help="record the figures there, such as docs/results.json")
     options = parser.parse_args()
