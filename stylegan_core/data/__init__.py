@@ -1,1 +1,4 @@
-"""Prepared data: manifest, sample store, splits, crops, shots and the built-in sample."""
+"""Prepared data: pictures are listed, decoded, selected and stored here, and cut into training batches.
+
+The manifest and the sample store are what the later stages read.
+"""

@@ -1,4 +1,4 @@
-"""Differentiable augmentation of what a discriminator sees, for small training sets.
+"""Differentiable augmentation of a discriminator's input, for small training sets.
 
 DiffAugment: Zhao et al. 2020, Differentiable Augmentation for Data-Efficient GAN Training (arXiv 2006.10738). With a
 probability that follows overfitting it is ADA: Karras et al. 2020, Training Generative Adversarial Networks with
@@ -16,12 +16,12 @@ _CUTOUT = 0.5
 
 
 def augment(pictures: Tensor, probability: Tensor | float = 1.0) -> Tensor:
-    """Colour, shift and cutout, each drawn anew for every picture, by torch's global generator.
+    """Colour, shift and cutout, drawn independently for every picture, by torch's global generator.
 
     Args:
-        pictures: (N, C, H, W) in [-1, 1]; C is a multiple of 3, pictures that belong together one after the other:
-            they are shifted and cut alike, and coloured alike.
-        probability: that a picture is changed by each of the three.
+        pictures: (N, C, H, W) in [-1, 1]; C is a multiple of 3: pictures that belong together, one after the other,
+            get the same shift, cutout and colour.
+        probability: that each of the three is applied to a picture.
     Returns:
         (N, C, H, W), differentiable in ``pictures``.
     """

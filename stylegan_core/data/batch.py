@@ -1,4 +1,4 @@
-"""A training batch: what the sampler hands to a recipe."""
+"""A training batch: the tensors that the sampler passes to a recipe."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Batch:
     Attributes:
         content: content crops.
         style: style crops; aligned with ``content`` when the recipe needs pairs.
-        mask_unit: (N, 1, H, W) in [0, 1], which part of a painted crop is painted; None is all of it.
-        unpainted: content crops that have no painting, for terms that need no truth; None if there are none.
+        mask_unit: (N, 1, H, W) in [0, 1], which part of a style crop is painted; None is all of it.
+        unpainted: content crops that have no style version, for terms that need no truth; None if there are none.
         labels: (N, L) in {0, 1}, the attributes of ``content`` in the order of ``Needs.labels``; None if none are
             asked for.
         known_content: content crops whose translation is known, for weak supervision; None if there are none.

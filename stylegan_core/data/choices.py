@@ -1,11 +1,11 @@
-"""What settings of prepare may choose from; imports nothing, so that reading settings reads no pictures' code."""
+"""Literal types of the settings of prepare; imports nothing, so that reading settings loads no picture code."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 Half = Literal["left", "right"]
-"""Of a picture that holds before and after next to each other."""
+"""The half of a picture that holds content and style side by side."""
 
 Layout = Literal["files", "cifar10", "celeba", "ffhq", "lsun", "imagenet"]
 """How a content folder is laid out; "files" is any folder of pictures."""

@@ -1,4 +1,4 @@
-"""Makes pictures smaller before they are stored."""
+"""Scales pictures down before they are stored."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _Unit = npt.NDArray[np.float32]
 
 
 def shrink(unit: _Unit, shorter_px: int, how: Filter, *, space: str, ocio: str | None = None) -> _Unit:
-    """A picture whose shorter side has ``shorter_px``; one that is no larger stays as it is.
+    """Scales a picture down to a shorter side of ``shorter_px``; one that is no larger is returned as it is.
 
     Args:
         unit: (H, W, C) float32.
         shorter_px: of the result.
-        how: "area" averages light: fine detail keeps its brightness. "nearest" makes no new colours, for label maps.
+        how: "area" averages light: fine detail keeps its brightness. "nearest" adds no new colours, for label maps.
         space: working space of the samples, which are averaged as light; "linear_rec709" for numbers that are linear.
-        ocio: the config that knows it, see ``load_config``.
+        ocio: the config that defines it, see ``load_config``.
     Returns:
         (h, w, C) float32, encoded as ``unit`` is.
     """

@@ -1,4 +1,4 @@
-"""Which pictures, and which areas of key frames, training does not see."""
+"""Splits by content, and areas of style frames that are held out for validation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stylegan_core.data.manifest import Box
 
 
 def split_by_hash(sha256: str, validation_fraction: float, test_fraction: float) -> str:
-    """The split of a collection's picture: a function of its content alone, so that added files move none.
+    """The split of a picture: a function of its content alone, so that added files change no other split.
 
     Args:
         sha256: hexadecimal digest of the picture's content.
@@ -23,21 +23,21 @@ def split_by_hash(sha256: str, validation_fraction: float, test_fraction: float)
         "train", "validation" or "test".
     """
     digest = hashlib.sha256(f"split:{sha256}".encode()).digest()
-    place = int.from_bytes(digest[:8], "big") / 2.0**64
-    if place < test_fraction:
+    position = int.from_bytes(digest[:8], "big") / 2.0**64
+    if position < test_fraction:
         return "test"
-    return "validation" if place < test_fraction + validation_fraction else "train"
+    return "validation" if position < test_fraction + validation_fraction else "train"
 
 
 def held_out_box(corner: int, width: int, height: int, fraction: float, area: Box | None = None) -> Box | None:
-    """A box in a corner of a key frame, kept for validation.
+    """A box in a corner of a picture, held out for validation.
 
     Args:
         corner: 0 top left, 1 top right, 2 bottom left, 3 bottom right.
-        width: of the frame, pixels.
-        height: of the frame, pixels.
+        width: of the picture, pixels.
+        height: of the picture, pixels.
         fraction: of the area that is held out, about; 0 holds nothing out.
-        area: the part of the frame that is painted; the corner is one of its bounding box. None is the frame.
+        area: the painted part of the picture; the corner is one of its corners. None is the whole picture.
     Returns:
         A box with the proportions of the area; None if the fraction is 0 or the area is under 4 pixels wide or high.
     """
@@ -55,7 +55,7 @@ def held_out_box(corner: int, width: int, height: int, fraction: float, area: Bo
 def typical_corner(samples: npt.NDArray[Any]) -> int:
     """The corner whose detail (mean absolute difference of neighbours) is nearest to the whole picture's.
 
-    A corner of plain sky would call any network good, and a corner with all of the detail would be missed in training.
+    A corner of plain sky would rate any network well, and a corner with all of the detail would be missing in training.
 
     Args:
         samples: (H, W, C), any type.

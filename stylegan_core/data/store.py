@@ -1,4 +1,4 @@
-"""The prepared store: decoded pictures in one memory-mapped file, in one working space and sample type."""
+"""The prepared store: decoded pictures in one memory-mapped file, of one working space and sample type."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def to_unit(samples: Samples) -> npt.NDArray[np.float32]:
 
 
 class StoreWriter:
-    """Appends pictures to ``folder/samples.bin``; ``close`` writes ``samples.json``, without which it is no store.
+    """Appends pictures to ``folder/samples.bin``; ``close`` writes ``samples.json``, which completes the store.
 
     Args:
-        folder: made if it is missing; must hold no store.
+        folder: created if it is missing; must not hold a store.
         working_space: recorded: the space that the pictures are in.
         sample_type: one of ``SAMPLE_TYPES``.
-        ocio: recorded: digest of the OpenColorIO config that knows the space, where it needs one.
+        ocio: recorded: digest of the OpenColorIO config that defines the space, where it needs one.
     """
 
     def __init__(self, folder: Path, working_space: str, sample_type: str, ocio: str | None = None) -> None:
@@ -92,7 +92,7 @@ class StoreWriter:
         return len(self._entries) - 1
 
     def close(self) -> None:
-        """Makes the store whole and durable."""
+        """Completes the store and syncs it to disk."""
         self._file.flush()
         self._file.close()
         document = {**self._head, "size_bytes": self._size, "sha256": self._digest.hexdigest()}
@@ -118,12 +118,12 @@ class StoreWriter:
 
 
 class SampleStore:
-    """A store opened for reading; pictures are views of the mapped file, read when they are touched.
+    """A store opened for reading; pictures are views of the mapped file, read on access.
 
     Attributes:
         working_space: the space that the pictures are in.
         sample_type: one of ``SAMPLE_TYPES``.
-        ocio: digest of the OpenColorIO config that knows the space, where it needs one.
+        ocio: digest of the OpenColorIO config that defines the space, where it needs one.
         digest: SHA-256 of ``samples.bin``, as written.
     """
 
@@ -153,7 +153,9 @@ class SampleStore:
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{index} is damaged ({error}): run the stage prepare again") from error
         if not known or samples.stat().st_size != expected:
-            raise StoreError(f"{samples} does not have its {expected} bytes: run the stage prepare again")
+            raise StoreError(
+                f"{samples} does not have {expected} bytes, as samples.json says: run the stage prepare again"
+            )
         mapped = np.memmap(samples, np.uint8, "r") if expected else np.zeros(0, np.uint8)
         return cls(folder, head, mapped)
 
@@ -163,7 +165,7 @@ class SampleStore:
     def sample(self, index: int) -> Samples:
         """Picture ``index`` as a read-only (H, W, C) view of the mapped file."""
         if not 0 <= index < len(self._entries):
-            raise StoreError(f"{self.folder} has {len(self._entries)} pictures, none with index {index}")
+            raise StoreError(f"{self.folder} has {len(self._entries)} pictures, but index {index} was requested")
         entry = self._entries[index]
         shape = (entry["height"], entry["width"], entry["channels"])
         kind = np.dtype(SAMPLE_TYPES[self.sample_type]).newbyteorder("<")

@@ -1,4 +1,4 @@
-"""What a model is judged on: the pictures of the manifest that training did not see, with what is known of them."""
+"""Selects what a model is evaluated on: pictures of the manifest that training did not see, and their truth."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ _STYLE_PICTURES = 16
 
 @dataclass(frozen=True)
 class Still:
-    """One picture to judge.
+    """One picture to evaluate.
 
     Attributes:
         name: shown in tables.
-        content: the file before.
+        content: the content picture.
         frame: number in its shot; None for a picture of a collection.
-        truth: the file as it was painted, which training never saw; None where it is not known.
-        painted: the painting of a key frame: not judged, but part of the painted shot; None for other pictures.
+        truth: its painted version, which training never saw; None where it is not known.
+        style: the style frame of a key frame, which is not evaluated, but part of the shot; None for other pictures.
     """
 
     name: str
     content: Path
     frame: int | None = None
     truth: Path | None = None
-    painted: Path | None = None
+    style: Path | None = None
 
     @property
-    def judged(self) -> bool:
-        """Training saw no painting of it."""
-        return self.painted is None
+    def evaluated(self) -> bool:
+        """Whether training saw no painted version of it."""
+        return self.style is None
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Pictures that are judged together.
+    """Pictures that are evaluated together.
 
     Attributes:
         name: the shot's, or "pictures".
         kind: "shot", "pairs" or "collection".
         stills: in the order of their frames or names.
-        keys: paths of training pictures before and after, to tune filters on; without pairs the second is None.
-        key_frames: numbers of the shot's painted frames.
+        tuning: (content, style) paths of training pictures, to tune filters on; style is None without pairs.
+        key_frames: numbers of the shot's style frames.
         styles: paths of training pictures of the style.
         motion: path of the true motion, or None.
     """
@@ -60,7 +60,7 @@ class Subject:
     name: str
     kind: str
     stills: tuple[Still, ...]
-    keys: tuple[tuple[Path, Path | None], ...]
+    tuning: tuple[tuple[Path, Path | None], ...]
     key_frames: tuple[int, ...]
     styles: tuple[Path, ...]
     motion: Path | None = None
@@ -78,16 +78,16 @@ def find_subjects(
 ) -> list[Subject]:
     """The subjects of one model.
 
-    Shots are judged always, pairs that belong to no shot where there is no shot, and the collections for a model that
-    learned from them.
+    Shots are always evaluated, pairs that belong to no shot only where there is no shot, and collections only for a
+    model that learned from them.
 
     Args:
         manifest: see ``data.manifest``.
         prepared: folder of the prepared data, for shots.json.
         root: what relative paths in the manifest are relative to.
-        shots: the shots that the model is for; empty: all.
+        shots: the shots that the model is for; empty is all.
         paired: the model learned from pairs.
-        every: judge every so many frames of a shot.
+        every: evaluate every so many frames of a shot.
         max_pictures: of a collection, evenly spread.
     """
     shot_files = _shot_files(prepared)
@@ -107,12 +107,12 @@ def _shot(
     content, style, truth = (_by_frame(rows, domain, root) for domain in ("content", "style", "truth"))
     stills = tuple(Still(path.name, path, frame, truth.get(frame), style.get(frame)) for frame, path in content.items())
     motion = shot_files.get(name, {}).get("motion")
-    keys = [(content[frame], path) for frame, path in style.items() if frame in content]
+    tuning = [(content[frame], path) for frame, path in style.items() if frame in content]
     return Subject(
         name,
         "shot",
         stills[::every],
-        tuple(spread(keys, _TUNING_PICTURES)),
+        tuple(spread(tuning, _TUNING_PICTURES)),
         tuple(style),
         tuple(spread(list(style.values()), _STYLE_PICTURES)),
         root / motion if motion else None,
@@ -153,12 +153,12 @@ def _collection(rows: Sequence[ManifestRow], root: Path, max_pictures: int) -> S
 
 
 def _held_out(names: Sequence[str], split: dict[str, str], what: str) -> list[str]:
-    """The test split; a small set may have none, and then validation, or at last training pictures, stand in."""
+    """The names of the split test; where a small set has none, those of validation, or else of train."""
     for part in ("test", "validation", "train"):
         chosen = [name for name in names if split[name] == part]
         if chosen:
             if part != "test":
-                _log.warning("no %s in the split test: judged on %d of the split %s", what, len(chosen), part)
+                _log.warning("no %s in the split test: evaluating on %d of the split %s", what, len(chosen), part)
             return chosen
     return []
 

@@ -103,7 +103,7 @@ def _row(evaluator: Evaluator, current: EvaluatedPicture, previous: EvaluatedPic
         )
         return row
     same_size = result.shape == content.shape
-    if current.still.judged:
+    if current.still.evaluated:
         if truth is not None and same_size:
             row |= comparison.truth_figures(result, content, truth, evaluator.filters)
         if same_size:
@@ -208,11 +208,11 @@ def log_to_mlflow(params: Params, models: Path, figures: Row, reports: Path) -> 
 
 def _to_keep(evaluator: Evaluator) -> list[Still]:
     """Pictures for the pooled distance to the style and for the grid: fewer of large ones."""
-    judged = [still for still in evaluator.stills if still.judged]
-    if not judged:
+    evaluated = [still for still in evaluator.stills if still.evaluated]
+    if not evaluated:
         return []
-    height, width = evaluator.read(judged[0].content, "content").shape[:2]
-    return spread(judged, max(2, min(_KEPT, _KEPT_PIXELS // (height * width))))
+    height, width = evaluator.read(evaluated[0].content, "content").shape[:2]
+    return spread(evaluated, max(2, min(_KEPT, _KEPT_PIXELS // (height * width))))
 
 
 def _style(evaluator: Evaluator, kept: Sequence[EvaluatedPicture]) -> Row:

@@ -62,7 +62,7 @@ class Evaluator:
     @property
     def stills(self) -> tuple[Still, ...]:
         """The pictures to translate; with ``temporal``, key frames too."""
-        return tuple(s for s in self.subject.stills if s.judged or self.temporal)
+        return tuple(s for s in self.subject.stills if s.evaluated or self.temporal)
 
     def parts(self) -> list[Part]:
         """Units of work: runs of consecutive pictures."""
@@ -140,8 +140,8 @@ def open_evaluator(
     """Times a model on a subject and tunes the baseline filters."""
     colour = _colour(params, model)
     read, display = _reader(params, colour), display_of(colour)
-    contents = [display(read(content, "content")) for content, _ in subject.keys]
-    paintings = [display(read(style, "style")) for _, style in subject.keys if style is not None]
+    contents = [display(read(content, "content")) for content, _ in subject.tuning]
+    paintings = [display(read(style, "style")) for _, style in subject.tuning if style is not None]
     filters: Filters = {}
     if params.evaluate.baselines and contents and (paintings or subject.styles):
         styles = [display(read(path, "style")) for path in subject.styles]
@@ -166,7 +166,7 @@ def evaluate_picture(evaluator: Evaluator, still: Still) -> EvaluatedPicture:
     """Translates a picture and reads its ground truth."""
     display = display_of(evaluator.colour)
     content = evaluator.read(still.content, "content")
-    truth = still.truth or still.painted
+    truth = still.truth or still.style
     return EvaluatedPicture(
         still,
         display(content),

@@ -90,7 +90,7 @@ def _frame(
     inputs: ReviewInputs, result: Frame, original: Path, subject: Subject | None, still: Still | None
 ) -> FrameReview:
     spaces, output_space = inputs.params.prepare, inputs.params.stylize.output_space
-    painting = (still.truth or still.painted) if still else None
+    painting = (still.truth or still.style) if still else None
     return FrameReview(
         label=result.relative.as_posix(),
         result=PictureFile(
@@ -99,7 +99,7 @@ def _frame(
         original=PictureFile(original, spaces.content_space, spaces.ocio),
         number=result.number if still is not None and still.frame is not None else None,
         truth=PictureFile(painting, spaces.style_space, spaces.ocio) if painting and painting.is_file() else None,
-        key=still is not None and still.painted is not None,
+        key=still is not None and still.style is not None,
         figures=inputs.frame_figures.get((subject.name, still.name), {}) if subject and still else {},
     )
 

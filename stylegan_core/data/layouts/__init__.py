@@ -1,4 +1,4 @@
-"""Published data sets and folder layouts: CIFAR-10, LSUN, halves side by side, attribute tables.
+"""Layouts of published data sets and folders: CIFAR-10, LSUN, CelebA, ImageNet, FFHQ, halves, label tables.
 
-Each finds files and labels; none decides what becomes data.
+Each lists files and labels as sources; ``data.selection`` decides what becomes data.
 """

@@ -20,9 +20,9 @@ _TEST = "test_batch"
 
 
 def unpack_cifar10(folder: Path) -> Unpacked:
-    """Writes each picture as ``BATCH/NUMBER.png``, the number counting from 0 in its file.
+    """Writes each picture as ``BATCH/NUMBER.png``; numbers count from 0 in each batch file.
 
-    The facts are the classes: their names in order, and of each batch the classes of its pictures.
+    The facts are the class names in order, and the class of each picture of each batch.
 
     Args:
         folder: with ``data_batch_*.bin``, ``test_batch.bin`` and ``batches.meta.txt``, or with the folder
@@ -30,14 +30,14 @@ def unpack_cifar10(folder: Path) -> Unpacked:
 
     Raises:
         FileNotFoundError: a file is missing.
-        SourceError: a file is no such batch.
+        SourceError: a file is not a CIFAR-10 batch.
     """
     inner = folder / "cifar-10-batches-bin"
     inner = inner if inner.is_dir() else folder
     batches = sorted([*inner.glob("data_batch_*.bin"), *inner.glob(f"{_TEST}.bin")])
     if not any(batch.stem != _TEST for batch in batches) or not (inner / _META).is_file():
         raise FileNotFoundError(
-            f"{folder} is no binary CIFAR-10: expected data_batch_1.bin and so on, test_batch.bin and {_META} in it"
+            f"{folder} is not a binary CIFAR-10 folder: expected data_batch_*.bin, test_batch.bin and {_META}"
         )
     classes = [line.strip() for line in (inner / _META).read_text(encoding="utf-8").splitlines() if line.strip()]
     for batch in batches:
@@ -86,7 +86,7 @@ def _check(batch: Path, classes: int) -> None:
     size = batch.stat().st_size
     if size == 0 or size % _RECORD_BYTES:
         raise SourceError(
-            f"{batch} has {size} bytes, which is no multiple of {_RECORD_BYTES}: it is damaged or another file"
+            f"{batch} has {size} bytes, which is not a multiple of {_RECORD_BYTES}: it is damaged or not a batch"
         )
     records = np.fromfile(batch, np.uint8).reshape(-1, _RECORD_BYTES)
     if (most := int(records[:, 0].max())) >= classes:
@@ -100,6 +100,6 @@ def _unpack(batch: Path, folder: Path) -> list[int]:
     planes = records[:, 1:].reshape(-1, 3, _SIDE_PX, _SIDE_PX)
     for index, picture in enumerate(planes):
         path = folder / f"{index:05}.png"
-        if not cv2.imwrite(str(path), picture[::-1].transpose(1, 2, 0)):  # the planes reversed: OpenCV takes BGR
+        if not cv2.imwrite(str(path), picture[::-1].transpose(1, 2, 0)):  # planes reversed: OpenCV writes BGR
             raise OSError(f"{path} cannot be written: is the disk full?")
     return [int(member) for member in records[:, 0]]

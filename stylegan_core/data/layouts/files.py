@@ -1,4 +1,4 @@
-"""Data sets laid out as their authors publish them, found, split and labelled."""
+"""Lists data sets in the layouts that their authors publish, with splits and labels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Listed:
 
 
 def unpack_layout(layout: Layout, folder: Path) -> Unpacked | None:
-    """Makes files of a data set's pictures; None where they are files already.
+    """Unpacks a data set's pictures into files; None where they are files already.
 
     Raises:
         FileNotFoundError: files of the layout are missing.
@@ -67,14 +67,14 @@ def list_layout(layout: Layout, folder: Path, unpacked: Unpacked | None, space: 
 
 
 def _ffhq_folder(folder: Path) -> Path:
-    """FFHQ (Karras et al. 2019, arXiv 1812.04948): the largest of its sizes that is there, or the folder itself."""
+    """FFHQ (Karras et al. 2019, arXiv 1812.04948): the largest of its sizes that exists, or the folder itself."""
     return next((p for name in ("images1024x1024", "thumbnails128x128") if (p := folder / name).is_dir()), folder)
 
 
 def _imagenet(folder: Path, space: str, display: PathDisplay) -> list[Source]:
     """ImageNet (Russakovsky et al. 2015, arXiv 1409.0575): ``train/CLASS/*`` and ``val/CLASS/*``."""
     if not (folder / "train").is_dir():
-        raise FileNotFoundError(f"{folder} is no ImageNet: expected folders train/CLASS and val/CLASS in it")
+        raise FileNotFoundError(f"{folder} is not an ImageNet folder: expected folders train/CLASS and val/CLASS")
     sources, flat = [], []
     for source in list_collection(folder, "content", space, display):
         split, *below = source.name.split("/")
@@ -86,7 +86,7 @@ def _imagenet(folder: Path, space: str, display: PathDisplay) -> list[Source]:
         labels = format_labels({"_".join(below[0].split()): True})
         sources.append(replace(source, listed_split=_IMAGENET_SPLITS[split], labels=labels))
     if flat:
-        raise SourceError(f"these lie in no folder of a class, such as val/n01440764: {abbreviate(flat)}")
+        raise SourceError(f"these pictures lie in no class folder such as val/n01440764: {abbreviate(flat)}")
     return sources
 
 
@@ -111,13 +111,13 @@ def _celeba(folder: Path, space: str, display: PathDisplay) -> Listed:
 def _first(folder: Path, *names: str) -> Path:
     found = next((folder / name for name in names if (folder / name).exists()), None)
     if found is None:
-        raise FileNotFoundError(f"{folder} is no CelebA: expected {' or '.join(names)} in it")
+        raise FileNotFoundError(f"{folder} is not a CelebA folder: expected {' or '.join(names)}")
     return found
 
 
 def _celeba_attributes(path: Path) -> Iterator[tuple[str, dict[str, bool]]]:
     with path.open(encoding="utf-8") as file:
-        next(file, "")  # how many rows follow
+        next(file, "")  # the number of rows
         names = next(file, "").split()
         if not names:
             raise SourceError(f"{path}, line 2: expected the names of the attributes")

@@ -1,4 +1,4 @@
-"""Pictures that hold before and after next to each other, as pix2pix's data sets do: taken apart into two."""
+"""Splits pictures that hold content and style side by side, as pix2pix's data sets do, into pairs of files."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from stylegan_core.storage.hashing import sha256_of
 def unpack_halves(folder: Path, display: PathDisplay, *, max_megapixels: float) -> Unpacked:
     """Writes both halves of each picture of a folder as PNG, ``left/NAME.png`` and ``right/NAME.png``.
 
-    Samples, ICC profile and metadata are kept as they are. The facts are the reasons, by name, why pictures are
-    refused.
+    Samples, ICC profile and metadata are kept. The facts are, by name, the reasons why pictures are refused.
 
     Args:
         folder: of the pictures.
@@ -36,11 +35,11 @@ def unpack_halves(folder: Path, display: PathDisplay, *, max_megapixels: float) 
     pictures = by_name(folder, display)
 
     def build(files: Path) -> dict[str, str]:
-        def take_apart(name: str) -> str:
-            return _take_apart(pictures[name], files, name, max_megapixels)
+        def split(name: str) -> str:
+            return _split_picture(pictures[name], files, name, max_megapixels)
 
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="halves") as pool:
-            reasons = zip(pictures, pool.map(take_apart, pictures), strict=True)
+            reasons = zip(pictures, pool.map(split, pictures), strict=True)
             return {name: reason for name, reason in reasons if reason}
 
     recipe = [Path(__file__).read_text(encoding="utf-8"), max_megapixels, sorted(_digests(pictures.items()))]
@@ -55,9 +54,9 @@ def list_halves(
     Args:
         folder: of the pictures.
         unpacked: of ``unpack_halves``.
-        content_half: which half is before.
-        content_space: how the colours before are read.
-        style_space: how the colours after are read.
+        content_half: the half that is content.
+        content_space: how the colours of content are read.
+        style_space: how the colours of style are read.
         display: how paths are shown; it names the unpacked files.
     """
     style_half = "right" if content_half == "left" else "left"
@@ -76,8 +75,8 @@ def list_halves(
     return sources
 
 
-def _take_apart(path: Path, files: Path, name: str, max_megapixels: float) -> str:
-    """Writes the halves of one picture; returns why it is refused, or nothing."""
+def _split_picture(path: Path, files: Path, name: str, max_megapixels: float) -> str:
+    """Writes the halves of one picture; returns the reason if it is refused, else an empty text."""
     try:
         picture = read_picture(path, max_megapixels=max_megapixels)
     except UnreadablePictureError as error:
@@ -85,9 +84,9 @@ def _take_apart(path: Path, files: Path, name: str, max_megapixels: float) -> st
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
     if picture.pixels.dtype.kind != "u":
-        return "holds float samples, which halves cannot keep: give two folders, with prepare.source pairs"
+        return "holds float samples, which PNG halves cannot hold: use two folders with prepare.source pairs"
     if picture.width_px % 2:
-        return f"is {picture.width_px} px wide, which makes no two equal halves"
+        return f"is {picture.width_px} px wide: an odd width has no two equal halves"
     middle = picture.width_px // 2
     for half, columns in (("left", slice(None, middle)), ("right", slice(middle, None))):
         file = files / half / f"{name}.png"
@@ -100,5 +99,5 @@ def _digests(pictures: Iterable[tuple[str, Path]]) -> Iterable[tuple[str, str]]:
     for name, path in pictures:
         try:
             yield name, sha256_of(path)
-        except OSError as error:  # refused when it is read; another outcome once it can be
+        except OSError as error:  # refused when it is decoded; the recipe changes once it can be read
             yield name, f"unreadable: {error}"

@@ -1,4 +1,4 @@
-"""Attributes of pictures: read from a table, and given to the sources that they belong to."""
+"""Reads attributes of pictures from a table and assigns them to sources."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from stylegan_core.data.manifest import format_labels
 from stylegan_core.data.sources import Source, SourceError, abbreviate
 
 Labels = Mapping[str, Mapping[str, bool]]
-"""Attributes by the picture's path below its folder, with or without suffix."""
+"""Attributes by the path of a picture below its folder, with or without suffix."""
 
 VALUES = {"1": True, "0": False, "-1": False}
-"""What tables write, and what it means."""
+"""Values in tables and their meaning."""
 
 
 def read_labels(path: Path) -> dict[str, dict[str, bool]]:
-    """Reads a CSV of labels: a header, then a row a picture; the first column names it, the others are attributes.
+    """Reads a CSV of labels: a header, then a row per picture; the first column is its path, the others are attributes.
 
     White space in a name of an attribute becomes ``_``.
 
     Raises:
         FileNotFoundError: there is no such file.
-        SourceError: it is no such table; the message names the line.
+        SourceError: the file is not such a table; the message names the line.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"there is no table of labels {path}")
+        raise FileNotFoundError(f"the table of labels {path} does not exist")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return dict(_rows(path, csv.reader(file)))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise SourceError(f"{path} is no table of labels: {error}") from error
+        raise SourceError(f"cannot read the table of labels {path}: {error}") from error
 
 
 def label_sources(sources: Sequence[Source], labels: Labels, table: str) -> tuple[list[Source], list[tuple[str, str]]]:
-    """The content pictures with their labels; one that has none is refused.
+    """The sources with labels on content pictures; a content picture without labels is refused.
 
     Args:
-        sources: those of other domains stay as they are.
+        sources: those of other domains do not change.
         labels: see there.
-        table: where they come from, in words.
+        table: name of the table, for messages.
     Returns:
-        The sources in their order, and warnings (of what, in words) about rows that belong to no picture.
+        The sources in their order, and warnings (path, in words) about rows without a picture.
     """
     labelled, used = [], set()
     for source in sources:
@@ -66,7 +66,7 @@ def _rows(path: Path, rows: Iterator[list[str]]) -> Iterator[tuple[str, dict[str
     names = ["_".join(name.split()) for name in header[1:]]
     if not names or "" in names or len(set(names)) < len(names):
         raise SourceError(
-            f"{path}, line 1: expected the picture's column and then attributes, each named once, between commas "
+            f"{path}, line 1: expected the picture's column and then attributes, each named once, separated by commas "
             f"(got {', '.join(header) or 'nothing'})"
         )
     seen: set[str] = set()
@@ -77,7 +77,7 @@ def _rows(path: Path, rows: Iterator[list[str]]) -> Iterator[tuple[str, dict[str
         if len(cells) != len(header):
             raise SourceError(f"{path}, line {line}: {len(cells)} cells, but the header has {len(header)}")
         if wrong := [cell for cell in cells[1:] if cell not in VALUES]:
-            raise SourceError(f"{path}, line {line}: {wrong[0]!r} is no label: write 1, and 0 or -1")
+            raise SourceError(f"{path}, line {line}: {wrong[0]!r} is not a label: write 1, and 0 or -1")
         key = PurePosixPath(cells[0].replace("\\", "/")).as_posix()
         if key in seen:
             raise SourceError(f"{path}, line {line}: {key} has two rows")

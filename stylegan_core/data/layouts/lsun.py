@@ -15,10 +15,10 @@ _SPLITS = {"val": "validation", "test": "test"}
 
 
 def unpack_lsun(folder: Path) -> Unpacked | None:
-    """Writes each picture of the databases in a folder as ``DATABASE/NUMBER``, in its own format, bytes as they are.
+    """Writes each picture of the databases in a folder as ``DATABASE/NUMBER``, with unchanged bytes.
 
     Args:
-        folder: holds folders such as ``church_outdoor_train_lmdb``, or is one.
+        folder: contains folders such as ``church_outdoor_train_lmdb``, or is one.
     Returns:
         None where there is no database: the pictures are files.
 
@@ -36,7 +36,7 @@ def unpack_lsun(folder: Path) -> Unpacked | None:
         import lmdb
     except ImportError:
         raise SourceError(
-            f"{databases[0]} is an LMDB database, which needs a package: run `pip install lmdb`, or export the "
+            f"{databases[0]} is an LMDB database, which requires a package: run `pip install lmdb`, or export the "
             "pictures into a folder"
         ) from None
 

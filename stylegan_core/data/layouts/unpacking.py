@@ -1,4 +1,4 @@
-"""Pictures taken out of files that are no single pictures, once, into the user's cache."""
+"""Unpacks pictures from archives and combined pictures once, into the user's cache."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _KEPT = 8
 
 @dataclass(frozen=True)
 class Unpacked:
-    """Pictures as files, and what was learned on the way.
+    """Unpacked pictures.
 
     Attributes:
         files: folder of the pictures.
-        facts: what ``build`` returned, by name.
+        facts: returned by ``build``.
     """
 
     files: Path
@@ -34,14 +34,14 @@ class Unpacked:
 
 
 def build_once(kind: str, recipe: Any, build: Callable[[Path], dict[str, Any]]) -> Unpacked:
-    """What ``build`` makes of ``recipe``, from the cache if it was made before; whole or not at all.
+    """Runs ``build`` for ``recipe``, or takes its result from the cache; an interrupted build leaves no result.
 
-    Of each kind the cache keeps the few that were used last.
+    The cache keeps the last ``_KEPT`` results of each kind.
 
     Args:
-        kind: what it is, the name of a folder in the cache.
-        recipe: all that decides the result, as JSON takes it.
-        build: fills an empty folder, and returns facts that JSON takes.
+        kind: of result, the name of a folder in the cache.
+        recipe: everything that decides the result, as JSON values.
+        build: fills an empty folder and returns facts as JSON values.
     """
     digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:32]
     root = cache_folder(kind)
@@ -53,7 +53,7 @@ def build_once(kind: str, recipe: Any, build: Callable[[Path], dict[str, Any]]) 
         try:
             (part / "files").mkdir(parents=True)
             facts = build(part / "files")
-            os.sync()  # once: to wait for each of thousands of small files takes longer than all else
+            os.sync()  # once: syncing each of thousands of small files takes longer than everything else
             write_bytes_atomically(part / "facts.json", json.dumps(facts, sort_keys=True).encode())
             shutil.rmtree(made, ignore_errors=True)
             part.rename(made)

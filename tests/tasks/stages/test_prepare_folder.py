@@ -63,7 +63,7 @@ def test_labels_of_pairs_stand_with_the_picture_before(workplace):
 
 
 def test_a_missing_table_is_a_clear_error():
-    with pytest.raises(UsageError, match=r"there is no table of labels nowhere\.csv"):
+    with pytest.raises(UsageError, match=r"the table of labels nowhere\.csv does not exist"):
         run(**FOLDER, labels="nowhere.csv")
 
 

@@ -131,7 +131,7 @@ def test_pictures_without_two_halves_are_named_with_reasons(workplace, both):
     report = run(**SIDE_BY_SIDE, max_bad_fraction=0.1)
     reasons = {entry["path"]: entry["reason"] for entry in report["refused"]}
     assert sorted(reasons) == ["both/odd.png", "both/torn.png"]
-    assert reasons["both/odd.png"] == "is 31 px wide, which makes no two equal halves"
+    assert reasons["both/odd.png"] == "is 31 px wide: an odd width has no two equal halves"
     assert len(read()[0]) == 60
     with pytest.raises(InputsFailedError, match=r"2 of 32 in the left halves of both.*\n +both/odd.png is 31 px"):
         run(**SIDE_BY_SIDE)

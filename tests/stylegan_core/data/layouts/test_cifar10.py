@@ -48,7 +48,7 @@ def test_every_record_is_its_picture_with_its_class_and_its_split(tmp_path, inne
 def test_a_folder_that_is_no_cifar10_says_what_is_expected(tmp_path, missing):
     write(tmp_path, (("data_batch_1", 1), ("test_batch", 1)))
     (tmp_path / missing).unlink()
-    with pytest.raises(FileNotFoundError, match=r"is no binary CIFAR-10: expected data_batch_1\.bin"):
+    with pytest.raises(FileNotFoundError, match=r"is not a binary CIFAR-10 folder: expected data_batch_\*\.bin"):
         unpack_cifar10(tmp_path)
 
 
@@ -57,7 +57,7 @@ def test_damaged_batches_are_named(tmp_path):
     batch = tmp_path / "data_batch_2.bin"
     content = batch.read_bytes()
     batch.write_bytes(content[:-1])
-    with pytest.raises(SourceError, match=r"data_batch_2\.bin has 6145 bytes, which is no multiple of 3073"):
+    with pytest.raises(SourceError, match=r"data_batch_2\.bin has 6145 bytes, which is not a multiple of 3073"):
         unpack_cifar10(tmp_path)
     batch.write_bytes(b"\x09" + content[1:])
     with pytest.raises(SourceError, match=r"has 1 pictures of class 9, but batches\.meta\.txt names 3 classes"):

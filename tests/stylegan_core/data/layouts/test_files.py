@@ -82,7 +82,7 @@ def test_damaged_tables_of_celeba_are_named_with_the_line(celeba, table, text, m
 @pytest.mark.parametrize("missing", ["list_attr_celeba.txt", "list_eval_partition.txt"])
 def test_a_folder_that_is_no_celeba_says_what_is_expected(celeba, missing):
     (celeba / missing).unlink()
-    with pytest.raises(FileNotFoundError, match=f"is no CelebA: expected {missing}"):
+    with pytest.raises(FileNotFoundError, match=f"is not a CelebA folder: expected {missing}"):
         listed("celeba", celeba)
 
 
@@ -112,7 +112,7 @@ def test_imagenet_brings_classes_and_splits(tmp_path):
 def test_imagenet_without_folders_of_classes_is_an_error(tmp_path):
     picture(tmp_path / "train/n01/a.JPEG")
     picture(tmp_path / "val/ILSVRC2012_val_00000001.JPEG")
-    with pytest.raises(SourceError, match=r"no folder of a class, such as val/n01440764: val/ILSVRC2012"):
+    with pytest.raises(SourceError, match=r"no class folder such as val/n01440764: val/ILSVRC2012"):
         listed("imagenet", tmp_path)
     with pytest.raises(FileNotFoundError, match="expected folders train/CLASS"):
         listed("imagenet", tmp_path / "val")

@@ -28,10 +28,10 @@ def test_zeros_ones_and_minus_ones_are_read(tmp_path):
     ("text", "message"),
     [
         ("", "line 1: expected the picture's column and then attributes.*got nothing"),
-        ("picture;smiling\na;1\n", "line 1: expected.*between commas"),
+        ("picture;smiling\na;1\n", "line 1: expected.*separated by commas"),
         ("picture,smiling,smiling\na,1,1\n", "line 1: .*each named once"),
-        ("picture,smiling\na,1\nb,yes\n", "line 3: 'yes' is no label: write 1, and 0 or -1"),
-        ("picture,smiling\na,\n", "line 2: '' is no label"),
+        ("picture,smiling\na,1\nb,yes\n", "line 3: 'yes' is not a label: write 1, and 0 or -1"),
+        ("picture,smiling\na,\n", "line 2: '' is not a label"),
         ("picture,smiling\na,1,0\n", "line 2: 3 cells, but the header has 2"),
         ("picture,smiling\na,1\n./a,0\n", "line 3: a has two rows"),
     ],
@@ -43,7 +43,7 @@ def test_what_is_no_table_of_labels_is_named_with_its_line(tmp_path, text, messa
 
 def test_bytes_that_are_no_text_are_a_clear_error(tmp_path):
     (tmp_path / "labels.csv").write_bytes(b"picture,a\n\xff\xfe,1\n")
-    with pytest.raises(SourceError, match="is no table of labels"):
+    with pytest.raises(SourceError, match="cannot read the table of labels"):
         read_labels(tmp_path / "labels.csv")
 
 
