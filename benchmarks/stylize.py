@@ -44,7 +44,7 @@ from stylegan_core.inference.network.backends.compile import runner
 from stylegan_core.inference.network.translate import pad_to_network, signed_from_unit
 from stylegan_core.inference.pipeline import encode_stage
 from stylegan_core.inference.planning.request import Request
-from stylegan_core.inference.planning.steps.backend import as_it_runs
+from stylegan_core.inference.planning.steps.backend import with_first_statistics
 from stylegan_core.inference.reading.decode import FrameDecoder
 from stylegan_core.inference.reading.frame_reader import FrameReader
 from stylegan_core.inference.render import conditioned_model
@@ -146,7 +146,7 @@ def bare_seconds(plan: Plan, model: Model) -> float:
     """Wall seconds a picture of the network alone, as a job calls it."""
     job = plan.job
     decoded = FrameReader(job).load(job.frames[0])
-    recipe = as_it_runs(plan, model).recipe.to(job.device).to(memory_format=torch.channels_last).eval()
+    recipe = with_first_statistics(plan, model).recipe.to(job.device).to(memory_format=torch.channels_last).eval()
     run = runner(recipe, Conditions(), job.settings.back_end, job.settings.precision)
     content = pad_to_network(signed_from_unit(decoded.before_unit[None], job.device))
     seconds_a_picture(run, content, job.device)

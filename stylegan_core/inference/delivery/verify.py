@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stylegan_core.inference.delivery.movie import recorded_movie
 from stylegan_core.inference.job.movie_paths import frames_folder, writes_movie
-from stylegan_core.inference.job.report import Failure, in_words
+from stylegan_core.inference.job.report import Failure, failure_reason
 from stylegan_core.inference.job.spec import PlanError, read_job
 from stylegan_core.inference.output.lock import TEMPORARY_FOLDER
 from stylegan_core.storage.file_state import FileState
@@ -131,7 +131,7 @@ def _state(path: Path, sha256: str) -> str | Failure:
     except FileNotFoundError:
         return "missing"
     except OSError as error:
-        return Failure(path, in_words(error))
+        return Failure(path, failure_reason(error))
 
 
 def _last_planned(output: Path) -> tuple[str, ...]:

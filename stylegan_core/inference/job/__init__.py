@@ -1,4 +1,4 @@
 """The job file: everything that workers need, written by the planner and only read afterwards.
 
-Also how a job and its results are summarized and reported.
+Also the summary of a job for people, and the report of its results.
 """

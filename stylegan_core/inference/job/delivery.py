@@ -1,4 +1,4 @@
-"""What becomes of a job's outputs when they are made: a movie, signatures."""
+"""Delivery settings of a job: the movie that outputs are assembled to, and their signature."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from pydantic import BaseModel
 
 
 class MovieTarget(BaseModel, frozen=True, extra="forbid"):
-    """A movie that the outputs become.
+    """The movie that the outputs are assembled to.
 
     Attributes:
         path: absolute.
-        codec: asked for; None is the source's where the container takes it.
+        codec: None is the source's where the container supports it.
         quality: constant rate factor of H.264 and H.265; None is near lossless.
-        rate: frames a second where the source is no movie, as a fraction such as "24000/1001".
+        rate: frames a second where the source is not a movie, as a fraction such as "24000/1001".
     """
 
     path: Path
     codec: str | None = None
     quality: int | None = None
-    rate: str = "24"
+    rate: str
 
 
 class Signing(BaseModel, frozen=True, extra="forbid"):
-    """Who signs the outputs (C2PA).
+    """The certificate that signs the outputs (C2PA).
 
     Attributes:
         certificate: absolute path, PEM.

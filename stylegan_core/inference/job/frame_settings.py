@@ -1,4 +1,4 @@
-"""The settings of a job that decide its pixels: what the skip key of a frame covers."""
+"""Frame settings: the part of a job that decides the pixels of all frames and that the skip key covers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from stylegan_core.inference.job.canonical import FrozenModel, digest_of, withou
 Precision = Literal["fp32", "bf16", "fp16"]
 BackEnd = Literal["torch", "compiled", "openvino", "onnxruntime"]
 
-_PLACES = frozenset({"path", "model_folder", "ocio_config"})
+_PATHS = frozenset({"path", "model_folder", "ocio_config"})
 """Fields that are paths; the digests beside them decide the pixels."""
 
 
 class StyleReference(FrozenModel):
-    """A picture, or an entry of a style bank, whose style is asked for.
+    """A style reference: a picture, or an entry of a style bank.
 
     Attributes:
         path: absolute, of the picture or of the bank's folder.
@@ -35,11 +35,11 @@ class StyleReference(FrozenModel):
 
 
 class Conditioning(FrozenModel):
-    """What directs a model beside the content, see ``Conditions``.
+    """What a model is conditioned on apart from the content; applied as ``Conditions``.
 
     Attributes:
         styles: references, their weights summing to 1.
-        edit: wanted change of each attribute that changes, in [-1, 1].
+        edit: change of each edited attribute, in [-1, 1].
         direction: "forward" is content to style.
     """
 
@@ -49,18 +49,18 @@ class Conditioning(FrozenModel):
 
 
 class Region(FrozenModel):
-    """A part of the frames with a model, directions or a picture of its own.
+    """A part of the frames with a model, conditioning or a picture of its own.
 
     Attributes:
         value: of a label map, one number or red, green and blue; None: the files are masks, white is inside.
         model_folder: of its model; None is the job's.
         model_digest: of its model; None is the job's.
         precision: of its model.
-        directions: of its model.
+        directions: conditioning of its model.
         strength: as the job's.
         shows_picture: whether a picture replaces the region instead.
         feather_px: standard deviation of the Gaussian that softens its edge.
-        missing_mask: what a frame without a mask means.
+        missing_mask: whether a frame without a mask is an error, all inside, or all outside.
     """
 
     value: int | tuple[int, int, int] | None = None
@@ -74,32 +74,34 @@ class Region(FrozenModel):
     missing_mask: Literal["error", "everywhere", "nowhere"] = "error"
 
 
-_LATER_SETTINGS = (
+_LATER_FIELDS = (
     *("directions", "regions", "outside_regions", "output_space", "ocio", "ocio_config", "tiles"),
     *("blend_frames", "blend_weight", "keep_source_colour", "signed_by"),
 )
 
 
 class FrameSettings(FrozenModel):
-    """What decides a frame's pixels beside the frame and the model: the part of a job that the skip key covers.
+    """Settings that decide the pixels of all frames, together with the model and the frames themselves.
+
+    The defaults are part of the file format: fields that were added later are left out of digests while they have them.
 
     Attributes:
         strength: how much of the network's change is applied; 0 gives the source back exactly.
         precision: of the convolutions.
-        back_end: what runs the network.
+        back_end: that runs the network.
         source_space: encoding of the sources; "auto" goes by what each file says, else by its sample type.
         output_space: encoding of the outputs; "source" is that of each source.
         working_space: the model's.
         ocio: digest of the OpenColorIO config, where a space needs one.
-        ocio_config: where that config is; None is the built-in.
+        ocio_config: path or name of that config; None is the built-in.
         tiles: whether a network that has no exact tiles may be tiled.
-        blend_frames: neighbours to each side that a frame is steadied with.
-        blend_weight: how much of them.
+        blend_frames: neighbours to each side for temporal smoothing.
+        blend_weight: their weight; the frame itself has weight 1.
         keep_source_colour: whether only lightness changes.
         signed_by: SHA-256 of the certificate that signs the files; None signs none.
-        revision: raised when the same settings begin to give other pixels.
-        directions: of the job's model.
-        regions: parts of the frames that are made otherwise.
+        revision: increased when a release gives other pixels for the same settings.
+        directions: conditioning of the job's model.
+        regions: parts of the frames with their own settings.
         outside_regions: what is outside of all regions: the source, or what the job's model makes of it; ``elsewhere``
             in the file.
     """
@@ -126,7 +128,7 @@ class FrameSettings(FrozenModel):
 
     @property
     def colour_config(self) -> str:
-        """The OpenColorIO config of the job, whatever a worker's own is."""
+        """Name of the job's OpenColorIO config, independent of the worker's environment."""
         return self.ocio_config or PINNED_CONFIG
 
     @property
@@ -135,17 +137,17 @@ class FrameSettings(FrozenModel):
         return ColourContext(self.working_space, self.colour_config)
 
     def digest(self) -> str:
-        """SHA-256 of the settings, wherever the references and models in them lie."""
-        return digest_of(_without_places(self.model_dump(mode="json")))
+        """SHA-256 of the settings; paths of references and models are left out."""
+        return digest_of(_without_paths(self.model_dump(mode="json")))
 
     @model_serializer(mode="wrap")
     def _without_unset_fields(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A job that does not ask for a thing has the digest that it had before there was such a thing."""
-        dumped = without_defaults(self, dump(self), _LATER_SETTINGS)
+        """Jobs that do not use a later field keep the digest that they had before the field existed."""
+        dumped = without_defaults(self, dump(self), _LATER_FIELDS)
         return {"elsewhere" if name == "outside_regions" else name: value for name, value in dumped.items()}
 
 
-def _without_places(value: Any) -> Any:
+def _without_paths(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_places(entry) for key, entry in value.items() if key not in _PLACES}
-    return [_without_places(entry) for entry in value] if isinstance(value, list) else value
+        return {key: _without_paths(entry) for key, entry in value.items() if key not in _PATHS}
+    return [_without_paths(entry) for entry in value] if isinstance(value, list) else value

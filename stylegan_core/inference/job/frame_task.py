@@ -10,7 +10,7 @@ from pydantic import SerializerFunctionWrapHandler, model_serializer
 from stylegan_core.inference.job.canonical import FrozenModel, without_defaults
 
 FRAME_OVERRIDES = ("index", "missing", "strength", "style_weights", "statistics", "window")
-"""What decides a frame's pixels beside its files and the job's settings."""
+"""Fields that decide a frame's pixels apart from its files and the job's settings; they are part of its skip key."""
 
 
 class RegionFiles(FrozenModel):
@@ -26,10 +26,10 @@ class RegionFiles(FrozenModel):
 
 
 class Neighbour(FrozenModel):
-    """A frame beside another, of the same shot.
+    """A neighbouring frame of the same shot.
 
     Attributes:
-        offset: how many frames later; earlier ones are negative.
+        offset: in frames; negative is earlier.
         input: as ``FrameTask.input``.
         index: as ``FrameTask.index``.
     """
@@ -49,12 +49,12 @@ class FrameTask(FrozenModel):
         regions: files of each region of the job, in their order.
         number: of the frame in its sequence; None has none. A held frame has that of the frame that it repeats.
         index: of a movie's frame, from 0; None is a picture file.
-        missing: how a frame that is not there is made of ``input``, its neighbour; None is there.
+        missing: how a missing frame is made of ``input``, its neighbour; None: the frame exists.
         strength: of this frame; None is the job's.
         style_weights: of this frame's references, in the order of the job's; None are the job's.
-        shot: counts the cuts before it.
-        statistics: first 16 digits of the digest of its shot's frozen statistics; None: the picture has its own.
-        window: frames that it is steadied with.
+        shot: number of cuts before the frame.
+        statistics: first 16 digits of the digest of its shot's frozen statistics; None: they are computed per picture.
+        window: neighbours for temporal smoothing.
     """
 
     input: str
@@ -72,7 +72,7 @@ class FrameTask(FrozenModel):
 
     @property
     def auxiliary_files(self) -> tuple[Path | None, ...]:
-        """Files that it is made with beside its input and mask: two a region, in order."""
+        """Files of its regions, two a region, in order."""
         return tuple(path for files in self.regions for path in (files.where, files.picture))
 
     @model_serializer(mode="wrap")

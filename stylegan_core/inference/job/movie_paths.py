@@ -1,4 +1,4 @@
-"""Which paths of a job are movies, and where the frames of an output movie are kept until it is assembled."""
+"""Paths of movies: input, output, and the folder that keeps the frames of an output movie until it is assembled."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ def writes_movie(output: str | Path) -> bool:
 
 
 def frames_folder(movie: Path) -> Path:
-    """Where the frames of a movie that is being made are kept: beside it, hidden."""
+    """Hidden folder next to a movie that keeps its frames until it is assembled."""
     return movie.parent / f".{movie.name}.frames"

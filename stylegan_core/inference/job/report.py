@@ -1,4 +1,4 @@
-"""What became of frames: the parts of a chunk's report, and a reason in words."""
+"""Reports of a job: the outcomes of a chunk's frames, and its progress."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Failure:
 
     Attributes:
         path: the input.
-        reason: in words for a person.
+        reason: for the user.
     """
 
     path: Path
@@ -21,13 +21,13 @@ class Failure:
 
 @dataclass(frozen=True)
 class ChunkReport:
-    """What became of a chunk's frames.
+    """Outcomes of the frames of a chunk.
 
     Attributes:
         made: outputs that were written.
-        skipped: frames that were done before.
+        skipped: frames that were up to date.
         failed: inputs that gave no output.
-        warnings: what a user should hear about inputs that gave one.
+        warnings: about inputs that gave an output.
     """
 
     made: tuple[str, ...]
@@ -38,12 +38,12 @@ class ChunkReport:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a job is.
+    """Progress of a job.
 
     Attributes:
         total: frames of the job.
         done: frames made, skipped or failed.
-        skipped: of these, done before.
+        skipped: of these, up to date before the job began.
         failed: of these, failed.
         frames_per_s: rate at which frames were made since the job began; 0 before the first.
     """
@@ -56,7 +56,7 @@ class Progress:
 
 
 class ChunkTally:
-    """A chunk's outcome while it grows, under the stylizer's lock."""
+    """Outcomes of a chunk while it is worked on; guarded by the stylizer's lock."""
 
     def __init__(self) -> None:
         self.made: list[str] = []
@@ -65,7 +65,7 @@ class ChunkTally:
         self.warnings: list[Failure] = []
 
     def report(self) -> ChunkReport:
-        """In the order of names, whatever thread was first."""
+        """The outcomes so far, sorted by name, independent of the order of threads."""
         return ChunkReport(
             made=tuple(sorted(self.made)),
             skipped=self.skipped,
@@ -74,8 +74,8 @@ class ChunkTally:
         )
 
 
-def in_words(error: Exception) -> str:
-    """Why a frame failed, for a person."""
+def failure_reason(error: Exception) -> str:
+    """The reason for which a frame failed, for the user."""
     if isinstance(reason := getattr(error, "reason", None), str):
         return reason
     if isinstance(error, OSError) and error.strerror:

@@ -1,4 +1,4 @@
-"""The job file: everything that workers of a stylize job need, which the planner writes and they only read."""
+"""The job file: everything that the workers of a job need; the planner writes it, workers only read it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,28 @@ from stylegan_core.inference.job.frame_task import FRAME_OVERRIDES, FrameTask
 from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.storage.state_folder import STATE_FOLDER
 
-"""Folder in an output folder for job files, records, temporaries and the lock; never part of a DVC output."""
-
 
 class PlanError(ValueError):
-    """The call was wrong and nothing was done; the message says what to change."""
+    """A request that cannot be planned, or a job that cannot be run; the message says what to change."""
 
 
 class Job(FrozenModel):
     """Everything that workers need; equal jobs have equal digests, whenever and wherever they were planned.
 
     Attributes:
-        provenance: what each file says of its making; nothing is said if it is empty.
-        signing: who signs the files; None is nobody.
-        movie: what is put together of the outputs; None is nothing.
+        version: of the format.
+        input_folder: absolute; inputs are relative to it.
+        output_folder: absolute; outputs are relative to it.
+        model_folder: absolute.
+        model_digest: of the model in it.
+        device: torch's name of the device.
+        chunk_frames: frames of one chunk.
+        max_megapixels: inputs that declare more are refused.
+        settings: that decide the pixels of all frames.
+        provenance: metadata that every output file gets; empty: none.
+        signing: the certificate that signs the outputs; None: they are not signed.
+        movie: that the outputs are assembled to; None: they stay pictures.
+        frames: to make, in order.
     """
 
     version: Literal[1] = 1
@@ -52,43 +60,43 @@ class Job(FrozenModel):
 
     @property
     def file(self) -> Path:
-        """Where the job is kept."""
+        """Path of the job file, named by the digest."""
         return self.state_folder / f"job-{self.digest[:16]}.json"
 
     @property
     def state_folder(self) -> Path:
-        """Records, temporaries and the lock of the output folder."""
+        """Folder of job files, records, temporaries and the lock, in the output folder."""
         return self.output_folder / STATE_FOLDER
 
     def chunks(self) -> list[tuple[FrameTask, ...]]:
-        """The frames in runs of ``chunk_frames``."""
+        """The frames in chunks of ``chunk_frames``; the last may be shorter."""
         return [self.frames[at : at + self.chunk_frames] for at in range(0, len(self.frames), self.chunk_frames)]
 
     def settings_digest(self) -> Callable[[FrameTask], str]:
-        """Gives SHA-256 of what decides a frame's pixels beside its files and the model."""
+        """A function from a frame to the SHA-256 of what decides its pixels apart from its files and the model."""
         common = self.settings.digest()
 
-        def of(frame: FrameTask) -> str:
-            own = frame.model_dump(mode="json", include=set(FRAME_OVERRIDES))
-            return common if not own else digest_of({"settings": common, **own})
+        def digest_of_frame(frame: FrameTask) -> str:
+            overrides = frame.model_dump(mode="json", include=set(FRAME_OVERRIDES))
+            return digest_of({"settings": common, **overrides}) if overrides else common
 
-        return of
+        return digest_of_frame
 
     def statistics_path(self, frame: FrameTask) -> Path | None:
-        """Where the frozen statistics of a frame's shot are kept; None if it has none."""
+        """Path of the frozen statistics of a frame's shot; None if it has none."""
         return self.state_folder / statistics_file(frame.statistics) if frame.statistics else None
 
     def input_path(self, frame: FrameTask) -> Path:
-        """Where ``frame`` is read."""
+        """Path of the frame's input."""
         return self.input_folder / frame.input
 
     def auxiliary_files(self, frame: FrameTask) -> tuple[Path | None, ...]:
-        """Files that a frame is made with beside its input and mask: of its regions, and of its window."""
+        """Files that a frame depends on apart from its input and mask: those of its regions and of its window."""
         window = (self.input_folder / other.input for other in frame.window if other.input != frame.input)
         return (*frame.auxiliary_files, *window)
 
     def output_path(self, frame: FrameTask) -> Path:
-        """Where ``frame`` is written."""
+        """Path of the frame's output."""
         return self.output_folder / frame.output
 
     @model_serializer(mode="wrap")
@@ -102,7 +110,7 @@ def statistics_file(name: str) -> str:
 
 
 def write_job(job: Job) -> Path:
-    """Writes the job file below the output folder, if it is not there yet; returns its path."""
+    """Writes the job file below the output folder unless it exists; returns its path."""
     if not job.file.exists():
         write_bytes_atomically(job.file, canonical_json(job.model_dump(mode="json")))
     return job.file
@@ -112,14 +120,14 @@ def read_job(path: Path) -> Job:
     """Reads and checks a job file.
 
     Raises:
-        PlanError: the file is missing, is no job, or was changed since it was written.
+        PlanError: the file is missing, is not a job, or was changed since it was written.
     """
     try:
         job = Job.model_validate_json(path.read_bytes())
     except FileNotFoundError as error:
         raise PlanError(f"{path} does not exist: `stylereel plan` writes job files") from error
     except ValueError as error:
-        raise PlanError(f"{path} is no job file: {error}") from error
+        raise PlanError(f"{path} is not a job file: {error}") from error
     if path.name != job.file.name:
         raise PlanError(f"{path} was changed after it was planned: its digest is {job.digest[:16]}")
     return job

@@ -1,4 +1,4 @@
-"""What was asked of a job, in words: for reports, the review page and whoever asks where a frame came from."""
+"""Summary of a job's settings in words: for reports, the review page and lineage queries."""
 
 from __future__ import annotations
 
@@ -10,66 +10,66 @@ from stylegan_core.inference.job.spec import Job
 
 
 def summarize(job: Job) -> dict[str, str]:
-    """Strength, directions and regions by what they are called; what was not asked for is left out.
+    """Strength, conditioning and regions by name; settings that are not used are left out.
 
-    Files are named without their folders, so that the same wish reads the same on every machine.
+    Files are named without their folders, so that the summary is the same on every machine.
     """
     settings = job.settings
-    told = {"strength": f"{settings.strength:g}"} | summarize_conditioning(settings.directions)
-    if own := {frame.strength for frame in job.frames if frame.strength is not None}:
-        told["strength"] = f"{min(own):g} to {max(own):g}, by a curve"
+    found = {"strength": f"{settings.strength:g}"} | summarize_conditioning(settings.directions)
+    if strengths := {frame.strength for frame in job.frames if frame.strength is not None}:
+        found["strength"] = f"{min(strengths):g} to {max(strengths):g}, by a curve"
     if settings.keep_source_colour:
-        told["colour"] = "the source's"
+        found["colour"] = "the source's"
     if settings.blend_frames:
         frames = "1 frame" if settings.blend_frames == 1 else f"{settings.blend_frames} frames"
-        told["blend"] = f"{frames} to each side, weight {settings.blend_weight:g}"
+        found["blend"] = f"{frames} to each side, weight {settings.blend_weight:g}"
     for index, region in enumerate(settings.regions):
-        told[f"region {index + 1}"] = ", ".join(_region(job, index, region))
+        found[f"region {index + 1}"] = ", ".join(_region(job, index, region))
     if settings.regions:
-        told["elsewhere"] = "the source" if settings.outside_regions == "source" else "as the model makes it"
-    return told
+        found["elsewhere"] = "the source" if settings.outside_regions == "source" else "as the model makes it"
+    return found
 
 
-def summarize_conditioning(directions: Conditioning, weights: Sequence[float] | None = None) -> dict[str, str]:
-    """References, edit and direction; what was not asked for is left out.
+def summarize_conditioning(conditioning: Conditioning, weights: Sequence[float] | None = None) -> dict[str, str]:
+    """References, edit and direction by name; what is not used is left out.
 
     Args:
-        directions: of a job or a region.
-        weights: of the references, where a frame has its own.
+        conditioning: of a job or a region.
+        weights: of the references, where a frame overrides them.
     """
-    shares = weights if weights is not None else [style.weight for style in directions.styles]
-    names = [style.name or style.path.name for style in directions.styles]
+    shares = weights if weights is not None else [style.weight for style in conditioning.styles]
+    names = [style.name or style.path.name for style in conditioning.styles]
     styles = [(name, f"{share:.3g}") for name, share in zip(names, shares, strict=True)]
-    told = {
+    found = {
         "references": styles[0][0] if len(styles) == 1 else ", ".join(f"{name} {weight}" for name, weight in styles),
-        "edit": ", ".join(f"{name} {change:+g}" for name, change in directions.edit.items()),
-        "direction": "" if directions.direction == "forward" else directions.direction,
+        "edit": ", ".join(f"{name} {change:+g}" for name, change in conditioning.edit.items()),
+        "direction": "" if conditioning.direction == "forward" else conditioning.direction,
     }
-    if any(style.name for style in directions.styles):
-        told["style bank"] = directions.styles[0].path.name
-    return {what: words for what, words in told.items() if words}
+    if any(style.name for style in conditioning.styles):
+        found["style bank"] = conditioning.styles[0].path.name
+    return {what: words for what, words in found.items() if words}
 
 
 def _region(job: Job, index: int, region: Region) -> list[str]:
     files = [frame.regions[index] for frame in job.frames]
     kind = "masks" if region.value is None else f"label {region.value} of"
-    told = [f"{kind} {_place([file.where for file in files])}"]
+    found = [f"{kind} {_name_of([file.where for file in files])}"]
     if region.shows_picture:
-        told.append(f"picture {_place([file.picture for file in files])}")
+        found.append(f"picture {_name_of([file.picture for file in files])}")
     elif region.model_folder is not None:
-        told.append(f"model {region.model_folder.name} {(region.model_digest or '')[:12]}")
-    told += [f"{what} {words}" for what, words in summarize_conditioning(region.directions).items()]
-    told.append(f"strength {region.strength:g}")
+        found.append(f"model {region.model_folder.name} {(region.model_digest or '')[:12]}")
+    found += [f"{what} {words}" for what, words in summarize_conditioning(region.directions).items()]
+    found.append(f"strength {region.strength:g}")
     if region.feather_px:
-        told.append(f"edge {region.feather_px:g} px")
+        found.append(f"edge {region.feather_px:g} px")
     if region.missing_mask != "error":
-        told.append(f"without a mask {region.missing_mask}")
-    return told
+        found.append(f"without a mask {region.missing_mask}")
+    return found
 
 
-def _place(files: Sequence[Path | None]) -> str:
-    """The one file that serves all frames, else the folder of the files."""
-    there = sorted({file for file in files if file is not None})
-    if not there:
+def _name_of(files: Sequence[Path | None]) -> str:
+    """Name of the one file for all frames, else of the folder of the files."""
+    existing = sorted({file for file in files if file is not None})
+    if not existing:
         return "missing"
-    return there[0].name if len(there) == 1 else there[0].parent.name
+    return existing[0].name if len(existing) == 1 else existing[0].parent.name

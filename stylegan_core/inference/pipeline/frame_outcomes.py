@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stylegan_core.inference.job.frame_task import FrameTask
-from stylegan_core.inference.job.report import ChunkTally, Failure, Progress, in_words
+from stylegan_core.inference.job.report import ChunkTally, Failure, Progress, failure_reason
 from stylegan_core.inference.job.spec import Job
 from stylegan_core.inference.output.frame_log import FrameLog
 from stylegan_core.inference.output.skip_check import SkipCheck
@@ -89,7 +89,7 @@ class FrameOutcomes:
         if gone or reading_stops(error):
             self.stop(f"{self._job.input_folder} was unmounted or removed" if gone else f"{source}: {error}")
             return
-        reason = in_words(error)
+        reason = failure_reason(error)
         logger.debug("%s failed", source, exc_info=error)
         try:  # an output of an older input would pass for that of the present one; files that we did not make stay
             if written or self._skip_check.is_recorded(task):

@@ -78,7 +78,7 @@ def fastest(model: Model, requested: str, device: str, megapixels: float) -> Cho
 def _plain(recipe: BaseRecipe, requested: str, device: str) -> Choice:
     """Torch as it is."""
     precision = choose_precision(recipe, requested, device)  # type: ignore[arg-type]  # "auto" or one of them
-    content = _probe(recipe, device)
+    content = probe(recipe, device)
     run = runner(recipe, Conditions(), "torch", precision)
     if device != "cpu":  # whose libraries start with the first picture
         run(content)
@@ -87,7 +87,7 @@ def _plain(recipe: BaseRecipe, requested: str, device: str) -> Choice:
 
 def _better(recipe: BaseRecipe, plain: Choice, requested: str, device: str) -> Choice:
     """The first of what is there that is worth leaving torch for; ``plain`` if none is."""
-    content = _probe(recipe, device)
+    content = probe(recipe, device)
     exact = runner(recipe, Conditions(), "torch", "fp32")(content)
     for back_end, precision in _candidates(requested, plain.precision, device):
         try:
@@ -98,7 +98,7 @@ def _better(recipe: BaseRecipe, plain: Choice, requested: str, device: str) -> C
         except Exception as error:  # whatever a converter or a compiler stumbles over
             logger.info("%s does not run this network: %s", back_end, error)
             continue
-        difference = _difference_unit(made, exact)
+        difference = difference_unit(made, exact)
         if not difference <= LARGEST_DIFFERENCE_UNIT:  # NaN is none either
             logger.info("%s in %s differs by %.2f codes of 255", back_end, precision, difference * 255)
         elif (rate := _rate(content, seconds)) > LEAST_GAIN * plain.megapixels_per_s:
@@ -106,7 +106,7 @@ def _better(recipe: BaseRecipe, plain: Choice, requested: str, device: str) -> C
     return plain
 
 
-def _probe(recipe: BaseRecipe, device: str) -> torch.Tensor:
+def probe(recipe: BaseRecipe, device: str) -> torch.Tensor:
     """(1, 3, 320, 320) in [-1, 1] on ``device``, where ``recipe`` is moved, too."""
     recipe.to(device).to(memory_format=torch.channels_last).eval()
     return signed_from_unit(probe_unit(_PROBE_PX)[None], device).contiguous(memory_format=torch.channels_last)
@@ -116,7 +116,7 @@ def _rate(content: torch.Tensor, seconds: float) -> float:
     return round(content.shape[-1] * content.shape[-2] / 1e6 / seconds, 4)
 
 
-def _difference_unit(made: torch.Tensor, exact: torch.Tensor) -> float:
+def difference_unit(made: torch.Tensor, exact: torch.Tensor) -> float:
     """Root mean square, of pictures in [-1, 1]."""
     return float((made - exact).double().square().mean().sqrt()) / 2
 

@@ -1,7 +1,7 @@
-"""Which frames lie beside which: the sequences of a job with all that there is of them, asked for or not.
+"""Timelines: the sequences of a job with all their existing frames, selected or not.
 
-A frame's neighbours are those with the numbers beside its own, whatever part of the shot a job makes: a preview of five
-frames, a chunk and the whole shot see the same ones.
+A frame's neighbours are those with adjacent numbers, whatever part of the shot a job makes: a preview of five frames, a
+chunk and the whole shot have the same ones.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class Timeline:
     """A sequence of files, a movie, or pictures without numbers, which have no neighbours.
 
     Attributes:
-        moments: what is there, by frame number; empty for pictures without numbers.
+        existing: frames by number; empty for pictures without numbers.
         frames: positions in the job, with their numbers.
     """
 
-    moments: dict[int, TimelineFrame]
+    existing: dict[int, TimelineFrame]
     frames: tuple[tuple[int, int | None], ...]
 
 
@@ -50,7 +50,7 @@ def timelines(frames: Sequence[FrameTask], input_folder: Path, *, reach: int) ->
     Args:
         frames: of the job.
         input_folder: what their inputs are relative to.
-        reach: how many numbers before the first and after the last frame of the job are looked at too.
+        reach: how many numbers before the first and after the last frame of the job are included.
     """
     members: dict[tuple[str, str] | None, list[tuple[int, int | None]]] = {}
     for at, frame in enumerate(frames):
@@ -60,33 +60,30 @@ def timelines(frames: Sequence[FrameTask], input_folder: Path, *, reach: int) ->
     found = []
     for key, numbered in members.items():
         numbers = [number for _, number in numbered if number is not None]
-        moments: dict[int, TimelineFrame] = {}
+        existing: dict[int, TimelineFrame] = {}
         if key is not None and numbers:
-            first, last = min(numbers), max(numbers)
-            there = {number_of(frames[at]): TimelineFrame(frames[at].input, frames[at].index) for at, _ in numbered}
+            first, last = min(numbers) - reach, max(numbers) + reach
+            known = {number_of(frames[at]): TimelineFrame(frames[at].input, frames[at].index) for at, _ in numbered}
             if frames[numbered[0][0]].index is None:
-                there |= _files(key, input_folder, listed)
+                known |= _files(key, input_folder, listed)
             else:
-                end = min(frame_count(input_folder / key[0]), last + reach + 1)
-                there |= {index: TimelineFrame(key[0], index) for index in range(max(0, first - reach), end)}
-            moments = {
-                number: there[number]
-                for number in sorted(n for n in there if n is not None)
-                if first - reach <= number <= last + reach
-            }
-        found.append(Timeline(moments, tuple(numbered)))
+                end = min(frame_count(input_folder / key[0]), last + 1)
+                known |= {index: TimelineFrame(key[0], index) for index in range(max(0, first), end)}
+            in_range = sorted(number for number in known if number is not None and first <= number <= last)
+            existing = {number: known[number] for number in in_range}
+        found.append(Timeline(existing, tuple(numbered)))
     return found
 
 
 def number_of(frame: FrameTask) -> int | None:
-    """The number of a frame on its timeline: its place in a movie, or the number in its file's name."""
+    """The number of a frame on its timeline: its index in a movie, or the number in its file's name."""
     if frame.index is not None:
         return frame.index
     return frame.number if frame.number is not None else frame_number(Path(frame.input))
 
 
 def _sequence_of(frame: FrameTask) -> tuple[str, str] | None:
-    """Folder and name without its number; a movie's path and nothing; None has no number."""
+    """Folder and name without its number; path of a movie and an empty text; None: the frame has no number."""
     if frame.index is not None:
         return frame.input, ""
     path, number = PurePosixPath(frame.input), number_of(frame)
@@ -108,8 +105,8 @@ def _without_number(name: str, number: int) -> str:
 def _files(key: tuple[str, str], input_folder: Path, listed: dict[str, list[str]]) -> dict[int | None, TimelineFrame]:
     folder, name = key
     if folder not in listed:
-        place = input_folder / folder
-        names = [path.name for path in place.iterdir()] if place.is_dir() else []
+        path = input_folder / folder
+        names = [entry.name for entry in path.iterdir()] if path.is_dir() else []
         listed[folder] = sorted(n for n in names if PurePosixPath(n).suffix.lower() in PICTURE_SUFFIXES)
     prefix, _, suffix = name.partition("#")
     found: dict[int | None, TimelineFrame] = {}

@@ -1,4 +1,4 @@
-"""The planner's step for the back end: which one and which precision run the job's network."""
+"""The planner's step for the back end: the runtime and the precision of the job's network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.inference.job.frame_settings import BackEnd, FrameSettings, Precision
 from stylegan_core.inference.job.plan import Draft, Plan
 from stylegan_core.inference.job.spec import Job, PlanError, read_job, statistics_file
-from stylegan_core.inference.network.backends.benchmark import _difference_unit, _probe, fastest
+from stylegan_core.inference.network.backends.benchmark import difference_unit, fastest, probe
 from stylegan_core.inference.network.backends.compile import BackEndError, missing_packages, runner
 from stylegan_core.inference.network.norm_statistics import decode_statistics, freeze
 from stylegan_core.inference.network.precision import LARGEST_DIFFERENCE_UNIT
@@ -20,63 +20,69 @@ from stylegan_core.recipes.model import Model
 from stylegan_core.stylize_settings import RenderSettings
 
 _TRIED = 8
-_LARGEST_ASKED_UNIT = 4 * LARGEST_DIFFERENCE_UNIT
-"""Of a back end that is asked for by name, whose precision a person may have chosen."""
+_LARGEST_NAMED_UNIT = 4 * LARGEST_DIFFERENCE_UNIT
+"""Largest difference of a back end that the user names, possibly with its precision."""
 
 
 def plan_back_end(draft: Draft, model: Model, render: RenderSettings) -> Draft:
-    """The planner's step: gives the job its back end and precision.
+    """Fills in the back end and the precision.
 
     Raises:
-        PlanError: what is asked for is not installed, or cannot run this network.
+        PlanError: the back end that the user names is not installed, or cannot run this network.
     """
     job = draft.job
     if render.precision == "auto" and needs_fp32(job.settings):
         render = render.model_copy(update={"precision": "fp32"})
-    asked = (render.back_end, render.precision)
-    if asked == ("auto", "auto") and (before := _as_before(job)) is not None:
-        return draft.with_job(_with(job, before.back_end, before.precision))
-    if job.device != "cpu" and render.back_end in ("openvino", "onnxruntime"):
-        raise PlanError(f"{render.back_end} runs on the CPU here, not on {job.device}: add --device cpu")
+    automatic = render.back_end == "auto" and render.precision == "auto"
+    if automatic and (earlier := _earlier_settings(job)) is not None:
+        return draft.with_job(_with(job, earlier.back_end, earlier.precision))
     if render.back_end != "auto":
-        precision: Precision = job.settings.precision
-        if render.back_end == "onnxruntime" and render.precision == "auto":
-            precision = "fp32"
-        try:
-            run = runner(model.recipe, Conditions(), render.back_end, precision)
-            if render.back_end in ("openvino", "onnxruntime") and not model.recipe.conditioned_on:
-                _check_same(model.recipe, run, job.device)
-        except BackEndError as error:
-            raise PlanError(f"{error}: leave out --back-end") from error
-        return draft.with_job(_with(job, render.back_end, precision))
+        return draft.with_job(_with_named(job, model, render, render.back_end))
     if set(model.recipe.conditioned_on) - {"direction"} or job.settings.regions or model.recipe.scale != 1:
-        return draft  # directions and regions make networks of their own, which would all have to be converted
-    choice = fastest(as_it_runs(draft, model), render.precision, job.device, _megapixels(job))
+        return draft  # conditioning and regions make networks of their own, which would all have to be converted
+    choice = fastest(with_first_statistics(draft, model), render.precision, job.device, _megapixels(job))
     return draft.with_job(_with(job, choice.back_end, choice.precision))
 
 
+def _with_named(job: Job, model: Model, render: RenderSettings, back_end: BackEnd) -> Job:
+    """The job with the back end that the user names."""
+    on_cpu = back_end in ("openvino", "onnxruntime")
+    if job.device != "cpu" and on_cpu:
+        raise PlanError(f"{back_end} runs on the CPU here, not on {job.device}: add --device cpu")
+    precision: Precision = job.settings.precision
+    if back_end == "onnxruntime" and render.precision == "auto":
+        precision = "fp32"
+    try:
+        run = runner(model.recipe, Conditions(), back_end, precision)
+        if on_cpu and not model.recipe.conditioned_on:
+            _check_same(model.recipe, run, job.device)
+    except BackEndError as error:
+        raise PlanError(f"{error}: remove --back-end") from error
+    return _with(job, back_end, precision)
+
+
 def _check_same(recipe: BaseRecipe, run: Translate, device: str) -> None:
-    """Refuses what was asked for by name where its pictures would be others."""
-    content = _probe(recipe, device)
-    difference = _difference_unit(run(content), runner(recipe, Conditions(), "torch", "fp32")(content))
-    if not difference <= _LARGEST_ASKED_UNIT:
+    """Refuses a back end whose pictures differ from torch's."""
+    content = probe(recipe, device)
+    difference = difference_unit(run(content), runner(recipe, Conditions(), "torch", "fp32")(content))
+    if not difference <= _LARGEST_NAMED_UNIT:
         raise BackEndError(f"it differs from torch by {difference * 255:.1f} codes of 255 (rms)")
 
 
 def _megapixels(job: Job) -> float:
-    """Of the first frame that can be read."""
-    sources = FrameReader(job)
+    """Megapixels of the first frame that can be read."""
+    reader = FrameReader(job)
     for frame in job.frames[:_TRIED]:
         try:
-            picture, _ = sources.read(frame)
+            picture, _ = reader.read(frame)
         except (UnreadablePictureError, OSError):
             continue
         return picture.width_px * picture.height_px / 1e6
     return 0.0
 
 
-def as_it_runs(plan: Plan, model: Model) -> Model:
-    """With the statistics of the first shot frozen, which is another network to convert."""
+def with_first_statistics(plan: Plan, model: Model) -> Model:
+    """The model with the frozen statistics of the first shot, which is another network to convert."""
     name = plan.job.frames[0].statistics
     if name is None:
         return model
@@ -84,17 +90,17 @@ def as_it_runs(plan: Plan, model: Model) -> Model:
     return replace(model, recipe=freeze(model.recipe, statistics))
 
 
-def _as_before(job: Job) -> FrameSettings | None:
-    """Settings of an earlier job on the same folder that differ in nothing else: its frames stay done."""
+def _earlier_settings(job: Job) -> FrameSettings | None:
+    """Settings of an earlier job on the same folder that differ only in the back end: its frames stay up to date."""
     files = sorted(job.state_folder.glob("job-*.json"), key=lambda path: -path.stat().st_mtime_ns)
     for path in files:
         try:
-            before = read_job(path)
+            earlier = read_job(path)
         except (PlanError, OSError):
             continue
-        settings = before.settings
-        alike = _with(job, settings.back_end, settings.precision).settings
-        if before.model_digest == job.model_digest and before.device == job.device and alike == settings:
+        settings = earlier.settings
+        same = _with(job, settings.back_end, settings.precision).settings
+        if earlier.model_digest == job.model_digest and earlier.device == job.device and same == settings:
             return None if missing_packages(settings.back_end) else settings
     return None
 

@@ -1,4 +1,4 @@
-"""The planner's step for colour: settles the spaces of a job, says them aloud, and pins the OpenColorIO config."""
+"""The planner's step for colour: the colour spaces of a job, and the OpenColorIO config that defines them."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_WORDS = (*OWN_SPACES, "auto", SAME, "icc")
-_TRIED = 3  # damaged frames are named when their turn comes
+_UNNAMED = (*OWN_SPACES, "auto", SAME, "icc")
+_ATTEMPTS = 3  # damaged frames are reported when they are stylized
 
 
 def plan_colour(draft: Draft, model: Model, render: RenderSettings) -> Draft:
-    """Fills a job's colour spaces in.
+    """Fills in the colour spaces and the config, and logs them.
 
     Args:
-        draft: whose source space is as it was asked for.
+        draft: with the source space of the request.
         model: the job's.
-        render: with the output space and the config that are asked for.
+        render: with the output space and the config.
     Raises:
-        PlanError: a space or the config does not exist, or a space cannot be left again.
+        PlanError: a space or the config does not exist, or a space cannot be converted back from.
     """
     job, card, name = draft.job, model.card, config_name(render.ocio)
     spaces = (job.settings.source_space, render.output_space, card.working_space)
-    # Without names of a config, the pinned one cannot matter: it only serves what headers of files say.
-    matters = name != PINNED_CONFIG or any(space not in _WORDS for space in spaces)
+    # If no space is a name of a config, the pinned one is not recorded: it only resolves headers of files.
+    needs_config = name != PINNED_CONFIG or any(space not in _UNNAMED for space in spaces)
     try:
-        config = load_config(name) if matters else None
+        config = load_config(name) if needs_config else None
         source, output, working = spaces
-        settled = {
+        update = {
             "source_space": source if source == "auto" else known_space(source, name),
             "output_space": output if output == SAME else known_space(output, name),
             "working_space": working_space_name(working, name),
@@ -57,40 +57,42 @@ def plan_colour(draft: Draft, model: Model, render: RenderSettings) -> Draft:
     except ColourError as error:
         raise PlanError(str(error)) from error
     if output.startswith(VIEW):
-        log.info("results are rendered through the view %s, and cannot be graded as a plate any more", output)
+        log.info("results are rendered through the view %s: they cannot be graded like a plate", output)
     if config is not None:
-        settled |= {"ocio": config.digest, "ocio_config": name}
-        _compare(card.ocio, config, working)
-    job = job.model_copy(update={"settings": job.settings.model_copy(update=settled)})
+        update |= {"ocio": config.digest, "ocio_config": name}
+        _warn_of_other_config(card.ocio, config, working)
+    job = job.model_copy(update={"settings": job.settings.model_copy(update=update)})
     if render.precision == "auto" and job.settings.precision != "fp32" and needs_fp32(job.settings):
-        log.info("the model works in linear light, whose shadows would band in less: running in fp32")
+        log.info("the model works in linear light, whose shadows show banding below fp32: running in fp32")
         job = job.model_copy(update={"settings": job.settings.model_copy(update={"precision": "fp32"})})
-    _say(job)
+    _log_spaces(job)
     return draft.with_job(job)
 
 
 def refuse_movie_space(job: Job) -> None:
-    """Refuses another space for a movie: a movie's frames keep its own colours, pictures become sRGB.
+    """Refuses an output space for a movie: frames of a movie keep its colours, pictures become sRGB.
 
     Raises:
-        PlanError: one was asked for.
+        PlanError: the job has a movie and an output space.
     """
     if job.movie is not None and job.settings.output_space != SAME:
-        raise PlanError("a movie keeps its colours, and pictures become sRGB in one: leave out --output-space")
+        raise PlanError(
+            "--output-space is not supported for movies: frames of a movie keep its colours, pictures become sRGB"
+        )
 
 
-def _compare(recorded: str | None, config: ColourConfig, working_space: str) -> None:
+def _warn_of_other_config(recorded: str | None, config: ColourConfig, working_space: str) -> None:
     if recorded is not None and recorded != config.digest and working_space not in OWN_SPACES:
-        words = "the model learned %s by another OpenColorIO config than %s: its colours may be off"
+        words = "the model was trained in %s of another OpenColorIO config than %s: its colours may differ"
         log.warning(words, working_space, config.name)
 
 
-def _say(job: Job) -> None:
-    """Says what the first readable frame's colours are taken for; the others go by their own headers."""
-    sources = FrameReader(job)
-    for frame in job.frames[:_TRIED]:
+def _log_spaces(job: Job) -> None:
+    """Logs the spaces of the first readable frame; every frame goes by its own header."""
+    reader = FrameReader(job)
+    for frame in job.frames[:_ATTEMPTS]:
         try:
-            picture = sources.read(frame)[0]
+            picture = reader.read(frame)[0]
             space = space_of(picture, job.settings, job.input_path(frame))
         except (UnreadablePictureError, OSError):
             continue
@@ -99,6 +101,6 @@ def _say(job: Job) -> None:
         if form is not None:
             log.info("%s", form.describe())
         elif frame.output.lower().endswith(".exr") and picture.format != "exr" and space.name != "linear_rec709":
-            words = "%s stays in %s, which no header says: readers take EXR for linear light; --output-space converts"
+            words = "%s stays in %s, which its header does not record: readers assume linear light; use --output-space"
             log.warning(words, frame.output, in_words(space.name))
         return

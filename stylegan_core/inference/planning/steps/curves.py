@@ -1,4 +1,4 @@
-"""Curves over frames from a CSV file: strength and the weights of references, linear between keys, held outside."""
+"""The planner's step for curves: strength and weights of references over frames, from the keys of a CSV file."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 _MAX_STRENGTH = 2.0
 
 Keys = tuple[tuple[int, float], ...]
-"""Frame numbers, ascending, each with its value."""
+"""Keys of a curve: frame numbers, ascending, each with its value."""
 
 
 @dataclass(frozen=True)
 class Curves:
-    """What a CSV file asks for.
+    """The curves of a CSV file.
 
     Attributes:
-        strength: keys of the strength; none is the job's throughout.
+        strength: keys of the strength; empty: all frames have the job's.
         weights: keys of the weight of each reference, by the name of its column.
     """
 
@@ -38,36 +38,36 @@ class Curves:
     weights: Mapping[str, Keys] = field(default_factory=dict)
 
     def strength_at(self, number: int) -> float | None:
-        """Of a frame; None is the job's."""
+        """The strength of a frame; None is the job's."""
         return value_at(self.strength, number) if self.strength else None
 
-    def weights_at(self, number: int, directions: Conditioning) -> tuple[float, ...] | None:
-        """Of a frame's references, in the job's order, summing to 1; None are the job's.
+    def weights_at(self, number: int, conditioning: Conditioning) -> tuple[float, ...] | None:
+        """The weights of a frame's references, in the job's order, summing to 1; None are the job's.
 
-        A reference without a column keeps its own weight beside those that have one.
+        A reference without a column keeps its weight.
 
         Raises:
             PlanError: all of them are 0, or a column names no reference of the job.
         """
         if not self.weights:
             return None
-        columns = {column: _reference(column, directions) for column in self.weights}
-        weights = [style.weight for style in directions.styles]
+        columns = {column: _reference(column, conditioning) for column in self.weights}
+        weights = [style.weight for style in conditioning.styles]
         for column, at in columns.items():
             weights[at] = value_at(self.weights[column], number)
         total = sum(weights)
         if total <= 0:
-            raise PlanError(f"at frame {number} the curve gives no reference any weight: one must be above 0")
+            raise PlanError(f"at frame {number} the curve gives all references the weight 0: one must be above 0")
         return tuple(round(weight / total, 9) for weight in weights)
 
 
 def plan_curves(draft: Draft, _model: Model, render: RenderSettings) -> Draft:
-    """The planner's step for curves: gives each frame the strength and weights that it has on its number.
+    """Gives each frame the strength and the weights that the curves have at its number.
 
-    Of regions, the strength is a factor on them all.
+    With regions, the strength is a factor of all of them.
 
     Args:
-        draft: with its directions.
+        draft: with its conditioning.
         render: with the curve's file.
 
     Raises:
@@ -78,20 +78,20 @@ def plan_curves(draft: Draft, _model: Model, render: RenderSettings) -> Draft:
         return draft
     curves = read_curves(render.curve)
     if curves.weights and job.settings.regions:
-        raise PlanError(f"{render.curve} weighs references, but regions have their own: with them, give strength alone")
+        raise PlanError(f"{render.curve} has weights of references, but regions support only the column strength")
     if curves.strength and job.settings.strength != 1 and not job.settings.regions:
-        raise PlanError(f"{render.curve} says the strength of every frame: leave out --strength")
-    frames = [_on(frame, curves, job.settings.directions, render.curve) for frame in job.frames]
+        raise PlanError(f"{render.curve} sets the strength of every frame: remove --strength")
+    frames = [_apply(frame, curves, job.settings.directions, render.curve) for frame in job.frames]
     return draft.with_job(job.model_copy(update={"frames": tuple(frames)}))
 
 
-def _on(frame: FrameTask, curves: Curves, directions: Conditioning, file: Path) -> FrameTask:
+def _apply(frame: FrameTask, curves: Curves, conditioning: Conditioning, file: Path) -> FrameTask:
     if frame.number is None:
-        raise PlanError(f"the curve {file} goes by frame numbers, and {frame.input} has none")
-    own: dict[str, object] = {"style_weights": curves.weights_at(frame.number, directions)}
+        raise PlanError(f"the curve {file} requires frame numbers, and {frame.input} has none")
+    overrides: dict[str, object] = {"style_weights": curves.weights_at(frame.number, conditioning)}
     if frame.strength is None:  # else it has no mask and nothing of it is stylized
-        own["strength"] = curves.strength_at(frame.number)
-    return frame.model_copy(update=own)
+        overrides["strength"] = curves.strength_at(frame.number)
+    return frame.model_copy(update=overrides)
 
 
 def value_at(keys: Keys, number: int) -> float:
@@ -111,25 +111,15 @@ def value_at(keys: Keys, number: int) -> float:
 def read_curves(path: Path) -> Curves:
     """Reads a CSV file with the columns frame, strength and names of references, all but the first optional.
 
-    An empty cell is no key of its column. Lines that start with # are comments; a semicolon separates too.
+    An empty cell is no key of its column. Lines that start with # are comments; a semicolon is a separator too.
 
     Raises:
         PlanError: the file is missing, or a cell is wrong; names it.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PlanError(f"the curve {path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    lines = [(at, line) for at, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
-    if not lines:
-        raise PlanError(f"{path} is empty: a curve has the columns frame,strength and a row a key")
+    lines = _read_lines(path)
     separator = ";" if ";" in lines[0][1] and "," not in lines[0][1] else ","
     rows = list(csv.reader((line for _, line in lines), delimiter=separator, skipinitialspace=True))
-    columns = [name.strip() for name in rows[0]]
-    if columns[0] != "frame" or len(columns) < 2:
-        raise PlanError(f"{path}: the first row names the columns, frame first, then strength or references")
-    if twice := sorted({name for name in columns if columns.count(name) > 1 or not name}):
-        raise PlanError(f"{path}: each column needs a name of its own, {twice[0]!r} has not")
+    columns = _column_names(rows[0], path)
     keys: dict[str, dict[int, float]] = {name: {} for name in columns[1:]}
     for (line, _), row in zip(lines[1:], rows[1:], strict=True):
         where = f"{path}, line {line}"
@@ -140,7 +130,7 @@ def read_curves(path: Path) -> Curves:
             if not cell.strip():
                 continue
             if number in keys[name]:
-                raise PlanError(f"{where}: frame {number} has a value of {name} already")
+                raise PlanError(f"{where}: frame {number} already has a value of {name}")
             keys[name][number] = _value(cell, name, where)
     if empty := [name for name, found in keys.items() if not found]:
         raise PlanError(f"{path}: the column {empty[0]} has no value")
@@ -149,35 +139,56 @@ def read_curves(path: Path) -> Curves:
     return Curves(strength, sorted_keys)
 
 
+def _read_lines(path: Path) -> list[tuple[int, str]]:
+    """Lines without comments and empty ones, each with its number."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlanError(f"the curve {path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    lines = [(at, line) for at, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
+    if not lines:
+        raise PlanError(f"{path} is empty: a curve has the columns frame,strength and a row for each key")
+    return lines
+
+
+def _column_names(row: Sequence[str], path: Path) -> list[str]:
+    columns = [name.strip() for name in row]
+    if columns[0] != "frame" or len(columns) < 2:
+        raise PlanError(f"{path}: the first row must name the columns: frame, then strength or references")
+    if repeated := sorted({name for name in columns if columns.count(name) > 1 or not name}):
+        raise PlanError(f"{path}: every column needs its own name, but {repeated[0]!r} is empty or repeated")
+    return columns
+
+
 def _frame(cell: str, where: str) -> int:
     try:
         return int(cell)
     except ValueError:
-        raise PlanError(f"{where}: {cell!r} is no frame number") from None
+        raise PlanError(f"{where}: {cell!r} is not a frame number") from None
 
 
 def _value(cell: str, name: str, where: str) -> float:
     try:
         value = float(cell)
     except ValueError:
-        raise PlanError(f"{where}: {cell!r} is no {name}") from None
-    most = _MAX_STRENGTH if name == "strength" else math.inf
-    if not 0 <= value <= most or not math.isfinite(value):
-        limits = f"0 to {most:g}" if name == "strength" else "0 or more"
-        raise PlanError(f"{where}: {name} is {cell.strip()}, but goes from {limits}")
+        raise PlanError(f"{where}: {cell!r} is not a number for {name}") from None
+    largest = _MAX_STRENGTH if name == "strength" else math.inf
+    if not 0 <= value <= largest or not math.isfinite(value):
+        limits = f"0 to {largest:g}" if name == "strength" else "0 or more"
+        raise PlanError(f"{where}: {name} is {cell.strip()}, but must be {limits}")
     return value
 
 
-def _reference(column: str, directions: Conditioning) -> int:
-    """Index of the reference that a column names: by its name in the bank, its file, or its file without a suffix."""
-    known = [_names(style) for style in directions.styles]
+def _reference(column: str, conditioning: Conditioning) -> int:
+    """Index of the reference that a column names: by its name in the bank, its file name, or that without suffix."""
+    known = [_names(style) for style in conditioning.styles]
     found = [at for at, names in enumerate(known) if column in names]
     if len(found) == 1:
         return found[0]
     if found:
-        raise PlanError(f"the curve's column {column} fits {len(found)} references: write their files with suffixes")
-    there = ", ".join(names[0] for names in known) or "none: name them with --style-image"
-    raise PlanError(f"the curve has a column {column}, but the references are {there}")
+        raise PlanError(f"the curve's column {column} matches {len(found)} references: add the suffixes of their files")
+    references = ", ".join(names[0] for names in known) or "none: name them with --style-image"
+    raise PlanError(f"the curve has a column {column}, but the references are {references}")
 
 
 def _names(style: StyleReference) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""The planner's step for norm layers: which frames share statistics, measured once for each shot."""
+"""The planner's step for instance norm: the frames that share statistics, and the statistics of each shot."""
 
 from __future__ import annotations
 
@@ -45,29 +45,29 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_TRIED = 3
-"""Frames in place of one that cannot be read."""
+_ATTEMPTS = 3
+"""Frames that are tried if one cannot be read."""
 
 Shot = tuple[int, ...]
 """Indices of frames of a job."""
 
 
 def plan_norm_statistics(draft: Draft, model: Model, render: RenderSettings) -> Draft:
-    """Gives the frames of each shot their statistics, and says whether tiles may be approximate.
+    """Fills in the statistics of each shot, and whether tiles may be approximate.
 
-    What an earlier run measured is used again, as long as its frames are still there and the same: a preview, or one
-    more frame, redoes nothing.
+    Statistics of an earlier run are used again as long as the frames that they were measured on exist and are the same:
+    a preview, or one more frame, measures nothing again.
 
     Args:
-        draft: with its colours, directions and shots settled.
+        draft: with its colour spaces, conditioning and shots.
         model: the job's.
-        render: with the statistics and tiles that are asked for.
+        render: with the statistics and tiles.
     Raises:
-        PlanError: the statistics that are asked for cannot be read, or are another model's.
+        PlanError: the file of statistics cannot be read, or is another model's.
     """
     job = draft.job
-    asked = render.statistics if render.statistics in ("auto", "shot", "picture") else None
-    if not instance_norms(model.recipe) and asked and render.tiles == "exact":
+    mode = render.statistics if render.statistics in ("auto", "shot", "picture") else None
+    if not instance_norms(model.recipe) and mode and render.tiles == "exact":
         return draft
     recipe = model.recipe.to(job.device).eval()
     conditions = Conditions()
@@ -78,15 +78,15 @@ def plan_norm_statistics(draft: Draft, model: Model, render: RenderSettings) -> 
         )
     layers = norm_layers(recipe, conditions)
     if render.tiles == "approximate":
-        job = _with_tiles(job, recipe, conditions, frozen=asked != "picture")
+        job = _with_tiles(job, recipe, conditions, frozen=mode != "picture")
         draft = draft.with_job(job)
-    if asked is None:
-        return _given(draft, model, layers, Path(render.statistics).expanduser())
-    if not layers or asked == "picture":
+    if mode is None:
+        return _from_file(draft, model, layers, Path(render.statistics).expanduser())
+    if not layers or mode == "picture":
         return draft
-    measured = _Measured(draft, model, conditions, render.statistics_frames)
-    together = shots(job.frames, all_frames=asked == "shot")
-    found = [(shot, measured.of([job.frames[index] for index in shot])) for shot in together]
+    source = _StatisticsSource(draft, model, conditions, render.statistics_frames)
+    shared = shots(job.frames, all_frames=mode == "shot")
+    found = [(shot, source.of([job.frames[index] for index in shot])) for shot in shared]
     return _with_statistics(draft, [(shot, statistics) for shot, statistics in found if statistics is not None])
 
 
@@ -95,8 +95,8 @@ def shots(frames: Sequence[FrameTask], *, all_frames: bool = False) -> list[Shot
 
     Args:
         frames: of the job, each with its shot.
-        all_frames: pictures without a frame number share them too; else each of them stays for itself, as does the
-            only frame of a shot.
+        all_frames: whether pictures without a frame number share statistics too; else each of them has its own, as
+            has the only frame of a shot.
     """
     found: dict[int, list[int]] = {}
     for index, frame in enumerate(frames):
@@ -105,19 +105,19 @@ def shots(frames: Sequence[FrameTask], *, all_frames: bool = False) -> list[Shot
     return [tuple(shot) for shot in found.values() if all_frames or len(shot) > 1]
 
 
-class _Measured:
-    """Statistics of the shots of a job: those that an earlier run measured, or measured now."""
+class _StatisticsSource:
+    """Statistics of the shots of a job: from an earlier run, or measured now."""
 
-    def __init__(self, draft: Draft, model: Model, conditions: Conditions, wanted: int | None) -> None:
+    def __init__(self, draft: Draft, model: Model, conditions: Conditions, count: int | None) -> None:
         job = draft.job
         self._draft, self._job = draft, job
-        self._recipe, self._conditions, self._wanted = model.recipe, conditions, wanted
+        self._recipe, self._conditions, self._count = model.recipe, conditions, count
         self._model = model.card.digest
-        self._sources = FrameReader(job)
-        said = job.settings.model_dump_json(include={"directions", "source_space", "working_space", "ocio"})
-        own = {"strength": job.settings.strength} if accepts_strength(model.recipe) else {}
-        self._settings = hashlib.sha256((said + json.dumps(own)).encode()).hexdigest()
-        self._there: list[Statistics] | None = None
+        self._reader = FrameReader(job)
+        common = job.settings.model_dump_json(include={"directions", "source_space", "working_space", "ocio"})
+        strength = {"strength": job.settings.strength} if accepts_strength(model.recipe) else {}
+        self._settings = hashlib.sha256((common + json.dumps(strength)).encode()).hexdigest()
+        self._earlier: list[Statistics] | None = None
         self._hashes: dict[Path, str] = {}
 
     def of(self, shot: Sequence[FrameTask]) -> Statistics | None:
@@ -125,26 +125,20 @@ class _Measured:
         return self._known(shot) or self._measure(shot)
 
     def _known(self, shot: Sequence[FrameTask]) -> Statistics | None:
-        if self._there is None:
-            self._there = [*_earlier(self._draft)]
+        if self._earlier is None:
+            self._earlier = [*_earlier(self._draft)]
         by_name = {_name(frame): frame for frame in shot}
-        for statistics in self._there:
-            alike = (statistics.model, statistics.settings) == (self._model, self._settings)
-            if self._wanted is not None and len(statistics.frames) != min(self._wanted, len(shot)):
+        for statistics in self._earlier:
+            if (statistics.model, statistics.settings) != (self._model, self._settings) or not statistics.frames:
                 continue
-            if (
-                alike
-                and statistics.frames
-                and all(
-                    name in by_name and self._hash(by_name[name]) == sha256
-                    for name, sha256 in statistics.frames.items()
-                )
-            ):
+            if self._count is not None and len(statistics.frames) != min(self._count, len(shot)):
+                continue
+            if all(n in by_name and self._hash(by_name[n]) == sha256 for n, sha256 in statistics.frames.items()):
                 return statistics
         return None
 
     def _hash(self, frame: FrameTask) -> str | None:
-        path = self._sources.path(frame)
+        path = self._reader.path(frame)
         if path not in self._hashes:
             try:
                 self._hashes[path] = sha256_of(path)
@@ -153,16 +147,14 @@ class _Measured:
         return self._hashes[path]
 
     def _measure(self, shot: Sequence[FrameTask]) -> Statistics | None:
-        there = [frame for frame in shot if frame.missing is None]
-        middle = self._readable(there, len(there) // 2)
+        existing = [frame for frame in shot if frame.missing is None]
+        middle = self._readable(existing, len(existing) // 2)
         if middle is None:
             return None
         size_px = middle[1].height_px * middle[1].width_px
-        chosen = [self._readable(there, index) for index in choose_frames(len(there), size_px, self._wanted)]
+        chosen = [self._readable(existing, index) for index in choose_frames(len(existing), size_px, self._count)]
         opened = {_name(found[0]): found for found in chosen if found is not None} or {_name(middle[0]): middle}
-        log.info(
-            "measuring what the norm layers find in %d of the %d frames of %s", len(opened), len(shot), shot[0].input
-        )
+        log.info("measuring the norm statistics of %d of the %d frames of %s", len(opened), len(shot), shot[0].input)
         rows: list[Callable[[], Rows]]
         if len(opened) * size_px <= MOST_PIXELS:
             rows = [lambda kept=kept: kept for _, kept, _ in opened.values()]  # type: ignore[misc]
@@ -171,22 +163,22 @@ class _Measured:
         del chosen, middle
         hashes = {name: sha256 for name, (_, _, sha256) in opened.items()}
         del opened
-        found = measure(self._recipe, rows, self._conditions, progress=_say)
+        found = measure(self._recipe, rows, self._conditions, progress=_log_progress)
         return Statistics(found.layers, self._model, self._settings, hashes)
 
     def _open(self, frame: FrameTask) -> Rows:
-        picture, _ = self._sources.read(frame)
+        picture, _ = self._reader.read(frame)
         return picture_rows(
-            picture, space_of(picture, self._job.settings, self._sources.path(frame)), self._job.settings
+            picture, space_of(picture, self._job.settings, self._reader.path(frame)), self._job.settings
         )
 
     def _readable(self, frames: Sequence[FrameTask], index: int) -> tuple[FrameTask, Rows, str] | None:
-        """A frame, or the next that can be read; damaged ones are named when their turn comes."""
-        for frame in frames[index : index + _TRIED]:
+        """A frame, or the next that can be read; damaged ones are reported when they are stylized."""
+        for frame in frames[index : index + _ATTEMPTS]:
             try:
-                picture, state = self._sources.read(frame)
+                picture, state = self._reader.read(frame)
                 rows = picture_rows(
-                    picture, space_of(picture, self._job.settings, self._sources.path(frame)), self._job.settings
+                    picture, space_of(picture, self._job.settings, self._reader.path(frame)), self._job.settings
                 )
             except (UnreadablePictureError, OSError):
                 continue
@@ -210,35 +202,33 @@ def _earlier(draft: Draft) -> Iterator[Statistics]:
         try:
             yield read_statistics(path)
         except StatisticsError as error:
-            log.warning("%s: it is measured anew", error)
+            log.warning("%s: measuring again", error)
 
 
 def _name(frame: FrameTask) -> str:
     return frame.input if frame.index is None else f"{frame.input}#{frame.index}"
 
 
-def _say(done: int, of: int) -> None:
-    log.info("norm layer %d of %d is measured", done, of)
+def _log_progress(done: int, of: int) -> None:
+    log.info("measured norm layer %d of %d", done, of)
 
 
-def _given(draft: Draft, model: Model, layers: dict[str, int], path: Path) -> Draft:
+def _from_file(draft: Draft, model: Model, layers: dict[str, int], path: Path) -> Draft:
     if not layers:
-        raise PlanError(f"{model.folder} is a {model.card.recipe} model without instance norm: there are no statistics")
+        raise PlanError(f"{model.folder} is a {model.card.recipe} model without instance norm: remove --statistics")
     try:
         statistics = read_statistics(path)
         freeze(model.recipe, statistics)
     except StatisticsError as error:
-        raise PlanError(
-            f"{error}: --statistics takes auto, shot, picture, or a file that an earlier run left"
-        ) from None
+        raise PlanError(f"{error}: --statistics must be auto, shot, picture, or a file of an earlier run") from None
     if statistics.model != model.card.digest:
-        raise PlanError(f"{path} was measured with another model than {model.folder}")
+        raise PlanError(f"{path} contains the statistics of another model than {model.folder}")
     return _with_statistics(draft, [(tuple(range(len(draft.job.frames))), statistics)])
 
 
 def _with_tiles(job: Job, recipe: BaseRecipe, conditions: Conditions, *, frozen: bool) -> Job:
     field = receptive_field(recipe, conditions) or (frozen_field(recipe, conditions) if frozen else None)
     if field is not None:
-        log.info("tiles of this network equal the whole frame: --tiles approximate changes nothing")
+        log.info("tiles of this network are exact: --tiles approximate has no effect")
         return job
     return job.model_copy(update={"settings": job.settings.model_copy(update={"tiles": "approximate"})})

@@ -1,7 +1,7 @@
-"""The planner's steps for time: where a job's sequences cut, and the window that steadies each frame.
+"""The planner's step for shots: cuts in a job's sequences, and the window of each frame for temporal smoothing.
 
-Cuts are looked for where something depends on them: windows, and statistics that hold for a shot. What was found is an
-artifact of the job, named by a digest of the files' names, sizes and times, so that a rerun decodes nothing.
+Cuts are detected only if something depends on them: windows, or statistics of a shot. Detected cuts are an artifact of
+the job, named by a digest of the files' names, sizes and times, so that a rerun decodes nothing.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from stylegan_core.inference.planning.shots.detect_cuts import (
 from stylegan_core.inference.planning.shots.timeline import Timeline, TimelineFrame, timelines
 from stylegan_core.inference.reading.colour import space_of
 from stylegan_core.inference.reading.frame_reader import FrameReader
-from stylegan_core.stylize_settings import RenderSettings
+from stylegan_core.stylize_settings import FRAMES_PER_S, RenderSettings
 
 if TYPE_CHECKING:
     from stylegan_core.recipes.model import Model
@@ -45,22 +45,22 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _THREADS = 2
-_TOLD_EVERY_S = 10.0
+_LOG_EVERY_S = 10.0
 
 
 def plan_shots(draft: Draft, model: Model, render: RenderSettings) -> Draft:
     """Fills in ``FrameTask.shot`` and ``FrameTask.window``.
 
-    Every sequence of the job, and every cut in one, starts a shot; pictures without numbers are one shot together.
+    Every sequence of the job and every cut starts a shot; pictures without numbers are one shot.
 
     Args:
-        draft: whose colours are settled.
+        draft: with its colour spaces.
         model: the job's.
         render: with cuts, blend_frames and blend_weight.
     Raises:
         PlanError: the list of cuts is wrong.
     """
-    if render.cuts not in ("auto", "none"):  # a list that is wrong is told even where nothing depends on it
+    if render.cuts not in ("auto", "none"):  # a wrong list is an error even if nothing depends on it
         path, fps = _with_rate(render.cuts)
         read_cut_list(path, first=0, fps=fps)
     job = draft.job
@@ -83,7 +83,7 @@ def plan_shots(draft: Draft, model: Model, render: RenderSettings) -> Draft:
 
 
 def needs_shots(model: Model, render: RenderSettings) -> bool:
-    """Whether something beside windows depends on shots: statistics that are frozen for each."""
+    """Whether anything apart from windows depends on shots: norm statistics that are frozen for each."""
     from torch import nn
 
     if render.statistics not in ("auto", "shot"):
@@ -92,43 +92,42 @@ def needs_shots(model: Model, render: RenderSettings) -> bool:
 
 
 def _window(line: Timeline, number: int | None, starts: list[int], reach: int) -> tuple[Neighbour, ...]:
-    """The frames of the same shot up to ``reach`` numbers away, as far as they are there."""
+    """The existing frames of the same shot up to ``reach`` numbers away."""
     if number is None:
         return ()
-
     shot = bisect_right(starts, number)
-    beside = [(offset, line.moments.get(number + offset)) for offset in range(-reach, reach + 1) if offset]
+    nearby = [(offset, line.existing.get(number + offset)) for offset in range(-reach, reach + 1) if offset]
     return tuple(
-        Neighbour(offset=offset, input=moment.input, index=moment.index)
-        for offset, moment in beside
-        if moment is not None and bisect_right(starts, number + offset) == shot
+        Neighbour(offset=offset, input=frame.input, index=frame.index)
+        for offset, frame in nearby
+        if frame is not None and bisect_right(starts, number + offset) == shot
     )
 
 
-def _cuts(draft: Draft, line: Timeline, asked: str) -> tuple[Draft, list[int]]:
-    """Numbers of the frames that start a shot, of a sequence, and the draft with what was found as an artifact."""
-    if asked == "none" or len(line.moments) < 2:
+def _cuts(draft: Draft, line: Timeline, cuts: str) -> tuple[Draft, list[int]]:
+    """The draft with detected cuts as an artifact, and the numbers of the frames that start a shot of a sequence."""
+    if cuts == "none" or len(line.existing) < 2:
         return draft, []
-    if asked != "auto":
-        path, fps = _with_rate(asked)
-        first = min(line.moments)
+    if cuts != "auto":
+        path, fps = _with_rate(cuts)
+        first = min(line.existing)
         return draft, [start for start in read_cut_list(path, first=first, fps=fps) if start > first]
-    numbers, moments = list(line.moments), list(line.moments.values())
-    name = f"cuts-{_digest(draft.job, moments)[:16]}.json"
+    numbers, frames = list(line.existing), list(line.existing.values())
+    name = f"cuts-{_digest(draft.job, frames)[:16]}.json"
     positions = _earlier_cuts(draft, name)
     if positions is None:
-        positions = find_cuts(_told(_proxies(draft.job, moments), len(moments)))
+        positions = find_cuts(_logged(_proxies(draft.job, frames), len(frames)))
     draft = draft.with_artifact(name, json.dumps({"starts": positions}).encode())
     starts = [numbers[at] for at in positions]
     if starts:
-        some = ", ".join(str(number) for number in starts[:8]) + (" ..." if len(starts) > 8 else "")
-        cuts = "1 cut, before frame" if len(starts) == 1 else f"{len(starts)} cuts, before frames"
-        log.info("%s: %s %s", moments[0].input, cuts, some)
+        numbers_text = ", ".join(str(number) for number in starts[:8]) + (" ..." if len(starts) > 8 else "")
+        count = "1 cut, before frame" if len(starts) == 1 else f"{len(starts)} cuts, before frames"
+        log.info("%s: %s %s", frames[0].input, count, numbers_text)
     return draft, starts
 
 
 def _earlier_cuts(draft: Draft, name: str) -> list[int] | None:
-    """What an earlier run found in the same frames; None if there was none."""
+    """Positions of cuts that an earlier run detected in the same frames; None if there was none."""
     for path in draft.earlier_artifacts(name):
         try:
             return [int(at) for at in json.loads(path.read_bytes())["starts"]]
@@ -137,24 +136,24 @@ def _earlier_cuts(draft: Draft, name: str) -> list[int] | None:
     return None
 
 
-def _with_rate(asked: str) -> tuple[Path, float]:
-    """A list of cuts and the frames a second of its timecodes: ``reel.edl@25``; 24 where nothing is said."""
-    name, at, rate = asked.rpartition("@")
+def _with_rate(cuts: str) -> tuple[Path, float]:
+    """A list of cuts and the frame rate of its timecodes, as in ``reel.edl@25``."""
+    name, at, rate = cuts.rpartition("@")
     try:
-        return (Path(name), float(rate)) if at else (Path(asked), 24.0)
+        return (Path(name), float(rate)) if at else (Path(cuts), FRAMES_PER_S)
     except ValueError:
-        return Path(asked), 24.0
+        return Path(cuts), FRAMES_PER_S
 
 
-def _proxies(job: Job, moments: list[TimelineFrame]) -> Iterator[Proxy | None]:
-    sources = FrameReader(job)
+def _proxies(job: Job, frames: list[TimelineFrame]) -> Iterator[Proxy | None]:
+    reader = FrameReader(job)
 
-    def proxy(moment: TimelineFrame) -> Proxy | None:
-        frame = FrameTask(input=moment.input, output="", index=moment.index)
+    def proxy(frame: TimelineFrame) -> Proxy | None:
+        task = FrameTask(input=frame.input, output="", index=frame.index)
         try:
-            picture, _ = sources.read(frame)
+            picture, _ = reader.read(task)
         except (UnreadablePictureError, OSError):
-            return None  # it is named when its turn comes
+            return None  # it is reported when it is stylized
         size = (PROXY_WIDTH_PX, PROXY_HEIGHT_PX)
         pixels = picture.pixels if picture.pixels.dtype != np.float16 else picture.pixels.astype(np.float32)
         small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(picture.pixels.dtype)
@@ -162,33 +161,33 @@ def _proxies(job: Job, moments: list[TimelineFrame]) -> Iterator[Proxy | None]:
         settings = job.settings
         unit = to_working(
             replace(picture, pixels=small, other_views=()),
-            source_space=space_of(picture, settings, sources.path(frame)).name,
+            source_space=space_of(picture, settings, reader.path(task)).name,
             working_space=settings.working_space,
             ocio=settings.colour_config,
         )
         return proxy_of(linear_to_srgb(unit) if settings.working_space.startswith("linear") else unit)
 
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="cuts") as pool:
-        for start in range(0, len(moments), 64):  # a bounded number ahead
-            yield from pool.map(proxy, moments[start : start + 64])
+        for start in range(0, len(frames), 64):  # a bounded number ahead
+            yield from pool.map(proxy, frames[start : start + 64])
 
 
-def _told(proxies: Iterator[Proxy | None], count: int) -> Iterator[Proxy | None]:
-    """Says how far it is, where it takes long."""
-    told_s = time.monotonic()
+def _logged(proxies: Iterator[Proxy | None], count: int) -> Iterator[Proxy | None]:
+    """Logs the progress every ten seconds."""
+    logged_s = time.monotonic()
     for done, proxy in enumerate(proxies):
-        if time.monotonic() - told_s >= _TOLD_EVERY_S:
-            told_s = time.monotonic()
-            log.info("looking for cuts: %d of %d frames", done, count)
+        if time.monotonic() - logged_s >= _LOG_EVERY_S:
+            logged_s = time.monotonic()
+            log.info("detecting cuts: %d of %d frames", done, count)
         yield proxy
 
 
-def _digest(job: Job, moments: list[TimelineFrame]) -> str:
+def _digest(job: Job, frames: list[TimelineFrame]) -> str:
     parts: list[object] = [job.settings.source_space, job.settings.working_space]
-    for moment in moments:
+    for frame in frames:
         try:
-            status = (job.input_folder / moment.input).stat()
-            parts.append([moment.input, moment.index, status.st_size, status.st_mtime_ns])
+            status = (job.input_folder / frame.input).stat()
+            parts.append([frame.input, frame.index, status.st_size, status.st_mtime_ns])
         except OSError:
-            parts.append([moment.input, moment.index])
+            parts.append([frame.input, frame.index])
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

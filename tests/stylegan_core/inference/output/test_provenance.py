@@ -95,7 +95,7 @@ def test_files_are_signed_with_a_certificate(plates: Path, tiny_model: Model, tm
         assert read_stamp(path) == facts
     assert sorted(p.name for p in job.output_folder.glob("*.c2pa")) == ["p4.c2pa", "p5.c2pa"]
     assert not [*(job.state_folder / "temporary").iterdir()]
-    with pytest.raises(PlanError, match="belong together"):
+    with pytest.raises(PlanError, match="require each other"):
         made(plates, tiny_model, "out", c2pa_certificate=certificate)
 
 

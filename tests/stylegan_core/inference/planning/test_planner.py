@@ -48,7 +48,7 @@ def test_a_changed_job_file_is_refused(tiny_model, tmp_path):
     with pytest.raises(PlanError, match="changed"):
         read_job(path)
     path.write_text("{}")
-    with pytest.raises(PlanError, match="no job file"):
+    with pytest.raises(PlanError, match="not a job file"):
         read_job(path)
     with pytest.raises(PlanError, match="does not exist"):
         read_job(tmp_path / "none.json")

@@ -115,7 +115,7 @@ def test_curves_that_do_not_fit_are_refused(plates: Path, tiny_model: Model, tmp
         job_of(plates, tiny_model, missing="skip", render={"curve": curve})
     curve.write_text("frame,strength\n1,1\n")
     cv2.imwrite(str(tmp_path / "portrait.png"), np.zeros((8, 8, 3), np.uint8))
-    with pytest.raises(PlanError, match=r"goes by frame numbers, and portrait\.png has none"):
+    with pytest.raises(PlanError, match=r"requires frame numbers, and portrait\.png has none"):
         plan_selected(tiny_model, tmp_path / "portrait.png", tmp_path / "out", curve=curve)
 
 

@@ -109,7 +109,7 @@ def test_a_back_end_by_name_is_checked(tiny_model, job, monkeypatch):
     half = job.model_copy(update={"settings": job.settings.model_copy(update={"precision": "fp16"})})
     with pytest.raises(PlanError, match="openvino runs in fp32 or bf16"):
         plan_back_end(Draft(half), tiny_model, RenderSettings(back_end="openvino", precision="fp16"))
-    monkeypatch.setattr(backend, "_difference_unit", lambda made, exact: 0.1)
+    monkeypatch.setattr(backend, "difference_unit", lambda made, exact: 0.1)
     with pytest.raises(PlanError, match="differs from torch by 25"):
         plan_back_end(Draft(job), tiny_model, asked)
 
@@ -120,7 +120,7 @@ def test_a_trace_that_fits_one_size_alone_is_seen(tiny_model, monkeypatch):
     monkeypatch.setattr(
         type(recipe), "translate", lambda self, x, c: plain(self, x, c) + (0.3 if int(x.shape[2]) > 200 else 0.0)
     )
-    content = choose._probe(recipe, "cpu")
+    content = choose.probe(recipe, "cpu")
     run = choose.runner(recipe, choose.Conditions(), "openvino", "fp32")
     assert torch.isfinite(run(content)).all()
     with pytest.raises(BackEndError, match="differs"):

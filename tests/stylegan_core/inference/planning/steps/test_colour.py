@@ -144,7 +144,7 @@ def test_an_exr_of_logarithmic_codes_is_warned_of(tiny_model, tmp_path, caplog):
             frame = FrameTask(input="a.dpx", output=output)
             options = {"precision": "fp32", "source_space": "ACEScct", "device": "cpu"}
             plan_frames(tiny_model, [frame], tmp_path / "in", tmp_path / "out", **options)
-        assert ("a.exr stays in ACEScct, which no header says" in caplog.text) == warned
+        assert ("a.exr stays in ACEScct, which its header does not record" in caplog.text) == warned
 
 
 def test_workers_use_the_config_of_the_plan_or_refuse(tiny_model, tmp_path, monkeypatch, caplog):
@@ -154,7 +154,7 @@ def test_workers_use_the_config_of_the_plan_or_refuse(tiny_model, tmp_path, monk
     model = load_model(real_model(tmp_path / "model", "house_log", ocio="of another config"))
     with caplog.at_level(logging.WARNING, "stylegan_core"):
         job = plan(model, tmp_path, tmp_path / "out", "a.exr")
-    assert "by another OpenColorIO config" in caplog.text
+    assert "of another OpenColorIO config" in caplog.text
     assert job.settings.ocio_config == str(config)
     assert job.settings.working_space == "house_log"
     monkeypatch.delenv("OCIO")  # a worker elsewhere
@@ -179,7 +179,7 @@ def test_movies_keep_their_colours(tiny_model_folder, tmp_path):
     (tmp_path / "in").mkdir()
     write_picture(tmp_path / "in/a.0001.png", Picture(np.zeros((40, 56, 3), np.uint8)))
     options = {"model": tiny_model_folder, "precision": "fp32", "back_end": "torch", "output_space": "ACEScg"}
-    with pytest.raises(UsageError, match="leave out --output-space"):
+    with pytest.raises(UsageError, match="--output-space is not supported for movies"):
         plan_request(Request.of(tmp_path / "in", tmp_path / "out.mov", **options))
 
 

@@ -55,15 +55,15 @@ def test_a_curve_of_weights_alone_leaves_the_strength_and_the_other_way_round(tm
     ("text", "message"),
     [
         ("", "is empty"),
-        ("number,strength\n1,1\n", "names the columns, frame first"),
-        ("frame\n1\n", "names the columns, frame first"),
-        ("frame,strength,strength\n1,1,1\n", "a name of its own, 'strength'"),
-        ("frame,strength\n1,1\n1.5,1\n", r"line 3: '1.5' is no frame number"),
-        ("# c\nframe,strength\n1,high\n", r"line 3: 'high' is no strength"),
-        ("frame,strength\n1,2.5\n", r"strength is 2.5, but goes from 0 to 2"),
-        ("frame,dusk\n1,-1\n", r"dusk is -1, but goes from 0 or more"),
+        ("number,strength\n1,1\n", "must name the columns: frame, then"),
+        ("frame\n1\n", "must name the columns: frame, then"),
+        ("frame,strength,strength\n1,1,1\n", "every column needs its own name, but 'strength'"),
+        ("frame,strength\n1,1\n1.5,1\n", r"line 3: '1.5' is not a frame number"),
+        ("# c\nframe,strength\n1,high\n", r"line 3: 'high' is not a number for strength"),
+        ("frame,strength\n1,2.5\n", r"strength is 2.5, but must be 0 to 2"),
+        ("frame,dusk\n1,-1\n", r"dusk is -1, but must be 0 or more"),
         ("frame,dusk\n1,nan\n", "dusk is nan"),
-        ("frame,strength\n1,1\n1,0\n", "frame 1 has a value of strength already"),
+        ("frame,strength\n1,1\n1,0\n", "frame 1 already has a value of strength"),
         ("frame,strength\n1,1,1\n", "3 cells for 2 columns"),
         ("frame,strength,dusk\n1,1,\n", "the column dusk has no value"),
     ],
@@ -80,5 +80,5 @@ def test_references_that_the_job_has_not(tmp_path: Path) -> None:
         Curves(weights={"dawn": ((1, 1.0),)}).weights_at(1, DIRECTIONS)
     with pytest.raises(PlanError, match="--style-image"):
         Curves(weights={"dawn": ((1, 1.0),)}).weights_at(1, Conditioning())
-    with pytest.raises(PlanError, match="at frame 4 the curve gives no reference any weight"):
+    with pytest.raises(PlanError, match="at frame 4 the curve gives all references the weight 0"):
         Curves(weights={"dusk": ((1, 0.0),), "sea": ((1, 0.0),)}).weights_at(4, DIRECTIONS)
