@@ -1,6 +1,6 @@
 """A small student of a large model: how near it comes, its size for phones, and how large each runs in real time.
 
-    python benchmarks/student.py TEACHER PICTURES WORK [--channels 12] [--blocks 3] [--minutes 5] [--fps 25]
+    python benchmarks/student.py TEACHER PICTURES WORK [--channels 12] [--blocks 3] [--steps 7000] [--fps 25]
         [--int8] [--results docs/results.json]
 
 WORK keeps the student and the exports: run again, it measures alone. The largest side is of a square, in multiples of
@@ -29,7 +29,7 @@ from stylegan_core.recipes.base import Conditions
 from stylegan_core.recipes.model import Model, load_model
 from stylegan_core.report.results import Result, record_results
 from stylegan_core.storage.model_folder import MODEL_CARD
-from tasks.models.distill import distill_model
+from tasks.models.distill import DEFAULT_STEPS, distill_model
 from tasks.models.export import export_model
 from tasks.shared.errors import UsageError
 
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--channels", type=int, default=12)
     parser.add_argument("--blocks", type=int, default=3)
-    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--steps", type=int, default=DEFAULT_STEPS)
     parser.add_argument("--fps", type=float, default=25.0)
     parser.add_argument("--int8", action="store_true", help="export in int8 too, at whatever loss, which is said")
     parser.add_argument("--results", type=Path)
@@ -91,7 +91,7 @@ def main() -> None:
             folder,
             channels=options.channels,
             blocks=options.blocks,
-            minutes=options.minutes,
+            steps=options.steps,
         )
     student, teacher = load_model(folder), load_model(options.teacher)
     near = student.card.validation["last"]
@@ -136,7 +136,7 @@ def record(options: argparse.Namespace, teacher: Model, found: dict[str, Any]) -
     """Into docs/results.json."""
     command = (
         f"python benchmarks/student.py TEACHER PICTURES WORK --channels {options.channels} --blocks {options.blocks} "
-        f"--minutes {options.minutes:g}{' --int8' if options.int8 else ''}"
+        f"--steps {options.steps}{' --int8' if options.int8 else ''}"
     )
     machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPU cores"
     record_results(

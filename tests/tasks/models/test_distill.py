@@ -20,14 +20,12 @@ def folder(tmp_path, noise_picture):
 
 
 def test_a_student_loads_and_names_its_teacher(tiny_model_folder, folder, tmp_path):
-    made = distill_model(
-        str(tiny_model_folder), tmp_path, folder, tmp_path / "small", channels=4, blocks=1, minutes=0.03
-    )
-    assert (made.learned, made.judged) == (2, 1)
+    made = distill_model(str(tiny_model_folder), tmp_path, folder, tmp_path / "small", channels=4, blocks=1, steps=20)
+    assert (made.training_pictures, made.held_out_pictures) == (2, 1)
     assert made.parameters > 0
     student, teacher = load_model(tmp_path / "small"), load_model(tiny_model_folder)
     assert student.card.init_from == teacher.card.digest
-    assert student.card.steps == made.student.steps
+    assert student.card.steps == 20
     picture = cv2.imread(str(folder / "0.png")).astype(np.float32)[..., ::-1] / 255
     apart = translate_unit(student, picture) - translate_unit(teacher, picture)
     assert -10 * np.log10(np.square(apart).mean()) == pytest.approx(made.student.psnr_db, abs=0.5)
@@ -35,11 +33,11 @@ def test_a_student_loads_and_names_its_teacher(tiny_model_folder, folder, tmp_pa
 
 
 def test_what_is_no_teacher_or_no_lesson_is_named(tiny_model_folder, folder, tmp_path):
-    with pytest.raises(UsageError, match="holds a model"):
+    with pytest.raises(UsageError, match="already holds a model"):
         distill_model(str(tiny_model_folder), tmp_path, folder, tiny_model_folder)
     for extra in ("1.png", "2.png"):
         (folder / extra).unlink()
-    with pytest.raises(UsageError, match="one picture"):
+    with pytest.raises(UsageError, match="only one picture"):
         distill_model(str(tiny_model_folder), tmp_path, folder, tmp_path / "small")
     with pytest.raises(UsageError, match="nowhere"):
         distill_model(str(tiny_model_folder), tmp_path, tmp_path / "nowhere", tmp_path / "small")
