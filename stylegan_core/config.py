@@ -22,7 +22,7 @@ class SampleSettings(Settings):
     width_px: int = Field(256, ge=64)
     height_px: int = Field(160, ge=64)
     stroke_px: int = Field(5, ge=2, description="radius of the painter's strokes")
-    train_on_pairs: bool = Field(False, description="list the painted pairs of other photographs for training too")
+    train_on_pairs: bool = Field(False, description="also train on painted pairs of other photographs")
 
 
 class PrepareSettings(Settings):
@@ -31,27 +31,36 @@ class PrepareSettings(Settings):
     source: Literal["sample", "shots", "folders", "pairs", "folder", "side_by_side"] = "sample"
     content: Path | None = Field(None, description="folder of content pictures, for all sources but sample and shots")
     style: Path | None = Field(None, description="folder of style pictures, for folders and pairs")
-    content_half: Half = Field("left", description="for side_by_side: which half of each picture is before")
-    layout: Layout = Field("files", description="how the content folder is laid out, for folder and folders")
+    content_half: Half = Field("left", description="for side_by_side: the half of each picture that is the content")
+    layout: Layout = Field("files", description="layout of the content folder, for folder and folders")
     split: Literal["content_hash", "folders"] = Field(
-        "content_hash", description="folders: by a topmost folder train, val or test, and no fractions below"
+        "content_hash",
+        description="content_hash: by the fractions below; folders: by the topmost folder train, val or test",
     )
-    labels: Path | None = Field(None, description="CSV of attributes: a content picture, then 0 or 1 for each")
+    labels: Path | None = Field(
+        None, description="CSV of attributes: the path of a content picture, then 0 or 1 for each attribute"
+    )
     sample: SampleSettings = SampleSettings()
     working_space: str = "srgb"
     content_space: str = "auto"
     style_space: str = "auto"
-    ocio: str | None = Field(None, description="OpenColorIO config; null is $OCIO, else a built-in ACES config")
+    ocio: str | None = Field(None, description="OpenColorIO config; null: $OCIO, else a built-in ACES config")
     sample_type: Literal["uint8", "uint16", "half"] = "uint8"
     min_side_px: int = Field(64, ge=1)
-    max_megapixels: float = Field(200.0, gt=0, description="larger declared sizes are refused as decompression bombs")
-    resize_px: int | None = Field(None, ge=8, description="larger pictures shrink until their shorter side is this")
-    resize_filter: Filter = Field("area", description="area averages linear light; nearest keeps colours of label maps")
-    plates_every: int = Field(8, ge=0, description="store every so many unpainted plates of a shot; 0 is none")
+    max_megapixels: float = Field(
+        200.0, gt=0, description="pictures that declare a larger size are rejected as decompression bombs"
+    )
+    resize_px: int | None = Field(
+        None, ge=8, description="larger pictures are reduced until their shorter side has this length"
+    )
+    resize_filter: Filter = Field(
+        "area", description="area averages linear light; nearest keeps the colours of label maps"
+    )
+    plates_every: int = Field(8, ge=0, description="store every n-th unpainted plate of a shot; 0: none")
     validation_fraction: float = Field(0.1, ge=0.0, lt=0.5)
     test_fraction: float = Field(0.1, ge=0.0, lt=0.5)
     max_bad_fraction: float = Field(0.05, ge=0.0, le=1.0)
-    preview_frames: int = Field(0, ge=0, description="only the first so many plates of each shot; 0 is all")
+    preview_frames: int = Field(0, ge=0, description="only the first n plates of each shot; 0: all")
 
     @model_validator(mode="after")
     def _folders_are_named(self) -> PrepareSettings:
@@ -91,8 +100,8 @@ class ShotSettings(Settings):
     plates: Path
     painted: Path
     masks: Path | None = None
-    truth: Path | None = Field(None, description="further painted frames, for evaluation alone")
-    motion: Path | None = Field(None, description="JSON of the true camera motion, where it is known")
+    truth: Path | None = Field(None, description="further painted frames, for evaluation only")
+    motion: Path | None = Field(None, description="JSON of the true camera motion, if it is known")
     frames: str | None = Field(None, description="a range such as 1001-1100x2; default: all")
     pairs: list[PairFolders] = Field(default_factory=list)
     train: dict[str, Any] = Field({}, description="overrides of the section train, for this shot")
@@ -105,13 +114,13 @@ class CommonSettings(Settings):
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: int = Field(1, ge=1)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    limit_minutes: float | None = Field(None, gt=0, description="a safety stop, recorded; the budget is in steps")
+    limit_minutes: float | None = Field(None, gt=0, description="time limit, recorded; the budget is in steps")
     validate_every_steps: int = Field(250, ge=1)
     sample_every_steps: int = Field(500, ge=1)
     log_every_steps: int = Field(25, ge=1)
     checkpoint_every_s: float = Field(30.0, gt=0, le=60.0)
     weights: Literal["last", "best"] = "last"
-    init_from: str | None = Field(None, description="model folder or digest to continue from, with new data")
+    init_from: str | None = Field(None, description="model folder or digest to start from, with new data")
     model_per_shot: bool = True
 
 
@@ -141,10 +150,10 @@ class TrainSettings(Settings):
 class EvaluateSettings(Settings):
     """Section ``evaluate``."""
 
-    every: int = Field(1, ge=1, description="evaluate every so many test frames")
+    every: int = Field(1, ge=1, description="evaluate every n-th test frame")
     baselines: bool = True
     temporal: bool = True
-    max_pictures: int = Field(64, ge=1, description="test pictures of a collection at the most")
+    max_pictures: int = Field(64, ge=1, description="largest number of test pictures of a collection")
 
 
 class Training(Settings):

@@ -19,41 +19,40 @@ FRAMES_PER_S = 24.0
 class RenderSettings(Settings):
     """How frames are stylized, whichever they are: what a person may ask of any job."""
 
-    strength: float = Field(
-        1.0, ge=0.0, le=2.0, description="how much of the change is applied; 0 gives the source back exactly"
-    )
+    strength: float = Field(1.0, ge=0.0, le=2.0, description="factor of the change; 0 returns the source exactly")
     curve: Path | None = Field(
-        None, description="a CSV file of strength and weights of references over frames: frame,strength,NAME,..."
+        None, description="CSV file of strength and weights of references by frame: frame,strength,NAME,..."
     )
-    keep_source_colour: bool = Field(False, description="only lightness changes, colours stay the source's")
+    keep_source_colour: bool = Field(False, description="change lightness only, keep the source's colours")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        "auto", description="auto is bf16 where the hardware does it fast, else fp32"
+        "auto", description="auto: bf16 if the hardware computes it fast, else fp32"
     )
     back_end: Literal["auto", "torch", "compiled", "openvino", "onnxruntime"] = Field(
-        "auto", description="what runs the network; auto measures once which is fastest here"
+        "auto", description="inference back end; auto measures once which is fastest on this machine"
     )
-    provenance: bool = Field(True, description="files say in their metadata which model, run and data made them")
-    c2pa_certificate: Path | None = Field(None, description="signs the files (C2PA): certificates in PEM")
-    c2pa_key: Path | None = Field(None, description="of the certificate, in PEM")
-    output_space: str = Field("source", description="colour space of the results; source is each source's own, exactly")
-    ocio: str | None = Field(None, description="OpenColorIO config; null is $OCIO, else a built-in ACES config")
+    provenance: bool = Field(True, description="write model, run and data into the metadata of each file")
+    c2pa_certificate: Path | None = Field(None, description="certificates in PEM, to sign the files (C2PA)")
+    c2pa_key: Path | None = Field(None, description="private key of the certificate, in PEM")
+    output_space: str = Field("source", description="colour space of the results; source: that of each source, exactly")
+    ocio: str | None = Field(None, description="OpenColorIO config; null: $OCIO, else a built-in ACES config")
     cuts: str = Field(
-        "auto", description="where shots begin: auto finds it, none is one shot, else an EDL (x.edl@25), OTIO, CSV file"
+        "auto",
+        description="where shots begin; auto: detect cuts, none: one shot, else an EDL (x.edl@25), OTIO or CSV file",
     )
     blend_frames: int = Field(
-        0, ge=0, le=8, description="neighbours to each side that steady a frame, along the motion; 0 is off"
+        0, ge=0, le=8, description="neighbours on each side to blend along the optical flow; 0: off"
     )
-    blend_weight: float = Field(1.0, ge=0.0, le=1.0, description="of a neighbour, beside 1 of the frame itself")
+    blend_weight: float = Field(1.0, ge=0.0, le=1.0, description="weight of a neighbour; that of the frame itself is 1")
     tiles: Literal["exact", "approximate"] = Field(
-        "exact", description="approximate divides large frames for networks that depend on the whole of them, too"
+        "exact", description="approximate: also tile frames for networks that depend on the whole frame"
     )
     statistics: str = Field(
         "auto",
-        description="what instance norm divides by: shot measures it once for each, picture anew in every frame, "
-        "auto is shot for numbered frames and movies, else picture; or a file of an earlier run",
+        description="statistics of instance norm; shot: measured once a shot, picture: in every frame, "
+        "auto: shot for numbered frames and movies, else picture; or a file of an earlier run",
     )
     statistics_frames: int | None = Field(
-        None, ge=1, description="frames of a shot that are measured; default: up to 5, fewer of large ones"
+        None, ge=1, description="frames of a shot to measure; default: up to 5, fewer large ones"
     )
 
     def named_files(self) -> list[Path]:
@@ -68,16 +67,18 @@ class RenderSettings(Settings):
 class RegionSettings(Settings):
     """One entry of ``stylize.regions``: where, and what is made there."""
 
-    where: Path | None = Field(None, description="a mask or a folder of them: white is inside")
-    labels: Path | None = Field(None, description="a label map or a folder of them, instead of masks")
-    value: int | tuple[int, int, int] | None = Field(None, description="that the label maps have there")
-    model: str | None = Field(None, description="a model folder or the name of one; default: the job's")
+    where: Path | None = Field(None, description="a mask or a folder of masks: white is inside")
+    labels: Path | None = Field(None, description="a label map or a folder of label maps, instead of masks")
+    value: int | tuple[int, int, int] | None = Field(None, description="value of the region in the label maps")
+    model: str | None = Field(None, description="a model folder or its name; default: the job's")
     style_images: tuple[str, ...] = ()
     edit: str | None = None
     direction: Literal["forward", "backward"] = "forward"
-    picture: Path | None = Field(None, description="a picture, or a folder of them, that replaces it instead")
+    picture: Path | None = Field(
+        None, description="a picture, or a folder of pictures, that replaces the region, instead of a model"
+    )
     strength: float | None = Field(None, ge=0.0, le=2.0, description="default: the job's")
-    feather_px: float = Field(0.0, ge=0.0, le=500.0, description="standard deviation of its soft edge")
+    feather_px: float = Field(0.0, ge=0.0, le=500.0, description="standard deviation of the soft edge")
     missing_mask: Literal["error", "everywhere", "nowhere"] = "error"
 
     @model_validator(mode="after")
@@ -100,27 +101,31 @@ class StylizeSettings(RenderSettings):
     """Section ``stylize``."""
 
     input: Path | None = Field(
-        None, description="a directory, a pattern or a movie; default: every shot, or the test pictures"
+        None, description="directory, pattern or movie; default: every shot, or the test pictures"
     )
     style_images: tuple[str, ...] = Field(
-        (), description='references, for recipes that take them; a weight follows a colon: ["a.png:0.3", "b.png"]'
+        (), description='references, for recipes that accept them, with weights after a colon: ["a.png:0.3", "b.png"]'
     )
-    style_bank: Path | None = Field(None, description="precomputed references, which style_images then name")
+    style_bank: Path | None = Field(None, description="precomputed references; style_images then name its entries")
     edit: str | None = Field(
-        None, description="changes of attributes, for recipes that make them: smiling, no glasses; or smiling=0.5"
+        None, description="changes of attributes, for recipes that accept them: smiling, no glasses; or smiling=0.5"
     )
-    direction: Literal["forward", "backward"] = Field("forward", description="for recipes that go both ways")
-    regions: tuple[RegionSettings, ...] = Field((), description="parts of the frames that are made otherwise")
+    direction: Literal["forward", "backward"] = Field(
+        "forward", description="translation direction, for recipes with two directions"
+    )
+    regions: tuple[RegionSettings, ...] = Field(
+        (), description="parts of the frames with other settings: docs/stylize.md"
+    )
     outside_regions: Literal["source", "style"] = Field(
         "source",
         validation_alias=AliasChoices("elsewhere", "outside_regions"),
         serialization_alias="elsewhere",
-        description="what is outside of all regions",
+        description="result outside of all regions; source: unchanged, style: the job's model",
     )
     chunk_frames: int = Field(64, ge=1, description="frames of one task")
-    preview_fps: float = Field(FRAMES_PER_S, gt=0, description="frames a second of the preview movie")
+    preview_fps: float = Field(FRAMES_PER_S, gt=0, description="frame rate of the preview movie, per second")
     max_bad_fraction: float = Field(
-        0.05, ge=0.0, le=1.0, description="the stage fails when more of its frames fail; all are listed"
+        0.05, ge=0.0, le=1.0, description="fraction of failed frames above which the stage fails; all are listed"
     )
 
 

@@ -23,27 +23,42 @@ _Penalty = Callable[[Tensor, list[Tensor]], Tensor]
 class AdversarialConfig(RecipeConfig):
     """Settings of every recipe with a discriminator."""
 
-    discriminator_layout: Layout = Field("patch", description="one judge, one a scale, or one for all and one a region")
+    discriminator_layout: Layout = Field(
+        "patch", description="one discriminator, one for each scale, or one for all and one for each region"
+    )
     discriminator_channels: int = Field(64, ge=4)
-    discriminator_layers: int = Field(3, ge=1, le=5, description="its window is 16, 34, 70 px for 1, 2, 3")
-    discriminator_scales: int = Field(2, ge=1, le=4, description="judges of multi_scale, each at half the size")
-    discriminator_regions: int = Field(2, ge=2, le=8, description="a side of global_local's grid of regions")
+    discriminator_layers: int = Field(
+        3, ge=1, le=5, description="strided layers; the window is 16, 34, 70 px for 1, 2, 3"
+    )
+    discriminator_scales: int = Field(2, ge=1, le=4, description="discriminators of multi_scale, each at half the size")
+    discriminator_regions: int = Field(2, ge=2, le=8, description="regions on each side of the grid of global_local")
     discriminator_norm: DiscriminatorNorm = "instance"
-    discriminator_dropout: float = Field(0.0, ge=0.0, lt=1.0, description="share of features left out in training")
+    discriminator_dropout: float = Field(0.0, ge=0.0, lt=1.0, description="dropout rate of the discriminator")
     frozen_layers: int = Field(
-        0, ge=0, description="of the discriminator, when a training starts from a model: FreezeD (Mo et al. 2020)"
+        0,
+        ge=0,
+        description="frozen layers of the discriminator when a training starts from a model: FreezeD (Mo et al. 2020)",
     )
     adversarial: Adversarial = "least_squares"
     adversarial_weight: float = Field(1.0, ge=0.0)
     gradient_penalty_weight: float = Field(
-        0.0, ge=0.0, description="of WGAN-GP's penalty on mixtures (Gulrajani et al. 2017), beside r1_gamma"
+        0.0,
+        ge=0.0,
+        description="weight of WGAN-GP's penalty on interpolates (Gulrajani et al. 2017), in addition to r1_gamma",
     )
     augmentation: Literal["none", "diffaugment", "ada"] = Field(
-        "none", description="of what the discriminator sees; ada raises its probability as the discriminator overfits"
+        "none",
+        description="augments discriminator inputs; ada: its probability rises with overfitting",
     )
-    augment_below_pictures: int = Field(5000, ge=0, description="no augmentation for larger sets, which it hurts")
-    ada_target: float = Field(0.6, gt=0.0, lt=1.0, description="how sure the discriminator may be of reals")
-    ada_kimg: float = Field(100.0, gt=0.0, description="thousands of pictures from no augmentation to full")
+    augment_below_pictures: int = Field(
+        5000, ge=0, description="no augmentation of larger sets, whose results it makes worse"
+    )
+    ada_target: float = Field(
+        0.6, gt=0.0, lt=1.0, description="target of ADA's overfitting measure, the discriminator's certainty of reals"
+    )
+    ada_kimg: float = Field(
+        100.0, gt=0.0, description="thousands of pictures in which the probability can rise from 0 to 1"
+    )
 
     @model_validator(mode="after")
     def _regions_fit(self) -> Self:

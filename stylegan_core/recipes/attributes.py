@@ -38,35 +38,49 @@ class Config(SteadinessConfig):
 
     attributes: tuple[str, ...] = Field(
         ("smiling",),
-        description="columns of prepare.labels to learn; crops are mirrored, so none that tells left from right",
+        description="columns of prepare.labels to learn; crops are mirrored, so exclude attributes of left and right",
     )
-    budget_steps: int = Field(200_000, ge=1, description="generator steps; raising it continues a finished run")
-    crop_px: int = Field(
-        128, ge=16, description="side of the training crops: the whole picture where faces are aligned"
-    )
+    budget_steps: int = Field(200_000, ge=1, description="generator steps; a larger value continues a finished run")
+    crop_px: int = Field(128, ge=16, description="side of the training crops: the whole picture if faces are aligned")
     batch_size: int = Field(16, ge=1)
     generator_lr: float = Field(1e-4, gt=0)
     discriminator_lr: float = Field(1e-4, gt=0)
-    discriminator_steps: int = Field(5, ge=1, description="discriminator steps a generator step")
-    channels: int = Field(64, ge=4, description="of the generator's first layer")
+    discriminator_steps: int = Field(5, ge=1, description="discriminator steps for each generator step")
+    channels: int = Field(64, ge=4, description="channels of the generator's first layer")
     blocks: int = Field(6, ge=1, description="residual blocks")
-    downsamplings: int = Field(2, ge=1, le=4, description="halvings before the residual blocks")
-    norm: Norm = Field("instance", description="none keeps brightness and contrast, and suits small sets")
-    flow_px: float = Field(8.0, ge=0.0, description="largest bend of the source at strength 1; 0 adds colours alone")
-    discriminator_layers: int = Field(5, ge=1, le=5, description="its window is 16, 34, 70 px for 1, 2, 3")
+    downsamplings: int = Field(2, ge=1, le=4, description="downsamplings by 2 before the residual blocks")
+    norm: Norm = Field(
+        "instance", description="normalization; none keeps brightness and contrast, and suits small sets"
+    )
+    flow_px: float = Field(
+        8.0, ge=0.0, description="largest displacement of the source at strength 1; 0: change colours only"
+    )
+    discriminator_layers: int = Field(
+        5, ge=1, le=5, description="strided layers; the window is 16, 34, 70 px for 1, 2, 3"
+    )
     discriminator_norm: DiscriminatorNorm = "none"
     adversarial: Adversarial = "wasserstein"
     gradient_penalty_weight: float = Field(
-        10.0, ge=0.0, description="of WGAN-GP's penalty on mixtures (Gulrajani et al. 2017), beside r1_gamma"
+        10.0,
+        ge=0.0,
+        description="weight of WGAN-GP's penalty on interpolates (Gulrajani et al. 2017), in addition to r1_gamma",
     )
-    attribute_weight: float = Field(10.0, ge=0.0, description="of what the discriminator reads off an edit, generator")
-    real_attribute_weight: float = Field(1.0, gt=0.0, description="of what it reads off real pictures, discriminator")
+    attribute_weight: float = Field(
+        10.0, ge=0.0, description="weight of the attribute classification of edits, in the generator's loss"
+    )
+    real_attribute_weight: float = Field(
+        1.0, gt=0.0, description="weight of the attribute classification of reals, in the discriminator's loss"
+    )
     reconstruction_weight: float = Field(
-        100.0, ge=0.0, description="of the L1 distance to the picture where it has all that is wished already"
+        100.0, ge=0.0, description="weight of the L1 distance to a picture that already has the requested attributes"
     )
-    keep_weight: float = Field(0.0, ge=0.0, description="of the L1 distance between an edit and its source")
-    cycle_weight: float = Field(0.0, ge=0.0, description="of the L1 distance to the source after the edit is undone")
-    met_share: float = Field(0.2, ge=0.0, lt=1.0, description="wishes in training that a picture meets already")
+    keep_weight: float = Field(0.0, ge=0.0, description="weight of the L1 distance between an edit and its source")
+    cycle_weight: float = Field(
+        0.0, ge=0.0, description="weight of the L1 distance to the source after the reverse edit"
+    )
+    met_share: float = Field(
+        0.2, ge=0.0, lt=1.0, description="share of training edits to attributes that a picture already has"
+    )
 
     @model_validator(mode="after")
     def _attributes_are_named(self) -> Self:

@@ -61,7 +61,7 @@ class RecipeConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    budget_steps: int = Field(2000, ge=1, description="generator steps; raising it continues a finished run")
+    budget_steps: int = Field(2000, ge=1, description="generator steps; a larger value continues a finished run")
     budget_images: int | None = Field(
         None, ge=1, description="budget in training crops instead of steps; takes precedence"
     )
@@ -74,13 +74,11 @@ class RecipeConfig(BaseModel):
     lr_schedule: Literal["constant", "linear", "cosine"] = "constant"
     lr_decay_start_step: int = Field(0, ge=0)
     lr_decay_end_step: int = Field(2000, ge=1)
-    discriminator_steps: int = Field(1, ge=1, description="discriminator steps a generator step")
+    discriminator_steps: int = Field(1, ge=1, description="discriminator steps for each generator step")
     r1_gamma: float = Field(0.0, ge=0.0)
-    r1_every_steps: int = Field(
-        16, ge=1, description="lazy regularization: the penalty, times this, every so many steps"
-    )
-    ema_decay: float = Field(0.999, ge=0.0, lt=1.0, description="of the generator's moving average, a step")
-    gradient_clip: float = Field(0.0, ge=0.0, description="largest gradient norm; 0 is off")
+    r1_every_steps: int = Field(16, ge=1, description="lazy regularization: the penalty times n, every n steps")
+    ema_decay: float = Field(0.999, ge=0.0, lt=1.0, description="decay of the generator's moving average, per step")
+    gradient_clip: float = Field(0.0, ge=0.0, description="largest gradient norm; 0: off")
     weight_clip: float = Field(
         0.0, ge=0.0, description="bound of the discriminator's weights, for wasserstein (Arjovsky et al. 2017); 0: off"
     )

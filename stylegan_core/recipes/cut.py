@@ -55,29 +55,35 @@ _SINGLE_IMAGE: dict[str, Any] = {
 class Config(WeakSupervisionConfig):
     """Settings of ``cut``; the defaults are the paper's, for a GPU and hours."""
 
-    budget_steps: int = Field(100_000, ge=1, description="generator steps; raising it continues a finished run")
+    budget_steps: int = Field(100_000, ge=1, description="generator steps; a larger value continues a finished run")
     crop_px: int = Field(256, ge=16, description="side of the training crops")
     batch_size: int = Field(1, ge=1)
     fast: bool = Field(False, description="FastCUT: nce_weight 10, no identity term, less work and memory")
     single_image: bool = Field(
-        False, description="SinCUT: one picture a side, by small zoomed crops; needs an r1_gamma above 0"
+        False, description="SinCUT: one picture for each domain, in small zoomed crops; requires an r1_gamma above 0"
     )
     zoom_min: float | None = Field(
         None,
         gt=0.0,
         le=1.0,
-        description="crops show down to this share of their side; default: 1, or 0.4 with single_image",
+        description="smallest zoom, as a share of the crop's side; default: 1, or 0.4 with single_image",
     )
-    nce_weight: float | None = Field(None, ge=0.0, description="default: 1, or 10 with fast, or 4 with single_image")
-    identity_nce_weight: float | None = Field(None, ge=0.0, description="PatchNCE on style; default: 1, or 0 with fast")
+    nce_weight: float | None = Field(
+        None, ge=0.0, description="weight of PatchNCE on content; default: 1, or 10 with fast, or 4 with single_image"
+    )
+    identity_nce_weight: float | None = Field(
+        None, ge=0.0, description="weight of PatchNCE on style; default: 1, or 0 with fast"
+    )
     identity_weight: float | None = Field(
-        None, ge=0.0, description="L1 between style and its own translation; default: 0, or 1 with single_image"
+        None,
+        ge=0.0,
+        description="weight of L1 between style and its own translation; default: 0, or 1 with single_image",
     )
-    nce_patches: int = Field(256, ge=2, description="patches a picture and stage")
+    nce_patches: int = Field(256, ge=2, description="patches for each picture and stage")
     nce_temperature: float = Field(0.07, gt=0)
     nce_stages: tuple[int, ...] | None = Field(
         None,
-        description="generator stages compared: 0 is the pixels, 1 the first layer, then downsamplings, then blocks; "
+        description="generator stages to compare: 0 pixels, 1 first layer, then downsamplings, then blocks; "
         "default: pixels, downsamplings, the first and the middle block",
     )
     projection_width: int = Field(256, ge=1)

@@ -31,17 +31,19 @@ from stylegan_core.recipes.weak_supervision import WeakSupervisionConfig, known_
 class Config(WeakSupervisionConfig):
     """Settings of ``cyclegan``; the defaults are the paper's, for a GPU and hours."""
 
-    budget_steps: int = Field(240_000, ge=1, description="generator steps; raise lr_decay_end_step with it")
+    budget_steps: int = Field(240_000, ge=1, description="generator steps; change lr_decay_end_step too")
     crop_px: int = Field(256, ge=16, description="side of the training crops")
     batch_size: int = Field(1, ge=1)
     lr_schedule: Literal["constant", "linear", "cosine"] = "linear"
     lr_decay_start_step: int = Field(120_000, ge=0)
     lr_decay_end_step: int = Field(240_000, ge=1)
-    cycle_weight: float = Field(10.0, ge=0.0, description="of L1 between a picture and its way there and back")
+    cycle_weight: float = Field(10.0, ge=0.0, description="weight of the L1 cycle loss")
     identity_share: float = Field(
-        0.5, ge=0.0, description="times cycle_weight: of L1 between a picture of the target domain and its translation"
+        0.5, ge=0.0, description="weight of the L1 identity loss, as a factor of cycle_weight"
     )
-    replay_pictures: int = Field(50, ge=0, description="earlier fakes that the discriminators see again; 0 is off")
+    replay_pictures: int = Field(
+        50, ge=0, description="size of the pool of earlier fakes for the discriminators; 0: off"
+    )
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:

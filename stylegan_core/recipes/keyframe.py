@@ -36,43 +36,56 @@ from stylegan_core.recipes.steadiness import SteadinessConfig
 class Config(SteadinessConfig):
     """Settings of ``keyframe``."""
 
-    budget_steps: int = Field(4000, ge=1, description="generator steps; raise lr_decay_end_step with it")
+    budget_steps: int = Field(4000, ge=1, description="generator steps; change lr_decay_end_step too")
     generator_lr: float = Field(4e-4, gt=0)
     discriminator_lr: float = Field(4e-4, gt=0)
     lr_schedule: Literal["constant", "linear", "cosine"] = "cosine"
     lr_decay_start_step: int = Field(2000, ge=0)
     lr_decay_end_step: int = Field(4000, ge=1)
-    channels: int = Field(16, ge=4, description="of the generator's first layer")
+    channels: int = Field(16, ge=4, description="channels of the generator's first layer")
     blocks: int = Field(3, ge=1, description="residual blocks")
-    downsamplings: int = Field(1, ge=0, le=4, description="halvings before the residual blocks")
-    norm: Norm = Field("none", description="none keeps tiles exact and colours true; instance is the paper's")
-    padding: Padding = Field("reflect", description="how convolutions see past the border")
-    output: Output = Field("residual", description="residual adds a change to the content; tanh paints anew")
-    skips: bool = Field(True, description="encoder features are added to the decoder's")
-    half_resolution: bool = Field(False, description="the whole network works on 2 x 2 px cells: a quarter of the cost")
+    downsamplings: int = Field(1, ge=0, le=4, description="downsamplings by 2 before the residual blocks")
+    norm: Norm = Field(
+        "none", description="normalization; none keeps tiles exact and colours unchanged; instance is the paper's"
+    )
+    padding: Padding = Field("reflect", description="padding of convolutions")
+    output: Output = Field(
+        "residual", description="residual: a change that is added to the content; tanh: the picture itself"
+    )
+    skips: bool = Field(True, description="add encoder features to the decoder's")
+    half_resolution: bool = Field(False, description="run the whole network on 2 x 2 px cells: a quarter of the cost")
     stem_px: int = Field(7, ge=1, description="side of the first kernel, odd")
     mixing_taps: int = Field(
-        5, ge=0, le=15, description="neighbours a side that a pixel's colour is mixed from, odd; 0 is a change alone"
+        5, ge=0, le=15, description="kernel prediction: side of the grid of neighbours to mix colours from, odd; 0: off"
     )
     mixing_step_px: int = Field(2, ge=1, description="distance between those neighbours")
     discriminator_channels: int = Field(32, ge=4)
-    discriminator_layers: int = Field(2, ge=1, le=5, description="its window is 16, 34, 70 px for 1, 2, 3")
+    discriminator_layers: int = Field(
+        2, ge=1, le=5, description="strided layers; the window is 16, 34, 70 px for 1, 2, 3"
+    )
     discriminator_norm: DiscriminatorNorm = "spectral"
-    adversarial_weight: float = Field(6.0, ge=0.0, description="0 is the L1-only baseline: no discriminator at all")
+    adversarial_weight: float = Field(
+        6.0, ge=0.0, description="weight of the adversarial loss; 0: L1-only baseline without a discriminator"
+    )
     l1_weight: float = Field(5.0, ge=0.0)
     unpainted_weight: float = Field(
-        0.0, ge=0.0, description="of the adversarial term on content that nobody painted, times adversarial_weight"
+        0.0,
+        ge=0.0,
+        description="weight of the adversarial loss on unpainted content, as a factor of adversarial_weight",
     )
     unpainted_judge: Literal["conditional", "unconditional"] = Field(
-        "unconditional", description="whether its judge sees the content too; unconditional has a network of its own"
+        "unconditional",
+        description="discriminator of unpainted content; unconditional: separate, without the content",
     )
     feature_matching_weight: float = Field(
-        0.0, ge=0.0, description="of the distance between the discriminator's features of result and painting"
+        0.0, ge=0.0, description="weight of the distance between the discriminator's features of result and painting"
     )
     texture_weight: float = Field(
-        0.0, ge=0.0, description="of the sliced Wasserstein distance between zero-mean patches of results and paintings"
+        0.0,
+        ge=0.0,
+        description="weight of the sliced Wasserstein distance between zero-mean patches of results and paintings",
     )
-    warmup_steps: int = Field(0, ge=0, description="first steps with L1 alone")
+    warmup_steps: int = Field(0, ge=0, description="first steps with L1 only")
 
     @model_validator(mode="after")
     def _mixing_fits(self) -> Self:

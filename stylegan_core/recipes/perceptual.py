@@ -43,24 +43,28 @@ _GREY = (0.299, 0.587, 0.114)
 class Config(TranslatorConfig):
     """Settings of ``perceptual``; the defaults are the paper's but for the features, which need no download."""
 
-    budget_steps: int = Field(40_000, ge=1, description="generator steps; raising it continues a finished run")
+    budget_steps: int = Field(40_000, ge=1, description="generator steps; a larger value continues a finished run")
     crop_px: int = Field(256, ge=16, description="side of the training crops")
     batch_size: int = Field(4, ge=1)
     generator_lr: float = Field(1e-3, gt=0)
     beta1: float = Field(0.9, ge=0.0, lt=1.0)
-    channels: int = Field(32, ge=4, description="of the generator's first layer")
+    channels: int = Field(32, ge=4, description="channels of the generator's first layer")
     blocks: int = Field(5, ge=1, description="residual blocks")
-    skips: bool = Field(False, description="encoder features are added to the decoder's: edges stay sharp")
+    skips: bool = Field(False, description="add encoder features to the decoder's: sharper edges")
     extractor: ExtractorName = Field(
-        "random_filters", description="vgg19 takes vgg19_weights, or torchvision's own where there is internet"
+        "random_filters", description="feature extractor; vgg19 uses vgg19_weights, or downloads torchvision's"
     )
     vgg19_weights: Path | None = Field(None, description="file with torchvision's state dict of VGG19")
-    content_weight: float = Field(1.0, ge=0.0, description="alpha: of the distance to the content's features")
-    content_layers: tuple[str, ...] = Field(("block3_conv2",), description="stylereel features shows what each holds")
-    content_statistic: Literal["features", "structure"] = Field(
-        "features", description="structure compares grey, normalized features: colour and contrast are the style's"
+    content_weight: float = Field(
+        1.0, ge=0.0, description="alpha, the weight of the distance to the content's features"
     )
-    style_weight: float = Field(10.0, ge=0.0, description="beta: of the distance to the style's statistics")
+    content_layers: tuple[str, ...] = Field(
+        ("block3_conv2",), description="layers of the content; `stylereel features` shows each"
+    )
+    content_statistic: Literal["features", "structure"] = Field(
+        "features", description="structure compares grey, normalized features: colour and contrast come from the style"
+    )
+    style_weight: float = Field(10.0, ge=0.0, description="beta, the weight of the distance to the style's statistics")
     style_layers: tuple[str, ...] = Field(
         (
             "block1_conv1",
@@ -71,12 +75,12 @@ class Config(TranslatorConfig):
             "block4_conv1",
             "block4_conv2",
         ),
-        description="from fine strokes to large shapes",
+        description="layers of the style, from fine strokes to large shapes",
     )
     style_statistic: Literal["gram", "sliced"] = Field(
-        "gram", description="gram compares products of channels, sliced whole distributions by sorting"
+        "gram", description="gram: products of channels; sliced: whole distributions, by sorting"
     )
-    total_variation_weight: float = Field(0.0, ge=0.0, description="of the difference of neighbouring pixels")
+    total_variation_weight: float = Field(0.0, ge=0.0, description="weight of the difference of neighbouring pixels")
 
     @model_validator(mode="after")
     def _layers_exist(self) -> Self:

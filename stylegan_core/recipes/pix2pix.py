@@ -37,21 +37,23 @@ class Config(TranslatorConfig):
     Its batch norm is, at batch size 1, this instance norm.
     """
 
-    budget_steps: int = Field(80_000, ge=1, description="generator steps; raising it continues a finished run")
+    budget_steps: int = Field(80_000, ge=1, description="generator steps; a larger value continues a finished run")
     crop_px: int = Field(256, ge=16, description="side of the training crops")
     batch_size: int = Field(1, ge=1)
-    generator: Literal["resnet", "unet"] = Field("unet", description="unet has skips from every size to the decoder")
-    dropout: float = Field(
-        0.5, ge=0.0, lt=1.0, description="share of the generator's inner features left out in training"
+    generator: Literal["resnet", "unet"] = Field(
+        "unet", description="generator; unet has skip connections at every size"
     )
+    dropout: float = Field(0.5, ge=0.0, lt=1.0, description="dropout rate of the generator")
     adversarial: Adversarial = "nonsaturating"
-    adversarial_weight: float = Field(1.0, ge=0.0, description="0 is the L1-only baseline: no discriminator at all")
-    l1_weight: float = Field(100.0, ge=0.0, description="of the distance to the truth")
+    adversarial_weight: float = Field(
+        1.0, ge=0.0, description="weight of the adversarial loss; 0: L1-only baseline without a discriminator"
+    )
+    l1_weight: float = Field(100.0, ge=0.0, description="weight of the L1 distance to the truth")
     feature_matching_weight: float = Field(
-        0.0, ge=0.0, description="of the distance between the discriminator's features of result and truth"
+        0.0, ge=0.0, description="weight of the distance between the discriminator's features of result and truth"
     )
     zoom_min: float = Field(
-        1.0, gt=0.0, le=1.0, description="crops show down to this share of their side, enlarged; for small sets"
+        1.0, gt=0.0, le=1.0, description="smallest zoom, as a share of the crop's side; for small sets"
     )
 
 

@@ -17,20 +17,23 @@ class SteadinessConfig(AdversarialConfig):
     """Settings of a recipe whose translations can be asked to be steady."""
 
     noise_consistency_weight: float = Field(
-        0.0, ge=0.0, description="of the change of a result when its input gets noise; steadies film"
+        0.0, ge=0.0, description="weight of the result's change when noise is added to its input"
     )
     shift_consistency_weight: float = Field(
-        0.0, ge=0.0, description="of the difference between shifting before and after translating, by whole pixels"
+        0.0,
+        ge=0.0,
+        description="weight of the difference between shifting before and after translation, by whole pixels",
     )
     warp_consistency_weight: float = Field(
-        0.0, ge=0.0, description="of the difference between bending and brightening before and after translating"
+        0.0, ge=0.0, description="weight of the difference between warping and brightening before and after translation"
     )
     noise_unit: float = Field(
-        0.03, gt=0.0, le=0.5, description="largest standard deviation of that noise, of the range from black to white"
+        0.03,
+        gt=0.0,
+        le=0.5,
+        description="largest standard deviation of the noise, as a share of the range from black to white",
     )
-    consistency_every_steps: int = Field(
-        4, ge=1, description="lazy: each consistency term, times this, every so many steps"
-    )
+    consistency_every_steps: int = Field(4, ge=1, description="lazy: each consistency term times n, every n steps")
 
     def steadiness(
         self, translate: Callable[[Tensor], Tensor], content: Tensor, step: int, made: Tensor | None = None

@@ -44,7 +44,7 @@ _SURFACE_WEIGHT = 3.0
 class Config(SteadinessConfig):
     """Settings of ``swap``; the defaults are the paper's, for several GPUs and days."""
 
-    budget_steps: int = Field(1_500_000, ge=1, description="generator steps; raising it continues a finished run")
+    budget_steps: int = Field(1_500_000, ge=1, description="generator steps; a larger value continues a finished run")
     crop_px: int = Field(256, ge=16, description="side of the training crops")
     batch_size: int = Field(8, ge=1, description="crops of each folder")
     generator_lr: float = Field(2e-3, gt=0)
@@ -55,32 +55,38 @@ class Config(SteadinessConfig):
     r1_gamma: float = Field(0.01, ge=0.0)
     discriminator_norm: DiscriminatorNorm = "none"
     adversarial: Adversarial = "nonsaturating"
-    one_folder: bool = Field(False, description="train on content alone: its pictures lend each other their texture")
-    channels: int = Field(
-        32, ge=4, description="of the encoder's first layer and the generator's last; doubled inwards"
+    one_folder: bool = Field(
+        False, description="train on the content folder only: its pictures are each other's references"
     )
-    most_channels: int = Field(512, ge=4, description="of the layers at the size of the structure code")
-    blocks: int = Field(4, ge=1, description="of the generator, at the size of the structure code")
-    downsamplings: int = Field(4, ge=1, le=5, description="halvings down to the structure code")
-    half_resolution: bool = Field(False, description="work on 2 x 2 px cells: one halving more, a quarter of the cost")
-    structure_channels: int = Field(8, ge=1, description="of the structure code, the map")
-    texture_width: int = Field(2048, ge=4, description="of the texture code, the vector")
-    l1_weight: float = Field(1.0, ge=0.0, description="of the distance between a picture and its reconstruction")
+    channels: int = Field(
+        32, ge=4, description="channels of the encoder's first and the generator's last layer; doubled inwards"
+    )
+    most_channels: int = Field(512, ge=4, description="channels of the layers at the size of the structure code")
+    blocks: int = Field(4, ge=1, description="residual blocks of the generator, at the size of the structure code")
+    downsamplings: int = Field(4, ge=1, le=5, description="downsamplings by 2 to the structure code")
+    half_resolution: bool = Field(
+        False, description="run on 2 x 2 px cells: one more downsampling, a quarter of the cost"
+    )
+    structure_channels: int = Field(8, ge=1, description="channels of the structure code, a map")
+    texture_width: int = Field(2048, ge=4, description="width of the texture code, a vector")
+    l1_weight: float = Field(
+        1.0, ge=0.0, description="weight of the L1 distance between a picture and its reconstruction"
+    )
     reconstruction_share: float = Field(
-        0.5, ge=0.0, description="of adversarial_weight that reconstructions get; 0 judges swaps alone"
+        0.5, ge=0.0, description="share of adversarial_weight for reconstructions; 0: only swaps are classified"
     )
     cooccurrence_weight: float = Field(
-        1.0, ge=0.0, description="of looking like patches of the reference; 0 is no such discriminator"
+        1.0, ge=0.0, description="weight of the patch co-occurrence loss; 0: no such discriminator"
     )
-    patches: int = Field(8, ge=1, description="a picture, for the co-occurrence discriminator")
-    patch_px: int = Field(64, ge=8, description="size that those patches are brought to, from 1/8 to 1/4 of the crop")
+    patches: int = Field(8, ge=1, description="patches of each picture, for the co-occurrence discriminator")
+    patch_px: int = Field(64, ge=8, description="size to which these patches are resized, from 1/8 to 1/4 of the crop")
     style_weight: float = Field(
         0.0,
         ge=0.0,
-        description="of the sliced Wasserstein distances between colours and patches of swap and reference",
+        description="weight of the sliced Wasserstein distances between colours and patches of swap and reference",
     )
     structure_weight: float = Field(
-        0.0, ge=0.0, description="of the distance between the structure codes of a swap and of its content"
+        0.0, ge=0.0, description="weight of the distance between the structure codes of a swap and of its content"
     )
 
     @model_validator(mode="after")

@@ -21,24 +21,30 @@ _LOCAL_SHARE = 4
 class TranslatorConfig(SteadinessConfig):
     """Settings of a recipe with a picture-to-picture generator and a discriminator."""
 
-    generator: Literal["resnet", "unet"] = Field("resnet", description="unet has skips from every size to the decoder")
-    channels: int = Field(64, ge=4, description="of the generator's first layer")
+    generator: Literal["resnet", "unet"] = Field(
+        "resnet", description="generator; unet has skip connections at every size"
+    )
+    channels: int = Field(64, ge=4, description="channels of the generator's first layer")
     blocks: int = Field(9, ge=1, description="residual blocks of a resnet")
-    downsamplings: int = Field(2, ge=0, le=4, description="halvings before the residual blocks of a resnet")
+    downsamplings: int = Field(2, ge=0, le=4, description="downsamplings by 2 before the residual blocks of a resnet")
     unet_levels: int | None = Field(
-        None, ge=1, le=_MOST_LEVELS, description="halvings of a unet; default: until a crop is one pixel, at most 8"
+        None,
+        ge=1,
+        le=_MOST_LEVELS,
+        description="downsamplings by 2 of a unet; default: until a crop is one pixel, at most 8",
     )
-    norm: Norm = Field("instance", description="none makes tiles exact and keeps colours of unlike pictures")
-    output: Output = Field("tanh", description="residual starts at the identity; for norm none")
-    padding: Padding = Field("reflect", description="how convolutions see past the border")
-    dropout: float = Field(
-        0.0, ge=0.0, lt=1.0, description="share of the generator's inner features left out in training"
+    norm: Norm = Field(
+        "instance",
+        description="normalization; none makes tiles exact and keeps unseen colours",
     )
+    output: Output = Field("tanh", description="residual starts at the identity, for norm none")
+    padding: Padding = Field("reflect", description="padding of convolutions")
+    dropout: float = Field(0.0, ge=0.0, lt=1.0, description="dropout rate of the generator")
     local_generators: int = Field(
-        0, ge=0, le=8, description="a side of a grid of regions, each refined by a generator of its own; 0 is off"
+        0, ge=0, le=8, description="regions on each side of a grid, each refined by its own generator; 0: off"
     )
     shared_stem: bool = Field(
-        False, description="the discriminator sees the generator's first features beside the picture"
+        False, description="the generator's first features are an additional input of the discriminator"
     )
 
     @model_validator(mode="after")

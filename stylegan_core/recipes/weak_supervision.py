@@ -17,14 +17,12 @@ from stylegan_core.recipes.translator import TranslatorConfig
 class WeakSupervisionConfig(TranslatorConfig):
     """Settings of an unpaired recipe that can also learn from known pairs."""
 
-    known_fraction: float = Field(
-        0.0, ge=0.0, le=1.0, description="share of the data's pairs that is known, for weak supervision; 0 is off"
-    )
+    known_fraction: float = Field(0.0, ge=0.0, le=1.0, description="share of known pairs, for weak supervision; 0: off")
     supervision_lambda: float = Field(
         0.02,
         ge=0.0,
         le=1.0,
-        description="share of the unpaired objective beside the distance to known paintings; 0 is those alone",
+        description="share of the unpaired objective; the rest is the distance to known paintings",
     )
 
     def supervised(self, needs: Needs) -> Needs:

@@ -34,55 +34,55 @@ PRESETS: tuple[Preset, ...] = get_args(Preset)
 _COLUMN = 34
 
 COMMENTS: dict[str, str] = {
-    "prepare.source": "the built-in sample, the shots below, or folders of pictures: docs/data.md shows each",
-    "prepare.sample.frames": "length of the shot",
-    "prepare.sample.width_px": "of its frames",
-    "prepare.sample.height_px": "of its frames",
-    "prepare.working_space": "that networks see: srgb, linear_rec709, one of OpenColorIO's such as ACEScct, or a view",
-    "prepare.content_space": "of content pictures; auto: by what a file says, else integers are sRGB, floats linear",
-    "prepare.style_space": "of style pictures and painted frames",
-    "prepare.sample_type": "how samples are stored; uint16 and half for film",
-    "prepare.min_side_px": "smaller pictures are refused",
-    "prepare.validation_fraction": "of a collection's pictures, or of a key frame's area, held out to validate on",
-    "prepare.test_fraction": "of a collection's pictures, held out for evaluate",
-    "prepare.max_bad_fraction": "the stage fails when more of its pictures are refused; all are listed",
-    "train.common.seed": "of everything random",
-    "train.common.accelerator": "auto takes CUDA, then MPS, then the CPU",
-    "train.common.devices": "GPUs to train on",
-    "train.common.precision": "auto is bf16 where the hardware does it fast, else fp32",
-    "train.common.validate_every_steps": "on held-out areas or pictures",
-    "train.common.sample_every_steps": "a grid of pictures to MLflow",
-    "train.common.log_every_steps": "losses to the loss curve and to MLflow",
-    "train.common.checkpoint_every_s": "an interrupted training loses less than this",
-    "train.common.weights": "which weights stylize uses; both are kept and reported",
-    "train.common.model_per_shot": "false: one model learns all shots",
+    "prepare.source": "kind of input, see docs/data.md",
+    "prepare.sample.frames": "frames of the shot",
+    "prepare.sample.width_px": "width of the frames",
+    "prepare.sample.height_px": "height of the frames",
+    "prepare.working_space": "colour space of the networks: srgb, linear_rec709, an OpenColorIO name, or a view",
+    "prepare.content_space": "colour space of content pictures; auto: as tagged, else integers are sRGB, floats linear",
+    "prepare.style_space": "colour space of style pictures and painted frames",
+    "prepare.sample_type": "sample type of the store; uint16 and half for film",
+    "prepare.min_side_px": "smaller pictures are rejected",
+    "prepare.validation_fraction": "share of a collection's pictures, or of a key frame's area, for validation",
+    "prepare.test_fraction": "share of a collection's pictures for evaluate",
+    "prepare.max_bad_fraction": "fraction of rejected pictures above which the stage fails; all are listed",
+    "train.common.seed": "seed of all random numbers",
+    "train.common.accelerator": "auto: CUDA, else MPS, else the CPU",
+    "train.common.devices": "number of GPUs",
+    "train.common.precision": "auto: bf16 if the hardware computes it fast, else fp32",
+    "train.common.validate_every_steps": "validation on held-out areas or pictures, every n steps",
+    "train.common.sample_every_steps": "log a grid of pictures to MLflow every n steps",
+    "train.common.log_every_steps": "log losses to the loss curve and to MLflow every n steps",
+    "train.common.checkpoint_every_s": "largest time between checkpoints",
+    "train.common.weights": "weights that stylize uses; both are kept and reported",
+    "train.common.model_per_shot": "false: one model for all shots",
     "evaluate.baselines": "compare with Gaussian, median, bilateral and Reinhard filters, tuned on the key frames",
-    "evaluate.temporal": "measure flicker on consecutive frames",
+    "evaluate.temporal": "measure flicker of consecutive frames",
     # Fields of every recipe, where the recipe says nothing of its own.
-    "batch_size": "crops of a step",
-    "generator_lr": "Adam's learning rate",
-    "discriminator_lr": "Adam's learning rate",
-    "beta1": "Adam's",
-    "beta2": "Adam's",
-    "lr_schedule": "how the rates fall between the two steps below",
+    "batch_size": "crops for each step",
+    "generator_lr": "learning rate of Adam",
+    "discriminator_lr": "learning rate of Adam",
+    "beta1": "beta1 of Adam",
+    "beta2": "beta2 of Adam",
+    "lr_schedule": "decay of the learning rates between the two steps below",
     "lr_decay_start_step": "an absolute step, so that a larger budget continues a run",
     "lr_decay_end_step": "an absolute step",
-    "r1_gamma": "weight of the penalty on the discriminator's gradient (Mescheder et al. 2018); 0 is off",
-    "channels": "of the generator's first layer",
+    "r1_gamma": "weight of the penalty on the discriminator's gradient (Mescheder et al. 2018); 0: off",
+    "channels": "channels of the generator's first layer",
     "blocks": "residual blocks",
-    "discriminator_channels": "of the discriminator's first layer",
+    "discriminator_channels": "channels of the discriminator's first layer",
     "discriminator_layers": "strided layers of the discriminator",
-    "adversarial_weight": "of the adversarial term",
-    "l1_weight": "of the distance to the painting",
-    "nce_temperature": "of the patch contrast",
-    "projection_width": "of the patch contrast's heads",
-    "downsamplings": "halvings before the residual blocks",
-    "style_layers": "whose statistics are the style",
+    "adversarial_weight": "weight of the adversarial loss",
+    "l1_weight": "weight of the L1 distance to the painting",
+    "nce_temperature": "temperature of PatchNCE",
+    "projection_width": "width of the projection heads of PatchNCE",
+    "downsamplings": "downsamplings by 2 before the residual blocks",
+    "style_layers": "layers whose statistics are the style",
 }
 
 _HEAD = """\
-# Every setting of this project, once. `stylereel recipes` lists the recipes; `stylereel train --help` the commands.
-# A changed value reruns the stages that read it, and no others: `dvc repro`, or `stylereel stylize`.
+# All settings of this project. `stylereel recipes` lists the recipes, `stylereel --help` the commands.
+# After a change, `dvc repro` or `stylereel stylize` reruns the stages that read the changed value.
 """
 
 _SHOTS_NONE = """\
@@ -91,21 +91,21 @@ shots: []
 """
 
 SHOTS_EXAMPLE = """\
-# Your shots. One model is trained a shot (or one for all: train.common.model_per_shot).
+# Your shots. One model is trained for each shot, or one for all: train.common.model_per_shot.
 shots:
   - name: my_shot                 # names the model and the output: models/my_shot, out/stylized/my_shot
     plates: plates/my_shot        # the frames to stylize: a folder, or a pattern such as plates/my_shot/sh010.####.png
-    painted: painted/my_shot      # the key frames that you painted, matched to the plates by frame number
+    painted: painted/my_shot      # the painted key frames, matched to the plates by frame number
     # masks: masks/my_shot        # white where a key frame is painted, if only a part of it is
-    # truth: truth/my_shot        # further painted frames, to judge the result by; training never sees them
+    # truth: truth/my_shot        # further painted frames, for evaluation only
     # frames: 1001-1100x2         # default: all
     # pairs:                      # further before/after pictures, matched by name
     #   - content: pairs/before
     #     style: pairs/after
-    # train:                      # overrides of the section train, for this shot alone
+    # train:                      # overrides of the section train, for this shot only
     #   keyframe: {budget_steps: 3000}
-    #   common: {init_from: 0123456789ab}   # after painting one more key frame: continue from the model with this
-    #                                       # digest, which `stylereel whence models/my_shot` shows
+    #   common: {init_from: 0123456789ab}   # after painting one more key frame: start from the model with this
+    #                                       # digest, which `stylereel whence models/my_shot` prints
 """
 
 
