@@ -1,4 +1,4 @@
-"""What the commands print: figures, places, findings, trails."""
+"""Terminal output of the commands: metrics, paths of results, findings, lineage."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _COLOURS = {"ok": "green", "note": "yellow", "wrong": "red"}
 
 
 def print_figures(metrics_file: Path) -> None:
-    """Figures beside the baselines, one metric a row.
+    """Prints metrics with those of the baselines, one per row.
 
     Raises:
-        UsageError: nothing was evaluated yet.
+        UsageError: there are no metrics yet.
     """
     from rich.console import Console
     from rich.table import Table
@@ -44,7 +44,7 @@ def print_figures(metrics_file: Path) -> None:
 
 
 def print_places(root: Path) -> None:
-    """Where the results are."""
+    """Prints the paths of the results."""
     from tasks.shared.tracking import tracking_uri
 
     uri = tracking_uri(root)
@@ -58,18 +58,18 @@ def print_places(root: Path) -> None:
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
-    """The doctor's report, one finding a row."""
+    """Prints the doctor's findings, one per row."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, show_header=False, pad_edge=False)
     for finding in findings:
-        table.add_row(f"[{_COLOURS[finding.verdict]}]{finding.verdict}[/]", finding.topic, finding.said)
+        table.add_row(f"[{_COLOURS[finding.verdict]}]{finding.verdict}[/]", finding.topic, finding.text)
     Console(highlight=False).print(table)
 
 
 def print_trail(trail: Trail, *, most: int = 10) -> None:
-    """What belongs together, with some of its frames."""
+    """Prints the lineage of something, with its first frames."""
     if trail.note:
         typer.echo(trail.note)
     for digest, about in trail.models.items():

@@ -1,4 +1,4 @@
-"""``python -m tasks.project configure``: what `make setup` does in a checkout beside installing."""
+"""``python -m tasks.project configure``: settings of a checkout, for `make setup`."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which code each stage runs, and its digest: what decides that a stage is out of date when the tool changes."""
+"""Code of each stage, and its digest: a stage is out of date when the code that it runs has changed."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def code_files(paths: tuple[str, ...], root: Path | None = None) -> list[Path]:
 
 
 def code_digest(stage: str, root: Path | None = None) -> str:
-    """SHA-256 over names and content of the code that ``stage`` runs."""
+    """SHA-256 over the names and contents of the source files that ``stage`` runs."""
     if stage not in STAGES:
         raise ValueError(f"unknown stage {stage!r}; the stages are: {', '.join(STAGES)}")
     base = root or code_root()

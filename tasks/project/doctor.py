@@ -1,4 +1,4 @@
-"""What this machine offers and what is known to break: versions, devices, precision, back ends, disk, pins."""
+"""Diagnosis of this machine: versions, devices, precision, back ends, free disk, and known incompatibilities."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ class Finding:
     """One line of the report.
 
     Attributes:
-        topic: what was looked at.
-        verdict: "wrong" is a known breakage, "note" is worth knowing.
-        said: what was found, and what to do if it is wrong.
+        topic: what was examined.
+        verdict: "wrong" is a known breakage, "note" is information.
+        text: the result, and what to do if it is wrong.
     """
 
     topic: str
     verdict: Verdict
-    said: str
+    text: str
 
 
 def examine() -> list[Finding]:
-    """Looks at everything; takes a few seconds, since torch is imported."""
+    """Examines everything; takes a few seconds, since torch is imported."""
     return [
         *known_breakages(_installed()),
         _versions(),
@@ -54,7 +54,7 @@ def examine() -> list[Finding]:
 
 
 def known_breakages(installed: dict[str, str]) -> list[Finding]:
-    """Judges versions that fail without a message.
+    """Checks for versions that fail without a message.
 
     Args:
         installed: version of each installed distribution, by its name in lower case with hyphens.
@@ -63,13 +63,13 @@ def known_breakages(installed: dict[str, str]) -> list[Finding]:
     fastapi, sqlalchemy = installed.get("fastapi"), installed.get("sqlalchemy")
     if fastapi and not Version("0.139") <= Version(fastapi) < Version("0.150"):
         findings.append(
-            Finding(
-                "fastapi", "wrong", f"{fastapi} may keep Prefect flows from starting: install fastapi>=0.139,<0.150"
-            )
+            Finding("fastapi", "wrong", f"with {fastapi} Prefect flows may not start: install fastapi>=0.139,<0.150")
         )
     if sqlalchemy and not Version("2.0") <= Version(sqlalchemy) < Version("2.1"):
         findings.append(
-            Finding("sqlalchemy", "wrong", f"{sqlalchemy} leaves cron runs uncreated: install sqlalchemy>=2.0,<2.1")
+            Finding(
+                "sqlalchemy", "wrong", f"with {sqlalchemy} scheduled runs are not created: install sqlalchemy>=2.0,<2.1"
+            )
         )
     wheels = sorted(name for name in installed if name.startswith("opencv-") and "python" in name)
     if len(wheels) != 1:
@@ -78,12 +78,12 @@ def known_breakages(installed: dict[str, str]) -> list[Finding]:
             Finding(
                 "opencv",
                 "wrong",
-                f"installed are {have}, in one folder: uninstall all, then install opencv-contrib-python-headless",
+                f"{have} are installed in one folder: uninstall all, then install opencv-contrib-python-headless",
             )
         )
     elif wheels[0] != "opencv-contrib-python-headless":
         findings.append(
-            Finding("opencv", "wrong", f"{wheels[0]} lacks xphoto: replace it by opencv-contrib-python-headless")
+            Finding("opencv", "wrong", f"{wheels[0]} lacks xphoto: replace it with opencv-contrib-python-headless")
         )
     python = Version(platform.python_version())
     if not Version("3.11") <= python < Version("3.14"):
@@ -121,7 +121,7 @@ def _devices() -> list[Finding]:
         findings.append(Finding("mps", "ok", "Apple GPU"))
     if len(findings) == 1:
         findings.append(
-            Finding("gpu", "note", "none: recipe keyframe trains in minutes here, unpaired recipes take hours")
+            Finding("gpu", "note", "none: recipe keyframe trains in minutes on this CPU, unpaired recipes take hours")
         )
     return findings
 
@@ -143,20 +143,20 @@ def _back_ends() -> Finding:
 
 def _programs() -> list[Finding]:
     if shutil.which("git") is None:
-        return [Finding("git", "wrong", "not on the PATH: install git, DVC and lineage need it")]
+        return [Finding("git", "wrong", "not on the PATH: install git, which DVC and lineage need")]
     return []
 
 
 def _disk(folder: Path, name: str) -> Finding:
     usage = shutil.disk_usage(folder)
     low = usage.free < _LOW_DISK_BYTES
-    said = f"{usage.free / 1e9:.1f} GB free of {usage.total / 1e9:.0f} at {folder}"
-    return Finding(f"disk ({name})", "note" if low else "ok", said + (": little, free some" if low else ""))
+    text = f"{usage.free / 1e9:.1f} GB free of {usage.total / 1e9:.0f} at {folder}"
+    return Finding(f"disk ({name})", "note" if low else "ok", text + (": low, delete files" if low else ""))
 
 
 def _project(root: Path) -> list[Finding]:
     if not (root / "params.yaml").is_file():
-        return [Finding("project", "note", "none here: `stylereel init FOLDER` makes one")]
+        return [Finding("project", "note", "no project in this folder: `stylereel init FOLDER` creates one")]
     from stylegan_core.config import load_params
     from stylegan_core.settings import SettingsError
 
@@ -167,10 +167,10 @@ def _project(root: Path) -> list[Finding]:
     findings = [Finding("project", "ok", f"{root}, source {params.prepare.source}, recipe {params.train().recipe}")]
     if stale := stale_code(root):
         findings.append(
-            Finding("code", "note", f"stylereel changed since {', '.join(stale)} last ran: `stylereel sync` notes it")
+            Finding("code", "note", f"stylereel changed since {', '.join(stale)} last ran: run `stylereel sync`")
         )
     if sys.prefix == sys.base_prefix:
         findings.append(
-            Finding("environment", "note", "not a virtual environment: `python` in dvc.yaml must be this one")
+            Finding("environment", "note", "not a virtual environment: make sure that `python` in dvc.yaml is this one")
         )
     return findings

@@ -14,25 +14,25 @@ from tasks.shared.versioning import VersioningError, commit_all, start_repositor
 
 
 def init_project(folder: Path) -> Path:
-    """Makes a project in ``folder``: git + DVC + params.yaml + folders, and a first commit.
+    """Creates a project in ``folder``: git, DVC, params.yaml, folders, and a first commit.
 
     Args:
-        folder: new, or with pictures in it already; a project or its parts must not be there yet.
+        folder: new, or with pictures in it; it must not contain parts of a project.
 
     Returns:
         The folder, absolute.
 
     Raises:
-        UsageError: a project is there already, or the folder lies in another one.
+        UsageError: the folder is a project, or is inside one.
     """
     folder = folder.expanduser().absolute()
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file: name a folder for the project")
     for taken in ("params.yaml", "dvc.yaml", ".dvc", "dvc.lock"):
         if (folder / taken).exists():
-            raise UsageError(f"{folder} has a {taken} already: choose another folder, or work in this project")
+            raise UsageError(f"{folder} already has a {taken}: choose another folder, or work in this project")
     if outer := next((p for p in folder.parents if (p / ".dvc").is_dir()), None):
-        raise UsageError(f"{folder} lies inside the project {outer}: choose a folder outside of it")
+        raise UsageError(f"{folder} is inside the project {outer}: choose a folder outside of it")
     for name in ("plates/my_shot", "painted/my_shot"):
         if not (folder / name).parent.exists():
             (folder / name).mkdir(parents=True)
@@ -55,12 +55,12 @@ def init_project(folder: Path) -> Path:
     try:
         commit_all(folder, "Start a stylereel project", sorted([*files, CODE_FOLDER]))
     except VersioningError as error:
-        raise UsageError(f"the project is made, but git could not commit it: {error}") from error
+        raise UsageError(f"the project was created, but git could not commit it: {error}") from error
     return folder
 
 
 def configure(root: Path) -> None:
-    """Settings of this checkout alone: DVC's index of the file system lies in it, not in a folder shared by all users.
+    """Writes the settings of this checkout: DVC's site cache is inside it, not in a folder shared by all users.
 
     The path must be absolute (DVC resolves it against the working folder), so it cannot be committed.
     """

@@ -12,7 +12,7 @@ from stylegan_core.stylize_settings import style_image_path
 
 
 def input_paths(params: Params, root: Path) -> list[str]:
-    """Folders and files that prepare reads, relative to ``root`` where they are inside, without those inside others."""
+    """Folders and files that prepare reads; relative to ``root`` if inside it, without those inside other entries."""
     return _project_paths(_prepare_inputs(params), root)
 
 
@@ -35,19 +35,19 @@ def _project_paths(paths: Iterable[Path], root: Path) -> list[str]:
 
 
 def _stylize_inputs(params: Params, root: Path) -> Iterator[Path]:
-    """What the stage reads beside what other stages make: its input, references, files of regions, own vocabulary."""
-    asked = params.stylize
-    yield from (asked.input,) if asked.input else ()
-    if asked.style_bank:
-        yield asked.style_bank
+    """Inputs that no stage makes: frames, references, files of regions, the user's vocabulary."""
+    settings = params.stylize
+    yield from (settings.input,) if settings.input else ()
+    if settings.style_bank:
+        yield settings.style_bank
     else:
-        yield from map(style_image_path, asked.style_images)
-    yield from asked.named_files()
-    for region in asked.regions:
+        yield from map(style_image_path, settings.style_images)
+    yield from settings.named_files()
+    for region in settings.regions:
         yield from region.files()
         if region.model and (root / region.model).is_dir() and Path(region.model).parts[0] != "models":
             yield Path(region.model)
-    if (root / OWN_VOCABULARY).is_file() and (asked.edit or any(region.edit for region in asked.regions)):
+    if (root / OWN_VOCABULARY).is_file() and (settings.edit or any(region.edit for region in settings.regions)):
         yield OWN_VOCABULARY
 
 

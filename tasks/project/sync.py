@@ -21,18 +21,18 @@ _BLOCKS = ("inputs", "recipes", "stylize.input")
 
 
 def sync(root: Path) -> list[str]:
-    """Brings the marked lists in dvc.yaml up to date, and in an ``init`` project the digests of the tool's code.
+    """Updates the marked lists in dvc.yaml and, in an ``init`` project, the digests of the tool's code.
 
     Returns:
         The files that changed, relative to ``root``.
 
     Raises:
-        UsageError: a training is to start from a model that DVC removes before.
+        UsageError: a training starts from a model in models/, which DVC empties first.
     """
     if not (root / "dvc.yaml").is_file():
         return []
     text = (root / "dvc.yaml").read_text(encoding="utf-8")
-    # In the tool's own clone stages depend on the code itself.
+    # In the tool's own clone, stages depend on the code itself.
     stages = STAGES if f"{CODE_FOLDER}/" in text else ()
     wanted = {f"{CODE_FOLDER}/{stage}.txt": f"{code_digest(stage)}\n".encode() for stage in stages}
     if any(_block(name).search(text) for name in _BLOCKS):
@@ -48,7 +48,7 @@ def sync(root: Path) -> list[str]:
 
 
 def kept_by_sync(root: Path, path: str) -> bool:
-    """Whether a file that differs from the commit differs only in what ``sync`` writes.
+    """Whether ``sync`` wrote all differences between a file and its last commit.
 
     Args:
         root: the project.
@@ -64,12 +64,12 @@ def kept_by_sync(root: Path, path: str) -> bool:
 
 
 def is_project_apart(root: Path) -> bool:
-    """Whether ``root`` is an ``init`` project, with the tool installed elsewhere."""
+    """Whether ``root`` is an ``init`` project, which uses an installed tool."""
     return (root / CODE_FOLDER).is_dir()
 
 
 def stale_code(root: Path) -> list[str]:
-    """Stages whose code changed since `stylereel` wrote their digests; always none in the tool's clone."""
+    """Stages whose code changed since the last ``sync``; none in the tool's own clone."""
     if not is_project_apart(root):
         return []
     written = {stage: root / CODE_FOLDER / f"{stage}.txt" for stage in STAGES}
@@ -83,7 +83,7 @@ def _block(name: str) -> re.Pattern[str]:
 
 
 def _with_blocks(text: str, listed: dict[str, list[str]]) -> str:
-    """dvc.yaml with other entries between the marks; a list whose marks the user removed is the user's."""
+    """dvc.yaml with new entries between the marks; a list without marks is left to the user."""
     for name, entries in listed.items():
         if found := _block(name).search(text):
             lines = "".join(f'{found[1]}- "{entry}"\n' for entry in entries)
@@ -92,23 +92,23 @@ def _with_blocks(text: str, listed: dict[str, list[str]]) -> str:
 
 
 def _refuse_emptied_models(params: Params, root: Path) -> None:
-    """DVC empties models/ before the stage train runs: to find out there would cost the user what it holds."""
+    """DVC empties models/ before the stage train runs, so a check in the stage would come too late."""
     for named in filter(None, (training.settings.common.init_from for training in params.trainings())):
         folder = Path(os.path.normpath(root.absolute() / Path(named).expanduser()))
         if folder.is_relative_to(root.absolute() / "models"):
             raise UsageError(
-                f"train.common.init_from is {named}, and DVC empties models/ before it trains: name the model by its "
-                f"digest{_digest_in_words(folder)}"
+                f"train.common.init_from is {named}, but DVC empties models/ before training: name the model by its "
+                f"digest{_digest_hint(folder)}"
             )
 
 
-def _digest_in_words(model: Path) -> str:
+def _digest_hint(model: Path) -> str:
     from stylegan_core.recipes.model import ModelError, read_card
 
     try:
         return f", {read_card(model).digest[:12]}"
     except ModelError:
-        return ", which `stylereel whence` knows"
+        return ", which `stylereel whence` prints"
 
 
 def _listed(params: Params, root: Path) -> dict[str, list[str]]:
@@ -116,7 +116,7 @@ def _listed(params: Params, root: Path) -> dict[str, list[str]]:
     used = {training.settings.recipe for training in params.trainings()} - {params.train().recipe}
     return {
         "inputs": input_paths(params, root),
-        # A section that is left out has its defaults; dvc refuses params that are not there.
+        # A missing section has its defaults; dvc refuses params that are not in the file.
         "recipes": sorted(f"train.{recipe}" for recipe in used if recipe in params.train_section),
         "stylize.input": stylize_paths(params, root),
     }

@@ -1,4 +1,4 @@
-"""Errors that a person reads: one line that says what to do, and the exit code that goes with it."""
+"""Errors for the user: one line that says what to do, each class with its exit code."""
 
 from __future__ import annotations
 

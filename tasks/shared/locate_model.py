@@ -9,7 +9,7 @@ from stylegan_core.storage.cache import cache_folder
 
 
 def locate_model(given: str | Path | None, models: Path) -> Path:
-    """The folder of the model that ``given`` names; one of the registry is fetched to the user's cache."""
+    """The folder of the model that ``given`` names; a model of the registry is downloaded to the user's cache."""
     if str(given).startswith("models:/"):
         from tasks.shared.registry import fetch_model
 

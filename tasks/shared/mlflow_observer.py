@@ -1,4 +1,4 @@
-"""A training's progress in its MLflow run, sent by a thread, so that a slow store costs no step."""
+"""Observer that logs a training's progress to its MLflow run from a thread, so that a slow store delays no step."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _FLUSH_S = 2.0
 
 
 class MlflowObserver:
-    """Hands a training's progress to its MLflow run; a thread sends it in batches, so training never waits.
+    """Logs metrics and pictures of a training in batches.
 
     Use as a context manager: leaving by an exception marks the run as failed (or killed, when interrupted).
 
     Args:
-        run_id: from ``start_training_run``; None observes nothing.
+        run_id: from ``start_training_run``; None logs nothing.
     """
 
     def __init__(self, run_id: str | None) -> None:
@@ -37,7 +37,7 @@ class MlflowObserver:
         self._skip_to = -1
 
     def start(self, total_steps: int, resumed_from: int) -> None:  # noqa: ARG002  # Observer's signature
-        """Metrics that an interrupted process has sent already for later steps are not sent twice."""
+        """Starts the thread. Metrics that an interrupted process has already sent are not sent again."""
         if self.run_id is None:
             return
         self._skip_to = last_logged_step(self.run_id) if resumed_from > 0 else -1
@@ -55,7 +55,7 @@ class MlflowObserver:
             self._queue.put(("picture", step, grid))
 
     def checkpoint(self, step: int) -> None:
-        """Nothing to send: checkpoints stay on the machine."""
+        """Does nothing: checkpoints stay on the machine."""
 
     def finish(self, result: object) -> None:  # noqa: ARG002  # Observer's signature
         """Sends what is queued and marks the run as finished."""

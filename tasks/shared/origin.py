@@ -1,4 +1,4 @@
-"""What this process works for: the flow run, the commit, the version of the data."""
+"""Ids of what this process works for: the flow run, the commit, the version of the data."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from tasks.shared.versioning import git_state, lock_digest, project_root
 
 FLOW_RUN_VARIABLE = "STYLEREEL_FLOW_RUN_ID"
-"""Environment variable by which a pipeline's flow run names itself to the stages that it starts."""
+"""Environment variable with the id of the pipeline's flow run, for the stages that it starts."""
 
 
 def flow_run_id() -> str | None:
-    """Id of the pipeline's flow run that this process works for, else of the stage's own flow run, else None."""
+    """Id of the pipeline's flow run, else of the stage's own flow run, else None."""
     if parent := os.environ.get(FLOW_RUN_VARIABLE):
         return parent
     if not os.environ.get("PREFECT_API_URL"):
@@ -23,7 +23,7 @@ def flow_run_id() -> str | None:
 
 
 def origin() -> dict[str, str]:
-    """Ids for records and for tags of MLflow runs; what is not known is left out.
+    """Ids for records and for tags of MLflow runs; unknown ones are absent.
 
     Returns:
         Any of flow_run_id, git_commit, git_dirty ("yes" or "no"), dvc_lock (SHA-256 of dvc.lock before this run)

@@ -1,6 +1,6 @@
-"""Which run, data and commit made a model: kept beside the user's cache, so that stylize need not ask MLflow for it.
+"""Provenance of models: which run, data and commit made a model, noted in the user's cache.
 
-MLflow takes seconds to import, and a farm's machines may not reach it.
+Stylize reads the note instead of MLflow, whose import takes seconds and which a farm's machines may not reach.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from stylegan_core.storage.cache import cache_folder
 from tasks.shared import tracking
 from tasks.shared.versioning import project_root
 
-_TOLD = {"git_commit": "commit", "git_dirty": "commit_changed", "data": "data"}
+_TAGS = {"git_commit": "commit", "git_dirty": "commit_changed", "data": "data"}
 
 
 def note_model(digest: str, run_id: str) -> None:
-    """Writes down which run made a model; the first one that did stays.
+    """Notes which run made a model; an existing note is kept.
 
     Args:
         digest: of the model.
@@ -30,7 +30,7 @@ def note_model(digest: str, run_id: str) -> None:
 
 
 def with_origin(job: Job, model: Model) -> Job:
-    """A job whose files say too which MLflow run, data and commit made the model, where that is known.
+    """A job whose provenance also names the MLflow run, data and commit of its model, as far as they are known.
 
     Args:
         job: from the planner.
@@ -46,7 +46,7 @@ def origin_of(model: Model) -> dict[str, str]:
     digest = model.card.digest
     if not _note(digest).is_file():
         own = (project_root() / "models").resolve() in model.folder.resolve().parents
-        if not own or not tracking.store_is_there():
+        if not own or not tracking.store_exists():
             return {}
         _write(digest, tracking.find_run_by_digest(digest))
     found: dict[str, str] = json.loads(_note(digest).read_text(encoding="utf-8"))
@@ -55,7 +55,7 @@ def origin_of(model: Model) -> dict[str, str]:
 
 def _write(digest: str, run_id: str | None) -> None:
     tags = (tracking.run_tags(run_id) if run_id else None) or {}
-    facts = {"mlflow_run": run_id or ""} | {name: tags.get(tag, "") for tag, name in _TOLD.items()}
+    facts = {"mlflow_run": run_id or ""} | {name: tags.get(tag, "") for tag, name in _TAGS.items()}
     text = json.dumps({name: fact for name, fact in facts.items() if fact}, indent=1, sort_keys=True)
     write_bytes_atomically(_note(digest), text.encode())
 

@@ -1,7 +1,7 @@
 """MLflow: metrics, pictures, models and their registry. The only module that imports mlflow.
 
-A tracking store that is away must not cost a night of training: every call here warns and goes on, and a run
-that could not be made is None, which the other functions take.
+A training must survive a tracking store that is unreachable: a call that fails logs a warning, and a run that
+could not be created is None, which the other functions accept.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ TAG = "stylereel."
 """Prefix of the tags and of registered models' names."""
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_BATCH = 900  # a request takes 1,000 metrics at the most
+_BATCH = 900  # the limit of a request is 1,000 metrics
 
 
 def best_effort(function: _Function) -> _Function:
-    """A failure of the decorated function is a warning, and its result None."""
+    """Decorates a function whose failure is logged as a warning; its result is then None."""
 
     @functools.wraps(function)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
         except Exception as error:
-            log.warning("MLflow: %s failed, going on without it: %s", function.__name__, error)
+            log.warning("MLflow: %s failed, continuing without it: %s", function.__name__, error)
             return None
 
     return guarded  # type: ignore[return-value]
@@ -49,8 +49,8 @@ def tracking_uri(root: Path | None = None) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root or project_root()) / 'mlflow.db'}"
 
 
-def store_is_there() -> bool:
-    """Whether there is anything to look up: asking for a SQLite file makes one."""
+def store_exists() -> bool:
+    """Whether a store is configured or present; connecting to a missing SQLite file would create it."""
     return bool(os.environ.get("MLFLOW_TRACKING_URI")) or (project_root() / "mlflow.db").is_file()
 
 
@@ -75,7 +75,7 @@ def _client(uri: str) -> MlflowClient:
 
 
 def client() -> MlflowClient:
-    """A client of the project's store; its import takes seconds."""
+    """A client of the project's store; importing mlflow takes seconds."""
     return _client(tracking_uri())
 
 
@@ -84,11 +84,11 @@ def _experiment_id(store: MlflowClient) -> str:
     found = store.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)
-    # A server chooses where artifacts go; beside a local file we do, since its default depends on the working folder.
+    # A server chooses the artifact location; for a local file the default depends on the working folder, so set it.
     local = tracking_uri().startswith("sqlite")
     try:
         return str(store.create_experiment(name, (project_root() / "mlartifacts").as_uri() if local else None))
-    except Exception:  # another process made it just now
+    except Exception:  # another process has just created it
         found = store.get_experiment_by_name(name)
         if found is None:
             raise
@@ -99,19 +99,19 @@ def _experiment_id(store: MlflowClient) -> str:
 def start_training_run(
     name: str, *, settings: Mapping[str, Any], tags: Mapping[str, str] | None = None, run_id: str | None = None
 ) -> str | None:
-    """Makes the MLflow run of a training, or opens it again when a training is resumed.
+    """Creates the MLflow run of a training, or reopens it when the training is resumed.
 
     Args:
         name: of the training.
         settings: nested settings, logged flat with dots.
-        tags: further tags, "stylereel." is put before their names.
-        run_id: of the run to go on with; a new one is made if the store does not know it.
+        tags: further tags, without the prefix "stylereel.".
+        run_id: of the run to reopen; a new one is created if the store does not have it.
 
     Returns:
         Id of the run; None (and a warning) if the store cannot be reached.
     """
     store = client()
-    if run_id is not None and _opens_again(store, run_id):
+    if run_id is not None and _is_active(store, run_id):
         store.update_run(run_id, status="RUNNING")
     else:
         source = {"mlflow.source.name": "stylereel"}
@@ -120,7 +120,7 @@ def start_training_run(
 
     params = [Param(key, str(value)[:6000]) for key, value in flatten(settings).items()]
     marks = [RunTag(TAG + k, str(v)) for k, v in {**origin(), **(tags or {})}.items() if v]
-    known = store.get_run(run_id).data.params  # a param cannot be changed, and a larger budget continues a run
+    known = store.get_run(run_id).data.params  # MLflow's params are immutable, and a larger budget continues a run
     fresh = [p for p in params if known.get(p.key) is None]
     marks += [RunTag(f"{TAG}now.{p.key}", p.value) for p in params if known.get(p.key) not in (None, p.value)]
     for start in range(0, max(len(fresh), 1), 100):
@@ -128,7 +128,7 @@ def start_training_run(
     return run_id
 
 
-def _opens_again(store: MlflowClient, run_id: str) -> bool:
+def _is_active(store: MlflowClient, run_id: str) -> bool:
     try:
         return bool(store.get_run(run_id).info.lifecycle_stage == "active")
     except Exception:
@@ -136,7 +136,7 @@ def _opens_again(store: MlflowClient, run_id: str) -> bool:
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, keys joined by dots."""
+    """Flattens nested mappings; keys are joined by dots."""
     flat: dict[str, Any] = {}
     for key, value in settings.items():
         if isinstance(value, Mapping):
@@ -151,7 +151,7 @@ def log_metrics(run_id: str, rows: Sequence[tuple[int, int, Mapping[str, float]]
     """Adds metrics to a run: step, milliseconds since the epoch and values of each row."""
     from mlflow.entities import Metric
 
-    # SQL stores keep no NaN beside a number; a figure that is not finite says nothing in a plot either.
+    # SQL stores cannot hold NaN, and a plot cannot show it.
     metrics = [
         Metric(k, float(v), stamp, step) for step, stamp, values in rows for k, v in values.items() if math.isfinite(v)
     ]
@@ -167,12 +167,12 @@ def log_results(
     files: Mapping[str, Path] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> None:
-    """Adds what evaluate and stylize found to the run of the training that made the model.
+    """Adds the results of evaluate and stylize to the run of the training that made the model.
 
     Args:
         run_id: None does nothing.
         metrics: flat figures by name.
-        files: files or folders by the artifact folder that they go to.
+        files: files or folders by their artifact folder.
         tags: without the prefix "stylereel.".
     """
     if run_id is None:
@@ -191,7 +191,7 @@ def log_results(
 
 
 def registered_name(training: str) -> str:
-    """Name in the model registry of the models of a training (a shot's name, or "all")."""
+    """Name of a training's models in the registry; a training is called like its shot, or "all"."""
     return f"{TAG}{project_root().name}.{training}".replace("/", "_").replace(":", "_")
 
 
@@ -199,14 +199,14 @@ def registered_name(training: str) -> str:
 def register_model(
     run_id: str | None, folder: Path, *, training: str, digest: str, alias: str = "trained"
 ) -> str | None:
-    """Logs a model folder to its run and registers it as a version; the same digest is registered once.
+    """Logs a model folder to its run and registers it as a version; a digest is registered only once.
 
     Args:
         run_id: of the training's run; None does nothing.
         folder: with model.json and weights.
         training: a shot's name, or "all".
         digest: of the model.
-        alias: registry alias that is moved to this version.
+        alias: of the registry; it is moved to this version.
 
     Returns:
         The version's number, None if the store cannot be reached.
@@ -219,7 +219,7 @@ def register_model(
     name = registered_name(training)
     known = [v for v in versions(store, name) if v.tags.get(TAG + "digest") == digest]
     if not known:
-        # A larger budget continues the same run: a folder a model keeps earlier versions whole.
+        # A larger budget continues the same run: one folder per model keeps earlier versions intact.
         place = f"model/{digest[:16]}"
         store.log_artifacts(run_id, str(folder), place)
         try:
@@ -238,7 +238,7 @@ def register_model(
 
 
 def model_tag(digest: str) -> str:
-    """Name of the tag of a run for one of its models: a run that was continued has made several."""
+    """Name of a run's tag for one of its models; a continued run has made several."""
     return f"{TAG}model.{digest[:16]}"
 
 
@@ -249,8 +249,8 @@ def versions(store: MlflowClient, name: str) -> list[Any]:
 
 @best_effort
 def find_run_by_digest(digest: str) -> str | None:
-    """Id of the MLflow run that made the model with this digest, also where DVC took the model from its cache."""
-    if not store_is_there():
+    """Id of the MLflow run that made the model with this digest, even if DVC restored the model from its cache."""
+    if not store_exists():
         return None
     store = client()
     experiment = store.get_experiment_by_name(experiment_name())
@@ -264,6 +264,6 @@ def find_run_by_digest(digest: str) -> str | None:
 
 @best_effort
 def run_tags(run_id: str) -> dict[str, str] | None:
-    """The tags of a run that are ours, without their prefix."""
+    """The tags of a run that stylereel wrote, without their prefix."""
     tags = client().get_run(run_id).data.tags
     return {k.removeprefix(TAG): v for k, v in tags.items() if k.startswith(TAG)}

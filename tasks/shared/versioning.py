@@ -1,4 +1,4 @@
-"""Data versions: the only module that calls dvc, and what the project's git says about the code."""
+"""Versions of data and code: runs dvc (the only module that does) and queries the project's git."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from pathlib import Path
 STAGES = ("prepare", "train", "evaluate", "stylize")
 """The stages of dvc.yaml in the DAG's order; the same names as the flows and the sections of params.yaml."""
 
-_NOBODY = {"NAME": "stylereel", "EMAIL": "stylereel@localhost"}
+_IDENTITY = {"NAME": "stylereel", "EMAIL": "stylereel@localhost"}
 _LOCK_WORDS = ("Unable to acquire lock", "is busy, it is being blocked by")
 
 
 class VersioningError(RuntimeError):
-    """dvc or git refused; the message says what and what to do."""
+    """dvc or git failed; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class GitState:
-    """What git says about a folder.
+    """Commit and changes of a folder.
 
     Attributes:
         commit: hash of HEAD; None outside a repository or before the first commit.
-        changed: paths with changes that are not committed, untracked ones included.
+        changed: paths with uncommitted changes, untracked ones included.
     """
 
     commit: str | None
@@ -43,9 +43,9 @@ class GitState:
 
 
 def project_root(start: Path | None = None) -> Path:
-    """The project that ``start`` (default: the working folder) lies in.
+    """The project that contains ``start`` (default: the working folder).
 
-    A queued ``dvc exp`` runs in a temporary checkout below ``.dvc/tmp/exps``: that belongs to the outer project.
+    A queued ``dvc exp`` runs in a temporary checkout below ``.dvc/tmp/exps``: its project is the outer one.
     """
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
@@ -61,12 +61,12 @@ def git_state(root: Path) -> GitState:
     head = _git(root, "rev-parse", "HEAD", check=False)
     status = _git(root, "status", "--porcelain", check=False)
     changed = tuple(line[3:] for line in status.splitlines()) if status else ()
-    # dvc.lock is what a run writes; its digest is recorded beside the commit.
+    # A run writes dvc.lock; its digest is recorded in addition to the commit.
     return GitState(commit=head.strip() or None, changed=tuple(p for p in changed if p.strip('"') != "dvc.lock"))
 
 
 def committed_text(root: Path, path: str) -> str:
-    """A file, relative to ``root``, as it is in the last commit; empty if it is not there."""
+    """The text of a file, relative to ``root``, in the last commit; empty if it is not in it."""
     return _git(root, "show", f"HEAD:./{path}", check=False)
 
 
@@ -81,7 +81,7 @@ def reproduce(
 ) -> None:
     """Runs ``dvc repro --single-item STAGE``; waits while another process holds the project's lock.
 
-    A failed stage is not tried again: its inputs have not changed.
+    A failed stage is not retried: its inputs have not changed.
 
     Raises:
         VersioningError: the stage failed, or the lock was held for longer than ``lock_wait_s``.
@@ -101,7 +101,7 @@ def push(root: Path, *, lock_wait_s: float = 3600.0) -> None:
 def run_dvc(
     root: Path, arguments: Sequence[str], *, environment: Mapping[str, str] | None = None, lock_wait_s: float = 3600.0
 ) -> None:
-    """Runs dvc in ``root`` with its output passed on; waits for a held lock.
+    """Runs dvc in ``root``, prints its output, and waits while its lock is held.
 
     Raises:
         VersioningError: dvc failed, or its lock was held for longer than ``lock_wait_s``.
@@ -114,7 +114,7 @@ def run_dvc(
             return
         command = "dvc " + " ".join(arguments)
         if not held:
-            raise VersioningError(f"`{command}` failed with exit code {code}; its messages above say why")
+            raise VersioningError(f"`{command}` failed with exit code {code}; see its messages above")
         if time.monotonic() + pause_s > deadline:
             raise VersioningError(
                 f"`{command}`: another dvc held the project's lock for {lock_wait_s:.0f} s; try later"
@@ -149,7 +149,7 @@ def _call_dvc(root: Path, arguments: Sequence[str], environment: Mapping[str, st
 
 
 def _stop_group(child: subprocess.Popen[str], patience_s: float = 30.0) -> None:
-    """Ends dvc and its stage: SIGTERM lets a training save, SIGKILL follows."""
+    """Ends dvc and its stage: SIGTERM, on which a training saves its state, then SIGKILL."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, number)
@@ -164,9 +164,9 @@ def _stop_group(child: subprocess.Popen[str], patience_s: float = 30.0) -> None:
 
 
 def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of a stage's process: this Python first on PATH, and no run of ours to write into.
+    """The environment of a stage's process: this Python first on PATH, without the ids of this process's runs.
 
-    A child that finds MLFLOW_RUN_ID or Prefect's PREFECT__FLOW_RUN_ID takes the parent's run for its own.
+    A child that inherits MLFLOW_RUN_ID or Prefect's PREFECT__FLOW_RUN_ID would write into the parent's run.
     """
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT__", "MLFLOW_RUN_ID", "MLFLOW_ACTIVE_"))}
     kept["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
@@ -175,23 +175,23 @@ def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def start_repository(root: Path) -> None:
-    """``git init`` where ``root`` is in no repository of its own.
+    """Runs ``git init`` unless ``root`` is a repository.
 
     Raises:
-        VersioningError: git refused.
+        VersioningError: git failed.
     """
     if not (root / ".git").exists():
         _git(root, "init", "--quiet", "--initial-branch", "main")
 
 
 def commit_all(root: Path, message: str, paths: Sequence[str]) -> str:
-    """Commits ``paths`` as they are now to the branch that is checked out.
+    """Commits the present state of ``paths`` to the branch that is checked out.
 
     Returns:
         The new commit.
 
     Raises:
-        VersioningError: git refused.
+        VersioningError: git failed.
     """
     _git(root, "add", "--", *paths)
     _git(root, "commit", "--quiet", "-m", message, "--", *paths, environment=_identity(root))
@@ -199,24 +199,24 @@ def commit_all(root: Path, message: str, paths: Sequence[str]) -> str:
 
 
 def commit_to_branch(root: Path, branch: str, paths: Sequence[str], message: str) -> str:
-    """Commits ``paths`` as they are now on top of ``branch``, without touching the checkout or its index.
+    """Commits the present state of ``paths`` on top of ``branch``, without touching the checkout or its index.
 
     Args:
         root: the repository.
-        branch: made from HEAD if it does not exist.
-        paths: relative to ``root``, ignored by git or not; missing ones are left out.
+        branch: created from HEAD if it does not exist.
+        paths: relative to ``root``, ignored by git or not; missing ones are skipped.
         message: of the commit.
 
     Returns:
         The new commit.
 
     Raises:
-        VersioningError: git refused.
+        VersioningError: git failed.
     """
     ref = f"refs/heads/{branch}"
     head = _git(root, "rev-parse", "HEAD").strip()
     tip = _git(root, "rev-parse", "--verify", "--quiet", ref, check=False).strip()
-    # The tree is HEAD's, which is what ran, plus the results; the branch keeps both histories.
+    # The tree is that of HEAD, which has run, plus the results; the branch keeps both histories.
     contained = bool(tip) and _git(root, "merge-base", head, tip, check=False).strip() == head
     parents = [tip] if contained else [p for p in (tip, head) if p]
     index = Path(_git(root, "rev-parse", "--absolute-git-dir").strip()) / f"stylereel-index-{os.getpid()}"
@@ -236,11 +236,11 @@ def commit_to_branch(root: Path, branch: str, paths: Sequence[str], message: str
 
 
 def _identity(root: Path) -> dict[str, str]:
-    """Who commits: git's own settings, or a name of ours on a machine that has none."""
+    """Environment with the committer: empty if git is configured, else a default name."""
     named = _git(root, "config", "user.email", check=False).strip()
     if named or os.environ.get("GIT_AUTHOR_EMAIL"):
         return {}
-    return {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in _NOBODY.items()}
+    return {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in _IDENTITY.items()}
 
 
 def _git(root: Path, *arguments: str, check: bool = True, environment: Mapping[str, str] | None = None) -> str:
@@ -255,7 +255,7 @@ def _git(root: Path, *arguments: str, check: bool = True, environment: Mapping[s
         )
     except FileNotFoundError:
         if check:
-            raise VersioningError("git is not installed: install it, a project needs it") from None
+            raise VersioningError("git is not installed; a project needs it") from None
         return ""
     if done.returncode and check:
         raise VersioningError(f"`git {arguments[0]}` failed: {done.stderr.strip() or done.stdout.strip()}")

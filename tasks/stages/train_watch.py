@@ -1,4 +1,4 @@
-"""Who watches a training: a progress bar on the terminal, and the MLflow run."""
+"""Observers of a training: a progress bar on the terminal, and the MLflow run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SLOW_ADVICE = (
 
 @contextmanager
 def watch(job: TrainingJob) -> Iterator[Observer]:
-    """The observers of a training; its MLflow run goes on where an interrupted one stopped."""
+    """The observers of a training; a resumed training continues its MLflow run."""
     import torch
 
     training = job.training
@@ -63,13 +63,12 @@ def watch(job: TrainingJob) -> Iterator[Observer]:
 
 
 def register(job: TrainingJob, card: ModelCard | None, output: Path) -> None:
-    """Adds the model and its final figures to the MLflow run, and registers it."""
+    """Logs the model and its final metrics to the MLflow run, and registers the model."""
     run_id = job.folder.notes().mlflow_run_id
     if card is None or run_id is None:
         return
     folder = output / job.training.name
     figures = {f"{which}/{name}": v for which, values in card.validation.items() for name, v in values.items()}
-    # As metrics of their own: "last" and "best" of the validation.
     tracking.log_results(
         run_id,
         metrics={f"final/{name}": value for name, value in figures.items()},
@@ -92,7 +91,7 @@ class ConsoleObserver:
         self._bar: Progress | None = None
         self._task: Any = None
         self._total = 0
-        self._said_s = 0.0
+        self._logged_s = 0.0
         self._losses = ""
         self._throughput = ThroughputMonitor("training", "steps", _SLOW_ADVICE)
 
@@ -101,7 +100,7 @@ class ConsoleObserver:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-        self._total, self._said_s = total_steps, time.monotonic()
+        self._total, self._logged_s = total_steps, time.monotonic()
         console = Console(stderr=True)
         if not console.is_terminal:
             return
@@ -117,7 +116,7 @@ class ConsoleObserver:
         self._bar.start()
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        """Moves the bar, or logs a line."""
+        """Updates the bar, or logs a line."""
         losses = {k.removeprefix("loss/"): v for k, v in values.items() if k.startswith("loss/")}
         if losses:
             self._losses = "  ".join(f"{_short(k)} {v:.3g}" for k, v in losses.items())
@@ -133,22 +132,22 @@ class ConsoleObserver:
             self._bar.update(self._task, completed=step)
             if len(parts) > 1:
                 self._bar.update(self._task, now="  ".join(parts))
-        elif losses and time.monotonic() - self._said_s >= _LINE_EVERY_S:
-            self._said_s = time.monotonic()
+        elif losses and time.monotonic() - self._logged_s >= _LINE_EVERY_S:
+            self._logged_s = time.monotonic()
             _log.info("%s: step %d of %d, %s", self._name, step, self._total, "  ".join(parts))
 
     def pictures(self, step: int, grid: np.ndarray[Any, Any]) -> None:
-        """Nothing to show in a terminal."""
+        """Does nothing: a terminal shows no pictures."""
 
     def checkpoint(self, step: int) -> None:
-        """Nothing to show."""
+        """Does nothing."""
 
     def finish(self, result: object) -> None:  # noqa: ARG002  # Observer's signature
-        """Takes the bar away."""
+        """Removes the bar."""
         self.close()
 
     def close(self) -> None:
-        """Takes the bar away, once."""
+        """Removes the bar, once."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -163,7 +162,7 @@ class ConsoleObserver:
 
 
 def _short(name: str) -> str:
-    """The name of a loss, "G" or "D" first: generator/l1 is G l1."""
+    """Abbreviates the name of a loss: generator/l1 is "G l1"."""
     role, _, term = name.partition("/")
     return f"{role[:1].upper()} {term}"
 

@@ -26,12 +26,12 @@ def test_a_good_installation() -> None:
 def test_known_breakages(change: dict[str, str], topic: str, message: str) -> None:
     (finding,) = known_breakages({**GOOD, **change})
     assert (finding.topic, finding.verdict) == (topic, "wrong")
-    assert message in finding.said
+    assert message in finding.text
 
 
 def test_the_plain_opencv_lacks_the_painter() -> None:
     wheels = {k: v for k, v in GOOD.items() if "opencv" not in k} | {"opencv-python": "4.12.0"}
-    assert "xphoto" in known_breakages(wheels)[0].said
+    assert "xphoto" in known_breakages(wheels)[0].text
 
 
 def test_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,6 +39,6 @@ def test_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STYLEREEL_CACHE_DIR", str(tmp_path / "cache"))
     found = {f.topic: f for f in examine()}
     assert not [f for f in found.values() if f.verdict == "wrong"]
-    assert "torch" in found["versions"].said
-    assert "GB free" in found["disk (project)"].said
-    assert "stylereel init" in found["project"].said
+    assert "torch" in found["versions"].text
+    assert "GB free" in found["disk (project)"].text
+    assert "stylereel init" in found["project"].text

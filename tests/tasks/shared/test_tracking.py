@@ -135,7 +135,7 @@ def test_a_store_that_is_away_is_a_warning(
     assert tracking.register_model(None, project / "model", training="all", digest="d") is None
     assert tracking.find_run_by_digest("d") is None
     tracking.log_results("1", metrics={"a": 1.0})
-    assert "going on without it" in caplog.text
+    assert "continuing without it" in caplog.text
 
 
 def _away() -> None:
