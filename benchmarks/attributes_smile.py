@@ -1,13 +1,13 @@
-"""`attributes` on faces with one attribute, smiling: does a classifier of its own agree, and does the rest stay?
+"""`attributes` on faces with one attribute, smiling: does an independent classifier agree, and does the rest stay?
 
     python benchmarks/attributes_smile.py $DATA WORK [--results docs/results.json]
 
-Every fifth of the 150 + 150 grey faces in $DATA/faces_smile64 is held out; the model and the judge learn from the
-others. The judge, small networks of another shape that are trained apart with augmentations of their own, says whether
-the held-out faces smile before and after the edit. The baseline adds the mean smiling face minus the mean other face,
+Every fifth of the 150 + 150 grey faces in $DATA/faces_smile64 is held out; the model and the classifier learn from the
+others. The classifier, small networks of another architecture with their own augmentations, decides whether the
+held-out faces smile before and after the edit. The baseline adds the mean smiling face minus the mean other face,
 once in full and once as much of it as leaves the faces as near to their sources as the model's edits are.
 
-WORK lies outside the repository and keeps the checkpoints: the same command goes on where it was stopped.
+WORK lies outside the repository and keeps the checkpoints: the same command resumes a stopped run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 HELD_OUT_EVERY, HELD_OUT_FIRST = 5, 2
-JUDGE_STEPS, JUDGES = 500, 2
+CLASSIFIER_STEPS, CLASSIFIERS = 500, 2
 COMMAND = "python benchmarks/attributes_smile.py $DATA WORK"
 
 Flags = npt.NDArray[np.int64]
@@ -44,7 +44,7 @@ def faces(folder: Path) -> tuple[Pictures, Flags]:
     return np.stack(pictures), np.asarray([smiles for _, smiles in found])
 
 
-def train_judge(pictures: Pictures, smiles: Flags, seed: int) -> nn.Module:
+def train_classifier(pictures: Pictures, smiles: Flags, seed: int) -> nn.Module:
     """A classifier of grey faces: turned, shifted, scaled, mirrored, brightened and noisy while it learns."""
     import torch
     import torch.nn.functional as F
@@ -55,11 +55,11 @@ def train_judge(pictures: Pictures, smiles: Flags, seed: int) -> nn.Module:
     layers: list[nn.Module] = []
     for before, after in zip((1, *widths), widths, strict=False):
         layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.ReLU(), nn.BatchNorm2d(after)]
-    judge = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.5), nn.Linear(widths[-1] * 16, 1))
-    optimizer = torch.optim.AdamW(judge.parameters(), 1e-3, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=JUDGE_STEPS)
+    classifier = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.5), nn.Linear(widths[-1] * 16, 1))
+    optimizer = torch.optim.AdamW(classifier.parameters(), 1e-3, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=CLASSIFIER_STEPS)
     grey, truth = torch.from_numpy(pictures[..., 0]), torch.from_numpy(smiles).float()
-    for _ in range(JUDGE_STEPS):
+    for _ in range(CLASSIFIER_STEPS):
         chosen = torch.randint(len(grey), (64,))
         seen = grey[chosen, None] * 2 - 1
         angle, scale = (torch.rand(64) - 0.5) * 0.35, 1 + (torch.rand(64) - 0.5) * 0.25
@@ -72,22 +72,22 @@ def train_judge(pictures: Pictures, smiles: Flags, seed: int) -> nn.Module:
         places = F.affine_grid(torch.stack(rows, dim=1), [64, 1, 64, 64], align_corners=False)
         seen = F.grid_sample(seen, places, padding_mode="reflection", align_corners=False)
         seen = seen * (1 + (torch.rand(64, 1, 1, 1) - 0.5) * 0.8) + (torch.rand(64, 1, 1, 1) - 0.5) * 0.5
-        logits = judge(seen + 0.05 * torch.randn_like(seen))[:, 0]
+        logits = classifier(seen + 0.05 * torch.randn_like(seen))[:, 0]
         loss = F.binary_cross_entropy_with_logits(logits, truth[chosen] * 0.9 + 0.05)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-    return judge.eval()
+    return classifier.eval()
 
 
-def seen_smiling(judges: list[nn.Module], pictures: Pictures) -> npt.NDArray[np.bool_]:
-    """(N,) what the judges together say of the faces and their mirror images."""
+def seen_smiling(classifiers: list[nn.Module], pictures: Pictures) -> npt.NDArray[np.bool_]:
+    """(N,) mean answer of the classifiers for the faces and their mirror images."""
     import torch
 
     grey = torch.from_numpy(pictures.mean(axis=3))[:, None] * 2 - 1
     with torch.no_grad():
-        logits = sum(judge(seen)[:, 0] for judge in judges for seen in (grey, grey.flip(3)))
+        logits = sum(classifier(seen)[:, 0] for classifier in classifiers for seen in (grey, grey.flip(3)))
     return (logits > 0).numpy()
 
 
@@ -124,7 +124,7 @@ def main() -> None:
     write_labelled(known, known_smiles[:, None], ["smiling"], work)
     model, seconds = train(work, Recipe.presets["two_cores"])
     print(f"trained in {seconds:.0f} s")
-    judges = [train_judge(known, known_smiles, seed) for seed in range(JUDGES)]
+    classifiers = [train_classifier(known, known_smiles, seed) for seed in range(CLASSIFIERS)]
 
     wish = 1.0 - 2.0 * had  # the opposite of what a face has
     made = edited(model, sources, wish[:, None].tolist())
@@ -137,14 +137,14 @@ def main() -> None:
     nearness_db = psnr_db(list(made), list(sources))
     amounts = np.geomspace(0.05, 4, 60)
     as_near = min(amounts, key=lambda amount: abs(psnr_db(list(added(amount)), list(sources)) - nearness_db))
-    figures = {"judge/held_out_accuracy": float((seen_smiling(judges, sources) == (had == 1)).mean())}
+    figures = {"judge/held_out_accuracy": float((seen_smiling(classifiers, sources) == (had == 1)).mean())}
     for suffix, edits in (
         ("", made),
         ("_unedited", sources),
         ("_mean_difference", added(1.0)),
         ("_mean_difference_as_near", added(float(as_near))),
     ):
-        agrees = seen_smiling(judges, edits) == (wish > 0)
+        agrees = seen_smiling(classifiers, edits) == (wish > 0)
         figures |= {
             f"edit/agreement{suffix}": float(agrees.mean()),
             f"edit/agreement_added{suffix}": float(agrees[wish > 0].mean()),
@@ -153,7 +153,7 @@ def main() -> None:
             f"edit/source_ssim{suffix}": ssim(list(edits), list(sources)),
             f"edit/swd_added{suffix}": patch_swd(list(edits[wish > 0]), list(sources[had == 1])),
         }
-    kept = seen_smiling(judges, met) == (wish < 0)
+    kept = seen_smiling(classifiers, met) == (wish < 0)
     figures |= {
         "unchanged/psnr_db": psnr_db(list(edited(model, sources, np.zeros((len(sources), 1)).tolist())), list(sources)),
         "met_wish/psnr_db": psnr_db(list(met), list(sources)),

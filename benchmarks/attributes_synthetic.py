@@ -7,7 +7,7 @@ with one combination: no pair is ever shown. The test crops come from photograph
 their plain crops are known, so is what each edit should have made: an edit succeeds if of all eight drawings of its
 crop the wanted one is the nearest. The baseline adds the mean picture with the attribute minus the mean without it.
 
-WORK lies outside the repository and keeps the checkpoints: the same command goes on where it was stopped.
+WORK lies outside the repository and keeps the checkpoints: the same command resumes a stopped run.
 """
 
 from __future__ import annotations

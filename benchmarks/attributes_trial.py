@@ -1,4 +1,4 @@
-"""What the two trials of `attributes` share: labelled pictures into a model, and edits out of it."""
+"""Shared by the two benchmarks of `attributes`: training on labelled pictures, and edits with the model."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def train(work: Path, settings: Mapping[str, Any]) -> tuple[Path, float]:
 
 
 def edited(model: Path, pictures: Pictures, wishes: Sequence[Sequence[float]], strength: float = 1.0) -> Pictures:
-    """Each picture with its row of wishes, clipped to [0, 1]."""
+    """Each picture with its row of edits, clipped to [0, 1]."""
     import torch
 
     from stylegan_core.recipes.base import Conditions

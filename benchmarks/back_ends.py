@@ -1,4 +1,4 @@
-"""Every back end and precision over one network: bare pictures a second, beside eager fp32 in turns, and PSNR to it.
+"""Every back end and precision over one network: pictures a second, alternating with eager fp32, and PSNR to it.
 
     python benchmarks/back_ends.py [--network resnet9x64|keyframe] [--size 256x256] [--turns 5] [--device cpu]
         [--back-ends torch,openvino] [--results docs/results.json]
@@ -21,7 +21,7 @@ from datetime import date
 from pathlib import Path
 
 import torch
-from stylize import NETWORKS, untrained  # beside this script
+from stylize import NETWORKS, untrained  # in this script's folder
 
 from stylegan_core.inference.job.frame_settings import BackEnd, Precision
 from stylegan_core.inference.network.backends.benchmark import seconds_a_picture

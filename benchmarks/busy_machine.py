@@ -3,7 +3,7 @@
     python benchmarks/busy_machine.py [--seconds 8] [--rounds 3]
 
 Neighbours are processes that compute without pause. For 0, 1 and 3 of them the loop runs with one thread, with one a
-core, and with the number that ``stylereel`` chooses at its start, each in a process of its own and in turns, so that a
+core, and with the number that ``stylereel`` chooses at its start, each in its own process and in turns, so that a
 change of the machine meets all. it/s is the median of the rounds. Records the figures in docs/results.json.
 """
 
@@ -56,7 +56,7 @@ def measure(seconds: float) -> None:
 
 
 def run(threads: str, seconds: float) -> dict[str, float]:
-    """``measure`` in a process of its own."""
+    """``measure`` in its own process."""
     environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"} | {"STYLEREEL_THREADS": threads}
     command = [sys.executable, __file__, "--measure", "--seconds", str(seconds)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Four style pictures drawn by code, which may be shown: mosaic cells, brush dabs, ink hatching, printed waves.
+"""Four style pictures drawn by code, free to publish: mosaic cells, brush dabs, ink hatching, printed waves.
 
 python benchmarks/drawn_styles.py FOLDER
 """

@@ -1,4 +1,4 @@
-"""The facades of the trial data for benchmarks: pairs as prepare leaves them, their labels, and plain baselines."""
+"""The facades of the trial data: pairs as prepare writes them, their labels, and simple baselines."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def label_colours(photographs: Pictures, known: Labels, asked: Labels) -> Pictur
 
 
 def drawn_facade(seed: int, side_px: int = 128) -> Pictures:
-    """A label map of a facade that nobody built, (H, W, 3)."""
+    """A synthetic label map, (H, W, 3)."""
     rng = np.random.default_rng(seed)
     unit = side_px / 128.0
     image = np.empty((side_px, side_px, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""Film files of others through stylize: what strength 0 leaves exact, and what strength 1 leaves alone.
+"""Film files of other programs through stylize: what strength 0 reproduces exactly, and what strength 1 keeps.
 
     python benchmarks/film_formats.py $DATA [--results docs/results.json]
 

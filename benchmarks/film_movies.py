@@ -1,4 +1,4 @@
-"""Movies of others through stylize: what is kept of them, and how fast they are read and put together.
+"""Movies of other programs through stylize: what is kept, and how fast they are read and assembled.
 
     python benchmarks/film_movies.py $DATA [--frames 24] [--size 1920x1080] [--results docs/results.json]
 

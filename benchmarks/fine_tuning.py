@@ -1,4 +1,4 @@
-"""Fine-tuning against a start from nothing, at equal steps on 20 pairs: a new manner of painting.
+"""Fine-tuning against training from scratch, at equal steps on 20 pairs: a new painting style.
 
     python benchmarks/fine_tuning.py $DATA WORK [--results docs/results.json]
 
@@ -10,7 +10,7 @@ number of steps
     fine_tuned           from that model (train.common.init_from)
     fine_tuned_freezed   from that model, the discriminator's first layers kept as they are (FreezeD)
 
-and all are judged on the 50 facades in val, with three choices of 20 pairs and seeds each. ``unadapted`` is the first
+and all are measured on the 50 facades in val, with three choices of 20 pairs and seeds each. ``unadapted`` is the first
 model as it was, ``untouched`` the photographs.
 """
 

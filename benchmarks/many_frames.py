@@ -81,7 +81,7 @@ def default_model(folder: Path) -> Path:
 
 @contextmanager
 def no_bookkeeping() -> Iterator[None]:
-    """Stylizing as one would write it who never has to finish what was interrupted."""
+    """Stylizing without anything that serves resuming."""
 
     def state(path: Path) -> FileState:
         status = path.stat()

@@ -57,7 +57,7 @@ def style_pictures(data: Path, kind: str) -> dict[str, Floats]:
     return {path.stem: read_unit(path, STYLE_SIDE_PX) for path in chosen}
 
 
-class StyleJudge:
+class StyleEvaluator:
     """Distances of pictures to some styles."""
 
     def __init__(self, styles: Mapping[str, Floats]) -> None:
@@ -119,16 +119,16 @@ def held_back(data: Path, prepared: Path, count: int) -> dict[str, Floats]:
     return {path.stem: read_unit(path, CONTENT_SIDE_PX) for path in paths}
 
 
-def judged(outputs: Mapping[str, Sequence[Floats]], judge: StyleJudge) -> NDArray[np.float32]:
+def evaluated(outputs: Mapping[str, Sequence[Floats]], evaluator: StyleEvaluator) -> NDArray[np.float32]:
     """(own style, content, styles, 3) distances of what was made for each style."""
     known: dict[int, Floats] = {}  # the untouched contents are the same pictures for every style
 
     def distances(picture: Floats) -> Floats:
         if id(picture) not in known:
-            known[id(picture)] = judge.distances(picture)
+            known[id(picture)] = evaluator.distances(picture)
         return known[id(picture)]
 
-    return np.array([[distances(picture) for picture in outputs[name]] for name in judge.styles])
+    return np.array([[distances(picture) for picture in outputs[name]] for name in evaluator.styles])
 
 
 def figures(distances: NDArray[np.float32]) -> dict[str, float]:
@@ -219,7 +219,7 @@ def main() -> None:
         return
     models = {name: load_model(folder) for name, folder in folders.items()}
     contents = held_back(data, work / next(iter(styles)) / "prepared", arguments.contents)
-    judge = StyleJudge(styles)
+    evaluator = StyleEvaluator(styles)
     statistics = {name: colour_statistics([style]) for name, style in styles.items()}
     outputs = {
         "perceptual": {n: [np.clip(translate_unit(m, c), 0, 1) for c in contents.values()] for n, m in models.items()},
@@ -228,7 +228,7 @@ def main() -> None:
     }
     record: dict[str, float] = {"train_s": sum(seconds.values())}
     for kind, made in outputs.items():
-        distances = judged(made, judge)
+        distances = evaluated(made, evaluator)
         found = figures(distances)
         found["content_ssim"] = float(np.mean([ssim(made[n], list(contents.values())) for n in styles]))
         print(kind, json.dumps({k: round(v, 3) for k, v in found.items()}))

@@ -1,9 +1,9 @@
-"""pix2pix on facades: label maps in, photographs out, beside the baselines that a sceptic asks for; and the way back.
+"""pix2pix on facades: label maps in, photographs out, with baselines; and photographs to label maps.
 
     python benchmarks/pix2pix_facades.py $DATA WORK [--only gan l1_only] [--results docs/results.json]
 
 Trains on the 200 pairs in $DATA/facades/train at 128 px and measures on the 50 in val, which training never saw.
-Checkpoints and models lie in WORK, which is no part of the repository: the same command goes on where it was stopped,
+Checkpoints and models lie in WORK, outside the repository: the same command resumes a stopped run,
 and only measures what is trained already.
 
     gan                 label maps to photographs, the two_cores preset

@@ -1,4 +1,4 @@
-"""Makes the data of the trials ready: the sample, monet2photo and a painted shot, as prepare leaves them.
+"""Prepares the data of the trials: the sample, monet2photo and a painted shot.
 
     python benchmarks/prepare_trials.py $DATA .carry
 

@@ -5,7 +5,7 @@
 
 Takes two of the models that perceptual_styles.py trained, and stylizes photographs of the scikit-image and
 scikit-learn wheels by the ordinary `stylize`, with a region a style: a mask with a curved edge, softened, and its
-inverse. Squares of 64 px that lie wholly inside one region, away from the soft edge, are judged by the style distance
+inverse. Squares of 64 px that lie wholly inside one region, away from the soft edge, are measured by the style distance
 of perceptual_styles.py. Baselines: the untouched frame, and Reinhard's colour transfer in each region.
 """
 
@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from drawn_styles import draw
 from numpy.typing import NDArray
-from perceptual_styles import Floats, StyleJudge, grid, publish_picture, read_unit, sample_photographs
+from perceptual_styles import Floats, StyleEvaluator, grid, publish_picture, read_unit, sample_photographs
 from PIL import Image
 
 FEATHER_PX = 6.0
@@ -54,20 +54,20 @@ def squares_inside(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 def share_of_own(
-    frames: Sequence[Floats], masks: Sequence[NDArray[np.bool_]], judge: StyleJudge
+    frames: Sequence[Floats], masks: Sequence[NDArray[np.bool_]], evaluator: StyleEvaluator
 ) -> tuple[float, float]:
     """Share of squares nearest their region's style, over all regions and in the worse one.
 
     Args:
         frames: stylized.
-        masks: a region each, in the order of the judge's styles.
-        judge: of two styles.
+        masks: a region each, in the order of the evaluator's styles.
+        evaluator: of two styles.
     """
     shares, counts = [], []
     for index, mask in enumerate(masks):
         corners = squares_inside(mask)
         right = [
-            judge.distances(frame[top : top + SQUARE_PX, left : left + SQUARE_PX])[:, 2].argmin() == index
+            evaluator.distances(frame[top : top + SQUARE_PX, left : left + SQUARE_PX])[:, 2].argmin() == index
             for frame in frames
             for top, left in corners
         ]
@@ -114,17 +114,17 @@ def main() -> None:
 
     work = arguments.work.absolute() / "drawn"
     left, right = arguments.pair
-    judge = StyleJudge({name: draw(name).astype(np.float32) / 255 for name in (left, right)})
+    evaluator = StyleEvaluator({name: draw(name).astype(np.float32) / 255 for name in (left, right)})
     frames = sample_photographs(*FRAME_PX)
     mask = curved_mask(*frames[0].shape[:2])
     masks = (mask, ~mask)
     out = stylized(work, (left, right), frames, masks)
     made = [read_unit(out / f"photo.{index + 1:04d}.png") for index in range(len(frames))]
-    first, second = (colour_statistics([style]) for style in judge.styles.values())
+    first, second = (colour_statistics([style]) for style in evaluator.styles.values())
     recoloured = [np.where(mask[..., None], reinhard(frame, first), reinhard(frame, second)) for frame in frames]
     record = {}
     for kind, shown in (("perceptual", made), ("reinhard", recoloured), ("unstylized", frames)):
-        overall, worse = share_of_own(shown, masks, judge)
+        overall, worse = share_of_own(shown, masks, evaluator)
         record |= {f"regions/{kind}/nearest_own": overall, f"regions/{kind}/nearest_own_worse_region": worse}
     squares = len(frames) * sum(len(squares_inside(region)) for region in masks)
     print(squares, "squares;", json.dumps({k: round(v, 3) for k, v in record.items()}))

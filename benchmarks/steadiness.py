@@ -154,7 +154,7 @@ def figures_of(runs: dict[str, list[Floats]], inputs: list[Floats]) -> dict[str,
 
 
 def write_look(runs: dict[str, list[Floats]], inputs: list[Floats], path: Path) -> None:
-    """The middle frame of the input and of each run, side by side: a look for oneself, never published."""
+    """The middle frame of the input and of each run, side by side: for inspection, never published."""
     middle = len(inputs) // 2
     row = np.concatenate([inputs[middle], *(frames[middle] for frames in runs.values())], axis=1)
     Image.fromarray(np.rint(row * 255.0).astype(np.uint8)).save(path)

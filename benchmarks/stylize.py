@@ -3,7 +3,7 @@
 Both run in this process, in turns, so that a busy machine slows both; the ratio is the median of turns. Ours writes
 records and syncs every file to the disk, the plain loop does neither. Beside it: our rate over the bare rate of the
 network in the chosen back end; where that is torch, wall time over the CPU seconds a core that the run spent in decode,
-forward and encode; and the seconds to the first frame, in a process of its own, with what a machine remembers of a
+forward and encode; and the seconds to the first frame, in its own process, with what a machine remembers of a
 model and without.
 
     python benchmarks/stylize.py [--network keyframe|resnet9x64] [--size 256x160] [--frames 48] [--suffix png]
@@ -98,7 +98,7 @@ def untrained(folder: Path, network: str) -> Path:
 
 
 def plain(model: Model, source: Path, output: Path, device: str) -> None:
-    """What one writes first."""
+    """The plain loop."""
     output.mkdir(parents=True)
     recipe = model.recipe.to(device).eval()
     with torch.no_grad():

@@ -3,8 +3,8 @@
     python benchmarks/swap_references.py $DATA WORK [--results docs/results.json] [--picture docs/results/swap.jpg]
 
 Trains the two_cores preset (settings may be changed with --set) on prepare's training pictures of $DATA/monet2photo,
-and measures on its test pictures. Checkpoints and the model lie in WORK, which is no part of the repository: the same
-command goes on where it was stopped, and --model measures a model that was trained elsewhere.
+and measures on its test pictures. Checkpoints and the model lie in WORK, outside the repository: the same
+command resumes a stopped run, and --model measures a model that was trained elsewhere.
 
 Reconstruction is compared with pictures reduced to a quarter, the size of the structure code, and enlarged again. Eight
 test photographs, evenly spread, take the style of eight test paintings, the ones that differ most in mean and spread of

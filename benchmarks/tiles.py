@@ -3,7 +3,7 @@
     python benchmarks/tiles.py memory [--network keyframe] [--size 7680x4320] [--frames 1] [--statistics shot]
     python benchmarks/tiles.py agreement [--network resnet9x64] [--size 1920x1080]
 
-``memory`` stylizes 16-bit TIFFs in a process of its own, as the command does, and reports the most that it held over
+``memory`` stylizes 16-bit TIFFs in its own process, as the command does, and reports the most that it held over
 what it held when its imports were done. ``agreement`` compares tiles with the whole frame, in fp32 and in bf16, and
 reports the time of both. Networks: ``keyframe``, as it is by default, and ``resnet9x64``, the 9-block 64-channel
 generator with instance norm of the papers (99 GFLOP at 256 px); as training begins: neither depends on the weights.

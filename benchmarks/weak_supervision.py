@@ -10,7 +10,7 @@ seed, and are measured on val, which training never saw:
     pairs_alone      the same pairs, and nothing else: lambda is 0
 
 beside the mean label map of training and the photographs themselves. Checkpoints and models lie in WORK: the same
-command goes on where it was stopped, and measures again what is trained already.
+command resumes a stopped run, and measures again what is trained already.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def translated(model: Path, content: Pictures) -> Pictures:
 
 
 def write_grid(columns: list[Pictures], path: Path) -> None:
-    """Rows of pictures beside each other: a look for oneself, never published."""
+    """Rows of pictures beside each other: for inspection, never published."""
     rows = [np.concatenate([column[row] for column in columns], axis=1) for row in range(0, len(columns[0]), 6)]
     Image.fromarray(np.rint(np.concatenate(rows) * 255.0).astype(np.uint8)).save(path)
 

@@ -1,4 +1,4 @@
-"""What several proofs use: plates of real photographs, and the command line as its user starts it."""
+"""Shared fixtures: plates from real photographs, and the command line as a user starts it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEIGHT, WIDTH = 240, 320
 
 @pytest.fixture(scope="session")
 def seed():
-    """Of everything random in a proof; STYLEREEL_PROOF_SEED tries another."""
+    """Seed of everything random in a proof; STYLEREEL_PROOF_SEED sets another."""
     return int(os.environ.get("STYLEREEL_PROOF_SEED", "20"))
 
 
@@ -43,7 +43,7 @@ def make_plates(tmp_path_factory, seed):
 
 @pytest.fixture(scope="session")
 def begin():
-    """Starts the command line: ``begin("stylize", plates, out)`` is a process whose output is read by its user."""
+    """Starts the command line: ``begin("stylize", plates, out)`` is a process; the caller reads its output."""
 
     def begun(*arguments, prefix=()):
         command = [*prefix, sys.executable, "-m", "flows", *arguments]
@@ -68,7 +68,7 @@ def call(begin):
 
 @pytest.fixture(scope="session")
 def outputs():
-    """Name and bytes of every file of an output folder, its records aside."""
+    """Name and bytes of every file of an output folder, without its records."""
 
     def read(folder):
         return {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if p.is_file()} if folder.exists() else {}

@@ -1,4 +1,4 @@
-"""A Prefect server on loopback for proofs, and processes that are gone afterwards."""
+"""A Prefect server on loopback, and process groups that are ended with the test."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def free_port() -> int:
 def running(
     command: list[str], folder: Path, environment: dict[str, str], log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process group that is gone afterwards, whatever it thinks of SIGTERM."""
+    """A process group that is ended afterwards, by SIGKILL if SIGTERM does not suffice."""
     with log.open("wb") as sink:
         process = subprocess.Popen(
             command, cwd=folder, env=environment, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True

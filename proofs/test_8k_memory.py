@@ -1,7 +1,7 @@
-"""An 8K frame in at most 2 GB over the start of the process, and a thousand frames at a flat line.
+"""Memory: an 8K frame takes at most 2 GB more than the start of the process, and a thousand frames add nothing.
 
-STYLEREEL_PROOF_ROWS=4320 makes the large network paint a whole 8K frame, which takes most of an hour on two cores; by
-default it gets a strip of full width, which fills its tiles and bands just as much.
+STYLEREEL_PROOF_ROWS=4320 translates a whole 8K frame with the large network, which takes most of an hour on two cores;
+the default is a strip of full width, which fills tiles and bands in the same way.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""200 damaged movies of five kinds: none crashes or hangs a reader, cut ones are refused, checksums are heeded."""
+"""200 damaged movies of five kinds: no crash and no hang, truncated ones are refused, checksums are verified."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS = (
     ("prores_ks", "yuv422p10le", ".mov", {}),
     ("ffv1", "yuv422p10le", ".avi", {"level": "3", "slicecrc": "1", "g": "1"}),
 )
-# In a process of its own: a decoder that crashes must not take the judge along.
+# In a process of its own: a decoder that crashes must not end the test.
 READ = """
 import json, sys
 import numpy as np
@@ -60,7 +60,7 @@ def empty(content, rng):
 
 
 def zeroed(content, rng):
-    """Zeros from somewhere on: a file system after a power cut."""
+    """Zeros from a random position on, as a file system leaves after a power cut."""
     keep = int(len(content) * rng.uniform(0.1, 0.9))
     return content[:keep] + bytes(len(content) - keep)
 
@@ -73,7 +73,7 @@ def flipped(content, rng):
 
 
 def only_frames_differ(good, bad):
-    """Whether the damage lies in frames, which have checksums, and not in the container around them."""
+    """Whether the damage is in the frames, which have checksums, and not in the container."""
     before, after = Path(good).read_bytes(), Path(bad).read_bytes()
     spans = [(before.find(packet), len(packet)) for packet in movies.packets(Path(good), "video")]
     changed = [at for at, (a, b) in enumerate(zip(before, after, strict=False)) if a != b]

@@ -1,8 +1,8 @@
-"""500 damaged copies of real pictures among good ones, over all formats: what can be told is named, the rest is done.
+"""500 damaged copies of real pictures among good ones, in all formats: detectable damage is named, the rest is done.
 
-The judge is independent: Pillow, imagecodecs (libpng, libjpeg-turbo, libwebp), OpenEXR, and the checksums in PNG. What
-one of them refuses must be named; what none of them refuses may pass, but never half. DPX has no checksum and no judge
-beside its declared size.
+The reference is independent: Pillow, imagecodecs (libpng, libjpeg-turbo, libwebp), OpenEXR, and the checksums in PNG.
+What one of them refuses must be named; what none of them refuses may pass, but never in part. For DPX, which has no
+checksum, the reference is its declared size.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ DAMAGED = 500
 SEED = int(os.environ.get("STYLEREEL_PROOF_SEED", "20"))
 FORMATS = ("png", "jpg", "tif", "webp", "exr", "dpx")
 ANY_SUFFIX = FORMATS[:4]
-"""Formats that are read under each other's suffixes, with a warning."""
+"""Formats that are read with each other's suffixes, with a warning."""
 EXR_COMPRESSIONS = (OpenEXR.ZIP_COMPRESSION, OpenEXR.PIZ_COMPRESSION, OpenEXR.NO_COMPRESSION, OpenEXR.ZIPS_COMPRESSION)
 
 
@@ -88,7 +88,7 @@ def empty(content, suffix, rng):
 
 
 def zeroed(content, suffix, rng):
-    """All zeros, or zeros from somewhere on: a file system after a power cut."""
+    """All zeros, or zeros from a random position on, as a file system leaves after a power cut."""
     keep = 0 if rng.random() < 0.5 else int(len(content) * rng.uniform(0.1, 0.9))
     return content[:keep] + bytes(len(content) - keep)
 
@@ -98,7 +98,7 @@ def text(content, suffix, rng):
 
 
 def huge(content, suffix, rng):
-    """Declares a size whose pixels no machine holds; checksums are right."""
+    """Declares a size that exceeds the memory of any machine; checksums are right."""
     side = 60_000
     if suffix == "png":
         header = bytearray(content[12:29])
@@ -132,10 +132,10 @@ def flipped(content, suffix, rng):
 
 
 CERTAIN = (truncated, empty, text, huge)
-"""Damage that must always be named; the others where the judge can tell."""
+"""Damage that must always be named; other damage must be named where the reference detects it."""
 
 
-def judge_refuses(content, suffix):
+def reference_refuses(content, suffix):
     """Whether an independent decoder or a checksum refuses the bytes."""
     if content[:8] == b"\x89PNG\r\n\x1a\n" and not png_checksums_hold(content):
         return True
@@ -198,7 +198,7 @@ def folder(tmp_path_factory):
         for suffix in FORMATS:
             sources.append((f"{name}-{suffix}", suffix, encoded(pixels, suffix, at)))
             goods[f"good/{name}.{suffix}"] = sources[-1][2]
-        other = ANY_SUFFIX[(at + 1) % 4]  # a wrong extension is no damage: a warning, and the picture done
+        other = ANY_SUFFIX[(at + 1) % 4]  # a wrong suffix is no damage: it gives a warning, and the picture is done
         goods[f"good/{name}-wrong.{ANY_SUFFIX[at % 4]}"] = encoded(pixels, other)
     must, may = {}, {}
     for number in range(DAMAGED):
@@ -206,7 +206,7 @@ def folder(tmp_path_factory):
         kind = kinds[number % len(kinds)]
         damaged = kind(content, suffix, rng)
         path = f"damaged/{number:03d}-{kind.__name__}-{name}.{suffix}"
-        certain = kind in CERTAIN or judge_refuses(damaged, suffix)
+        certain = kind in CERTAIN or reference_refuses(damaged, suffix)
         (must if certain else may)[path] = damaged
     for path, content in {**goods, **must, **may}.items():
         (where / path).parent.mkdir(exist_ok=True)
@@ -235,7 +235,7 @@ def test_damaged_pictures_among_good_ones(folder, tiny_model_folder, tmp_path):
     there = {path.relative_to(output).as_posix() for path in output.rglob("*.*") if ".stylereel" not in path.parts}
     assert there == (goods | may) - set(failed)
     for name in there:
-        assert not judge_refuses((output / name).read_bytes(), name.rpartition(".")[2]), f"{name} is not whole"
+        assert not reference_refuses((output / name).read_bytes(), name.rpartition(".")[2]), f"{name} is not whole"
     for name in goods:
         before, after = codes(where / name), codes(output / name)
         assert before.shape == after.shape

@@ -1,4 +1,4 @@
-"""A full disk and mounts that vanish while stylize works: a clear error, what is done stays, a rerun does the rest."""
+"""A full disk and vanished mounts during stylize: a clear error, finished frames stay, a rerun makes the rest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stylegan_core.storage.records import RecordTail, read_records
 
 FRAMES = 300
 MODEL = ("--back-end", "torch", "--model")
-"""One back end, whatever is measured fastest: frames are compared byte for byte."""
+"""A fixed back end: frames are compared byte for byte."""
 
 
 def mounted(*command):
@@ -23,14 +23,14 @@ def mounted(*command):
 
 @pytest.fixture
 def mount_point(tmp_path):
-    """A folder to mount something at; freed at the end."""
+    """A mount point; unmounted at the end."""
     folder = tmp_path / "mount"
     folder.mkdir()
     if os.geteuid() != 0 or not mounted("-t", "tmpfs", "-o", "size=1m", "proof", folder):
         pytest.skip("only root mounts, and not in every container")
     unmount(folder)
     yield folder
-    # Not ismount, which takes a bind mount for a folder.
+    # Not ismount, which does not recognize a bind mount.
     while subprocess.run(["umount", "--lazy", folder], capture_output=True, check=False).returncode == 0:
         pass
 

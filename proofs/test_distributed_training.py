@@ -17,7 +17,7 @@ def test_two_processes_train_one_model(make_clone):
     card = json.loads((clone.root / "models" / "all" / "model.json").read_text())
     assert card["steps"] == 10
     assert card["images_seen"] == 10 * 2 * clone.tiny["train.keyframe.batch_size"]
-    assert done.stderr.count("training on cpu") == 1  # one of them speaks
+    assert done.stderr.count("training on cpu") == 1  # only one of them prints
     curves = pd.read_csv(clone.root / "reports" / "train" / "all.csv")
     assert curves["step"].is_unique
     assert curves["loss/generator/l1"].notna().any()

@@ -1,4 +1,4 @@
-"""Another dvc in the same checkout, typed by hand: the pipeline waits for it instead of failing."""
+"""A second dvc in the same checkout: the pipeline waits for its lock instead of failing."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_stage_that_someone_else_runs_is_waited_for(root: Path, capfd: pytest.
         waiting = threading.Thread(target=run_dvc, args=(root, ["repro", "--single-item", "train"]))
         waiting.start()
         time.sleep(5)
-        assert waiting.is_alive(), "it waits"
+        assert waiting.is_alive(), "it did not wait for the lock"
         (root / "go").touch()
         assert by_hand.wait(timeout=120) == 0
         waiting.join(timeout=120)

@@ -1,4 +1,4 @@
-"""Data and models travel: push, a second clone, pull, repro recomputes nothing; experiments run beside the checkout."""
+"""Data and models in a second clone: after push and pull, repro recomputes nothing; experiments change no checkout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIGKILL at two Dask workers at 50 random moments: each costs the unfinished frames of its chunk, and no other."""
+"""SIGKILL to two Dask workers at 50 random moments: each costs only the unfinished frames of its chunk."""
 
 from __future__ import annotations
 

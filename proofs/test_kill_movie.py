@@ -1,4 +1,4 @@
-"""SIGKILL while a movie is made, at random moments: nothing half written bears its name, the next run finishes it."""
+"""SIGKILL while a movie is made, at random moments: no partial file has the final name, the next run finishes it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(900)
 
 @pytest.fixture(scope="module")
 def start():
-    """Starts the command line in a process forked from one that has its imports behind it."""
+    """Starts the command line in a process forked from one that has done its imports."""
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(["flows.cli.stylize", "stylegan_core.recipes.keyframe", "tasks.stylize.stylize"])
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(1700)
 
 @pytest.fixture(scope="module")
 def start():
-    """Starts the command line in a process forked from one that has its imports behind it: 20 starts in a minute."""
+    """Starts the command line in a process forked from one that has done its imports: 20 starts in a minute."""
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(["flows.cli.stylize", "stylegan_core.recipes.keyframe", "tasks.stylize.stylize"])
 
@@ -41,7 +41,7 @@ def finish(process):
 
 
 def recorded_bytes(output):
-    """Cheap to ask many times a second, unlike the records themselves."""
+    """The size of the records: cheap to poll many times a second, unlike their content."""
     return sum(path.stat().st_size for path in (output / ".stylereel").glob("records-*.jsonl"))
 
 

@@ -1,4 +1,4 @@
-"""SIGKILL during training at 10 random moments, directly and through `dvc repro`: the bytes of a run never killed."""
+"""SIGKILL during training at 10 random moments, directly and through `dvc repro`: the result is that of a whole run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SETTINGS = {
     "train.common.log_every_steps": 7,
     "train.common.checkpoint_every_s": 0.2,
 }
-"""Phases, ratios, penalties, clipping, a schedule, bf16 where the hardware has it: all that a checkpoint must hold."""
+"""Phases, ratios, penalties, clipping, a schedule, bf16 where available: everything that a checkpoint must hold."""
 
 
 def outputs(root: Path) -> dict[str, bytes]:
@@ -52,7 +52,7 @@ def outputs(root: Path) -> dict[str, bytes]:
 
 
 def newest_step(cache: Path) -> int:
-    """Steps of the newest checkpoint; it may vanish while one looks."""
+    """Steps of the newest checkpoint; it may be deleted meanwhile."""
     steps = [0]
     for folder in (cache / "train").glob("*/"):
         steps += [checkpoint_step(path) for path in list_checkpoints(folder)]
@@ -60,7 +60,7 @@ def newest_step(cache: Path) -> int:
 
 
 def wait_for_step(step: int, cache: Path, running) -> bool:
-    """Whether the training gets there before it ends."""
+    """Whether the training reaches this step before it ends."""
     while running():
         if newest_step(cache) >= step:
             return True
@@ -169,7 +169,7 @@ def test_killed_through_dvc_repro(prepared):
     whole = outputs(clone.root)
     locked = YAML(typ="safe").load(clone.root / "dvc.lock")
 
-    # Another cache, and no memory of the stage: all is to be done again.
+    # Another cache and no run cache of the stage: everything is done again.
     cache = clone.home / "another-cache"
     environment = {**clone.environment, "STYLEREEL_CACHE_DIR": str(cache)}
     without = {**locked, "stages": {name: stage for name, stage in locked["stages"].items() if name != "train"}}
@@ -202,7 +202,7 @@ def test_killed_through_dvc_repro(prepared):
             assert process.returncode != 0
             killed += 1
         elif process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)  # everything, as when the machine goes down
+            os.killpg(process.pid, signal.SIGKILL)  # all processes, as when the machine goes down
             process.communicate()
             killed += 1
         else:

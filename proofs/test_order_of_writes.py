@@ -1,7 +1,7 @@
 """A traced run: for every frame write < fsync its file < rename < fsync its folder < its record < fsync the records.
 
-strace sees what the process asks of the system, whatever library asks; each call has a begin and an end in its log, and
-"before" is the end of one before the begin of the next.
+strace logs the system calls of all libraries with their begin and end; "before" means that one ends before the
+next begins.
 """
 
 from __future__ import annotations

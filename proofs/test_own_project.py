@@ -1,4 +1,4 @@
-"""A project of the user's own: init, pictures, settings, stylize; then one more key frame, and a newer tool."""
+"""A user project: init, pictures, settings, stylize; then one more key frame, and a newer version of the tool."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def test_a_shot_of_ones_own(make_clone: Callable[..., Any], tmp_path: Path) -> N
     assert later["init_from"] == card["digest"]
     assert later["digest"] != card["digest"]
 
-    # A newer tool is noticed: dvc alone refuses to record its results under the old one's name.
+    # A newer version is detected: dvc alone refuses to record its results under the digest of the old code.
     (film.root / ".stylereel-code" / "train.txt").write_text("of another version\n")
     refused = film.dvc("repro", check=False)
     assert refused.returncode != 0
     assert "stylereel sync" in refused.stderr
     film.stylereel("sync")
-    assert "Running stage" not in film.dvc("repro").stdout  # the code that the lock file knows is back
+    assert "Running stage" not in film.dvc("repro").stdout  # the code that the lock file records is back
 
 
 def test_a_clone_of_it_has_the_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,7 @@ def test_the_nightly_deployment_fires_and_completes(make_clone: Callable[..., An
 
         prefect("work-pool", "create", "stylereel", "--type", "process")
         prefect("deploy", "--all")
-        # A model of so few steps is no better than the input: the gate is opened wide.
+        # A model of so few steps is no better than the input: the gate accepts anything.
         prefect("deploy", "--name", "nightly-training", "--cron", "* * * * *", "--param", "max_swd_ratio=10")
         (deployment,) = server.post("/deployments/filter", {"deployments": {"name": {"any_": ["nightly-training"]}}})
         crons = {entry["schedule"]["cron"] for entry in deployment["schedules"] if entry["active"]}
@@ -87,7 +87,7 @@ def test_the_nightly_deployment_fires_and_completes(make_clone: Callable[..., An
 
 
 def _check_stages(server: Server, run_id: str) -> None:
-    """Every stage is a flow run of its own, with its tasks."""
+    """Every stage has its own flow run, with its tasks."""
     tagged = server.flow_runs({"flow_runs": {"tags": {"all_": [f"pipeline:{run_id}"]}}})
     flows = server.post("/flows/filter", {"flows": {"id": {"any_": [run["flow_id"] for run in tagged]}}})
     names = {flow["id"]: flow["name"] for flow in flows}
@@ -103,7 +103,7 @@ def _check_stages(server: Server, run_id: str) -> None:
 
 
 def _check_lineage(clone: Any, run_id: str) -> None:
-    """Frame, model, MLflow run, flow run and commit lead to each other, and the results are on their branch."""
+    """Each of frame, model, MLflow run, flow run and commit leads to the others; the results are on their branch."""
     frame = next((clone.root / "out" / "stylized" / "sample").glob("*.png"))
     digest = json.loads((clone.root / "models" / "all" / "model.json").read_text())["digest"]
     commit = clone.run("git", "rev-parse", "HEAD").stdout.strip()

@@ -1,4 +1,4 @@
-"""Drives the review page in a real browser, from a file, offline: what a person sees must follow what they do."""
+"""The review page in a real browser, from a file, offline: the display follows the input events."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def page_file(tmp_path_factory):
     write_review(folder / "review.html", data)
     moved = tmp_path_factory.mktemp("elsewhere") / "review.html"
     shutil.move(folder / "review.html", moved)
-    shutil.rmtree(folder)  # it must need nothing beside it
+    shutil.rmtree(folder)  # it must not need other files
     return moved
 
 
@@ -91,7 +91,7 @@ def browser():
 
 
 class Opened:
-    """The page, and what the browser said about it."""
+    """The page, and the messages and requests of the browser."""
 
     def __init__(self, browser, file, **options):
         self.context = browser.new_context(offline=True, **{"viewport": {"width": 1280, "height": 900}, **options})
@@ -108,7 +108,7 @@ class Opened:
         self.page.wait_for_function("n => shown().root.dataset.shown === String(n)", arg=frame, timeout=10_000)
 
     def pixel(self, fraction):
-        """Colour on the screen at this part of the picture's width, a third down: it sees clipping as a person does."""
+        """Colour of the screenshot at this share of the picture's width, a third down, after any clipping."""
         stage = self.page.locator(".shot:not([hidden]) .stage")
         stage.scroll_into_view_if_needed()
         box = stage.bounding_box()

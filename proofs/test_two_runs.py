@@ -1,4 +1,4 @@
-"""Two runs into one folder at once: of one job they share or one refuses, of two jobs one refuses; never mixed."""
+"""Two runs into one folder at once: one job is shared or refused, of two jobs one is refused; outputs never mix."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stylegan_core.storage.records import read_records
 FRAMES = 96
 ROUNDS = 8
 MODEL = ("--back-end", "torch", "--model")
-"""One back end, whatever is measured fastest: frames are compared byte for byte."""
+"""A fixed back end: frames are compared byte for byte."""
 pytestmark = pytest.mark.timeout(1700)
 
 
@@ -49,11 +49,11 @@ def test_two_jobs_at_once_never_mix(begin, call, outputs, plates, expected, tiny
         for strength, code in codes.items():
             assert code == 0 or "another run works on" in said[strength]
         refused += 2 - len(won)
-        # Where both were let in, one came after the other had ended: the last has the folder.
+        # Where both ran, one started after the other had ended: the folder has the frames of the last.
         assert outputs(output) in [expected[strength] for strength in won], "a mixture"
         assert call("verify", output)[0] == 0
     print(f"{refused} of {ROUNDS} second runs were refused")
-    assert refused >= ROUNDS // 2, "the runs hardly met"
+    assert refused >= ROUNDS // 2, "the runs rarely overlapped"
 
 
 def test_workers_of_one_job_share_it(begin, call, outputs, plates, expected, tiny_model_folder, tmp_path):

@@ -1,4 +1,4 @@
-"""The four stages with a tiny budget in a temporary clone, through `dvc repro`: do they fit together?"""
+"""The four stages with a tiny budget in a temporary clone, through `dvc repro`."""
 
 from __future__ import annotations
 

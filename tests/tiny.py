@@ -1,4 +1,4 @@
-"""Sizes that make every recipe small: what tests over all recipes share."""
+"""Settings that make every recipe small, for tests over all recipes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from stylegan_core.recipes.base import RecipeConfig
 
-# Where a recipe has such a setting it is made small; a new recipe that names its sizes alike needs nothing here.
+# Where a recipe has such a setting it is made small; a new recipe with the same names of settings needs nothing here.
 _TINY: dict[str, Any] = {
     "crop_px": 32,
     "batch_size": 2,

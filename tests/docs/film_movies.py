@@ -64,7 +64,7 @@ def movie_rows() -> list[Row]:
 
 
 def try_movie(case: Movie, folder: Path) -> Row:
-    """Finds one row out."""
+    """Measures one row."""
     source, same, new = (folder / f"{name}{case.suffix}" for name in ("source", "same", "new"))
     timecode = "01:02:03:04" if case.suffix in (".mov", ".mxf") else None
     size = {"width": 256, "height": 128} if case.codec == "dnxhd" else {}
@@ -97,7 +97,7 @@ def try_movie(case: Movie, folder: Path) -> Row:
 
 
 def _through(source: Path, output: Path, *, change: bool) -> None:
-    """The way of a movie: frames read, each written to a file of its own, put together."""
+    """Reads a movie, writes each frame to its own file, and assembles them."""
     reader = MovieReader(source)
     facts, frames = reader.info, []
     for index, pts in enumerate(facts.pts):

@@ -1,6 +1,6 @@
-"""The table of formats in docs/film.md: every cell is found by trying it on files that other libraries made.
+"""The table of formats in docs/film.md: every cell is measured on files that other libraries wrote.
 
-python -m tests.docs.film_table        writes the table anew between its marks in docs/film.md
+python -m tests.docs.film_table        updates the table in docs/film.md, between its marks
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Case:
         format: its name in the table.
         suffix: of its files.
         make: writes one.
-        said: finds in a file what says that its metadata is kept; None if it is lost.
+        said: finds the metadata in a file; None if it is lost.
     """
 
     format: str
@@ -131,7 +131,7 @@ def tiff(pixels: np.ndarray, bits: int | None = None, *extrasamples: str) -> Cal
         extra: dict[str, Any] = {"extrasamples": extrasamples} if extrasamples else {}
         kind = "minisblack" if pixels.shape[2] == 1 else "rgb"
         tifffile.imwrite(path, pixels, photometric=kind, extratags=[(315, 2, 8, "someone", True)], **extra)
-        if bits is not None:  # no library at hand writes these
+        if bits is not None:  # no library here writes these
             tifffile.imwrite(path, pixels[:1, :1], photometric=kind, extratags=[(315, 2, 8, "someone", True)])
             replace_pixels(path, pixels >> np.uint16(16 - bits), bits)
 
@@ -204,7 +204,7 @@ CASES = (
 
 
 def try_case(case: Case, folder: Path) -> Row:
-    """Finds one row out."""
+    """Measures one row."""
     source, same, new = (folder / f"{name}{case.suffix}" for name in ("source", "same", "new"))
     case.make(source)
     try:
