@@ -1,4 +1,4 @@
-"""What ``stylereel stylize``, ``plan``, ``work`` and ``verify`` do, with a progress bar on a terminal."""
+"""The actions of ``stylereel stylize``, ``plan``, ``work`` and ``verify``, with a progress bar on a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def stylize_folder(
-    asked: Request, *, checksum: bool, preview: bool, as_json: bool, dask: DaskSettings | None = None
+    request: Request, *, checksum: bool, preview: bool, as_json: bool, dask: DaskSettings | None = None
 ) -> None:
     """Plans and works, with a progress bar.
 
@@ -32,7 +32,7 @@ def stylize_folder(
         report = run_stage(
             "stylize-folder",
             lambda runner: stylize_directory(
-                asked,
+                request,
                 runner,
                 checksum=checksum,
                 preview="auto" if preview else None,
@@ -40,17 +40,17 @@ def stylize_folder(
             ),
             dask=dask,
         )
-    _tell(report, as_json)
+    _print_report(report, as_json)
 
 
-def plan_only(asked: Request) -> None:
+def plan_only(request: Request) -> None:
     """Writes the plan and prints the path of its job file, the first half of ``stylize``."""
     from stylegan_core.inference.job.plan import write_plan
     from stylegan_core.inference.output.skip_check import frames_to_make
     from tasks.stylize.stylize import plan_request
 
     with libraries_on_stderr():
-        plan, _ = plan_request(asked)
+        plan, _ = plan_request(request)
         job = plan.job
         to_make = len(frames_to_make(job))
         path = write_plan(plan)
@@ -99,7 +99,7 @@ def work_only(
             ),
             dask=dask,
         )
-    _tell(report, as_json)
+    _print_report(report, as_json)
 
 
 def verify_output(output: Path, *, as_json: bool) -> None:
@@ -119,20 +119,22 @@ def verify_output(output: Path, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(verdict.as_dict(), indent=1))
     else:
-        for names, what in ((verdict.foreign, "was not written by stylereel"), (verdict.temporaries, "is unfinished")):
-            for name in names:
-                typer.echo(f"{name}: {what}", err=True)
+        for name in verdict.foreign:
+            typer.echo(f"{name}: was not written by stylereel", err=True)
+        for name in verdict.temporaries:
+            typer.echo(f"{name}: is an unfinished temporary file", err=True)
     if wrong := verdict.wrong:
         total = len(verdict.whole) + len(wrong)
         raise InputsFailedError(
-            f"{len(wrong)} of {total} frames are not as they should be; stylize again with --checksum to mend them:\n"
+            f"{len(wrong)} of {total} frames are missing or differ from their records: "
+            "run stylize with --checksum to repair them:\n"
             + "\n".join(f"{failure.path}: {failure.reason}" for failure in wrong)
         )
     if not as_json:
         typer.echo(f"{len(verdict.whole)} of {len(verdict.whole)} frames are as they were written")
 
 
-def _tell(report: StylizeReport, as_json: bool) -> None:
+def _print_report(report: StylizeReport, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(report.as_dict(), indent=1))
     else:

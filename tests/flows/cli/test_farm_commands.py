@@ -116,7 +116,7 @@ def test_verify_names_what_is_wrong(call: Any, job: Path) -> None:
     Path("out/notes.txt").write_text("mine")
     code, printed = call("verify", "out")
     assert code == 1
-    assert "2 of 5 frames are not as they should be" in printed
+    assert "2 of 5 frames are missing or differ from their records" in printed
     assert "shot.0000.png: missing" in printed
     assert "shot.0001.png: differs from what was written" in printed
     assert "notes.txt: was not written by stylereel" in printed

@@ -15,7 +15,7 @@ from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.inference.planning.request import Request
 from stylegan_core.inference.planning.selection.select import evenly_spread
 from tasks.shared.errors import InputsFailedError, UsageError
-from tasks.stylize.dry_run import dry_run, look_dev, sheet_beside
+from tasks.stylize.dry_run import dry_run, look_dev, sheet_path
 from tasks.stylize.stylize import stylize_directory
 
 
@@ -43,15 +43,15 @@ def listing(folder: Path) -> list[tuple[str, int]]:
 
 def test_a_dry_run_tells_what_would_be_made(asked: Callable[..., Request], plates: Path, tmp_path: Path) -> None:
     before = listing(tmp_path)
-    told = dry_run(asked(chunk_frames=3)).as_dict()
+    summary = dry_run(asked(chunk_frames=3)).summary()
     assert listing(tmp_path) == before
-    assert told["numbers"] == "frames 1-8, missing 4 (1 of 8)"
-    assert told["held_or_black"] == 1
-    assert (told["frames"], told["done"], told["to_make"], told["chunks"]) == (8, 0, 8, 3)
-    assert (told["first"], told["last"]) == ("s_000001.tif", "s_000008.tif")
-    assert told["recipe"] == "keyframe"
-    assert told["asked"]["strength"] == "1"
-    assert told["seconds"] is None
+    assert summary.numbers == "frames 1-8, missing 4 (1 of 8)"
+    assert summary.held_or_black == 1
+    assert (summary.frames, summary.done, summary.to_make, summary.chunks) == (8, 0, 8, 3)
+    assert (summary.first, summary.last) == ("s_000001.tif", "s_000008.tif")
+    assert summary.recipe == "keyframe"
+    assert summary.asked["strength"] == "1"
+    assert summary.seconds is None
 
 
 def test_a_dry_run_knows_what_is_done(asked: Callable[..., Request], plates: Path, tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_dry_run_knows_what_is_done(asked: Callable[..., Request], plates: Pat
 
 @pytest.mark.parametrize("output", ["out", "out/s_%06d.exr", "sheet.png"])
 def test_a_sheet_shows_frames_before_and_after(asked: Callable[..., Request], tmp_path: Path, output: str) -> None:
-    sheet = look_dev(asked(output), LocalRunner(), sheet_beside(tmp_path / output), frames=4)
+    sheet = look_dev(asked(output), LocalRunner(), sheet_path(tmp_path / output), frames=4)
     expected = tmp_path / ("sheet.png" if output == "sheet.png" else "out-look.png")
     assert sheet == expected
     assert not (tmp_path / "out").exists()
