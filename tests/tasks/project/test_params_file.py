@@ -21,6 +21,7 @@ from tasks.project.params_file import (
     recipe_settings,
     render_params,
     renew,
+    setting_values,
     with_preset,
     write_params,
 )
@@ -94,6 +95,13 @@ def test_renewing_keeps_values_and_shots_and_adds_what_is_new() -> None:
 
 def test_the_repository_file_is_what_would_be_rendered() -> None:
     assert renew(ROOT_TEXT) == ROOT_TEXT, "run `python -m tasks.project.params_file`"
+
+
+def test_the_repository_file_has_the_defaults_and_presets_of_the_recipes() -> None:
+    values = {path: value for recipe in list_recipes() for path, value in preset_values(recipe).items()}
+    shipped, expected = setting_values(ROOT_TEXT), setting_values(render_params(values))
+    assert {path: (value, expected.get(path)) for path, value in shipped.items() if value != expected.get(path)} == {}
+    assert _parse(ROOT_TEXT) == _parse(render_params(values))
 
 
 @pytest.mark.parametrize("preset", PRESETS)
