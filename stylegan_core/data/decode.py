@@ -31,7 +31,10 @@ from stylegan_core.storage.hashing import sha256_of
 _log = logging.getLogger(__name__)
 
 _DECODING_MODULES = ("choices.py", "decode.py", "manifest.py", "resize.py", "sources.py", "splits.py", "store.py")
-_DECODING_PACKAGES = ("openimageio", "opencolorio", "imagecodecs", "numpy", "opencv-contrib-python-headless")
+_DECODING_PACKAGES = (
+    *("openimageio", "opencolorio", "openexr", "imagecodecs", "pillow", "simplejpeg", "numpy"),
+    "opencv-contrib-python-headless",
+)
 
 
 @dataclass(frozen=True)

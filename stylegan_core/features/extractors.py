@@ -1,4 +1,4 @@
-"""The feature extractors by name: a fixed random filter bank, or VGG19 where its weights are there."""
+"""Loads a feature extractor by name: a fixed random filter bank, or VGG19 where its weights exist."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from stylegan_core.features.vgg import Vgg19, load_vgg19
 ExtractorName = Literal["random_filters", "vgg19"]
 
 LAYERS: dict[ExtractorName, tuple[str, ...]] = {"random_filters": random_filters.LAYERS, "vgg19": vgg.LAYERS}
-"""Names of the layers of each, fine to coarse."""
+"""Names of the layers of each extractor, fine to coarse."""
 
 
 @lru_cache(maxsize=4)
 def load_extractor(name: ExtractorName, weights: Path | None, device: torch.device) -> RandomFilters | Vgg19:
-    """An extractor on ``device``, made once a process.
+    """An extractor on ``device``, created once per process.
 
-    It is no part of a recipe: a model folder must not hold VGG19, and inference must not ask for it.
+    It is not part of a recipe: a model folder must not contain VGG19, and inference must not need it.
 
     Args:
-        name: which.
+        name: of the extractor.
         weights: of VGG19, see ``load_vgg19``.
-        device: where it runs.
+        device: that it runs on.
     Raises:
-        WeightsError: VGG19's weights are not there.
+        WeightsError: VGG19's weights are missing or damaged.
     """
     extractor = load_vgg19(weights) if name == "vgg19" else RandomFilters()
     extractor = extractor.to(device).eval()

@@ -1,4 +1,4 @@
-"""A layer's features as a grey picture: the mean over channels, or the channels side by side."""
+"""Renders a layer's features as a grey picture: the mean over channels, or a grid of channels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def layer_features(extractor: RandomFilters | Vgg19, layer: str, rgb_unit: NDArr
     """(C, h, w) features of one picture.
 
     Args:
-        extractor: whose layers they are.
+        extractor: that has the layer.
         layer: one of ``extractor.layers``.
         rgb_unit: (H, W, 3) in [0, 1], sRGB.
     Raises:
@@ -35,13 +35,13 @@ def layer_features(extractor: RandomFilters | Vgg19, layer: str, rgb_unit: NDArr
 
 
 def feature_picture(features: Tensor, arrangement: Arrangement = "mean", channels: int = 64) -> NDArray[np.uint8]:
-    """Features between their smallest value, black, and their largest, white.
+    """Features as grey levels: the smallest value is black, the largest white.
 
     Args:
         features: (C, h, w).
         arrangement: "mean" is the mean over channels, (h, w, 1); "grid" is a near square of channels, row by row, each
             between its own smallest and largest value, with lines of 1 px between them.
-        channels: most channels of a grid, the first ones.
+        channels: at most so many channels in a grid, the first ones.
     Returns:
         (H, W, 1); flat features are black.
     """

@@ -1,7 +1,7 @@
 """Zero-mean patches and their random projections, the feature of the patch sliced Wasserstein distance.
 
-Sliced Wasserstein on patches: Rabin et al. 2011 and, for judging generators, Karras et al. 2018 (arXiv 1710.10196).
-Each patch loses its own mean per channel: what is compared is how a surface is painted, not which colours it has.
+Sliced Wasserstein on patches: Rabin et al. 2011 and, for evaluating generators, Karras et al. 2018 (arXiv 1710.10196).
+The mean per channel is subtracted from each patch, so that texture is compared and not colour.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Floats = NDArray[np.float32]
 
 
 def area_downsampled(picture: Floats, factor: int) -> Floats:
-    """Means of whole ``factor`` x ``factor`` cells; rows and columns left over at the end are dropped.
+    """Means of whole ``factor`` x ``factor`` cells; incomplete cells at the end are dropped.
 
     Args:
         picture: (H, W, C).
@@ -44,9 +44,9 @@ def random_directions(size_px: int, channels: int, count: int, seed: int) -> Flo
         count: how many directions.
         seed: the same seed gives the same directions.
     Returns:
-        (size_px, size_px, channels, count), each direction of Euclidean norm 1; read only, since it is remembered.
+        (size_px, size_px, channels, count), each direction of Euclidean norm 1; read only, since it is cached.
     """
-    # Philox with the size in its key: the directions of one size do not depend on which other sizes are asked for.
+    # Philox with the size in its key: the directions of one size do not depend on which other sizes are used.
     generator = np.random.Generator(np.random.Philox(key=[seed, size_px]))
     directions = generator.standard_normal((size_px, size_px, channels, count))
     directions /= np.sqrt((directions**2).sum(axis=(0, 1, 2), keepdims=True))

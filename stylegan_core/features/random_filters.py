@@ -1,8 +1,8 @@
-"""A fixed bank of random filters over an image pyramid, features that need no trained weights.
+"""A fixed bank of random filters over an image pyramid: features that need no trained weights.
 
 Ustyuzhaninov et al. 2017, What Does It Take to Generate Natural Textures? (arXiv 1606.00021): Gram matrices of random
 filters of several sizes describe textures about as well as those of a trained network. Here a pyramid stands in for
-their largest filters, and the filters are whitened for natural pictures, or coarse brightness would drown the rest.
+their largest filters, and the filters are whitened for natural pictures: otherwise coarse brightness would dominate.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ class RandomFilters(nn.Module):
             self._keep(f"thresholds_{size}_px", rng.uniform(-1.0, 1.0, _FILTERS_A_SIZE))
         width = len(_SIZES_PX) * _FILTERS_A_SIZE
         mixing = rng.standard_normal((width, width, 3, 3))
-        mixing -= mixing.mean(axis=(1, 2, 3), keepdims=True)  # what all responses share says little
+        mixing -= mixing.mean(axis=(1, 2, 3), keepdims=True)  # what all responses share carries little information
         self._keep("mixing", mixing * np.sqrt(2.0 / (9 * width)))
 
     def forward(self, pictures: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-        """The layers asked for; work that none of them needs is left out.
+        """The requested layers; blocks that none of them needs are not computed.
 
         Args:
             pictures: (N, 3, H, W) in [-1, 1], sides of at least 16 px for block 5.
@@ -66,7 +66,7 @@ class RandomFilters(nn.Module):
         last = max((int(name[5]) for name in layers), default=0)
         if min(pictures.shape[-2:]) < 2 ** (last - 1):
             size_px = f"{pictures.shape[3]} x {pictures.shape[2]} px"
-            raise ValueError(f"block {last} needs sides of at least {2 ** (last - 1)} px, not {size_px}")
+            raise ValueError(f"block {last} needs sides of at least {2 ** (last - 1)} px, got {size_px}")
         for block in range(1, last + 1):
             first, second = f"block{block}_conv1", f"block{block}_conv2"
             if block > 1:
@@ -93,8 +93,8 @@ class RandomFilters(nn.Module):
 
 def _whitened_filters(rng: np.random.Generator, size_px: int) -> NDArray[np.float64]:
     """(K, 3, size, size): random directions in the space where patches of natural pictures are white."""
-    places = np.stack(np.meshgrid(np.arange(size_px), np.arange(size_px), indexing="ij"), axis=-1).reshape(-1, 2)
-    distances_px = np.linalg.norm(places[:, None] - places[None], axis=-1)
+    positions = np.stack(np.meshgrid(np.arange(size_px), np.arange(size_px), indexing="ij"), axis=-1).reshape(-1, 2)
+    distances_px = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
     channels = _CHANNEL_CORRELATION + (1.0 - _CHANNEL_CORRELATION) * np.eye(3)
     covariance = _DEVIATION**2 * np.kron(channels, _NEIGHBOUR_CORRELATION**distances_px)
     # The symmetric root is unique, whatever signs and order a library gives the eigenvectors.

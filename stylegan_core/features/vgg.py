@@ -19,11 +19,11 @@ _DEVIATION = (0.229, 0.224, 0.225)
 
 
 class WeightsError(ValueError):
-    """VGG19's weights are not there, or are not VGG19's; the message says what to do."""
+    """VGG19's weights are missing or belong to another network; the message says what to do."""
 
 
 class Vgg19(nn.Module):
-    """(N, 3, H, W) in [-1, 1] to named layers; no gradient to the weights, which are in no model and no checkpoint.
+    """(N, 3, H, W) in [-1, 1] to named layers; no gradient to the weights, which no model and no checkpoint contains.
 
     Args:
         weights: torchvision's state dict of VGG19, the whole network or its ``features`` alone.
@@ -37,18 +37,18 @@ class Vgg19(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(_DEVIATION).view(1, 3, 1, 1), persistent=False)
-        in_channels, place = 3, 0
+        in_channels, index = 3, 0
         for block, count in enumerate(_CONVOLUTIONS, start=1):
             out_channels = min(64 * 2 ** (block - 1), 512)
             for conv in range(1, count + 1):
                 for kind, shape in (("weight", (out_channels, in_channels, 3, 3)), ("bias", (out_channels,))):
-                    tensor = _entry(weights, f"features.{place}.{kind}", shape)
+                    tensor = _entry(weights, f"features.{index}.{kind}", shape)
                     self.register_buffer(f"block{block}_conv{conv}_{kind}", tensor, persistent=False)
-                in_channels, place = out_channels, place + 2  # torchvision counts ReLUs
-            place += 1  # and poolings
+                in_channels, index = out_channels, index + 2  # torchvision counts ReLUs
+            index += 1  # and poolings
 
     def forward(self, pictures: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-        """The layers asked for, up to the last of them.
+        """The requested layers; later ones are not computed.
 
         Args:
             pictures: (N, 3, H, W) in [-1, 1], sides of at least 16 px for block 5.
@@ -75,10 +75,10 @@ def load_vgg19(weights: Path | None = None) -> Vgg19:
     """VGG19 with trained weights.
 
     Args:
-        weights: a state dict as torchvision has it, ``.safetensors`` or torch's own format; None takes torchvision's,
-            from its cache or by download.
+        weights: file with torchvision's state dict, ``.safetensors`` or torch's own format; None uses torchvision's
+            cache, or downloads.
     Raises:
-        WeightsError: there are none, the download failed, or they are not VGG19's.
+        WeightsError: the file is missing, the download failed, or the weights are not VGG19's.
     """
     return Vgg19(_downloaded() if weights is None else _read(weights))
 
@@ -92,12 +92,12 @@ def _read(path: Path) -> Mapping[str, Tensor]:
 
             return safetensors.torch.load_file(path)
         found: Any = torch.load(path, map_location="cpu", weights_only=True)  # runs no code from the file
-    except Exception as error:  # torch and safetensors have a dozen kinds for a damaged file
-        # Only what went wrong: torch goes on to advise an unsafe way to read the file.
+    except Exception as error:  # torch and safetensors raise a dozen types for a damaged file
+        # Only the first sentence: torch then suggests an unsafe way to read the file.
         reason = (str(error).split(". ")[0].strip().splitlines() or [type(error).__name__])[0]
-        raise WeightsError(f"{path} is no state dict that can be read safely: {reason}") from error
+        raise WeightsError(f"{path} is not a state dict that can be read safely: {reason}") from error
     if not isinstance(found, Mapping):
-        raise WeightsError(f"{path} holds {type(found).__name__}, not a state dict")
+        raise WeightsError(f"{path} contains {type(found).__name__}, expected a state dict")
     return found
 
 
@@ -109,8 +109,8 @@ def _downloaded() -> Mapping[str, Tensor]:
     except (OSError, RuntimeError) as error:  # URLError is an OSError; a wrong hash is a RuntimeError
         raise WeightsError(
             f"VGG19's weights are not in torchvision's cache and could not be downloaded ({error}). Get "
-            f"{VGG19_Weights.IMAGENET1K_V1.url} on a machine with internet and name the file, or take the features "
-            "random_filters, which need none"
+            f"{VGG19_Weights.IMAGENET1K_V1.url} on a machine with internet access and name the file, or use the "
+            "features random_filters, which need no weights"
         ) from error
     return found
 
@@ -120,5 +120,5 @@ def _entry(weights: Mapping[str, Tensor], key: str, shape: tuple[int, ...]) -> T
     if tensor is None:
         raise WeightsError(f"these are not VGG19's weights: {key} is missing")
     if tuple(tensor.shape) != shape:
-        raise WeightsError(f"these are not VGG19's weights: {key} is {tuple(tensor.shape)}, not {shape}")
+        raise WeightsError(f"these are not VGG19's weights: {key} has shape {tuple(tensor.shape)}, expected {shape}")
     return tensor.detach().float().clone()

@@ -1,4 +1,4 @@
-"""What a network has to beat: blurs and a colour transfer, tuned on the key frames.
+"""Baselines that a network has to beat: blurs and a colour transfer, tuned on the key frames.
 
 Gaussian, median and bilateral (Tomasi & Manduchi 1998) filters, and colour transfer to the style pictures (Reinhard et
 al. 2001, in CIE Lab).
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stylegan_core.metrics.pictures import Floats
 
 Score = Callable[[list[Floats]], float]
-"""Filtered key frames to a figure of merit, larger is better."""
+"""Maps filtered key frames to a score; larger is better."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Baseline:
     Attributes:
         family: "gaussian", "median", "bilateral" or "reinhard".
         settings: shown in reports, such as "sigma 1.5 px".
-        apply: (H, W, 3) unit range to the same.
+        apply: filters an (H, W, 3) picture in unit range.
     """
 
     family: str
@@ -43,7 +43,7 @@ def gaussian(picture: Floats, sigma_px: float) -> Floats:
 
 
 def median(picture: Floats, side_px: int) -> Floats:
-    """Median of each channel over squares of an odd side, in 8 bits (OpenCV has larger sides for no other type)."""
+    """Median of each channel over squares of an odd side, in 8 bits (OpenCV has large sides for no other type)."""
     import cv2
 
     codes = np.rint(np.clip(picture, 0.0, 1.0) * 255.0).astype(np.uint8)
@@ -74,13 +74,13 @@ class ColourStatistics:
 
 
 def colour_statistics(pictures: Sequence[Floats]) -> ColourStatistics:
-    """Of all pixels of ``pictures`` (H, W, 3), unit range, at least one picture."""
+    """Statistics of all pixels of ``pictures``: at least one, (H, W, 3) in unit range."""
     pixels = np.concatenate([_lab(picture).reshape(-1, 3) for picture in pictures])
     return ColourStatistics(pixels.mean(axis=0), pixels.std(axis=0))
 
 
 def reinhard(picture: Floats, style: ColourStatistics, strength: float = 1.0) -> Floats:
-    """Gives ``picture`` the style's mean and spread in Lab, mixed with the untouched picture by ``strength``."""
+    """Transfers the style's mean and deviation in Lab to ``picture``; ``strength`` interpolates from the input."""
     import cv2
 
     lab = _lab(picture)
@@ -92,7 +92,7 @@ def reinhard(picture: Floats, style: ColourStatistics, strength: float = 1.0) ->
 
 
 def baselines(styles: Sequence[Floats]) -> list[Baseline]:
-    """Every filter with every setting that is tried; colour transfer only where there are style pictures."""
+    """The grid of filters and settings; colour transfer only where there are style pictures."""
     grid = [
         Baseline("gaussian", f"sigma {sigma:g} px", partial(gaussian, sigma_px=sigma))
         for sigma in (0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0)
@@ -116,17 +116,17 @@ def tuned(contents: Sequence[Floats], grid: Sequence[Baseline], scores: dict[str
     """For each metric the best setting of every family of filters.
 
     Args:
-        contents: the key frames before painting, (H, W, 3).
-        grid: what to try.
+        contents: the content pictures of the key frames, (H, W, 3).
+        grid: filters to try.
         scores: by metric; each takes the filtered key frames, in order, and is larger for better ones.
     Returns:
-        By metric one baseline a family, the best first; of equals the first tried.
+        By metric one baseline per family, the best first; of equals the first in ``grid``.
     """
     filtered = [[baseline.apply(content) for content in contents] for baseline in grid]
     best: dict[str, list[Baseline]] = {}
     for metric, score in scores.items():
         values = [score(pictures) for pictures in filtered]
-        order = sorted(range(len(grid)), key=lambda i: -values[i])  # stable: of equals the first tried
+        order = sorted(range(len(grid)), key=lambda i: -values[i])  # stable: of equals the first in grid
         families: dict[str, Baseline] = {}
         for i in order:
             families.setdefault(grid[i].family, grid[i])

@@ -13,7 +13,7 @@ _LEVELS = 1024
 
 
 def colour_swd(a: Any, b: Any, *, directions: int = 32, seed: int = 0) -> float:
-    """Distance of two sets of pictures by which colours they have, wherever these lie.
+    """Distance of two sets of pictures by their colours, wherever these lie in the pictures.
 
     Args:
         a: pictures in unit range, see ``as_pictures``; pooled into one set of pixels.

@@ -1,7 +1,7 @@
-"""Every figure of a picture beside those of the untouched input and of tuned filters, and their means over a shot.
+"""Compares the figures of results with those of the untouched input and of tuned filters; means over a shot.
 
-A row holds the figures of one picture under their names in reports/metrics.json; a filter's stand under
-``<name>_filter:<family>`` until it is known which family is best over the shot.
+A row contains the figures of one picture under their names in reports/metrics.json; those of a filter are named
+``<name>_filter:<family>`` until the family that is best over the shot is known.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from stylegan_core.metrics.swd import patch_swd
 
 Row = dict[str, float]
 Filters = dict[str, list[Baseline]]
-"""By metric one tuned filter a family, the best on the key frames first."""
+"""By metric one tuned filter per family, the best on the key frames first."""
 
 _FILTER = "_filter:"
 _PATCHES = 4096
-"""Patches of a frame for each size and scale: 0.5 % from all of them, in a sixth of the time."""
+"""Patches of a frame for each size and scale: within 0.5 % of the result of all, in a sixth of the time."""
 
 
 class Compared(NamedTuple):
-    """A metric beside the truth: how it is taken, and how good a value is (larger is better)."""
+    """A metric of a result and its truth, and how good a value is (larger is better)."""
 
     measure: Callable[[Floats, Floats], float]
     goodness: Callable[[float], float]
 
 
 def frame_swd(picture: Floats, truth: Floats) -> float:
-    """Patch SWD of one frame to its own truth, from the same subsample of patches of both."""
+    """Patch SWD of a frame to its truth, on the same subsample of patches of both."""
     return patch_swd([picture], [truth], max_patches=_PATCHES)
 
 
@@ -55,18 +55,18 @@ COMPARED: dict[str, Compared] = {
 }
 
 
-def tuned_to_truth(contents: Sequence[Floats], paintings: Sequence[Floats], grid: Sequence[Baseline]) -> Filters:
-    """The filters that come nearest to the painted key frames, for each metric.
+def tuned_to_truth(contents: Sequence[Floats], truths: Sequence[Floats], grid: Sequence[Baseline]) -> Filters:
+    """The filters whose results are nearest to the style frames, for each metric.
 
     Args:
-        contents: the key frames before painting, (H, W, 3) in unit range.
-        paintings: the same frames, painted.
+        contents: the content pictures of the key frames, (H, W, 3) in unit range.
+        truths: their style pictures.
         grid: see ``baselines.baselines``.
     """
 
     def score(metric: Compared) -> Callable[[list[Floats]], float]:
         def goodness(filtered: list[Floats]) -> float:
-            values = [metric.measure(a, b) for a, b in zip(filtered, paintings, strict=True)]
+            values = [metric.measure(a, b) for a, b in zip(filtered, truths, strict=True)]
             return metric.goodness(float(np.mean(values)))
 
         return goodness
@@ -75,7 +75,7 @@ def tuned_to_truth(contents: Sequence[Floats], paintings: Sequence[Floats], grid
 
 
 def tuned_to_style(contents: Sequence[Floats], styles: Sequence[Floats], grid: Sequence[Baseline]) -> Filters:
-    """The filters whose brushwork comes nearest to the style's, where nothing is paired; for "swd" alone."""
+    """The filters whose texture is nearest to the style pictures', where there are no pairs; for "swd" alone."""
     return tuned(contents, grid, {"swd": lambda filtered: -style_swd(filtered, styles)})
 
 
@@ -85,16 +85,16 @@ def style_swd(pictures: Sequence[Floats], styles: Sequence[Floats]) -> float:
 
 
 def truth_figures(result: Floats, content: Floats, truth: Floats, filters: Filters) -> Row:
-    """Figures ``truth/...`` of a frame whose painting is known.
+    """Figures ``truth/...`` of a frame whose truth is known.
 
     Args:
         result: (H, W, 3) in unit range.
-        content: the frame before, of the same shape.
-        truth: the frame as it was painted, of the same shape.
+        content: the input frame, of the same shape.
+        truth: its painted version, of the same shape.
         filters: to compare with; may be empty.
     """
     row: Row = {}
-    filtered = _Cache(content)
+    filtered = _FilteredVersions(content)
     for name, metric in COMPARED.items():
         row[f"truth/{name}"] = metric.measure(result, truth)
         row[f"truth/{name}_unstylized"] = metric.measure(content, truth)
@@ -104,7 +104,7 @@ def truth_figures(result: Floats, content: Floats, truth: Floats, filters: Filte
 
 
 def content_figures(result: Floats, content: Floats, truth: Floats | None) -> Row:
-    """Figures ``content/...``: how much of the input is kept, by the result and by the painter."""
+    """Figures ``content/...``: similarity to the input, of the result and of its truth."""
     row = {"content/psnr_db": psnr_db(result, content), "content/ssim": ssim(result, content)}
     if truth is not None:
         row |= {"content/psnr_db_truth": psnr_db(truth, content), "content/ssim_truth": ssim(truth, content)}
@@ -122,8 +122,8 @@ def style_figures(
 
     Args:
         results: (H, W, 3) in unit range.
-        contents: the same pictures before.
-        truths: the same pictures as they were painted; may be empty.
+        contents: their inputs.
+        truths: their painted versions; may be empty.
         styles: pictures of the style, of any size.
         filters: to compare with; may be empty.
     """
@@ -136,7 +136,7 @@ def style_figures(
 
 
 def means(rows: Iterable[Mapping[str, float]]) -> Row:
-    """Means over rows; what is not finite is left out, and so are names without any finite value."""
+    """Means over rows of the finite values; names without any finite value are omitted."""
     columns: dict[str, list[float]] = {}
     for row in rows:
         for name, value in row.items():
@@ -159,7 +159,7 @@ def best_families(figures: Mapping[str, float]) -> dict[str, str]:
 
 
 def with_best_filter(row: Mapping[str, float], families: Mapping[str, str]) -> Row:
-    """``row`` with the figures of the chosen families as ``_best_filter``, without those of the others."""
+    """``row`` with the figures of the given families as ``_best_filter``, without those of others."""
     named = {name: value for name, value in row.items() if _FILTER not in name}
     for metric, family in families.items():
         if f"{metric}{_FILTER}{family}" in row:
@@ -168,10 +168,10 @@ def with_best_filter(row: Mapping[str, float], families: Mapping[str, str]) -> R
 
 
 def overall(summaries: Mapping[str, Mapping[str, float]], kinds: Mapping[str, str]) -> Row:
-    """One flat table of all subjects: means under the plain names, and each subject's own below ``<kind>/<name>/``.
+    """One flat table of all subjects: means under the plain names, and each subject's figures under ``<kind>/<name>/``.
 
-    Where a model is judged on shots and on collections, the collections speak for ``content/`` and ``style/``, which
-    are what it learned from, and the shots for all else.
+    Where a model is evaluated on shots and on collections, the means of ``content/`` and ``style/`` are over the
+    collections, which it learned from, and all other means over the shots.
 
     Args:
         summaries: figures by subject.
@@ -179,10 +179,10 @@ def overall(summaries: Mapping[str, Mapping[str, float]], kinds: Mapping[str, st
     """
     mixed = {"shot", "collection"} <= set(kinds.values())
 
-    def speaks(subject: str, name: str) -> bool:
+    def counts(subject: str, name: str) -> bool:
         return not mixed or (kinds[subject] == "collection") == name.startswith(("content/", "style/"))
 
-    merged = means({n: v for n, v in row.items() if speaks(subject, n)} for subject, row in summaries.items())
+    merged = means({n: v for n, v in row.items() if counts(subject, n)} for subject, row in summaries.items())
     if len(summaries) > 1:
         for subject, row in summaries.items():
             merged |= {f"{kinds[subject]}/{subject}/{name}": value for name, value in row.items()}
@@ -193,15 +193,15 @@ def _goodness(name: str) -> Callable[[float], float]:
     return COMPARED[name.rsplit("/", 1)[-1]].goodness
 
 
-class _Cache:
-    """Filtered versions of one picture, each made once: several metrics often like the same setting."""
+class _FilteredVersions:
+    """Filtered versions of one picture, each computed once: metrics often choose the same setting."""
 
     def __init__(self, picture: Floats) -> None:
         self._picture = picture
-        self._made: dict[tuple[str, str], Floats] = {}
+        self._filtered: dict[tuple[str, str], Floats] = {}
 
     def __call__(self, baseline: Baseline) -> Floats:
         key = (baseline.family, baseline.settings)
-        if key not in self._made:
-            self._made[key] = baseline.apply(self._picture)
-        return self._made[key]
+        if key not in self._filtered:
+            self._filtered[key] = baseline.apply(self._picture)
+        return self._filtered[key]

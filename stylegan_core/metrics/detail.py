@@ -1,4 +1,4 @@
-"""Detail ratio: fine structure of a result over the truth's, by the Laplacian's variance (Pech-Pacheco et al. 2000)."""
+"""Detail ratio: fine structure of a result over that of the truth, by Laplacian variance (Pech-Pacheco et al. 2000)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stylegan_core.metrics.pictures import Floats, as_pictures, luma
 
 
 def laplacian_variance(picture: Floats) -> float:
-    """Variance of the 4-neighbour Laplacian of the luma, border pixels left out.
+    """Variance of the 4-neighbour Laplacian of the luma, without border pixels.
 
     Args:
         picture: (H, W, 3) in unit range, at least 3 px a side.

@@ -1,4 +1,4 @@
-"""Diversity of a set of pictures: what a generator lacks that answers alike whatever it is asked (mode collapse)."""
+"""Diversity of a set of pictures; it is low where a generator's outputs hardly depend on its input (mode collapse)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ COLLAPSED_BELOW = 0.1
 and white sheets with a little ink 0.3; one picture for all, or one of a few, has 0."""
 
 _SIDE = 8
-_LEAST = 0.01  # of the references, under three codes of 8 bits: less is one picture several times
+_LEAST = 0.01  # of the references, under three 8-bit codes: less means copies of one picture
 
 
 def spread(pictures: Sequence[Floats]) -> float:
     """Mean distance of a picture to the nearest other: root mean square over 8 x 8 areas' mean colours.
 
-    The nearest, not all others: a generator that knows a few pictures, and gives one of these each time, has no spread.
+    The nearest, not all others: a generator that always returns one of a few pictures has no spread.
 
     Args:
         pictures: (H, W, 3) in [0, 1] each, of any sizes; two at least.
@@ -39,19 +39,18 @@ def spread(pictures: Sequence[Floats]) -> float:
 def diversity(outputs: Sequence[Floats], references: Sequence[Floats]) -> float | None:
     """The spread of outputs over that of references: about 1 where outputs differ as much, 0 where all are alike.
 
-    Coarse colours are compared, so that neither grain nor brushwork is taken for variety.
+    Coarse colours are compared, so that neither grain nor brushwork counts as diversity.
 
     Args:
         outputs: of different inputs, (H, W, 3) in [0, 1] each.
         references: the inputs, or the truths.
     Returns:
-        The ratio; None where there are fewer than two, or the references themselves hardly differ: then nothing
-        can be said.
+        The ratio; None where there are fewer than two, or where the references themselves hardly differ.
     """
     if min(len(outputs), len(references)) < 2:
         return None
-    wanted = spread(references)
-    return spread(outputs) / wanted if wanted >= _LEAST else None
+    expected = spread(references)
+    return spread(outputs) / expected if expected >= _LEAST else None
 
 
 def _coarse(picture: Floats) -> npt.NDArray[np.float64]:

@@ -1,8 +1,8 @@
 """Warp error by estimated motion (Lai et al. 2018, Learning Blind Video Temporal Consistency, arXiv 1808.00449).
 
-The motion is DIS flow of the input, where the paper has FlowNet2. As every warp error it rewards blur, and is to be
-read beside a detail ratio; and the input has an error of its own, by its grain, its light and the flow's mistakes: what
-a model adds is the excess over it.
+The motion is DIS flow of the input; the paper uses FlowNet2. Like every warp error it rewards blur: compare a detail
+ratio too. The input has an error of its own, from its grain, its light and errors of the flow: a model adds the excess
+over it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from stylegan_core.motion.optical_flow import LEAST_PX, Flow, estimate_flow, gre
 
 
 def input_flow(later: Floats, earlier: Floats) -> Flow | None:
-    """The flow from a frame of the input to the one before it; None where they are too small or of two sizes.
+    """The flow from a frame of the input to the one before it; None where they are too small or differ in size.
 
     Args:
         later: (H, W, 3) in unit range, display-encoded.

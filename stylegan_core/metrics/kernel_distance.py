@@ -2,7 +2,7 @@
 
 The unbiased estimator of Gretton et al. 2012, A Kernel Two-Sample Test; on features of a trained Inception network and
 with another kernel it is KID (Binkowski et al. 2018, Demystifying MMD GANs, arXiv 1801.01401). Random filters see
-colours and textures at several sizes, and know no objects: figures compare with each other, not with published KIDs.
+colours and textures at several sizes, but no objects: compare figures with each other, not with published KIDs.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from stylegan_core.metrics.pictures import Floats, as_pictures
 SMALLEST_SIDE_PX = 32
 """The coarsest layer sees pictures at a sixteenth of their size."""
 _DARKEST = 0.01
-"""A response that is as good as none, beside 1 on natural pictures."""
+"""A negligible response, compared with 1 on natural pictures."""
 _LEAST_DEVIATION = 1e-3
 
 
 def random_feature_kid(a: Any, reference: Any) -> float:
     """How far a set of pictures lies from a reference set in colours and textures.
 
-    Every statistic is measured in the reference's own mean and deviation, or those that hardly vary would not count.
+    Every statistic is normalized by the reference's mean and deviation: those that hardly vary count too.
 
     Args:
         a: pictures in unit range, see ``as_pictures``; at least two.
@@ -45,8 +45,8 @@ def random_feature_kid(a: Any, reference: Any) -> float:
 def kernel_distance(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> float:
     """Unbiased estimate of the squared maximum mean discrepancy under the kernel exp(-|x - y|^2 / (2 D)).
 
-    The width is what independent features of deviation 1 lie apart. A cubic kernel, KID's, follows single odd pictures:
-    on some dozens of pictures, halves of one set then lie as far apart as photographs and paintings.
+    The width is the distance of independent features of deviation 1. The cubic kernel of KID follows single outliers:
+    on some dozens of pictures, halves of one set are then as far apart as photographs and paintings.
 
     Args:
         a: (N, D) features, N at least 2, of deviation about 1.
@@ -57,7 +57,7 @@ def kernel_distance(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) 
         ValueError: a side has fewer than two rows.
     """
     if min(len(a), len(b)) < 2:
-        raise ValueError(f"the kernel distance needs two or more on each side, not {len(a)} and {len(b)}")
+        raise ValueError(f"the kernel distance needs at least two rows on each side, got {len(a)} and {len(b)}")
     left, right = a.astype(np.float64), b.astype(np.float64)
 
     def kernel(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -66,7 +66,7 @@ def kernel_distance(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) 
         return values
 
     def mean_of_others(values: NDArray[np.float64]) -> float:
-        count = len(values)  # a picture is no evidence about its own likeness to itself
+        count = len(values)  # without the similarity of a picture to itself
         return float((values.sum() - np.trace(values)) / (count * (count - 1)))
 
     within = mean_of_others(kernel(left, left)) + mean_of_others(kernel(right, right))
@@ -93,7 +93,7 @@ def picture_statistics(pictures: Sequence[Floats]) -> NDArray[np.float64]:
         height, width = picture.shape[:2]
         if min(height, width) < SMALLEST_SIDE_PX:
             raise ValueError(
-                f"random features need pictures of at least {SMALLEST_SIDE_PX} px a side, not {width} x {height} px"
+                f"random features need pictures of at least {SMALLEST_SIDE_PX} px a side, got {width} x {height} px"
             )
         signed = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None] * 2.0 - 1.0
         with torch.no_grad():
@@ -101,5 +101,5 @@ def picture_statistics(pictures: Sequence[Floats]) -> NDArray[np.float64]:
         responses = [layer[0].flatten(1) for layer in layers.values()]  # (64, positions) each
         rows.append(torch.cat([part for r in responses for part in (r.mean(dim=1), r.std(dim=1, correction=0))]))
     statistics = torch.stack(rows).double().numpy() if rows else np.zeros((0, 1))
-    logarithms: NDArray[np.float64] = np.log(statistics + _DARKEST)  # contrasts multiply: the odd picture weighs less
+    logarithms: NDArray[np.float64] = np.log(statistics + _DARKEST)  # contrasts multiply: outliers weigh less
     return logarithms

@@ -10,7 +10,7 @@ from stylegan_core.metrics.mse import mse
 from stylegan_core.metrics.pictures import as_pairs
 
 LARGEST_DB = 100.0
-"""Stands for equal pictures, so that means stay finite (16-bit rounding alone is below it)."""
+"""The value for equal pictures, so that means stay finite (16-bit rounding alone is below it)."""
 
 
 def psnr_db(results: Any, truths: Any) -> float:

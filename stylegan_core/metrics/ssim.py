@@ -16,13 +16,13 @@ C1, C2 = 0.01**2, 0.03**2
 def ssim(results: Any, truths: Any) -> float:
     """Mean structural similarity over channels and pictures, with the paper's Gaussian window (11 px, sigma 1.5).
 
-    Every channel is compared by itself; windows that would reach over the border are left out.
+    Each channel is compared separately; windows that cross the border do not count.
 
     Args:
         results: pictures in unit range, see ``as_pictures``.
         truths: as many, of the same shapes.
     Returns:
-        At most 1, which is reached by equal pictures alone.
+        At most 1, for equal pictures only.
     Raises:
         ValueError: numbers or shapes differ, or a picture is smaller than the window.
     """
@@ -34,7 +34,7 @@ def _ssim(a: Floats, b: Floats) -> float:
 
     side = 2 * RADIUS_PX + 1
     if min(a.shape[:2]) < side:
-        raise ValueError(f"SSIM needs pictures of at least {side} px, not {a.shape[1]} x {a.shape[0]}")
+        raise ValueError(f"SSIM needs pictures of at least {side} px a side, got {a.shape[1]} x {a.shape[0]} px")
 
     def blurred(x: Floats) -> Floats:
         smooth: Floats = cv2.GaussianBlur(x, (side, side), SIGMA_PX)

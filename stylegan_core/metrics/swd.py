@@ -31,9 +31,9 @@ def patch_swd(
     max_patches: int | None = 65_536,
     seed: int = 0,
 ) -> float:
-    """Distance of two sets of pictures by how their surfaces look, whatever lies where and in which colour.
+    """Distance of two sets of pictures by texture, independent of position and of mean colour.
 
-    Every patch loses its own mean per channel, all are projected on random directions, and along each direction the
+    Each patch is reduced by its mean per channel, all are projected on random directions, and along each direction the
     one-dimensional Wasserstein distance of both sides is taken; the mean over directions, sizes and scales is returned.
 
     Args:
@@ -57,7 +57,7 @@ def patch_swd(
     for picture in (*left, *right):
         if min(picture.shape[:2]) < needed:
             size_px = f"{picture.shape[1]} x {picture.shape[0]} px"
-            raise ValueError(f"patch SWD needs pictures of at least {needed} px a side, not {size_px}")
+            raise ValueError(f"patch SWD needs pictures of at least {needed} px a side, got {size_px}")
     distances = []
     for scale in scales:
         small_left = [area_downsampled(picture, scale) for picture in left]
@@ -99,7 +99,7 @@ def _projections(pictures: list[Floats], directions: Floats, kept: int, seed: in
 
 @lru_cache(maxsize=64)
 def _subsample(total: int, kept: int, seed: int) -> NDArray[np.int64]:
-    """``kept`` of ``total`` indices in rising order, one from each of ``kept`` equal stretches."""
+    """``kept`` of ``total`` indices in ascending order, one from each of ``kept`` equal intervals."""
     generator = np.random.Generator(np.random.Philox(key=[seed, total]))
     edges = np.arange(kept + 1, dtype=np.int64) * total // kept
     return generator.integers(edges[:-1], edges[1:])

@@ -1,6 +1,6 @@
-"""Warp error: what changes between frames beside the motion (Lai et al. 2018, arXiv 1808.00449), with the true motion.
+"""Warp error: the change between frames that known motion does not explain (Lai et al. 2018, arXiv 1808.00449).
 
-It rewards blur, and is to be read beside a detail ratio.
+It rewards blur: compare a detail ratio too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from stylegan_core.motion.camera import CameraMotion
 from stylegan_core.motion.warp import visible, warp
 
 MARGIN_PX = 2.0
-"""Of the earlier frame: nearer to its border the interpolation would read mirrored pixels."""
+"""Border of the earlier frame that is ignored: there the interpolation would read mirrored pixels."""
 
 
 def pair_warp_error(later: Floats, earlier: Floats, motion: CameraMotion, numbers: tuple[int, int]) -> float:
@@ -24,7 +24,7 @@ def pair_warp_error(later: Floats, earlier: Floats, motion: CameraMotion, number
         motion: of the shot.
         numbers: of the later and the earlier frame.
     Returns:
-        Mean over seen pixels and channels, in squared unit range; NaN where the frames share nothing.
+        Mean over seen pixels and channels, in squared unit range; NaN where the frames have no point in common.
     Raises:
         KeyError: a frame's motion is not known.
     """

@@ -1,1 +1,4 @@
-"""Known and estimated motion, and warping by it."""
+"""Motion between frames: known camera motion, estimated optical flow, and warping by both.
+
+Used by temporal metrics, temporal smoothing and the built-in sample's evaluation.
+"""

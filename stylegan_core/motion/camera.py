@@ -1,4 +1,4 @@
-"""A camera's true motion over a flat picture, as its file motion.json tells it.
+"""Known camera motion over a flat picture, read from motion.json.
 
 Pixel centres lie on whole numbers: the centre of the top left pixel is (0, 0).
 """
@@ -18,15 +18,15 @@ Matrix = NDArray[np.float64]
 
 
 class MotionError(ValueError):
-    """A motion file cannot be used; the message names the file and says why."""
+    """A motion file cannot be used; the message names the file and the reason."""
 
 
 @dataclass(frozen=True)
 class CameraMotion:
-    """Where every frame of a shot looks at.
+    """The part of the picture that every frame of a shot shows.
 
     Attributes:
-        to_world: for each frame number the matrix from its pixels to those of the picture that the camera films.
+        to_world: for each frame number the matrix from its pixels to those of the filmed picture.
     """
 
     to_world: dict[int, Matrix]
@@ -49,7 +49,7 @@ def load_motion(path: Path) -> CameraMotion:
 
     Raises:
         FileNotFoundError: there is no such file.
-        MotionError: the file is no such JSON, or a matrix has no inverse.
+        MotionError: the JSON has another form, or a matrix has no inverse.
     """
     try:
         frames = json.loads(path.read_text(encoding="utf-8"))["frames"]
@@ -63,11 +63,11 @@ def load_motion(path: Path) -> CameraMotion:
 
 
 def inverse(matrix: Matrix) -> Matrix:
-    """The matrix that undoes ``matrix``."""
+    """The inverse of an affine matrix."""
     linear = np.linalg.inv(matrix[:, :2])
     return np.column_stack([linear, -linear @ matrix[:, 2]])
 
 
 def compose(second: Matrix, first: Matrix) -> Matrix:
-    """The matrix of ``first`` and then ``second``."""
+    """The composition of two affine matrices: ``first``, then ``second``."""
     return np.column_stack([second[:, :2] @ first[:, :2], second[:, :2] @ first[:, 2] + second[:, 2]])

@@ -1,4 +1,4 @@
-"""How much of what is tested was ever shown: pixels of a frame that no key frame sees."""
+"""Coverage by key frames: the fraction of a frame's pixels that no key frame shows."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from stylegan_core.motion.camera import CameraMotion
 from stylegan_core.motion.warp import Mask, visible
 
 
-def seen(motion: CameraMotion, frame: int, key_frames: Sequence[int], size: tuple[int, int]) -> Mask:
-    """Which pixels of ``frame`` show a point that some key frame shows too.
+def covered(motion: CameraMotion, frame: int, key_frames: Sequence[int], size: tuple[int, int]) -> Mask:
+    """Which pixels of ``frame`` show a point that a key frame shows too.
 
     Args:
         motion: of the shot.
         frame: number of the frame.
-        key_frames: numbers of the key frames; none see nothing.
+        key_frames: numbers of the key frames; without any, no pixel is covered.
         size: height and width of all frames, px.
     Returns:
         (H, W).
@@ -36,7 +36,7 @@ def unseen_fraction(
 
     Args:
         motion: of the shot.
-        frames: numbers of the tested frames, at least one.
+        frames: numbers of the evaluated frames, at least one.
         key_frames: numbers of the key frames.
         size: height and width of all frames, px.
     Raises:
@@ -44,5 +44,5 @@ def unseen_fraction(
         KeyError: a frame's motion is not known.
     """
     if not frames:
-        raise ValueError("no frames to test")
-    return float(np.mean([1.0 - seen(motion, frame, key_frames, size).mean() for frame in frames]))
+        raise ValueError("the unseen fraction needs at least one frame")
+    return float(np.mean([1.0 - covered(motion, frame, key_frames, size).mean() for frame in frames]))

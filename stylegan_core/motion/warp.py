@@ -1,4 +1,4 @@
-"""Warps by known affine motion, exact below the pixel, with the mask of what can be known."""
+"""Affine warps by known motion with sub-pixel accuracy, and the mask of pixels that the source shows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Mask = NDArray[np.bool_]
 
 
 def sampling_grid(matrix: Matrix, height_px: int, width_px: int) -> NDArray[np.float64]:
-    """Where each pixel of a target frame lies in the source picture.
+    """The position of each pixel of a target frame in the source picture.
 
     Args:
         matrix: target's pixels to the source's.
@@ -33,21 +33,21 @@ def visible(matrix: Matrix, source_size: tuple[int, int], target_size: tuple[int
         matrix: target's pixels to the source's.
         source_size: height and width, px.
         target_size: height and width, px.
-        margin_px: a border of the source that does not count.
+        margin_px: border of the source that counts as not shown.
     Returns:
         (H, W) of the target.
     """
     x, y = sampling_grid(matrix, *target_size)
-    # A frame warped by itself shows itself: the rounding of an inverse must not cost its border.
+    # A frame warped onto itself is fully visible: the rounding of an inverse must not lose its border.
     slack = margin_px - 1e-6
     inside: Mask = (x >= slack) & (y >= slack) & (x <= source_size[1] - 1 - slack) & (y <= source_size[0] - 1 - slack)
     return inside
 
 
 def warp(picture: Floats, matrix: Matrix, target_size: tuple[int, int] | None = None) -> Floats:
-    """Looks at ``picture`` from another frame: the cubic spline through its pixels, evaluated where they went.
+    """Warps ``picture`` into a target frame: the cubic spline through its pixels, evaluated at the sampling grid.
 
-    OpenCV's warps round coordinates to 1/32 px, which is more than a slow pan's flicker; this does not round.
+    OpenCV's warps round coordinates to 1/32 px, which is more than the flicker of a slow pan; this does not round.
 
     Args:
         picture: (H, W, C).

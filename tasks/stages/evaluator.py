@@ -141,12 +141,12 @@ def open_evaluator(
     colour = _colour(params, model)
     read, display = _reader(params, colour), display_of(colour)
     contents = [display(read(content, "content")) for content, _ in subject.tuning]
-    paintings = [display(read(style, "style")) for _, style in subject.tuning if style is not None]
+    truths = [display(read(style, "style")) for _, style in subject.tuning if style is not None]
     filters: Filters = {}
-    if params.evaluate.baselines and contents and (paintings or subject.styles):
+    if params.evaluate.baselines and contents and (truths or subject.styles):
         styles = [display(read(path, "style")) for path in subject.styles]
-        tune = comparison.tuned_to_truth if paintings else comparison.tuned_to_style
-        filters = tune(contents, paintings or styles, baselines(styles))
+        tune = comparison.tuned_to_truth if truths else comparison.tuned_to_style
+        filters = tune(contents, truths or styles, baselines(styles))
     temporal = params.evaluate.temporal and subject.kind == "shot"
     return Evaluator(
         subject,

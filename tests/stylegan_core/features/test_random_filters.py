@@ -84,7 +84,7 @@ def test_nothing_of_it_is_trained_or_saved() -> None:
 def test_wrong_layers_and_small_pictures_are_refused() -> None:
     with pytest.raises(ValueError, match="no layer 'block6_conv1'; its layers are block1_conv1"):
         RandomFilters()(pictures(), ["block6_conv1"])
-    with pytest.raises(ValueError, match="block 5 needs sides of at least 16 px, not 8 x 8"):
+    with pytest.raises(ValueError, match="block 5 needs sides of at least 16 px, got 8 x 8"):
         RandomFilters()(pictures(8), ["block5_conv1"])
 
 

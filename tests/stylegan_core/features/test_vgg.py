@@ -62,14 +62,14 @@ def test_what_is_no_vgg19_is_refused(tmp_path: Path, weights: dict[str, Tensor])
     with pytest.raises(WeightsError, match="does not exist"):
         load_vgg19(tmp_path / "absent.pth")
     (tmp_path / "text.pth").write_text("not weights")
-    with pytest.raises(WeightsError, match="no state dict that can be read safely"):
+    with pytest.raises(WeightsError, match="is not a state dict that can be read safely"):
         load_vgg19(tmp_path / "text.pth")
     torch.save([1, 2], tmp_path / "list.pth")
-    with pytest.raises(WeightsError, match="holds list"):
+    with pytest.raises(WeightsError, match="contains list, expected a state dict"):
         load_vgg19(tmp_path / "list.pth")
     with pytest.raises(WeightsError, match=r"features\.0\.weight is missing"):
         Vgg19({})
-    with pytest.raises(WeightsError, match=r"features\.0\.bias is \(3,\), not \(64,\)"):
+    with pytest.raises(WeightsError, match=r"features\.0\.bias has shape \(3,\), expected \(64,\)"):
         Vgg19({**weights, "features.0.bias": torch.zeros(3)})
     with pytest.raises(ValueError, match="no layer 'block1_conv3'"):
         Vgg19(weights)(torch.zeros(1, 3, 32, 32), ["block1_conv3"])

@@ -64,7 +64,7 @@ def test_detail_is_the_variance_of_scipys_laplacian(pair: tuple[np.ndarray, np.n
 
 def test_what_cannot_be_compared_is_said(pair: tuple[np.ndarray, np.ndarray]) -> None:
     result, truth = pair
-    with pytest.raises(ValueError, match="80 x 64 px to compare with one of 79 x 64"):
+    with pytest.raises(ValueError, match="80 x 64 px with one of 79 x 64"):
         mse(result, truth[:, :79])
     with pytest.raises(ValueError, match="same number"):
         mse([result, result], [truth])

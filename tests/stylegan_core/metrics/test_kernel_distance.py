@@ -62,7 +62,7 @@ def test_tells_colours_and_textures_apart_and_not_samples_of_one_set() -> None:
 
 
 def test_refuses_what_it_cannot_judge() -> None:
-    with pytest.raises(ValueError, match="two or more"):
+    with pytest.raises(ValueError, match="at least two rows on each side, got"):
         random_feature_kid(textures(1, 0), textures(3, 1))
     with pytest.raises(ValueError, match="32 px"):
         random_feature_kid([np.zeros((31, 40, 3), np.float32)] * 2, textures(2, 1))

@@ -88,7 +88,7 @@ def test_tensors_are_taken_as_batches(photograph: np.ndarray) -> None:
 
 
 def test_a_picture_that_is_too_small_is_named() -> None:
-    with pytest.raises(ValueError, match="at least 28 px a side, not 24 x 24 px"):
+    with pytest.raises(ValueError, match="at least 28 px a side, got 24 x 24 px"):
         patch_swd([np.zeros((24, 24, 3), np.float32)], [np.zeros((24, 24, 3), np.float32)])
     with pytest.raises(ValueError, match="at least one"):
         patch_swd([], [np.zeros((64, 64, 3), np.float32)])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from stylegan_core.motion.camera import CameraMotion, MotionError, compose, inverse, load_motion
-from stylegan_core.motion.coverage import seen, unseen_fraction
+from stylegan_core.motion.coverage import covered, unseen_fraction
 from stylegan_core.motion.warp import visible, warp
 
 ZOOM = np.array([[0.9, 0.05, 4.0], [-0.05, 0.9, 7.0]])
@@ -70,6 +70,6 @@ def test_unseen_is_what_no_key_frame_shows() -> None:
     assert unseen_fraction(motion, [3], [1], (10, 20)) == 1.0
     assert unseen_fraction(motion, [1, 2, 3], [1], (10, 20)) == pytest.approx((0 + 5 / 20 + 1) / 3)
     assert unseen_fraction(motion, [2], [], (10, 20)) == 1.0
-    assert seen(motion, 2, [1, 3], (10, 20)).sum() == 15 * 10
-    with pytest.raises(ValueError, match="no frames"):
+    assert covered(motion, 2, [1, 3], (10, 20)).sum() == 15 * 10
+    with pytest.raises(ValueError, match="at least one frame"):
         unseen_fraction(motion, [], [1], (10, 20))

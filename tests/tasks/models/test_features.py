@@ -83,5 +83,5 @@ def test_weights_that_are_no_weights_bring_no_unsafe_advice(photo: Path, capfd: 
     weights.write_bytes(b"x")
     vgg = ("--extractor", "vgg19", "--weights", str(weights))
     said = refused(capfd, str(photo), str(photo.with_name("out.png")), *vgg)
-    assert "vgg.pth is no state dict that can be read safely" in said
+    assert "vgg.pth is not a state dict that can be read safely" in said
     assert "weights_only" not in said
