@@ -75,11 +75,11 @@ def shared_chunk(stylizer: Stylizer, index: int, *, wait_s: float | None = None)
         StylizeStopped: see ``Stylizer.chunk``.
     """
 
-    def gives_up() -> bool:
+    def stopped() -> bool:
         return stylizer.stop_reason is not None
 
     job = stylizer.job
-    with hold_chunk(job.state_folder, job.digest, index, wait_s=wait_s, gives_up=gives_up):
+    with hold_chunk(job.state_folder, job.digest, index, wait_s=wait_s, stopped=stopped):
         stylizer.read_new_records()
         return stylizer.chunk(index)
 

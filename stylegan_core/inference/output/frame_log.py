@@ -1,6 +1,6 @@
-"""A line of JSON for each frame of a run: how it ended, and how long its parts took.
+"""Frame log: a line of JSON for each frame of a run, with its outcome and the time that its stages took.
 
-Unlike records, which decide what is done, the log is for people and dashboards: nothing reads it again here.
+It is for people and dashboards; unlike the records, the program does not read it.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Literal, TextIO
 
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.spec import Job
 
 logger = logging.getLogger(__name__)
 
-Part = Literal["decode", "forward", "encode"]
+Stage = Literal["decode", "forward", "encode"]
 
 
 class FrameLog:
-    """Writes ``OUTPUT/.stylereel/log-*.jsonl``, a file a process; several threads may share it."""
+    """Writes ``OUTPUT/.stylereel/log-*.jsonl``, one file for each process. Thread-safe."""
 
     def __init__(self, job: Job) -> None:
         """Opens nothing yet.
 
         Args:
-            job: at work.
+            job: whose frames are logged.
         """
         host = re.sub(r"[^A-Za-z0-9]+", "-", platform.node()) or "host"
         self.path: Path = job.state_folder / f"log-{host}-{os.getpid()}-{os.urandom(4).hex()}.jsonl"
@@ -44,8 +44,8 @@ class FrameLog:
         self._broken = False
 
     @contextmanager
-    def timed(self, part: Part, frames: Sequence[FrameTask]) -> Iterator[None]:
-        """Counts the time within to frames that are worked on together, in equal shares."""
+    def timed(self, stage: Stage, frames: Sequence[FrameTask]) -> Iterator[None]:
+        """Adds the time that the block takes to the frames that share it, in equal parts."""
         began_s = time.perf_counter()
         try:
             yield
@@ -54,19 +54,22 @@ class FrameLog:
             with self._lock:
                 for frame in frames:
                     spent = self._seconds.setdefault(frame.output, {})
-                    spent[f"{part}_s"] = spent.get(f"{part}_s", 0.0) + share
+                    spent[f"{stage}_s"] = spent.get(f"{stage}_s", 0.0) + share
 
     def ended(self, frame: FrameTask, status: Literal["made", "skipped", "failed"], reason: str = "") -> None:
-        """Writes a frame's line; a log that cannot be written costs no frame.
+        """Writes the line of a frame; a log that cannot be written does not fail the frame.
 
         Args:
             frame: of the job.
-            status: how it ended; "skipped" was done before.
+            status: its outcome; "skipped" is up to date.
             reason: why it failed.
         """
         with self._lock:
             spent = self._seconds.pop(frame.output, {})
-            line: dict[str, Any] = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "frame": frame.output}
+            line: dict[str, object] = {
+                "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                "frame": frame.output,
+            }
             line |= {"number": frame.number} if frame.number is not None else {}
             line |= {"missing": frame.missing} if frame.missing else {}
             line |= {"input": frame.input, "status": status} | ({"reason": reason} if reason else {})
@@ -74,7 +77,7 @@ class FrameLog:
             self._write(json.dumps(line | self._known, ensure_ascii=False))
 
     def close(self) -> None:
-        """Ends the file."""
+        """Closes the file."""
         with self._lock:
             if self._file is not None:
                 self._file.close()
@@ -90,4 +93,4 @@ class FrameLog:
             self._file.write(line + "\n")
         except OSError as error:
             self._broken = True
-            logger.warning("the log %s cannot be written: %s", self.path, error)
+            logger.warning("cannot write the log %s: %s", self.path, error)

@@ -1,7 +1,7 @@
-"""Makes finished frames last, in groups: one fsync of a folder and one of the records for all frames that wait.
+"""Group commit: one fsync of the folders and one of the records for all frames that are waiting.
 
-A frame's file is synced and has its name by then; what is left of the order is fsync the folder, then record. Small
-frames come in hundreds a second: those of the same ``GROUP_S`` share their syncs.
+The file of such a frame is synced and has its final name; the remaining steps are to fsync its folder, then to append
+its record. Hundreds of small frames a second are common: those of the same ``GROUP_S`` share their syncs.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from stylegan_core.storage.frame_record import FrameRecord
 from stylegan_core.storage.records import RecordWriter
 
 GROUP_S = 0.02
-"""Between groups, unless somebody waits: syncs then take a few hundredths of the time, whatever a sync takes."""
+"""Between groups, unless a flush is requested: syncs then take a few percent of the time, however slow the disk."""
 
 
 @dataclass(frozen=True)
-class _Waiting:
+class _Entry:
     folders: frozenset[Path]
     record: FrameRecord
     finished: Callable[[Exception | None], None]
@@ -31,68 +31,68 @@ class _Waiting:
     def settle(self, error: Exception | None) -> None:
         try:
             self.finished(error)
-        except BaseException as failure:  # as any pool does
+        except BaseException as failure:  # like a task of any pool
             self.done.set_exception(failure)
         else:
             self.done.set_result(None)
 
 
 class GroupCommitter:
-    """Records frames in a thread of its own; close it before the writer of the records."""
+    """Records frames in its own thread. Thread-safe; close it before the record writer."""
 
     def __init__(self, records: RecordWriter) -> None:
         """Starts no thread before the first frame.
 
         Args:
-            records: where to.
+            records: of the output folder.
         """
         self._records = records
         self._lock = threading.Lock()
-        self._waiting: list[_Waiting] = []
-        self._hurry = threading.Event()
+        self._waiting: list[_Entry] = []
+        self._flush = threading.Event()
         self._last_s = 0.0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
 
     def commit(
         self, folders: Iterable[Path], record: FrameRecord, finished: Callable[[Exception | None], None]
     ) -> Future[None]:
-        """Records a frame that lies under its name, its bytes synced.
+        """Queues the record of a frame whose file has its final name, its bytes synced.
 
         Args:
-            folders: in which names are new and not synced.
+            folders: folders with new names that are not synced yet.
             record: of the frame.
-            finished: called when the frame survives a power cut, or with the reason why it is not recorded.
+            finished: called when the frame survives a power cut, or with the error that kept it from being recorded.
 
         Returns:
-            Done after ``finished``, with what it raised.
+            Done after ``finished``; holds the exception that it raised, if any.
         """
-        entry = _Waiting(frozenset(folders), record, finished)
+        entry = _Entry(frozenset(folders), record, finished)
         with self._lock:
             self._waiting.append(entry)
         self._thread.submit(self._commit_waiting)
         return entry.done
 
     def flush(self) -> None:
-        """Records what waits now: somebody waits for the end of it."""
-        self._hurry.set()
+        """Commits the waiting frames now instead of at the end of ``GROUP_S``."""
+        self._flush.set()
 
     def close(self) -> None:
-        """Ends when all that wait are recorded."""
+        """Returns when all frames are recorded."""
         self.flush()
         self._thread.shutdown(wait=True)
 
     def _commit_waiting(self) -> None:
         with self._lock:
-            if not self._waiting:  # the group before took it along
+            if not self._waiting:  # the previous group contained it
                 return
-        self._hurry.wait(self._last_s + GROUP_S - time.monotonic())
+        self._flush.wait(self._last_s + GROUP_S - time.monotonic())
         with self._lock:
-            self._hurry.clear()
+            self._flush.clear()
             group, self._waiting = self._waiting, []
         try:
             self._commit(group)
             self._last_s = time.monotonic()
-        except Exception:  # one record must not cost the others
+        except Exception:  # a frame must not fail because of the others
             for entry in group:
                 try:
                     self._commit([entry])
@@ -104,7 +104,7 @@ class GroupCommitter:
         for entry in group:
             entry.settle(None)
 
-    def _commit(self, group: list[_Waiting]) -> None:
+    def _commit(self, group: list[_Entry]) -> None:
         for folder in frozenset[Path]().union(*(entry.folders for entry in group)):
             fsync_folder(folder)
         self._records.append(*(entry.record for entry in group))

@@ -1,12 +1,14 @@
-"""Who may write into an output folder: one run alone, or the workers of one job side by side.
+"""Output lock: one run alone, or several workers of the same job, may write into an output folder.
 
-Two locks of the operating system, which frees them when their holder dies. ``OUTPUT/.stylereel/lock`` is held
-exclusively by a run that works alone, or shared by the workers of one job, whose digest stands in ``holder.json``:
-whoever brings another job is refused while one of them is there. ``chunks/`` has a lock for each chunk that workers
-share out.
+Two kinds of operating system locks, which are released when their holder dies. ``OUTPUT/.stylereel/lock`` is held
+exclusively by a run that works alone, or shared by the workers of one job, whose digest is in ``holder.json``: a run of
+another job is refused as long as there is such a worker. ``chunks/`` has a lock file for each chunk of a shared job.
 
-The locks are ``flock``'s. Linux carries them over NFS (versions 3 with lockd, 4 always) unless the share is mounted
-with ``local_lock``; other network file systems may keep them to one machine or refuse them.
+The locks are those of ``flock``. Linux extends them over NFS (version 3 with lockd, version 4 always) unless the share
+is mounted with ``local_lock``; other network file systems may limit them to one machine or refuse them.
+
+``chunks/`` is removed only under the exclusive lock of the folder. All chunk locks are held under its shared lock, so
+that no lock file is removed, and made again as another file, while a worker holds it.
 """
 
 from __future__ import annotations
@@ -25,49 +27,49 @@ import filelock
 
 try:
     import fcntl
-except ImportError:  # Windows: one run at a time, nothing is shared
+except ImportError:  # Windows: one run at a time, no shared jobs
     fcntl = None  # type: ignore[assignment]
 
 TEMPORARY_FOLDER = "temporary"
-"""Below the state folder: files at work; what a kill leaves there goes when nobody works."""
+"""Below the state folder: files that are being written; removed when no run holds the lock, such as after a kill."""
 _CHUNKS_FOLDER = "chunks"
 _HOLDER_FILE = "holder.json"
 _POLL_S = 0.1
-_COMING_IN_S = 2.0
-"""Another worker of the same job holds the lock exclusively for a moment while it comes in or goes."""
+_ENTERING_S = 2.0
+"""Wait for another worker of the same job, which holds the lock exclusively for a moment as it enters or leaves."""
 
 
 class OutputBusyError(RuntimeError):
-    """Others hold the output folder or the chunk; the message says who."""
+    """Another run holds the output folder or the chunk; the message names it."""
 
 
 @contextmanager
 def hold_output(state_folder: Path, *, job: str | None = None, wait_s: float | None = 0.0) -> Iterator[None]:
-    """Holds an output folder, alone or together with workers of the same job.
+    """Holds the lock of an output folder, alone or together with workers of the same job.
 
-    Who finds nobody there, or is the last to go, empties the folder of temporaries.
+    The first holder and the last one remove the temporary files.
 
     Args:
-        state_folder: ``OUTPUT/.stylereel``, made if it is missing.
-        job: digest of the job that is shared with others; None works alone.
-        wait_s: how long to wait for others; None: as long as it takes.
+        state_folder: ``OUTPUT/.stylereel``, created if missing.
+        job: digest of the job that other workers may share; None works alone.
+        wait_s: how long to wait for other holders; None: without limit.
 
     Raises:
-        OutputBusyError: others hold it.
+        OutputBusyError: another run holds the lock.
         OSError: the folder cannot be written, or its file system has no locks.
     """
     state_folder.mkdir(parents=True, exist_ok=True)
     if fcntl is None:
-        with _alone_by_file(state_folder, wait_s):
+        with _held_by_file_lock(state_folder, wait_s):
             yield
         return
-    handle = _opened(state_folder / "lock")
+    handle = _open(state_folder / "lock")
     try:
-        _come_in(handle, state_folder, job, wait_s)
+        _enter(handle, state_folder, job, wait_s)
         try:
             yield
         finally:
-            if _locked(handle, fcntl.LOCK_EX):  # the last one
+            if _try_lock(handle, fcntl.LOCK_EX):  # the last holder
                 _clear(state_folder)
     finally:
         os.close(handle)
@@ -80,19 +82,19 @@ def hold_chunk(
     index: int,
     *,
     wait_s: float | None = 0.0,
-    gives_up: Callable[[], bool] = lambda: False,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[None]:
-    """Holds a chunk of a job whose output folder is held; of all threads and processes one has it.
+    """Holds the lock of a chunk, under ``hold_output`` for the same job; a single thread of all processes has it.
 
     Args:
         state_folder: ``OUTPUT/.stylereel``.
         job: digest of the job.
         index: of the chunk.
-        wait_s: how long to wait for another holder; None: as long as it takes.
-        gives_up: asked while waiting.
+        wait_s: how long to wait for another holder; None: without limit.
+        stopped: ends the wait if it is true; polled.
 
     Raises:
-        OutputBusyError: another worker holds it.
+        OutputBusyError: another worker holds the lock.
         OSError: the folder cannot be written.
     """
     if fcntl is None:
@@ -100,46 +102,46 @@ def hold_chunk(
         return
     folder = state_folder / _CHUNKS_FOLDER
     folder.mkdir(exist_ok=True)
-    handle = _opened(folder / f"{job[:16]}-{index}.lock")
+    handle = _open(folder / f"{job[:16]}-{index}.lock")
     try:
-        until_s = _until_s(wait_s)
-        while not _locked(handle, fcntl.LOCK_EX):
-            if time.monotonic() >= until_s or gives_up():
-                raise OutputBusyError(f"chunk {index} is at work in another process")
+        until_s = _deadline_s(wait_s)
+        while not _try_lock(handle, fcntl.LOCK_EX):
+            if time.monotonic() >= until_s or stopped():
+                raise OutputBusyError(f"another process is working on chunk {index}")
             time.sleep(_POLL_S)
         yield
     finally:
         os.close(handle)
 
 
-def _come_in(handle: int, state_folder: Path, job: str | None, wait_s: float | None) -> None:
-    until_s = _until_s(wait_s)
-    patient_until_s = time.monotonic() + _COMING_IN_S
+def _enter(handle: int, state_folder: Path, job: str | None, wait_s: float | None) -> None:
+    until_s = _deadline_s(wait_s)
+    entering_until_s = time.monotonic() + _ENTERING_S
     while True:
-        if _locked(handle, fcntl.LOCK_EX):
+        if _try_lock(handle, fcntl.LOCK_EX):
             _clear(state_folder)
             _write_holder(state_folder, job)
-            # Going from exclusive to shared lets go for a moment, in which another may have come in.
-            if job is None or (_locked(handle, fcntl.LOCK_SH) and _holder(state_folder).get("job") == job):
+            # The change from exclusive to shared releases the lock for a moment: another run may have entered.
+            if job is None or (_try_lock(handle, fcntl.LOCK_SH) and _holder(state_folder).get("job") == job):
                 return
             fcntl.flock(handle, fcntl.LOCK_UN)
-        elif job is not None and _locked(handle, fcntl.LOCK_SH):
+        elif job is not None and _try_lock(handle, fcntl.LOCK_SH):
             if _holder(state_folder).get("job") == job:
                 return
             fcntl.flock(handle, fcntl.LOCK_UN)
-            patient_until_s = 0.0
+            entering_until_s = 0.0
         elif job is None:
-            patient_until_s = 0.0
-        if time.monotonic() >= max(until_s, patient_until_s):
-            raise OutputBusyError(_who(state_folder))
+            entering_until_s = 0.0
+        if time.monotonic() >= max(until_s, entering_until_s):
+            raise OutputBusyError(_describe_holder(state_folder))
         time.sleep(_POLL_S)
 
 
-def _who(state_folder: Path) -> str:
+def _describe_holder(state_folder: Path) -> str:
     holder = _holder(state_folder)
     if not {"host", "pid"} <= set(holder):
         return f"another run works on {state_folder.parent}"
-    return f"another run works on {state_folder.parent} (begun by process {holder['pid']} on {holder['host']})"
+    return f"another run works on {state_folder.parent} (started by process {holder['pid']} on {holder['host']})"
 
 
 def _holder(state_folder: Path) -> dict[str, object]:
@@ -151,7 +153,7 @@ def _holder(state_folder: Path) -> dict[str, object]:
 
 
 def _write_holder(state_folder: Path, job: str | None) -> None:
-    """Not synced: it speaks of processes, which a power cut ends."""
+    """Not synced: a power cut ends the processes that it names."""
     text = json.dumps({"job": job, "host": platform.node(), "pid": os.getpid()})
     part = state_folder / f"{_HOLDER_FILE}.{os.getpid()}.part"
     try:
@@ -163,36 +165,37 @@ def _write_holder(state_folder: Path, job: str | None) -> None:
 
 
 def _clear(state_folder: Path) -> None:
-    for left in (state_folder / TEMPORARY_FOLDER).glob("*"):
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
+    """Only under the exclusive lock, see above."""
+    for temporary in (state_folder / TEMPORARY_FOLDER).glob("*"):
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
         else:
-            left.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
     shutil.rmtree(state_folder / _CHUNKS_FOLDER, ignore_errors=True)
 
 
-def _opened(path: Path) -> int:
+def _open(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
 
 
-def _locked(handle: int, kind: int) -> bool:
+def _try_lock(handle: int, kind: int) -> bool:
     try:
         fcntl.flock(handle, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:
         if error.errno in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):
-            raise OSError(error.errno, "its file system has no locks (flock)") from error
+            raise OSError(error.errno, "its file system does not support locks (flock)") from error
         raise
     return True
 
 
-def _until_s(wait_s: float | None) -> float:
+def _deadline_s(wait_s: float | None) -> float:
     return float("inf") if wait_s is None else time.monotonic() + wait_s
 
 
 @contextmanager
-def _alone_by_file(state_folder: Path, wait_s: float | None) -> Iterator[None]:
+def _held_by_file_lock(state_folder: Path, wait_s: float | None) -> Iterator[None]:
     lock = filelock.FileLock(state_folder / "lock")
     try:
         lock.acquire(timeout=-1 if wait_s is None else wait_s)

@@ -1,4 +1,4 @@
-"""What each output file says of its making: in its metadata, and signed where the user gave a certificate."""
+"""Provenance: the metadata that says how an output file was made, signed if the user provides a certificate."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from stylegan_core.storage.file_state import FileState
 
 
 class Provenance:
-    """Writes a job's pictures with their provenance; several threads may share it."""
+    """Writes the pictures of a job with their provenance. Thread-safe."""
 
     def __init__(self, job: Job, temporary_folder: Path) -> None:
         """Reads the certificate, if the job signs.
@@ -32,21 +32,21 @@ class Provenance:
             temporary_folder: on the file system of its outputs.
 
         Raises:
-            PlanError: the certificate or the key cannot be used here.
+            PlanError: the certificate or the key cannot be used, or has changed since planning.
         """
         self._job, self._settings_of, self._temporaries = job, job.settings_digest(), temporary_folder
-        # Of a movie the whole is signed, not each frame.
+        # A movie is signed as a whole, not frame by frame.
         self._signer = load_signer(job.signing) if job.signing is not None and job.movie is None else None
 
     def facts(self, frame: FrameTask, source: FileState) -> dict[str, str]:
-        """What a frame's file says; nothing if the job has no provenance.
+        """The provenance of a frame by name; empty if the job has none.
 
-        Equal work gives equal facts: neither times nor ids of flow runs are among them, nor the job's digest, which
-        changes with the frames beside.
+        Equal work gives equal facts: they contain neither times nor ids of flow runs, nor the job's digest, which
+        depends on the other frames.
 
         Args:
             frame: of the job.
-            source: its input as it was read.
+            source: state of its input when it was read.
         """
         job = self._job
         if not job.provenance:
@@ -57,24 +57,26 @@ class Provenance:
             **job.provenance,
             "settings": self._settings_of(frame),
             "asked": "; ".join(f"{what} {words}" for what, words in asked.items()),
-            "source": _named(frame),
+            "source": _source_name(frame),
             "source_sha256": source.sha256,
         }
 
     def write(self, path: Path, picture: Picture, frame: FrameTask, source: FileState) -> None:
-        """Writes a picture whole or not at all, with all that is said of it.
+        """Writes a picture with its provenance, atomically.
 
         Args:
-            path: where; its suffix is the format.
+            path: of the output; its suffix is the format.
             picture: the result.
-            frame: of the job, that it was made of.
-            source: its input as it was read.
+            frame: of the job.
+            source: state of its input when it was read.
 
         Raises:
             SigningError: it cannot be signed.
             OSError: it cannot be written.
         """
-        if path.suffix == MOVIE_FRAME and picture.movie is not None:  # the movie itself says what these would
+        if (
+            path.suffix == MOVIE_FRAME and picture.movie is not None
+        ):  # the movie has the provenance of all of its frames
             planes = changed_planes(picture.movie, picture.pixels)
             write_movie_frame(path, picture.movie.pix_fmt, planes, temporary_folder=self._temporaries)
             return
@@ -95,14 +97,14 @@ def write_signed(
     source: Path | None,
     temporary_folder: Path,
 ) -> None:
-    """Writes a file, signed if there is a signer, whole or not at all.
+    """Writes a file atomically, signed if there is a signer.
 
     Args:
         path: the final name.
-        make: writes the file of a name that it is given, whole or not at all.
-        signer: who signs it; None is nobody.
-        facts: what the manifest says.
-        source: what the file was made from.
+        make: writes the file under the name that it is given, atomically.
+        signer: signs the file; None leaves it unsigned.
+        facts: content of the manifest.
+        source: file that it was made from.
         temporary_folder: on the file system of ``path``.
 
     Raises:
@@ -123,7 +125,7 @@ def write_signed(
 
 
 def movie_provenance(job: Job) -> dict[str, str]:
-    """What a job's movie says of its making; nothing if the job has no provenance."""
+    """The provenance of a job's movie by name; empty if the job has none."""
     if not job.provenance:
         return {}
     first = job.frames[0]
@@ -132,8 +134,8 @@ def movie_provenance(job: Job) -> dict[str, str]:
     return {**job.provenance, "settings": job.settings.digest(), "asked": asked, "source": source}
 
 
-def _named(frame: FrameTask) -> str:
-    """The source of a frame."""
+def _source_name(frame: FrameTask) -> str:
+    """The source of a frame, without its folder."""
     name = Path(frame.input).name + (f", frame {frame.number}" if frame.index is not None else "")
     return name + {"hold": ", held", "black": ", made black"}.get(frame.missing or "", "")
 
@@ -142,7 +144,7 @@ def load_signer(signing: Signing) -> C2paSigner:
     """The signer of a job.
 
     Raises:
-        PlanError: the certificate or the key cannot be used, or is not the one that was planned with.
+        PlanError: the certificate or the key cannot be used, or has changed since planning.
     """
     try:
         signer = C2paSigner.load(signing.certificate, signing.key)

@@ -1,4 +1,4 @@
-"""Who may write into an output folder: one run, or workers of one job; a killed holder frees it."""
+"""The lock of an output folder: one run, or workers of one job; a killed holder releases it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def state(tmp_path: Path) -> Path:
     return tmp_path / "out" / ".stylereel"
 
 
-def test_one_that_works_alone_keeps_all_others_out(state: Path) -> None:
+def test_a_run_that_works_alone_excludes_all_others(state: Path) -> None:
     with hold_output(state):
         for job in (None, "a"):
-            who = rf"another run works on .*out \(begun by process {os.getpid()}"
+            who = rf"another run works on .*out \(started by process {os.getpid()}"
             with pytest.raises(OutputBusyError, match=who), hold_output(state, job=job):
                 pass
-        with pytest.raises(filelock.Timeout):  # what older versions, and the trimming of the cache, hold
+        with pytest.raises(filelock.Timeout):  # the lock of older versions, and of the trimming of the cache
             filelock.FileLock(state / "lock").acquire(timeout=0)
     with hold_output(state):
         pass
@@ -46,7 +46,7 @@ def test_workers_of_one_job_share_and_another_job_waits(state: Path) -> None:
         pass
 
 
-def test_one_that_waits_gets_in_when_the_others_have_gone(state: Path) -> None:
+def test_a_waiting_run_enters_when_the_others_have_left(state: Path) -> None:
     inside, leave, seen = threading.Event(), threading.Event(), []
 
     def works() -> None:
@@ -69,8 +69,8 @@ def test_one_that_waits_gets_in_when_the_others_have_gone(state: Path) -> None:
     assert seen == ["b"]
 
 
-def test_many_come_and_go_at_once_and_jobs_never_mix(state: Path) -> None:
-    """The moment between an exclusive and a shared lock is where two jobs could meet."""
+def test_many_enter_and_leave_at_once_and_jobs_never_mix(state: Path) -> None:
+    """Two jobs could meet in the moment between an exclusive and a shared lock."""
     active: dict[str, int] = {"a": 0, "b": 0}
     lock, mixed, rounds = threading.Lock(), [], []
 
@@ -97,26 +97,26 @@ def test_many_come_and_go_at_once_and_jobs_never_mix(state: Path) -> None:
     assert not any(mixed)
 
 
-def test_the_first_in_and_the_last_out_clear_what_kills_left(state: Path) -> None:
-    left = state / output_lock.TEMPORARY_FOLDER / ".f.1.tmp.png"
-    left.parent.mkdir(parents=True)
-    left.write_bytes(b"half")
+def test_the_first_and_the_last_holder_remove_temporary_files(state: Path) -> None:
+    temporary = state / output_lock.TEMPORARY_FOLDER / ".f.1.tmp.png"
+    temporary.parent.mkdir(parents=True)
+    temporary.write_bytes(b"half")
     with hold_output(state, job="a"):
-        assert not left.exists()
-        left.write_bytes(b"at work")
+        assert not temporary.exists()
+        temporary.write_bytes(b"at work")
         with hold_output(state, job="a"), hold_chunk(state, "a", 3):
-            assert left.exists(), "another worker's file"
-        assert left.exists()
+            assert temporary.exists(), "another worker's file"
+        assert temporary.exists()
         assert any((state / "chunks").iterdir())
-    assert not left.exists()
+    assert not temporary.exists()
     assert not (state / "chunks").exists()
 
 
 def test_a_chunk_has_one_holder(state: Path) -> None:
     with hold_output(state, job="a"), hold_chunk(state, "a", 0), hold_chunk(state, "a", 1):
-        with pytest.raises(OutputBusyError, match="chunk 1 is at work"), hold_chunk(state, "a", 1):
+        with pytest.raises(OutputBusyError, match="another process is working on chunk 1"), hold_chunk(state, "a", 1):
             pass
-        with pytest.raises(OutputBusyError), hold_chunk(state, "a", 1, wait_s=None, gives_up=lambda: True):
+        with pytest.raises(OutputBusyError), hold_chunk(state, "a", 1, wait_s=None, stopped=lambda: True):
             pass
         with pytest.raises(OutputBusyError), hold_chunk(state, "a", 0, wait_s=0.2):
             pass
@@ -128,7 +128,7 @@ def _hold_and_die(state: Path, ready: object) -> None:
         threading.Event().wait(60)
 
 
-def test_a_killed_worker_frees_what_it_held(state: Path) -> None:
+def test_a_killed_worker_releases_its_locks(state: Path) -> None:
     context = multiprocessing.get_context("forkserver")
     ready = context.Event()
     process = context.Process(target=_hold_and_die, args=(state, ready))
@@ -148,10 +148,10 @@ def test_a_killed_worker_frees_what_it_held(state: Path) -> None:
         pass
 
 
-def test_a_file_system_without_locks_is_said_so(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_locks_is_reported(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(handle: int, kind: int) -> None:
         raise OSError(38, "Function not implemented")
 
     monkeypatch.setattr(output_lock.fcntl, "flock", refuse)
-    with pytest.raises(OSError, match="no locks"), hold_output(state):
+    with pytest.raises(OSError, match="does not support locks"), hold_output(state):
         pass

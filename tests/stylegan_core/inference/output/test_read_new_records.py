@@ -29,6 +29,7 @@ def job(tmp_path: Path, tiny_model: Model, noise_picture: Any) -> Job:
         output_folder=tmp_path / "out",
         model_folder=tiny_model.folder,
         model_digest=tiny_model.card.digest,
+        chunk_frames=2,
         settings=FrameSettings(),
         frames=tuple(FrameTask(input=name, output=name) for name in names),
     )
