@@ -78,12 +78,12 @@ def work_only(
     """
     from flows.runners.run_stage import run_stage
     from stylegan_core.inference.job.plan import Plan
-    from tasks.stylize.chunks import chosen_chunks
+    from tasks.stylize.chunks import parse_chunks
     from tasks.stylize.open_job import open_job
     from tasks.stylize.work import work_on
 
     job, model = open_job(job_file)
-    chunks = chosen_chunks(chunk, len(job.chunks())) if chunk is not None else None
+    chunks = parse_chunks(chunk, len(job.chunks())) if chunk is not None else None
     with libraries_on_stderr(), frames_bar() as watch:
         report = run_stage(
             "work",

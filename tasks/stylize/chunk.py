@@ -1,7 +1,7 @@
-"""One chunk of a job as a task of any process that sees the job file: the function that Dask's workers call.
+"""One chunk of a job, in any process that can read the job file: the function that Dask's workers call.
 
-A process keeps the model and the pools of a job from chunk to chunk. Which chunk is whose is settled by locks in the
-output folder; what another worker, killed perhaps, has finished of a chunk is skipped by its records.
+A process keeps the model and the pools of a job open between chunks. Locks in the output folder assign chunks to
+workers; frames that another worker finished, before it was killed for example, are skipped by their records.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tasks.stylize.open_job import open_job
 
 @dataclass
 class _Open:
-    """A job that this process has open, and how many of its threads are at it."""
+    """A job that this process keeps open, and the number of threads that work on it."""
 
     stylizer: Stylizer
     closing: ExitStack
@@ -36,25 +36,25 @@ _lock = threading.Lock()
 def work_chunk(
     index: int, *, job_file: str, checksum: bool = False, context: Mapping[str, str] | None = None
 ) -> ChunkReport:
-    """Makes what is not done of one chunk; waits where another worker is at it.
+    """Makes the unfinished frames of one chunk; waits while another worker holds it.
 
     Args:
         index: of the job's chunks, from 0.
-        job_file: from ``write_job``, on a file system that all workers see.
+        job_file: on a file system that all workers share.
         checksum: hash finished frames again instead of trusting sizes and times.
         context: ids for the records.
 
     Raises:
         StylizeStopped: a full disk, a vanished mount, or ``stop_chunks``.
-        UsageError: the file is no job, its model is gone, or another job is at work in its output folder.
+        UsageError: the file is not a job, its model is missing, or another job holds its output folder.
     """
 
-    def opened() -> Stylizer:
+    def open_stylizer() -> Stylizer:
         job, model = open_job(Path(job_file))
         device = device_of_worker(job.device, _worker_name(), _cuda_devices())
         return Stylizer(job, model, checksum=checksum, context=dict(context or {}), device=device)
 
-    with _kept_open((job_file, checksum), opened) as stylizer:
+    with _open_stylizer((job_file, checksum), open_stylizer) as stylizer:
         try:
             with hold_output(stylizer.job.state_folder, job=stylizer.job.digest):
                 return shared_chunk(stylizer, index)
@@ -63,15 +63,15 @@ def work_chunk(
 
 
 def shared_chunk(stylizer: Stylizer, index: int, *, wait_s: float | None = None) -> ChunkReport:
-    """A chunk of a job with several workers, whose output folder is held.
+    """Makes one chunk of a job with several workers; the output folder is held.
 
     Args:
         stylizer: of the job.
         index: of the job's chunks, from 0.
-        wait_s: how long to wait for a worker that is at it; None: as long as it takes.
+        wait_s: how long to wait for another worker; None: without limit.
 
     Raises:
-        OutputBusyError: another worker is still at it.
+        OutputBusyError: another worker still holds it.
         StylizeStopped: see ``Stylizer.chunk``.
     """
 
@@ -85,14 +85,14 @@ def shared_chunk(stylizer: Stylizer, index: int, *, wait_s: float | None = None)
 
 
 def stop_chunks(reason: str) -> None:
-    """Asks the chunks at work in this process to end after the frames that are being written."""
+    """Stops the running chunks of this process after the frames that are being written."""
     with _lock:
         for entry in _open.values():
             entry.stylizer.stop(reason)
 
 
 def close_jobs() -> None:
-    """Frees the models that no chunk uses."""
+    """Closes the jobs that no chunk uses, and frees their models."""
     with _lock:
         idle = [key for key, entry in _open.items() if not entry.users]
         closing = [_open.pop(key).closing for key in idle]
@@ -101,12 +101,12 @@ def close_jobs() -> None:
 
 
 def device_of_worker(device: str, worker: str | int | None, devices: int) -> str:
-    """Where a worker runs its model: each GPU has one model, and each worker one GPU.
+    """The device of a worker: workers are distributed over the GPUs.
 
     Args:
         device: of the job.
-        worker: its name; a local cluster's are 0, 1, ...
-        devices: CUDA devices that this process sees; a worker that sees one (``CUDA_VISIBLE_DEVICES``) takes it.
+        worker: its name; those of a local cluster are 0, 1, ...
+        devices: number of visible CUDA devices; with one (``CUDA_VISIBLE_DEVICES``) there is no choice.
     """
     if device != "cuda" or devices < 2 or not str(worker).isdigit():
         return device
@@ -114,14 +114,14 @@ def device_of_worker(device: str, worker: str | int | None, devices: int) -> str
 
 
 @contextmanager
-def _kept_open(key: _Key, opened: Callable[[], Stylizer]) -> Iterator[Stylizer]:
+def _open_stylizer(key: _Key, open_stylizer: Callable[[], Stylizer]) -> Iterator[Stylizer]:
     with _lock:
         entry = _open.get(key)
         if entry is None or entry.stylizer.stop_reason is not None:
-            for other in [k for k, e in _open.items() if not e.users]:  # one job at a time has a model here
+            for other in [k for k, e in _open.items() if not e.users]:  # a process holds one model at a time
                 _open.pop(other).closing.close()
             closing = ExitStack()
-            entry = _open[key] = _Open(closing.enter_context(opened()), closing)
+            entry = _open[key] = _Open(closing.enter_context(open_stylizer()), closing)
         entry.users += 1
     try:
         yield entry.stylizer
@@ -140,7 +140,7 @@ def _worker_name() -> str | int | None:
 
     try:
         name: str | int | None = get_worker().name
-    except ValueError:  # no worker of Dask's
+    except ValueError:  # not a worker of Dask
         return None
     return name
 

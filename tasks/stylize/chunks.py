@@ -1,4 +1,4 @@
-"""Runs the chunks of a job whose output folder is held: alone, side by side with other processes, or on a cluster."""
+"""Runs the chunks of a job: in this process, alone or with other processes on the same job, or on a cluster."""
 
 from __future__ import annotations
 
@@ -26,40 +26,40 @@ from tasks.stylize.report import ProgressCallback
 
 log = logging.getLogger(__name__)
 
-_TELL_S = 0.5
+_POLL_S = 0.5
 
 
-def chosen_chunks(asked: str, count: int) -> list[int]:
-    """Chunks of "3", "0-9" or "0-3,8", in order and once each.
+def parse_chunks(text: str, count: int) -> list[int]:
+    """Parses "3", "0-9" or "0-3,8" to sorted, unique chunk numbers.
 
     Args:
-        asked: as a farm's task says it.
-        count: of the job; they are numbered from 0.
+        text: of the option --chunk.
+        count: number of chunks of the job; they are numbered from 0.
 
     Raises:
-        UsageError: no such numbers, or chunks that the job does not have.
+        UsageError: the text is malformed, or the job has no such chunk.
     """
     chosen: set[int] = set()
-    for part in asked.split(","):
+    for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise UsageError(f"--chunk {asked} is no number, range or list of them, such as 3, 0-9 or 0-3,8")
+            raise UsageError(f"--chunk {text}: expected numbers or ranges such as 3, 0-9 or 0-3,8")
         chosen |= set(range(int(first), int(last if dash else first) + 1))
     if not chosen or max(chosen) >= count:
-        raise UsageError(f"--chunk {asked}: the job has the chunks 0 to {count - 1}")
+        raise UsageError(f"--chunk {text}: the job has the chunks 0 to {count - 1}")
     return sorted(chosen)
 
 
 def run_together(
     stylizer: Stylizer, runner: Runner, chunks: Sequence[int], *, wait_s: float | None
 ) -> list[ChunkReport]:
-    """The chunks that no other process is at, then those that were held, to see that they are done.
+    """Makes the chunks that no other process holds, then checks that the held ones are done.
 
     Args:
         stylizer: of the job.
         runner: calls them.
         chunks: which.
-        wait_s: how long to wait for another process; None: as long as it takes.
+        wait_s: how long to wait for another process; None: without limit.
 
     Raises:
         StoppedError: chunks are still held.
@@ -77,21 +77,21 @@ def run_together(
     reports = dict(zip(chunks, runner.map("stylize", attempt, chunks), strict=True))
     held = [index for index, report in reports.items() if report is None]
     if held and wait_s != 0:
-        log.info("%s at work in other processes: waiting for them", _named(held))
+        log.info("%s at work in other processes: waiting for them", _describe(held))
         reports |= zip(held, runner.map("stylize", partial(attempt, patience_s=wait_s), held), strict=True)
         held = [index for index, report in reports.items() if report is None]
     if held:
-        raise StoppedError(f"{_named(held)} still at work in other processes; run again to see that they are done")
+        raise StoppedError(f"{_describe(held)} still at work in other processes; run again to see that they are done")
     return [report for report in reports.values() if report is not None]
 
 
 def run_on_cluster(
     job: Job, runner: Runner, chunks: Sequence[int], *, checksum: bool, progress: ProgressCallback | None
 ) -> list[ChunkReport]:
-    """The chunks on the workers of a distributed runner.
+    """Makes the chunks on the workers of a distributed runner.
 
     Args:
-        job: whose file is written where all workers see it.
+        job: its file is on a file system that all workers share.
         runner: calls them.
         chunks: which.
         checksum: hash finished frames again.
@@ -103,7 +103,7 @@ def run_on_cluster(
     """
     call = partial(work_chunk, job_file=str(job.file), checksum=checksum, context=origin())
     try:
-        with _interrupted_by_signals(), _told_by_records(job, progress):
+        with _interrupted_by_signals(), _progress_from_records(job, progress):
             return runner.map("stylize", call, chunks)
     except KeyboardInterrupt as interrupt:
         raise StylizeStopped(str(interrupt) or "SIGINT") from None
@@ -112,21 +112,21 @@ def run_on_cluster(
 def run_here(
     stylizer: Stylizer, runner: Runner, chunks: Sequence[int], *, shared: bool, wait_s: float | None
 ) -> list[ChunkReport]:
-    """The chunks in this process's threads; signals stop them between frames."""
+    """Makes the chunks in threads of this process; signals stop them between frames."""
     with stylizer, stop_on_signals(stylizer):
         if shared:
             return run_together(stylizer, runner, chunks, wait_s=wait_s)
         return runner.map("stylize", stylizer.chunk, chunks)
 
 
-def _named(chunks: Sequence[int]) -> str:
+def _describe(chunks: Sequence[int]) -> str:
     some = ", ".join(str(index) for index in chunks[:8]) + (", ..." if len(chunks) > 8 else "")
     return f"chunk {some} is" if len(chunks) == 1 else f"chunks {some} are"
 
 
 @contextmanager
 def _interrupted_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGINT raise KeyboardInterrupt, which ends a wait for other machines."""
+    """SIGTERM and SIGINT raise KeyboardInterrupt, to interrupt the wait for other machines."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -143,27 +143,27 @@ def _interrupted_by_signals() -> Iterator[None]:
 
 
 @contextmanager
-def _told_by_records(job: Job, progress: ProgressCallback | None) -> Iterator[None]:
-    """Counts the frames that workers record; those that fail are told at the end of their chunk alone."""
+def _progress_from_records(job: Job, progress: ProgressCallback | None) -> Iterator[None]:
+    """Reports progress from the records of the workers; failures are reported at the end of their chunk."""
     if progress is None:
         yield
         return
-    tell, total, ended = progress, len(job.frames), threading.Event()
+    report, total, ended = progress, len(job.frames), threading.Event()
     tail, began_s = RecordTail(job.output_folder), time.monotonic()
     tail.new()
-    left = set(frames_to_make(job))
-    skipped = total - len(left)
+    remaining = set(frames_to_make(job))
+    skipped = total - len(remaining)
 
     def watch() -> None:
         made: set[str] = set()
         last = False
         while not last:
-            last = ended.wait(_TELL_S)
+            last = ended.wait(_POLL_S)
             before = len(made)
-            made |= left & {record.frame for record in tail.new() if record.job == job.digest[:16]}
+            made |= remaining & {record.frame for record in tail.new() if record.job == job.digest[:16]}
             if len(made) > before:
                 rate = len(made) / max(time.monotonic() - began_s, 1e-6)
-                tell(Progress(total, skipped + len(made), skipped, 0, rate))
+                report(Progress(total, skipped + len(made), skipped, 0, rate))
 
     watcher = threading.Thread(target=watch, name="progress", daemon=True)
     watcher.start()

@@ -13,22 +13,22 @@ from tasks.shared.errors import UsageError
 
 
 def open_job(file: Path) -> tuple[Job, Model]:
-    """A job that was planned before and its model, for ``stylereel work``.
+    """Reads a job file and loads its model.
 
     Raises:
-        UsageError: the file is no job, or the model is not the one that it was planned for.
+        UsageError: the file is not a job, or its model has changed since.
     """
     with usage_errors():
         job = read_job(file)
         model = load_model(job.model_folder)
         if model.card.digest != job.model_digest:
-            raise PlanError(f"{job.model_folder} was trained again since {file} was planned: plan again")
+            raise PlanError(f"{job.model_folder} was trained again after {file} was planned: plan again")
     return job, model
 
 
 @contextmanager
 def usage_errors() -> Iterator[None]:
-    """Turns what a planner refuses within into ``UsageError``, in its words."""
+    """Turns errors of planning, models and settings inside the block into ``UsageError``."""
     try:
         yield
     except (PlanError, ModelError, SettingsError) as error:

@@ -17,15 +17,15 @@ ProgressCallback = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class StylizeReport:
-    """What became of a job.
+    """The result of a job.
 
     Attributes:
-        job: that was worked on.
-        made: outputs that were written now.
-        skipped: frames that were done before.
+        job: the job.
+        made: number of outputs that were written.
+        skipped: number of frames that were done before.
         failed: inputs without an output, each with its reason.
-        warnings: what a user should hear about inputs that have one.
-        seconds: that it took, without planning.
+        warnings: of inputs that have an output.
+        seconds: of work, without planning.
         threads: of the networks on the CPU, in this process.
         preview: the movie, or None.
     """
@@ -41,15 +41,15 @@ class StylizeReport:
 
     @property
     def exit_code(self) -> int:
-        """0 if everything is done, 1 if some inputs failed."""
+        """0 if all inputs are done, 1 if some failed."""
         return 1 if self.failed else 0
 
     def failures(self) -> str:
-        """Every failed input and its reason, a line each."""
+        """Failed inputs and their reasons, one per line."""
         return "\n".join(f"{failure.path}: {failure.reason}" for failure in self.failed)
 
     def raise_if_failed(self) -> None:
-        """Ends a call whose inputs are not all done.
+        """Raises an error if an input failed.
 
         Raises:
             InputsFailedError: names every failed input.

@@ -1,4 +1,4 @@
-"""The task stylize: a folder in, a folder out; plan, work through the chunks, report."""
+"""The task stylize: plans a request and works on its job."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def stylize_directory(
     preview: Path | Literal["auto"] | None = "auto",
     progress: ProgressCallback | None = None,
 ) -> StylizeReport:
-    """Stylizes a folder: plan, then work.
+    """Stylizes a folder, sequence or movie: plans, then works on the job.
 
     Args:
         request: what to do.
         runner: calls the chunks, see ``tasks.shared.runner``.
         checksum: hash finished frames again instead of trusting sizes and times.
-        preview: path of a movie; "auto" makes one of a numbered sequence, in OUTPUT/.stylereel/; None makes none.
+        preview: path of a movie; "auto" writes one of a numbered sequence into OUTPUT/.stylereel/; None writes none.
         progress: called after every frame, from any thread.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Makes the frames of a planned job that are not done, then its movie or preview."""
+"""Works on a planned job: makes its missing frames, then assembles its movie or writes a preview."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def work_on(
     shared: bool = False,
     chunks: Sequence[int] | None = None,
 ) -> StylizeReport:
-    """Writes a plan and makes the frames of its job that are not done; see ``stylize_directory``.
+    """Writes a plan and makes the unfinished frames of its job; see ``stylize_directory``.
 
     Args:
         plan: from ``plan_request``, or that of a job from ``open_job``, without artifacts.
@@ -56,76 +56,69 @@ def work_on(
         runner: calls the chunks.
         checksum: hash finished frames again.
         preview: path of a movie, "auto" or None.
-        preview_fps: its frames a second.
+        preview_fps: frames per second of the preview.
         progress: called after every frame.
-        lock_wait_s: how long to wait for others on the same output folder, or at a chunk; None: as long as it takes
-            for a chunk, and not at all for another job.
-        shared: whether other processes may work on the same job meanwhile, as a distributed runner's always do.
-        chunks: only these; then no preview is made.
+        lock_wait_s: seconds to wait for other processes that hold the output folder or a chunk; None: wait without
+            limit for a chunk, and not at all for another job.
+        shared: whether other processes may work on the same job; always true of a distributed runner.
+        chunks: only these; no preview is made then.
 
     Raises:
         UsageError: another run holds the output folder, or it cannot be written.
-        StoppedError: see ``stylize_directory``; or other processes are still at chunks that were asked for.
+        StoppedError: see ``stylize_directory``; or other processes still work on requested chunks.
     """
     job = plan.job
     began_s = time.monotonic()
     shared = shared or runner.distributed
-    with _held_output(job, lock_wait_s or 0.0, shared=shared):
-        try:
+    with _hold_output(job, lock_wait_s or 0.0, shared=shared):
+        with _stopped_errors(job):
             write_plan(plan)
-            progress = progress if runner.distributed else with_throughput_warning(progress)
-            asked = range(len(job.chunks())) if chunks is None else chunks
+            indices = range(len(job.chunks())) if chunks is None else chunks
             if runner.distributed:
-                reports = run_on_cluster(job, runner, asked, checksum=checksum, progress=progress)
+                reports = run_on_cluster(job, runner, indices, checksum=checksum, progress=progress)
             else:
+                progress = with_throughput_warning(progress)
                 with usage_errors():
                     stylizer = Stylizer(job, model, checksum=checksum, context=origin(), progress=progress)
-                reports = run_here(stylizer, runner, asked, shared=shared, wait_s=lock_wait_s)
-        except StylizeStopped as stop:
-            raise StoppedError(f"{stop}; {_left(job)}") from stop
-        except OSError as error:
-            if stops(error):
-                raise StoppedError(f"{error}; {_left(job)}") from error
-            raise
-        preview = None if chunks is not None or job.movie is not None else preview
-        movie = job.state_folder / "preview.mp4" if preview == "auto" and is_sequence(job) else preview
-        if isinstance(movie, Path) and (any(r.made for r in reports) or not movie.is_file()):
-            shown = runner.run("preview", write_job_preview, job, movie, fps=preview_fps)
+                reports = run_here(stylizer, runner, indices, shared=shared, wait_s=lock_wait_s)
+        if chunks is not None:
+            movie = None
+        elif job.movie is not None:
+            movie = _assemble(job, runner, reports)
         else:
-            shown = movie if isinstance(movie, Path) else None
-        if job.movie is not None and chunks is None:
-            shown = _assembled(job, runner, reports)
-    report = _summary(job, reports, time.monotonic() - began_s, shown)
-    for reason, count in Counter(warning.reason for warning in report.warnings).items():
-        first = next(warning.path for warning in report.warnings if warning.reason == reason)
-        log.warning("%s: %s%s", first, reason, f" (and {count - 1} more like it)" if count > 1 else "")
-    log.info(
-        "%s: %d made, %d done before, %d failed, %.1f s (%s)",
-        job.output_folder,
-        report.made,
-        report.skipped,
-        len(report.failed),
-        report.seconds,
-        job.settings.precision,
-    )
+            movie = _preview(job, runner, reports, preview, preview_fps)
+    report = _summary(job, reports, time.monotonic() - began_s, movie)
+    _log_report(report)
     return report
 
 
-def _assembled(job: Job, runner: Runner, reports: Sequence[ChunkReport]) -> Path | None:
-    """The job's movie; None while frames are missing, since a movie without them would be out of step."""
+def _preview(
+    job: Job, runner: Runner, reports: Sequence[ChunkReport], preview: Path | Literal["auto"] | None, fps: float
+) -> Path | None:
+    """Writes the preview, unless it exists and no frame was made; None if there is to be none."""
+    movie = job.state_folder / "preview.mp4" if preview == "auto" and is_sequence(job) else preview
+    if not isinstance(movie, Path):
+        return None
+    if movie.is_file() and not any(report.made for report in reports):
+        return movie
+    return runner.run("preview", write_job_preview, job, movie, fps=fps)
+
+
+def _assemble(job: Job, runner: Runner, reports: Sequence[ChunkReport]) -> Path | None:
+    """The job's movie; None if frames failed, since a movie without them would lose synchronization."""
     assert job.movie is not None
     if failed := sum(len(report.failed) for report in reports):
-        log.error("%s is not put together: %d frames failed, the others are kept", job.movie.path, failed)
+        log.error("%s is not assembled: %d frames failed, the others are kept", job.movie.path, failed)
         return None
     with usage_errors():
         assembled = runner.run("movie", assemble_job, job)
     for what in assembled.left:
-        log.warning("%s leaves out %s", job.movie.path, what)
+        log.warning("%s does not contain %s", job.movie.path, what)
     return assembled.path
 
 
 @contextmanager
-def _held_output(job: Job, wait_s: float, *, shared: bool) -> Iterator[None]:
+def _hold_output(job: Job, wait_s: float, *, shared: bool) -> Iterator[None]:
     with ExitStack() as held:
         try:
             held.enter_context(hold_output(job.state_folder, job=job.digest if shared else None, wait_s=wait_s))
@@ -138,12 +131,36 @@ def _held_output(job: Job, wait_s: float, *, shared: bool) -> Iterator[None]:
         yield
 
 
-def _left(job: Job) -> str:
+@contextmanager
+def _stopped_errors(job: Job) -> Iterator[None]:
+    """Turns a stop inside the block into ``StoppedError``, with the number of finished frames."""
     try:
-        left = len(frames_to_make(job))
+        yield
+    except StylizeStopped as stop:
+        raise StoppedError(f"{stop}; {_finished(job)}") from stop
+    except OSError as error:
+        if stops(error):
+            raise StoppedError(f"{error}; {_finished(job)}") from error
+        raise
+
+
+def _finished(job: Job) -> str:
+    try:
+        remaining = len(frames_to_make(job))
     except OSError:
         return "finished frames are kept"
-    return f"{len(job.frames) - left} of {len(job.frames)} frames are done"
+    return f"{len(job.frames) - remaining} of {len(job.frames)} frames are done"
+
+
+def _log_report(report: StylizeReport) -> None:
+    for reason, count in Counter(warning.reason for warning in report.warnings).items():
+        first = next(warning.path for warning in report.warnings if warning.reason == reason)
+        log.warning("%s: %s%s", first, reason, f" (and {count - 1} more like it)" if count > 1 else "")
+    log.info(
+        "%s: %d made, %d done before, %d failed, %.1f s (%s)",
+        *(report.job.output_folder, report.made, report.skipped, len(report.failed), report.seconds),
+        report.job.settings.precision,
+    )
 
 
 def _summary(job: Job, reports: list[ChunkReport], seconds: float, preview: Path | None) -> StylizeReport:

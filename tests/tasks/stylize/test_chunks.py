@@ -23,7 +23,7 @@ from tasks.shared.errors import StoppedError, UsageError
 from tasks.stylize import chunk as chunk_work
 from tasks.stylize import chunks as job_chunks
 from tasks.stylize.chunk import close_jobs, device_of_worker, stop_chunks, work_chunk
-from tasks.stylize.chunks import chosen_chunks
+from tasks.stylize.chunks import parse_chunks
 from tasks.stylize.stylize import plan_request
 from tasks.stylize.work import work_on
 
@@ -53,17 +53,17 @@ def made(job: Job) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("asked", "chunks"),
+    ("text", "chunks"),
     [("3", [3]), ("0-9", list(range(10))), ("0-1, 8,1", [0, 1, 8]), ("9", [9]), ("07", [7])],
 )
-def test_chunks_as_a_farm_says_them(asked: str, chunks: list[int]) -> None:
-    assert chosen_chunks(asked, 10) == chunks
+def test_chunk_numbers_and_ranges(text: str, chunks: list[int]) -> None:
+    assert parse_chunks(text, 10) == chunks
 
 
 @pytest.mark.parametrize("asked", ["10", "5-10", "", "x", "-1", "1-", "3-1", "1.5"])
-def test_chunks_that_are_none(asked: str) -> None:
+def test_malformed_chunks_are_refused(asked: str) -> None:
     with pytest.raises(UsageError, match="--chunk"):
-        chosen_chunks(asked, 10)
+        parse_chunks(asked, 10)
 
 
 def test_a_chunk_alone(planned: tuple[Job, Model]) -> None:
@@ -183,7 +183,7 @@ def test_progress_is_read_from_the_records_of_others(planned: tuple[Job, Model])
     job, model = planned
     work_on(Plan(job), model, LocalRunner(), shared=True, chunks=[0], preview=None)
     seen: list[Any] = []
-    with job_chunks._told_by_records(job, seen.append):
+    with job_chunks._progress_from_records(job, seen.append):
         work_on(Plan(job), model, LocalRunner(), shared=True, chunks=[1, 2], preview=None)
     assert seen[-1].done == 6
     assert seen[-1].skipped == 2
