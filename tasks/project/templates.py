@@ -81,20 +81,20 @@ A stylereel project. Put the frames of a shot in `plates/my_shot`, paint one or 
 
     stylereel stylize
 
-The result is in `out/stylized`, the review page in `reports/review.html`. `stylereel --help` lists the rest.
-Commit params.yaml, dvc.yaml and dvc.lock: they name every version of data and models. `dvc push` copies those to
-`../{name}-storage`; `dvc remote modify storage url ...` names another place.
+The result is in `out/stylized`, the review page in `reports/review.html`. `stylereel --help` lists all commands.
+Commit params.yaml, dvc.yaml and dvc.lock: they name every version of data and models. `dvc push` copies these to
+`../{name}-storage`; `dvc remote modify storage url ...` sets another location.
 
-git ignores the pictures. Before this project is cloned, for the schedule or another machine, put them under DVC, and
-again whenever they change; `dvc pull plates.dvc painted.dvc` brings them to the clone:
+git ignores the pictures. Before you clone this project, for the schedule or another machine, and whenever the pictures
+change, add them to DVC; `dvc pull plates.dvc painted.dvc` fetches them in the clone:
 
     dvc add plates painted && git add plates.dvc painted.dvc && git commit -m "Add the pictures" && dvc push
 """
 
 PREFECT_YAML = """\
-# git ignores the pictures, DVC carries them to clones. Before cloning, and whenever they change, in this folder:
+# git ignores the pictures; DVC transfers them to clones. Before you clone, and after each change, run in this folder:
 #   dvc add plates painted && git add plates.dvc painted.dvc && git commit -m "Add the pictures" && dvc push
-# Then, in a clone that is the schedule's own:
+# Then, in a clone that only the schedule uses:
 #   dvc pull plates.dvc painted.dvc
 #   prefect work-pool create stylereel --type process
 #   prefect --no-prompt deploy --all
