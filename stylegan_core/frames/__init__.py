@@ -1,4 +1,4 @@
-"""Pictures and film in and out, exactly: formats, sequences, colour, movies, provenance.
+"""Lossless input and output of pictures and film: formats, sequences, colour, movies, provenance.
 
 Imports go base < formats, profiles, sequences < pictures < colour, movies, provenance.
 """

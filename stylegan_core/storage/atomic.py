@@ -1,4 +1,4 @@
-"""Whole files or none: write to a temporary name, fsync, rename, fsync the folder."""
+"""Atomic file writes: write to a temporary name, fsync, rename, fsync the folder."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ def fsync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def folder_syncs_left() -> Iterator[set[Path]]:
-    """Leaves the fsync of folders after this thread's ``write_atomically`` to the caller, who syncs for many files.
+def defer_folder_syncs() -> Iterator[set[Path]]:
+    """Defers the folder fsync of this thread's ``write_atomically`` calls; the caller syncs once for many files.
 
-    Not an argument: it would have to pass through the writers of all formats, which it does not concern.
+    A thread-local setting, because an argument would have to pass through the writers of all formats.
 
     Yields:
-        Folders that are still to be synced, filled as files are written.
+        The folders to sync, filled as files are written.
     """
-    before: set[Path] | None = getattr(_thread, "left", None)
-    _thread.left = left = set[Path]()
+    before: set[Path] | None = getattr(_thread, "deferred", None)
+    _thread.deferred = deferred = set[Path]()
     try:
-        yield left
+        yield deferred
     finally:
-        _thread.left = before
+        _thread.deferred = before
 
 
 def write_atomically(path: Path, write: Callable[[Path], None], temporary_folder: Path | None = None) -> None:
     """Calls ``write`` with a temporary name that keeps the suffix, then renames the result to ``path``.
 
     Args:
-        path: the final name; its folder is made if it is missing.
-        write: writes and closes the file that it is given.
-        temporary_folder: where the temporary lies (same file system); default: beside ``path``.
+        path: the final name; its folder is created if missing.
+        write: writes and closes the file of the given name.
+        temporary_folder: for the temporary file, on the same file system; default: the folder of ``path``.
     Raises:
-        OSError: the temporary is removed and ``path`` is left as it was.
+        OSError: the temporary file is removed and ``path`` is unchanged.
     """
     folder = temporary_folder or path.parent
     for needed in {path.parent, folder}:
         if not needed.is_dir():
             needed.mkdir(parents=True, exist_ok=True)
-    # The suffix stays last: picture writers choose the format by it.
+    # The suffix comes last: picture writers choose the format by it.
     temporary = folder / f".{path.stem}.{os.getpid()}.{os.urandom(4).hex()}.tmp{path.suffix}"
     try:
         write(temporary)
@@ -64,15 +64,15 @@ def write_atomically(path: Path, write: Callable[[Path], None], temporary_folder
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    left: set[Path] | None = getattr(_thread, "left", None)
-    if left is None:
+    deferred: set[Path] | None = getattr(_thread, "deferred", None)
+    if deferred is None:
         fsync_folder(path.parent)
     else:
-        left.add(path.parent)
+        deferred.add(path.parent)
 
 
 def write_bytes_atomically(path: Path, content: bytes) -> None:
-    """Writes ``content`` to ``path``, whole or not at all."""
+    """Writes ``content`` to ``path`` atomically."""
 
     def write(temporary: Path) -> None:
         temporary.write_bytes(content)

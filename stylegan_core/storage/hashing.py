@@ -1,4 +1,4 @@
-"""SHA-256 of files, read in bounded pieces."""
+"""SHA-256 of files, read in blocks."""
 
 from __future__ import annotations
 

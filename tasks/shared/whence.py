@@ -13,7 +13,7 @@ from pathlib import Path
 
 from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.provenance.c2pa import SigningError, read_manifest
-from stylegan_core.frames.provenance.stamp import read_stamp
+from stylegan_core.frames.provenance.tags import read_provenance_tags
 from stylegan_core.inference.delivery.movie import recorded_movie
 from stylegan_core.inference.job.movie_paths import frames_folder
 from stylegan_core.inference.job.spec import PlanError, read_job
@@ -124,7 +124,7 @@ def read_provenance(path: Path) -> tuple[dict[str, str], str]:
     with suppress(SigningError):  # the library is an extra
         signed, state = read_manifest(path)
     try:
-        return read_stamp(path) or signed, state
+        return read_provenance_tags(path) or signed, state
     except UnreadablePictureError:
         return signed, state
 

@@ -14,7 +14,7 @@ from stylegan_core.frames.movies.planes import changed_planes
 from stylegan_core.frames.movies.probe import MovieInfo, probe_movie
 from stylegan_core.frames.movies.reader import MovieReader
 from stylegan_core.frames.movies.writer import assemble_movie
-from stylegan_core.frames.provenance.stamp import movie_tags, read_stamp
+from stylegan_core.frames.provenance.tags import movie_tags, read_provenance_tags
 from tests.docs.film_table import NONE, Row
 from tests.stylegan_core.frames.movies import sample_movies as movies
 
@@ -89,7 +89,7 @@ def try_movie(case: Movie, folder: Path) -> Row:
         "yes",
         "yes" if exact else "lossy",
         "yes" if exact else "no",
-        _lost(wanted, made, read_stamp(new) == {"model": "0123"}),
+        _lost(wanted, made, read_provenance_tags(new) == {"model": "0123"}),
         alpha,
         "sound kept" if sound else "sound lost",
         NONE,

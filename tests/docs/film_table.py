@@ -23,7 +23,7 @@ from stylegan_core.frames.formats.tiff.directory import replace_pixels
 from stylegan_core.frames.pictures.encode import write_picture
 from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.frames.pictures.read import read_picture
-from stylegan_core.frames.pictures.text_metadata import read_attributes, with_attributes
+from stylegan_core.frames.pictures.text_metadata import read_text_metadata, with_text_metadata
 from tests.stylegan_core.frames.pictures.film_files import (
     half,
     load_exr,
@@ -212,7 +212,7 @@ def try_case(case: Case, folder: Path) -> Row:
     except UnreadablePictureError:
         return Row(case.format, "no", NONE, NONE, NONE, NONE, NONE, NONE)
     write_picture(same, replace(picture, pixels=picture.pixels.copy()))
-    changed = with_attributes(_changed(picture), {"stylereel:model": "0123"})
+    changed = with_text_metadata(_changed(picture), {"stylereel:model": "0123"})
     write_picture(new, changed)
     back = read_picture(new)
     before, kept, after = _samples(source), _samples(same), _samples(new)
@@ -220,7 +220,7 @@ def try_case(case: Case, folder: Path) -> Row:
     error = float(np.abs(_unit(back.pixels) - _unit(changed.pixels)).max())
     unowned = [name for name in before if name not in _owned(picture, before)]
     layers_kept = all(same_bits(before[name], after[name]) for name in unowned)
-    said = case.said(new) and read_attributes(new) == {"stylereel:model": "0123"}
+    said = case.said(new) and read_text_metadata(new) == {"stylereel:model": "0123"}
     alpha = "none"
     if picture.has_alpha:
         same_alpha = np.array_equal(back.pixels[..., -1], picture.pixels[..., -1])

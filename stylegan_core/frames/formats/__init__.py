@@ -1,4 +1,4 @@
-"""File formats as bytes: parsing, validation and writing of each, without any colour management.
+"""File formats as bytes: parsing, validation and writing, without colour management.
 
-A new picture format is added here, in a folder or file of its own.
+A new picture format is added here, in its own folder or file.
 """

@@ -1,4 +1,4 @@
-"""The boxes that PNG, JPEG and WebP files are made of: lists them, and builds files of encoded pixels and metadata.
+"""Chunks and segments of PNG, JPEG and WebP files: iterates over them, and adds metadata to encoded pictures.
 
 PNG: ISO/IEC 15948. JPEG: ITU-T T.81, with the ICC profile split over segments (ICC.1, annex B). WebP: RFC 9649.
 """
@@ -16,7 +16,7 @@ _ALPHA_FLAG, _ICC_FLAG, _EXIF_FLAG, _XMP_FLAG = 0x10, 0x20, 0x08, 0x04
 
 
 def png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Every chunk but the picture data of a whole PNG, as (type, body)."""
+    """Every chunk except picture data of a valid PNG, as (type, body)."""
     at = len(PNG_SIGNATURE)
     while at + 12 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, at)
@@ -28,7 +28,7 @@ def png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def jpeg_segments(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Every segment before the first scan of a whole JPEG, as (marker, body)."""
+    """Every segment before the first scan of a valid JPEG, as (marker, body)."""
     at = 2
     while at + 4 <= len(content):
         if content[at + 1] == 0xFF:  # fill
@@ -42,7 +42,7 @@ def jpeg_segments(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def webp_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Every chunk of a whole WebP file, as (type, body)."""
+    """Every chunk of a valid WebP file, as (type, body)."""
     at = 12
     while at + 8 <= len(content):
         kind, length = struct.unpack_from("<4sI", content, at)
@@ -51,20 +51,20 @@ def webp_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def png_chunk(kind: bytes, body: bytes) -> bytes:
-    """One chunk with its length and checksum."""
+    """A PNG chunk with its length and checksum."""
     return struct.pack(">I4s", len(body), kind) + body + struct.pack(">I", zlib.crc32(body, zlib.crc32(kind)))
 
 
 def add_to_jpeg(
     encoded: bytes, segments: Sequence[tuple[int, bytes]], profile: bytes | None, density: bytes | None
 ) -> bytes:
-    """Puts segments, an ICC profile and the JFIF density into an encoder's JPEG.
+    """Adds segments, an ICC profile and the JFIF density to an encoded JPEG.
 
     Args:
-        encoded: starts with a JFIF header, or has none if it is not YCbCr or grey.
+        encoded: a JPEG; its JFIF header, if any, comes first.
         segments: (marker, body), body at most 65,533 bytes.
         profile: an ICC profile.
-        density: 5 bytes: units, then pixels per unit across and down.
+        density: 5 bytes: units, then horizontal and vertical pixels a unit.
     """
     split = 2
     head = encoded[:2]
@@ -87,7 +87,7 @@ def add_to_jpeg(
 def add_to_webp(
     encoded: bytes, size: tuple[int, int], has_alpha: bool, profile: bytes | None, exif: bytes | None, xmp: bytes | None
 ) -> bytes:
-    """Puts an ICC profile, EXIF and XMP into an encoder's WebP, which makes it an extended one.
+    """Adds an ICC profile, EXIF and XMP to an encoded WebP, in the extended format.
 
     Args:
         encoded: a WebP file.
@@ -103,7 +103,7 @@ def add_to_webp(
     flags |= _EXIF_FLAG * (exif is not None) | _XMP_FLAG * (xmp is not None)
     canvas = struct.pack("<I", flags) + b"".join((side - 1).to_bytes(3, "little") for side in size)
     picture = [(kind, body) for kind, body in webp_chunks(encoded) if kind in (b"VP8 ", b"VP8L", b"ALPH")]
-    # The order is the standard's.
+    # In the order of the standard.
     chunks = [(b"VP8X", canvas), (b"ICCP", profile), *picture, (b"EXIF", exif), (b"XMP ", xmp)]
     content = b"WEBP" + b"".join(_riff_chunk(kind, body) for kind, body in chunks if body is not None)
     return b"RIFF" + struct.pack("<I", len(content)) + content

@@ -1,4 +1,4 @@
-"""Puts texts of our own into an XMP packet (ISO 16684-1), beside what it says already, and reads them."""
+"""Texts in XMP packets (ISO 16684-1): added to the existing content, and read."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _EMPTY = (
 
 
 def with_texts(packet: bytes | None, texts: Mapping[str, str]) -> bytes | None:
-    """A packet that also holds texts, in place of those that were put there before.
+    """Adds texts to a packet; they replace earlier ones.
 
     Args:
-        packet: of the file; None if it has none.
+        packet: of the file, or None.
         texts: named "stylereel:NAME".
     Returns:
-        The packet; as it was if there are no texts, or if it is not one that can be added to.
+        The new packet; unchanged without texts, or if its RDF has no end.
     Raises:
         ValueError: a name that does not start with "stylereel:".
     """
@@ -38,19 +38,19 @@ def with_texts(packet: bytes | None, texts: Mapping[str, str]) -> bytes | None:
     if end is None:
         return packet
     about = _ABOUT.search(whole)
-    said = about[1] if about is not None else b'""'
+    subject = about[1] if about is not None else b'""'
     fields = []
     for name, text in texts.items():
         prefix, _, local = name.partition(":")
         if prefix != _NAMESPACE or not re.fullmatch(r"[A-Za-z_][\w.-]*", local):
-            raise ValueError(f"{name!r} is no name of a text here, stylereel:NAME is")
+            raise ValueError(f"{name!r} is not a name of a text: expected stylereel:NAME")
         fields.append(f' stylereel:{local}="{escape(text, _QUOTES)}"')
-    head = b"<rdf:Description rdf:about=" + said + f' xmlns:stylereel="{_ADDRESS}"'.encode()
+    head = b"<rdf:Description rdf:about=" + subject + f' xmlns:stylereel="{_ADDRESS}"'.encode()
     return whole[: end.start()] + head + "".join(fields).encode() + b"/>" + whole[end.start() :]
 
 
 def read_texts(packet: bytes | None) -> dict[str, str]:
-    """The texts that ``with_texts`` put into a packet."""
+    """The texts that ``with_texts`` added to a packet."""
     back = {entity: letter for letter, entity in _QUOTES.items()}
     return {
         f"{_NAMESPACE}:{name.decode()}": unescape(text.decode("utf-8", "replace"), back)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
@@ -23,7 +22,6 @@ _FULL = 2
 _HD_ROWS = 720
 _CHECKSUM_PACKETS = 10
 """Packets to search for checksums; the first frames may be damaged."""
-_READ_FAILURES = frozenset({errno.ENOENT, errno.EIO, errno.EACCES, errno.EISDIR})
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ def _probed(path: Path, _size_bytes: int, _mtime_ns: int) -> MovieInfo:
             return _info(path, container)
     except av.error.FFmpegError as error:
         # FFmpeg reports "input/output error" for a Matroska file that is cut in its header, too.
-        if isinstance(error, OSError) and error.errno in _READ_FAILURES and not _can_be_read(path):
+        if isinstance(error, OSError) and not _can_be_read(path):
             raise
         raise UnreadablePictureError(f"it is no movie that FFmpeg reads: {error.strerror}", path) from error
 

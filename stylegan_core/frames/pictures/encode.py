@@ -123,7 +123,7 @@ def _exr_writer(path: Path, picture: Picture) -> Callable[[Path], None]:
         pixels = convert_samples(pixels, "float16" if pixels.dtype.itemsize == 1 else "float32")
     if picture.has_alpha and not picture.alpha_associated:
         pixels = np.concatenate([pixels[..., :-1] * pixels[..., -1:], pixels[..., -1:]], axis=2)
-    header = () if source is None else source.structure.parts[source.beauties[0].part].attributes
+    header = () if source is None else source.structure.parts[source.primary_layers[0].part].attributes
     return lambda temporary: exr_write.write_new_exr(
         temporary, pixels, has_alpha=picture.has_alpha, kept=header, colour_tags=colour_tags, texts=texts
     )

@@ -1,7 +1,7 @@
-"""What a picture file carries besides pixels: EXIF, XMP, text and the like, kept as the bytes that they were.
+"""Metadata of picture files (EXIF, XMP, texts and others), kept as bytes.
 
-Only what has become false is changed: the orientation is reset, since pixels are upright now, the size is corrected,
-and thumbnails of the old picture are dropped. A maker's private notes survive, because nothing is moved.
+Only outdated values are changed: the orientation is reset, since pixels are upright, the size is corrected, and
+thumbnails are dropped. Maker notes stay valid, because nothing is moved.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PHOTOSHOP_THUMBNAILS = frozenset({1033, 1036})
 _ORIENTATION, _EXIF_IFD, _EXIF_WIDTH, _EXIF_HEIGHT = 0x0112, 0x8769, 0xA002, 0xA003
 _XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|\s*>\s*))[2-8](?=\s*["'<])""")
 
-# True of the file that was read, not of the one that is written.
+# Valid for the file that was read, not for the one that is written.
 _STALE = frozenset(
     {
         "Orientation",
@@ -61,20 +61,20 @@ Attribute = tuple[str, str, int | float | str | tuple[int | float | str, ...]]
 
 @dataclass(frozen=True)
 class Metadata:
-    """Blocks of a file, opaque to all but the writers.
+    """Metadata blocks of a file, opaque to all but the writers.
 
     Attributes:
         exif: a TIFF structure, without a container's prefix.
         xmp: an XMP packet.
         png: PNG chunks as (type, body), from before and after the picture data.
         jpeg: JPEG segments as (marker, body): comments, extended XMP, IPTC.
-        jpeg_density: the 5 bytes of a JFIF header that give units and pixels per unit.
+        jpeg_density: the 5 bytes of a JFIF header with units and pixels a unit.
         webp_lossless: whether a WebP was lossless.
-        attributes: what a TIFF needs of it, as OpenImageIO names them: (name, type, value).
-        exr: the OpenEXR file around the picture.
-        dpx: the DPX file around the picture.
-        other_channels: of a TIFF, beside its colours and alpha.
-        texts: (name, text), written in each format's own way, see ``attributes``.
+        attributes: for TIFF, as OpenImageIO names them: (name, type, value).
+        exr: the source OpenEXR file.
+        dpx: the source DPX file.
+        other_channels: extra channels of a TIFF.
+        texts: (name, text), see ``text_metadata``.
     """
 
     exif: bytes | None = None
@@ -91,7 +91,7 @@ class Metadata:
 
 
 def read_metadata(picture_format: str, content: bytes) -> Metadata:
-    """Collects the blocks of a PNG, JPEG, WebP or TIFF file whose structure has been checked."""
+    """Collects the metadata of a PNG, JPEG, WebP or TIFF file whose structure has been validated."""
     if picture_format == "png":
         return _read_png(content)
     if picture_format == "jpeg":
@@ -102,7 +102,7 @@ def read_metadata(picture_format: str, content: bytes) -> Metadata:
 
 
 def png_profile(content: bytes) -> bytes | None:
-    """The ICC profile of a whole PNG, which libpng drops without a word where it finds fault with it."""
+    """The ICC profile of a PNG; libpng silently drops profiles that it considers invalid."""
     for kind, body in png_chunks(content):
         if kind == b"iCCP":
             _, _, packed = body.partition(b"\x00")
@@ -111,20 +111,20 @@ def png_profile(content: bytes) -> bytes | None:
 
 
 def png_colour_tags(metadata: Metadata) -> dict[str, object]:
-    """What a PNG says of its colours beside a profile: ``cicp``, the four code points of ITU-T H.273."""
+    """Colour tags of a PNG other than its profile: ``cicp``, the four code points of ITU-T H.273."""
     found = [body for kind, body in metadata.png if kind == b"cICP" and len(body) == 4]
     return {"cicp": tuple(found[0])} if found else {}
 
 
 def tiff_attributes(spec: oiio.ImageSpec) -> tuple[Attribute, ...]:
-    """What OpenImageIO read of a file's metadata and can write into a TIFF."""
+    """The metadata that OpenImageIO read and can write into a TIFF."""
     kept: list[Attribute] = []
     for attribute in spec.extra_attribs:
         name, kind = attribute.name, str(attribute.type)
         value: Any = attribute.value
         if name in _STALE or name.startswith(("ICCProfile", "thumbnail")):
             continue
-        # OpenImageIO's Python calls it uint16 and takes it back only as what it means: a rational or an integer.
+        # OpenImageIO's Python reports uint16 and accepts it only as its meaning: a rational or an integer.
         if kind == "uint16[2]" and value[1]:
             kind, value = "float", value[0] / value[1]
         elif kind == "uint16":
@@ -134,7 +134,7 @@ def tiff_attributes(spec: oiio.ImageSpec) -> tuple[Attribute, ...]:
 
 
 def upright(metadata: Metadata, width_px: int, height_px: int) -> Metadata:
-    """The same metadata for upright pixels of a size: orientation 1, no thumbnail."""
+    """The metadata of upright pixels: orientation 1, the new size, no thumbnail."""
     exif = None if metadata.exif is None else reset_exif(metadata.exif, width_px, height_px)
     xmp = None if metadata.xmp is None else _XMP_ORIENTATION.sub(rb"\g<1>1", metadata.xmp)
     return replace(metadata, exif=exif, xmp=xmp)
@@ -145,10 +145,10 @@ def reset_exif(exif: bytes, width_px: int, height_px: int) -> bytes | None:
 
     Args:
         exif: a TIFF structure.
-        width_px: of the upright picture.
-        height_px: of the upright picture.
+        width_px: columns of the upright picture.
+        height_px: rows of the upright picture.
     Returns:
-        The patched structure, of equal length; None if it is damaged, since a wrong orientation could hide in it.
+        The patched structure, of equal length; None if it is damaged, since it could contain a wrong orientation.
     """
     patched = bytearray(exif)
     order = {b"II": "<", b"MM": ">"}.get(bytes(patched[:2]))
@@ -170,7 +170,7 @@ def reset_exif(exif: bytes, width_px: int, height_px: int) -> bytes | None:
 
 
 def _exif_entries(exif: bytearray, order: str, at: int) -> tuple[dict[int, int], int]:
-    """Where each tag's entry of a directory lies, and where its link to the next directory does."""
+    """Offsets of a directory's entries by tag, and of its link to the next directory."""
     (count,) = struct.unpack_from(order + "H", exif, at)
     starts = [at + 2 + 12 * index for index in range(count)]
     return {struct.unpack_from(order + "H", exif, start)[0]: start for start in starts}, at + 2 + 12 * count
@@ -194,7 +194,7 @@ def _read_png(content: bytes) -> Metadata:
             exif = body.removeprefix(_EXIF_PREFIX)
         elif kind == b"iTXt" and body.startswith(b"XML:com.adobe.xmp\x00"):
             xmp = _unpack_itxt(body)
-        # ImageMagick hides EXIF, orientation included, in text chunks of this name.
+        # ImageMagick stores EXIF, including orientation, in text chunks of this name.
         elif kind in _PNG_KEPT and not body.startswith(b"Raw profile type"):
             kept.append((kind, body))
     return Metadata(exif=exif, xmp=xmp, png=tuple(kept))
@@ -219,7 +219,7 @@ def _unpack(packed: bytes) -> bytes | None:
 
 
 def png_texts(metadata: Metadata) -> dict[str, str]:
-    """The texts of a PNG that are not compressed, by their keywords."""
+    """The uncompressed texts of a PNG, by keyword."""
     found = {}
     for kind, body in metadata.png:
         name, separator, text = body.partition(b"\x00" + _ITXT_PLAIN)
@@ -245,7 +245,7 @@ def _read_jpeg(content: bytes) -> Metadata:
 
 
 def _without_thumbnail(body: bytes) -> bytes:
-    """Drops the thumbnails among Photoshop's image resources; what cannot be parsed stays as it is."""
+    """Drops the thumbnails from Photoshop's image resources; content that cannot be parsed is kept."""
     at, kept = len(_PHOTOSHOP_PREFIX), [_PHOTOSHOP_PREFIX]
     while body[at : at + 4] == b"8BIM" and at + 7 <= len(body):
         (number,) = struct.unpack_from(">H", body, at + 4)
@@ -273,8 +273,8 @@ def _read_webp(content: bytes) -> Metadata:
 
 
 def png_blocks(metadata: Metadata, has_profile: bool) -> list[tuple[bytes, bytes]]:
-    """The chunks to write between a PNG's header and its picture data, profile not included."""
-    # A profile and an sRGB chunk exclude each other (ISO/IEC 15948).
+    """The chunks between a PNG's header and its picture data, without the profile."""
+    # A profile and an sRGB chunk are mutually exclusive (ISO/IEC 15948).
     ours = tuple({name.partition(":")[0].encode("latin-1") + b":" for name, _ in metadata.texts})
     chunks = [(kind, body) for kind, body in metadata.png if not (has_profile and kind == b"sRGB")]
     chunks = [(kind, body) for kind, body in chunks if not (ours and kind == b"iTXt" and body.startswith(ours))]
@@ -288,7 +288,7 @@ def png_blocks(metadata: Metadata, has_profile: bool) -> list[tuple[bytes, bytes
 
 
 def jpeg_blocks(metadata: Metadata) -> list[tuple[int, bytes]]:
-    """The segments to write after a JPEG's JFIF header; those too long for a segment are left out."""
+    """The segments after a JPEG's JFIF header; blocks too long for a segment are dropped."""
     segments = []
     if metadata.exif is not None:
         segments.append((0xE1, _EXIF_PREFIX + metadata.exif))

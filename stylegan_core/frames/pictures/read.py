@@ -78,7 +78,7 @@ def _read(path: Path, min_side_px: int, max_megapixels: float) -> Picture:
 
 def _read_exr(path: Path, check_size: CheckSize) -> Picture:
     source = read_exr(path, check_size)
-    has_alpha = source.beauties[0].has_alpha
+    has_alpha = source.primary_layers[0].has_alpha
     return Picture(
         pixels=source.originals[0],
         format="exr",

@@ -1,4 +1,4 @@
-"""Texts in a picture file's own metadata, in the way of each format: put there, and read again.
+"""Text metadata of picture files, stored in the way of each format.
 
 EXR: string attributes of the header. DPX: the end of the user data. PNG: iTXt chunks. TIFF, JPEG and WebP: XMP.
 """
@@ -21,28 +21,28 @@ _PREFIX = "stylereel:"
 _DPX_HEAD_BYTES = 1 << 20
 
 
-def with_attributes(picture: Picture, texts: Mapping[str, str]) -> Picture:
-    """A picture that carries texts when it is written.
+def with_text_metadata(picture: Picture, texts: Mapping[str, str]) -> Picture:
+    """Adds texts to the metadata of a picture.
 
     Args:
         picture: any.
-        texts: named "stylereel:NAME", NAME of letters, digits, "_", "." and "-"; of one line each. They replace all
-            of that form that the file has.
+        texts: of one line each, by names of the form "stylereel:NAME", NAME of letters, digits, "_", "." and "-". They
+            replace all earlier ones in the file.
     Raises:
-        ValueError: a name of another form.
+        ValueError: a name has another form.
     """
     xmp.with_texts(None, texts)
     metadata = picture.metadata or Metadata()
     return replace(picture, metadata=replace(metadata, texts=tuple({**dict(metadata.texts), **texts}.items())))
 
 
-def read_attributes(path: Path) -> dict[str, str]:
+def read_text_metadata(path: Path) -> dict[str, str]:
     """The texts named "stylereel:..." in a file's metadata.
 
     Args:
-        path: a picture file of any format that is read here.
+        path: a picture file of any supported format.
     Raises:
-        UnreadablePictureError: it is no picture, or its headers are damaged.
+        UnreadablePictureError: it is not a picture, or its headers are damaged.
         OSError: it cannot be read.
     """
     with path.open("rb") as file:

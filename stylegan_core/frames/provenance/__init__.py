@@ -1,4 +1,4 @@
 """Provenance in files: metadata tags and signed C2PA manifests.
 
-What the tags say is decided in ``inference.output.provenance``.
+The content of the tags is chosen in ``inference.output.provenance``.
 """

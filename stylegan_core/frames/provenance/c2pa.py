@@ -1,6 +1,6 @@
-"""Signed provenance: a C2PA manifest in a picture or movie, or beside it (C2PA 2.2, Content Credentials).
+"""Signed provenance: a C2PA manifest in a picture or movie, or in a sidecar (C2PA 2.2, Content Credentials).
 
-Certificate and key are the user's; the library is an optional extra. Signatures carry times and random numbers, so
+The user provides certificate and key; the library is an optional extra. Signatures contain times and random numbers, so
 signed files differ from run to run.
 """
 
@@ -11,7 +11,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 _EMBEDDED = {
     ".png": "image/png",
@@ -30,27 +30,27 @@ _CURVES = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 
 
 class SigningError(ValueError):
-    """Nothing can be signed: the library, the certificate or the key is missing or does not fit."""
+    """Signing is impossible: the library, the certificate or the key is missing or unsuitable."""
 
 
 def embeds(path: Path) -> bool:
-    """Whether a file of this name can hold a manifest; others get one beside them, of the suffix .c2pa."""
+    """Whether a file of this name can embed a manifest; other files get a sidecar with the suffix .c2pa."""
     return path.suffix.lower() in _EMBEDDED
 
 
 def sidecar(path: Path) -> Path:
-    """Where the manifest of a file that can hold none is looked for."""
+    """The path of the manifest of a file that cannot embed one."""
     return path.with_suffix(".c2pa")
 
 
 @dataclass(frozen=True)
 class C2paSigner:
-    """Signs with the user's certificate; several threads may share it.
+    """Signs with the user's certificate. Thread-safe.
 
     Attributes:
-        certificates: PEM, the signer's first, then those that vouch for it.
+        certificates: PEM, the signer's first, then its issuers.
         key: PEM, of the signer.
-        algorithm: as C2PA names it.
+        algorithm: C2PA's name of the signature algorithm.
     """
 
     certificates: bytes
@@ -59,10 +59,10 @@ class C2paSigner:
 
     @classmethod
     def load(cls, certificate: Path, key: Path) -> C2paSigner:
-        """Reads both files and tries them.
+        """Reads certificate and key and tests them by a trial signature.
 
         Raises:
-            SigningError: says in words what is wrong.
+            SigningError: one of them is missing, unreadable or unsuitable.
         """
         library()
         from cryptography import x509
@@ -77,22 +77,22 @@ class C2paSigner:
         try:
             public = x509.load_pem_x509_certificate(read[certificate]).public_key()
         except ValueError as error:
-            raise SigningError(f"{certificate} holds no certificate in PEM: {error}") from error
+            raise SigningError(f"{certificate} does not hold a PEM certificate: {error}") from error
         try:
             private = serialization.load_pem_private_key(read[key], password=None)
         except (ValueError, TypeError) as error:
-            raise SigningError(f"{key} holds no key in PEM without a password: {error}") from error
+            raise SigningError(f"{key} does not hold a PEM key without a password: {error}") from error
         form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         if private.public_key().public_bytes(*form) != public.public_bytes(*form):
             raise SigningError(f"{key} is not the key of {certificate}")
-        pkcs8 = private.private_bytes(  # the library takes no "EC PRIVATE KEY", which openssl writes
+        pkcs8 = private.private_bytes(  # the library does not accept "EC PRIVATE KEY", which openssl writes
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         signer = cls(read[certificate], pkcs8, _algorithm(public, certificate))
-        try:  # what C2PA asks of certificates (an issuer, uses, dates) it checks in signing: now, not frame by frame
+        try:  # C2PA checks certificates (issuer, uses, dates) when signing: fail now, not frame by frame
             signer._sign({}, None, "a trial", _OTHER, io.BytesIO(b"a trial"), None)
         except SigningError as error:
-            raise SigningError(f"C2PA takes no signature by {certificate}: {error.__cause__}") from error
+            raise SigningError(f"C2PA does not accept {certificate}: {error.__cause__}") from error
         return signer
 
     @property
@@ -101,13 +101,13 @@ class C2paSigner:
         return hashlib.sha256(self.certificates).hexdigest()
 
     def embed(self, unsigned: Path, signed: Path, facts: Mapping[str, str], source: Path | None = None) -> None:
-        """Writes a signed copy, whose picture is that of ``unsigned``.
+        """Writes a signed copy of a file.
 
         Args:
-            unsigned: a file that ``embeds`` takes.
-            signed: of the same suffix; is overwritten.
-            facts: what the manifest says of the making.
-            source: what it was made from, whose own manifest is kept.
+            unsigned: a file that can embed a manifest, see ``embeds``.
+            signed: path of the copy, with the same suffix; overwritten.
+            facts: provenance for the manifest.
+            source: the file that it was made from, whose own manifest is kept.
         Raises:
             SigningError: C2PA refuses the certificate or the file.
             OSError: a file cannot be read or written.
@@ -116,12 +116,18 @@ class C2paSigner:
             self._sign(facts, source, unsigned.name, _EMBEDDED[unsigned.suffix.lower()], read, written)
 
     def detached(self, file: Path, facts: Mapping[str, str], source: Path | None = None) -> bytes:
-        """The manifest of a file that can hold none; the other arguments are those of ``embed``."""
+        """The manifest of a file that cannot embed one; the other arguments are those of ``embed``."""
         with file.open("rb") as read:
             return self._sign(facts, source, file.name, _OTHER, read, None)
 
     def _sign(
-        self, facts: Mapping[str, str], source: Path | None, title: str, kind: str, read: Any, written: Any
+        self,
+        facts: Mapping[str, str],
+        source: Path | None,
+        title: str,
+        kind: str,
+        read: BinaryIO,
+        written: BinaryIO | None,
     ) -> bytes:
         c2pa = library()
         try:
@@ -143,12 +149,12 @@ class C2paSigner:
 
 
 def read_manifest(path: Path) -> tuple[dict[str, str], str]:
-    """What a signed file says of its making, and whether its signature holds.
+    """The provenance in the manifest of a signed file, and whether its signature is valid.
 
     Args:
-        path: a file that holds a manifest or has one beside it.
+        path: a file with an embedded manifest or a sidecar.
     Returns:
-        The facts, and "Valid", "Trusted" or "Invalid"; nothing where there is no manifest of ours.
+        The provenance, and "Valid", "Trusted" or "Invalid"; both empty without a manifest.
     Raises:
         SigningError: the library is missing.
     """
@@ -173,7 +179,7 @@ def read_manifest(path: Path) -> tuple[dict[str, str], str]:
 
 
 def library() -> Any:
-    """The module c2pa.
+    """The module c2pa, if it is installed.
 
     Raises:
         SigningError: it is not installed.
@@ -181,17 +187,17 @@ def library() -> Any:
     try:
         import c2pa
     except ImportError as error:
-        raise SigningError("signing needs the library c2pa: pip install 'stylereel[c2pa]'") from error
+        raise SigningError("signing requires the library c2pa: pip install 'stylereel[c2pa]'") from error
     return c2pa
 
 
 def _context(c2pa: Any) -> Any:
-    """Without thumbnails: they would be larger than many a picture."""
+    """Settings without thumbnails, which can be larger than the picture."""
     return c2pa.Context(c2pa.Settings.from_dict({"builder": {"thumbnail": {"enabled": False}}}))
 
 
-def _manifest(facts: Mapping[str, str], title: str, *, opened: bool) -> dict[str, Any]:
-    # Without what it was made from, the file counts as created.
+def _manifest(facts: Mapping[str, str], title: str, *, opened: bool) -> dict[str, object]:
+    # Without a source the file counts as created.
     action = {"action": "c2pa.edited" if opened else "c2pa.created", "digitalSourceType": _MADE_BY_A_MODEL}
     return {
         "claim_generator_info": [{"name": "stylereel", "version": facts.get("version", "0")}],
@@ -211,7 +217,7 @@ def _add_source(c2pa: Any, builder: Any, source: Path) -> None:
             with source.open("rb") as file:
                 builder.add_ingredient(described, kind, file)
             return
-        except c2pa.C2paError:  # its suffix hides what it is
+        except c2pa.C2paError:  # the content does not match the suffix
             if kind == _OTHER:
                 raise
 
@@ -225,4 +231,4 @@ def _algorithm(public: Any, certificate: Path) -> str:
         return "ed25519"
     if isinstance(public, rsa.RSAPublicKey):
         return "ps256"
-    raise SigningError(f"{certificate} has a kind of key that C2PA does not know: take EC P-256, Ed25519 or RSA")
+    raise SigningError(f"{certificate} has a key type that C2PA does not support: use EC P-256, Ed25519 or RSA")

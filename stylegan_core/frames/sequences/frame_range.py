@@ -1,4 +1,4 @@
-"""Ranges of frame numbers in words: "1001-1100x2,1200", and what is missing in one."""
+"""Frame ranges such as "1001-1100x2,1200": parsed, written, and described with their gaps."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ def parse_frame_range(text: str) -> list[int]:
     """Frame numbers of a range: "1001-1100x2,1200" is 1001, 1003, ... 1099, 1200, each once, in the order written.
 
     Raises:
-        ValueError: not a range; says what one looks like.
+        ValueError: not a range; the message shows the form.
     """
     example = "write it like 1001-1100, 1001-1100x2 or 1,5,10-20"
     for part in text.split(","):
         match = re.fullmatch(r"\s*(-?\d+)\s*(?:-\s*(-?\d+)\s*(?:[xX]\s*(\d+))?)?\s*", part)
         if match is None or match[3] == "0":
-            raise ValueError(f"{text!r} is no frame range: {example}")
+            raise ValueError(f"{text!r} is not a frame range: {example}")
         if match[2] is not None and abs(int(match[2]) - int(match[1])) > _MAX_FRAMES:
-            raise ValueError(f"{text!r} asks for more than {_MAX_FRAMES} frames: {example}")
+            raise ValueError(f"{text!r} has more than {_MAX_FRAMES} frames: {example}")
     try:
         return [int(number) for number in fileseq.FrameSet(re.sub(r"\s", "", text).replace("X", "x"))]
     except fileseq.ParseException as error:
-        raise ValueError(f"{text!r} is no frame range: {example}") from error
+        raise ValueError(f"{text!r} is not a frame range: {example}") from error
 
 
 def write_frame_range(numbers: Iterable[int]) -> str:
@@ -37,20 +37,22 @@ def write_frame_range(numbers: Iterable[int]) -> str:
 
 
 def usual_step(numbers: Sequence[int]) -> int:
-    """The step of ascending frame numbers: 2 for a shot on twos, gaps notwithstanding; 1 where two tell too little."""
+    """The step of ascending frame numbers, despite gaps: 2 for a shot on twos; 1 for fewer than three numbers."""
     return math.gcd(*(after - before for before, after in pairwise(numbers))) if len(numbers) > 2 else 1
 
 
 def describe_gaps(numbers: Iterable[int], wanted: Iterable[int] | None = None) -> str:
-    """What is there and what is missing: "frames 1001-1100, missing 1013, 1040-1042 (4 of 100)".
+    """A range and its gaps: "frames 1001-1100, missing 1013, 1040-1042 (4 of 100)".
 
     Args:
-        numbers: of the frames that are there, at least one.
-        wanted: those that should be; default: from the first to the last, by their step.
+        numbers: existing frames, at least one.
+        wanted: expected frames; default: from the first to the last, by their step.
     """
-    there = sorted(set(numbers))
-    expected = sorted(set(wanted if wanted is not None else range(there[0], there[-1] + 1, usual_step(there))))
-    missing = sorted(set(expected) - set(there))
+    existing = sorted(set(numbers))
+    expected = sorted(set(wanted if wanted is not None else range(existing[0], existing[-1] + 1, usual_step(existing))))
+    missing = sorted(set(expected) - set(existing))
     word = "frame" if len(expected) == 1 else "frames"
-    told = f"{word} {write_frame_range(expected)}"
-    return f"{told}, missing {write_frame_range(missing)} ({len(missing)} of {len(expected)})" if missing else told
+    described = f"{word} {write_frame_range(expected)}"
+    if missing:
+        described += f", missing {write_frame_range(missing)} ({len(missing)} of {len(expected)})"
+    return described

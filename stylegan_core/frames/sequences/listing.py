@@ -1,4 +1,4 @@
-"""Finds pictures and numbered frames: folders, sequence patterns, frame ranges, and which frame belongs to which."""
+"""Lists pictures and numbered frames: of folders, sequence patterns and frame ranges."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from stylegan_core.frames.sequences.frame_range import parse_frame_range, write_
 from stylegan_core.frames.sequences.pattern import Pattern, is_pattern, parse_pattern
 
 PICTURE_SUFFIXES = tuple(SUFFIX_FORMATS)
-# A minus is a sign after a dot, an underscore or a slash, or at the start; between words it is a hyphen.
+# A minus is a sign after a dot, an underscore or a slash, or at the start; elsewhere it is a hyphen.
 _NUMBER = re.compile(r"(?:(?:(?<=[._/])|^)-)?\d+", re.ASCII)
 _NUMBERS = re.compile(f"({_NUMBER.pattern})", re.ASCII)
 _FOREIGN = (
     *(".avif", ".bmp", ".cin", ".gif", ".hdr", ".heic", ".heif", ".iff", ".jp2", ".pic", ".psd", ".sgi", ".tga"),
     *(".arw", ".cr2", ".cr3", ".dng", ".nef", ".raf", ".mp4", ".m4v", ".mov", ".mkv", ".mxf", ".avi", ".webm"),
 )
-"""Pictures that are not read, and movies, which are no pictures of a folder."""
+"""Suffixes of unsupported picture formats, and of movies, which are not listed with the pictures of a folder."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Frame:
 
     Attributes:
         path: the file.
-        relative: its path below the folder that was listed, which is its name in an output folder.
-        number: the last run of digits in its stem, its frame number; None if there is none.
+        relative: its path relative to the listed folder, which is its name in an output folder.
+        number: frame number, the last run of digits in its stem; None without digits.
     """
 
     path: Path
@@ -42,12 +42,12 @@ class Frame:
 def list_pictures(folder: Path, *, recursive: bool = True) -> list[Frame]:
     """All pictures in a folder, by suffix, in natural order ("frame.2" before "frame.10").
 
-    Hidden files and folders, ``.stylereel/`` among them, are skipped, and links to folders that hold them.
+    Hidden files and folders such as ``.stylereel/`` are skipped, and links to a folder that contains them.
 
     Raises:
-        FileNotFoundError: there is no such folder.
+        FileNotFoundError: the folder does not exist.
         NotADirectoryError: it is a file.
-        ValueError: it holds no picture, and what it holds instead; or one whose name is not UTF-8.
+        ValueError: it holds no picture, or one whose name is not UTF-8.
     """
     _check_folder(folder)
     found, others = [], Counter[str]()
@@ -69,7 +69,7 @@ def list_pictures(folder: Path, *, recursive: bool = True) -> list[Frame]:
 
 
 def foreign_pictures(folder: Path) -> dict[str, int]:
-    """How many files of each suffix ``list_pictures`` leaves out of a folder though they hold pictures."""
+    """The number of files of each suffix with pictures that ``list_pictures`` does not list."""
     names = (name for _, _, names in _walk(folder) for name in names)
     visible = (Path(name).suffix.lower() for name in names if not name.startswith("."))
     return dict(sorted(Counter(suffix for suffix in visible if suffix in _FOREIGN).items()))
@@ -79,11 +79,11 @@ def list_frames(pattern_or_folder: str | Path, frames: str | None = None) -> lis
     """The frames of a sequence pattern, of a folder, or one picture, in order of their numbers.
 
     Args:
-        pattern_or_folder: a pattern as ``parse_pattern`` takes it, a folder, or a picture.
-        frames: a range like "1001-1100x2,1200": only these; each must be there.
+        pattern_or_folder: a pattern, see ``parse_pattern``, a folder, or a picture.
+        frames: a range such as "1001-1100x2,1200", all of whose frames must exist; None lists all frames.
     Raises:
-        FileNotFoundError: the folder, or a frame that ``frames`` asks for, is missing.
-        ValueError: no frame matches, a number is there twice, or ``frames`` is no range.
+        FileNotFoundError: the folder, or a frame of ``frames``, is missing.
+        ValueError: no frame matches, a number occurs twice, or ``frames`` is not a range.
     """
     path = Path(pattern_or_folder)
     if path.is_dir():
@@ -106,7 +106,7 @@ def frame_number(path: Path) -> int | None:
 
 
 def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
-    """A sort key in which numbers count as numbers: "a2" before "a10", "a.-2" before "a.1"."""
+    """Sort key for natural order: "a2" before "a10", "a.-2" before "a.1"."""
     parts = _NUMBERS.split(text)  # every other one is a number
     keys = ((1, int(part), "") if at % 2 else (0, 0, part) for at, part in enumerate(parts))
     # The text itself breaks ties such as "01" and "1", so that the order never depends on the file system.
@@ -121,33 +121,33 @@ def _check_folder(folder: Path) -> None:
 
 
 def match_pattern(pattern: Pattern) -> list[Frame]:
-    """The files of a sequence, in order of their numbers; those of its range that are missing are left out.
+    """The files of a sequence, in order of their numbers; missing frames of its range are skipped.
 
     Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: no file matches, or a number is there twice.
+        FileNotFoundError: the folder does not exist.
+        ValueError: no file matches, or a number occurs twice.
     """
     _check_folder(pattern.folder)
-    wanted = None if pattern.numbers is None else set(pattern.numbers)
+    numbers = None if pattern.numbers is None else set(pattern.numbers)
     found: dict[int, Frame] = {}
     for path in pattern.folder.iterdir():
         number = pattern.number(path.name)
-        if number is None or (wanted is not None and number not in wanted):
+        if number is None or (numbers is not None and number not in numbers):
             continue
         if number in found:
-            raise ValueError(f"frame {number} is there twice: {found[number].path.name} and {path.name}")
+            raise ValueError(f"frame {number} occurs twice: {found[number].path.name} and {path.name}")
         found[number] = Frame(path, Path(path.name), number)
-    if not found and wanted is None:
-        raise ValueError(f"no file matches {pattern}{_but_there_is(pattern)}")
+    if not found and numbers is None:
+        raise ValueError(f"no file matches {pattern}{_hint(pattern)}")
     return [found[number] for number in sorted(found)]
 
 
-def _but_there_is(pattern: Pattern) -> str:
-    """What a pattern that matches nothing may have meant, for a message."""
+def _hint(pattern: Pattern) -> str:
+    """Part of the message for a pattern that matches nothing: a near match, or what the folder holds."""
     names = sorted((path.name for path in pattern.folder.iterdir() if not path.name.startswith(".")), key=natural_key)
     any_digits = replace(pattern, digits=0)
     if padded := [name for name in names if any_digits.number(name) is not None]:
-        return f": {padded[0]} has another number of digits; {Path(str(any_digits)).name} takes any"
+        return f": {padded[0]} has another number of digits; {Path(str(any_digits)).name} matches any number"
     more = " ..." if len(names) > 3 else ""
     return f": the folder holds {', '.join(names[:3]) or 'nothing'}{more}"
 
@@ -175,14 +175,14 @@ def _by_number(frames: Iterable[Frame]) -> dict[int, Frame]:
             raise ValueError(f"{frame.path.name} has no frame number in its name")
         if frame.number in numbered:
             raise ValueError(
-                f"frame {frame.number} is there twice: {numbered[frame.number].relative} and {frame.relative}"
+                f"frame {frame.number} occurs twice: {numbered[frame.number].relative} and {frame.relative}"
             )
         numbered[frame.number] = frame
     return numbered
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
-    """``os.walk`` through links, but into no folder that it is in already."""
+    """``os.walk`` that follows links, except to a folder that contains them."""
     above: dict[str, frozenset[str]] = {}
     for root, folders, names in os.walk(folder, followlinks=True):
         here = above.get(str(Path(root)), frozenset()) | {os.path.realpath(root)}
@@ -196,4 +196,4 @@ def _refuse_undecodable(path: Path) -> None:
         str(path).encode()
     except UnicodeEncodeError:
         shown = os.fsencode(path).decode("utf-8", "backslashreplace")
-        raise ValueError(f"{shown}: its name is not UTF-8, which records are written in: rename it") from None
+        raise ValueError(f"{shown}: its name is not UTF-8, as records require: rename it") from None

@@ -1,7 +1,7 @@
-"""Names of a numbered sequence in one form, whichever program wrote the pattern: "shot.####.exr", "%04d", "$F4", ...
+"""Sequence patterns of all common notations: "shot.####.exr", "%04d", "$F4", ...
 
-Nuke, Houdini, RV, ffmpeg and fileseq each write the place of the frame number in their own way. All of them become a
-folder, a head, a number of digits and a tail here.
+Nuke, Houdini, RV, FFmpeg and fileseq each have a notation for the frame number. All are parsed into a folder, a head, a
+number of digits and a tail.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ _TOKEN = re.compile(
 )
 _AFTER = re.compile(rf"^(?P<pattern>.*\S)\s+(?P<range>{_RANGE})$")
 _NO_FRAMES = {
-    "udim": (re.compile(r"<udim>|<uvtile>|%\(udim\)d", re.IGNORECASE), "UDIM tiles of a texture are no frames of film"),
-    "view": (re.compile(r"%V|%v"), "one view at a time: write left or right instead of the view's place"),
+    "udim": (re.compile(r"<udim>|<uvtile>|%\(udim\)d", re.IGNORECASE), "UDIM tiles of a texture are not frames"),
+    "view": (re.compile(r"%V|%v"), "use one view at a time: write left or right instead of the placeholder"),
 }
 _EXAMPLE = "write it like shot.####.exr, shot.%04d.exr or shot.$F4.exr"
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """The names of a sequence.
+    """A parsed sequence pattern.
 
     Attributes:
-        folder: that holds it.
-        head: what comes before the number.
-        tail: what comes after it, the suffix included.
-        digits: of the number, padded with zeros; 0 is no padding, and when reading any.
-        numbers: those that the pattern itself asks for, "shot.1-100#.exr" say; None is all.
+        folder: of the frames.
+        head: part of the name before the number.
+        tail: part after the number, including the suffix.
+        digits: number of digits, padded with zeros; 0 is no padding when writing, any number of digits when reading.
+        numbers: range in the pattern, such as "shot.1-100#.exr"; None is all.
     """
 
     folder: Path
@@ -47,20 +47,20 @@ class Pattern:
     numbers: tuple[int, ...] | None = None
 
     def __str__(self) -> str:
-        """Written with ``#``, or ``@`` where any number of digits will do."""
+        """The pattern in the notation of ``#``, or ``@`` for any number of digits."""
         place = "@" if self.digits == 0 else "#" * self.digits
         return str(self.folder / f"{self.head}{place}{self.tail}")
 
     def name(self, number: int) -> str:
-        """The file name of a frame; a sign comes before the padded digits: "shot.-0005.exr"."""
+        """The file name of a frame; a minus precedes the padded digits: "shot.-0005.exr"."""
         sign = "-" if number < 0 else ""
         return f"{self.head}{sign}{abs(number):0{self.digits}d}{self.tail}"
 
     def number(self, name: str) -> int | None:
-        """The frame number of a file name; None if it does not belong.
+        """The frame number of a file name; None if the name does not match.
 
-        Numbers that have outgrown the padding still belong: 9999 is followed by 10000. A sign may or may not count
-        as a digit, since programs differ: "-0005" and "-005" are both 4 digits.
+        Numbers that exceed the padding match: 9999 is followed by 10000. A minus may or may not count as a digit,
+        since programs differ: both "-0005" and "-005" match 4 digits.
         """
         if not (name.startswith(self.head) and name.endswith(self.tail)):
             return None
@@ -75,20 +75,20 @@ class Pattern:
 
 
 def is_pattern(text: str | Path) -> bool:
-    """Whether a path's last part has a place for frame numbers."""
+    """Whether the last part of a path has a placeholder for frame numbers."""
     name = _parts(str(text))[1]
     return _TOKEN.search(name) is not None or any(wrong.search(name) for wrong, _ in _NO_FRAMES.values())
 
 
 def parse_pattern(text: str | Path) -> Pattern:
-    """Takes a pattern apart.
+    """Parses a pattern.
 
     Args:
         text: "shot.####.exr" (``#`` alone is 4 digits, a run of n is n), "shot.%04d.exr", "shot.@@@@.exr",
-            "shot.$F4.exr", ``@``, ``%d`` and ``$F`` being numbers without padding; with a range of its own as
+            "shot.$F4.exr"; ``@``, ``%d`` and ``$F`` are numbers without padding. It may contain a range, as in
             "shot.1-100#.exr", "shot.[0001-0100].exr" or "shot.####.exr 1-100".
     Raises:
-        ValueError: no place for a number, two of them, or one of something else than frames.
+        ValueError: no placeholder, two of them, or one that does not stand for frames.
     """
     folder, name = _parts(str(text))
     for wrong, reason in _NO_FRAMES.values():
@@ -99,10 +99,10 @@ def parse_pattern(text: str | Path) -> Pattern:
         name, frames = after["pattern"], after["range"]
     tokens = list(_TOKEN.finditer(name))
     if not tokens:
-        raise ValueError(f"{str(text)!r} is no sequence pattern: {_EXAMPLE}")
+        raise ValueError(f"{str(text)!r} is not a sequence pattern: {_EXAMPLE}")
     if len(tokens) > 1:
         places = " and ".join(token[0] for token in tokens)
-        raise ValueError(f"{text} has two places for a frame number, {places}: {_EXAMPLE}")
+        raise ValueError(f"{text} has two placeholders for a frame number, {places}: {_EXAMPLE}")
     token = tokens[0]
     frames = token["range"] or token["listed"] or frames
     numbers = tuple(parse_frame_range(frames)) if frames else None
@@ -110,7 +110,7 @@ def parse_pattern(text: str | Path) -> Pattern:
 
 
 def _parts(text: str) -> tuple[Path, str]:
-    """Folder and name; the backslashes of Windows separate too."""
+    """Folder and name; backslashes of Windows separate, too."""
     if os.sep == "/" and "\\" in text:
         text = text.replace("\\", "/")
     return Path(text).parent, Path(text).name

@@ -21,7 +21,7 @@ from stylegan_core.frames.movies.timecode import later_timecode
 from stylegan_core.frames.movies.writer import assemble_movie
 from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.frames.provenance.c2pa import SigningError
-from stylegan_core.frames.provenance.stamp import movie_tags
+from stylegan_core.frames.provenance.tags import movie_tags
 from stylegan_core.inference.job.spec import Job, PlanError
 from stylegan_core.inference.output.lock import TEMPORARY_FOLDER
 from stylegan_core.inference.output.provenance import load_signer, movie_provenance, write_signed

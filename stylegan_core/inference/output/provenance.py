@@ -12,7 +12,7 @@ from stylegan_core.frames.movies.planes import changed_planes
 from stylegan_core.frames.pictures.encode import write_picture
 from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.frames.provenance.c2pa import C2paSigner, SigningError, embeds, sidecar
-from stylegan_core.frames.provenance.stamp import provenance_tags
+from stylegan_core.frames.provenance.tags import provenance_tags
 from stylegan_core.inference.job.delivery import Signing
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.spec import Job, PlanError

@@ -18,7 +18,7 @@ from stylegan_core.inference.pipeline.render_stage import FrameOutputs
 from stylegan_core.inference.reading.decoded_frame import DecodedFrame
 from stylegan_core.inference.render.encode import encode_frame
 from stylegan_core.inference.render.renderer import FrameRenderer
-from stylegan_core.storage.atomic import folder_syncs_left
+from stylegan_core.storage.atomic import defer_folder_syncs
 
 ENCODE_THREADS = 2
 
@@ -78,7 +78,7 @@ class EncodeStage:
         try:
             if not self._temporaries.is_dir():  # otherwise frames would be written below the mount point
                 raise OSError(errno.ESTALE, "it was unmounted or removed", str(self._job.output_folder))
-            with folder_syncs_left() as folders, self._log.timed("encode", [task]):
+            with defer_folder_syncs() as folders, self._log.timed("encode", [task]):
                 encode_frame(
                     frame,
                     outputs,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stylegan_core.storage import atomic
-from stylegan_core.storage.atomic import folder_syncs_left, write_atomically, write_bytes_atomically
+from stylegan_core.storage.atomic import defer_folder_syncs, write_atomically, write_bytes_atomically
 from stylegan_core.storage.cache import cache_folder
 
 
@@ -44,7 +44,7 @@ def test_folders_are_synced_at_once_or_left_to_the_caller_of_this_thread(
 ) -> None:
     synced: list[Path] = []
     monkeypatch.setattr(atomic, "fsync_folder", synced.append)
-    with folder_syncs_left() as left:
+    with defer_folder_syncs() as left:
         for name in ("a/1", "a/2", "b/3"):
             write_bytes_atomically(tmp_path / name, b"x")
         other = threading.Thread(target=write_bytes_atomically, args=(tmp_path / "c/4", b"x"))

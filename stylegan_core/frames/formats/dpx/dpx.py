@@ -1,6 +1,6 @@
 """Reads and writes DPX (SMPTE ST 268-1): 8, 10, 12 and 16 bits, both byte orders, all packings, headers kept as bytes.
 
-Only the first picture element is the picture; the others, the film and television fields and user data pass through.
+The picture is the first picture element; the other elements, film and television fields and user data pass through.
 """
 
 from __future__ import annotations
@@ -50,16 +50,16 @@ _CHARACTERISTICS = {
 
 @dataclass(frozen=True)
 class DpxSource:
-    """A DPX file around its picture.
+    """A DPX file without the samples of its picture.
 
     Attributes:
-        before: all bytes before the picture element's samples: headers, user data and what else lies there.
+        before: all bytes before the picture element's samples, such as headers and user data.
         after: all bytes after them.
         packing: how the samples are packed.
-        channels: of a pixel.
-        reversed_channels: whether they are stored as A, B, G, R.
-        elements: of the picture, the others pass through.
-        orientation: 0 if lines run from left to right and from top to bottom.
+        channels: number of channels.
+        reversed_channels: whether they are stored in the order A, B, G, R.
+        elements: number of picture elements; all but the first pass through.
+        orientation: 0 if lines run left to right and top to bottom.
         transfer: the header's code of the transfer characteristic.
         colorimetric: the header's code of the colorimetric specification.
     """
@@ -82,7 +82,7 @@ def read_dpx(content: bytes, check_size: CheckSize) -> tuple[Pixels, DpxSource]:
         content: of the file.
         check_size: raises for a size that must not be decoded.
     Returns:
-        (H, W, 1, 3 or 4) uint8 or uint16 over the full range of the type, lines as they are stored, and the rest.
+        (H, W, 1, 3 or 4) uint8 or uint16 over the full range of the type, lines as stored; and the rest of the file.
     Raises:
         UnreadablePictureError: truncated, damaged, or of an unsupported kind.
     """
@@ -90,7 +90,7 @@ def read_dpx(content: bytes, check_size: CheckSize) -> tuple[Pixels, DpxSource]:
     rows, samples = _lines(source, width, height)
     size = line_bytes(source.packing, samples)
     data = np.frombuffer(content, np.uint8, min(size * rows, len(content) - at), at)
-    if len(data) < size * rows:  # the last word of joined lines may be cut
+    if len(data) < size * rows:  # the last word of joined lines may be truncated
         data = np.concatenate([data, np.zeros(size * rows - len(data), np.uint8)])
     lines = data.reshape(rows, size)
     pixels = np.empty((rows, samples // source.channels, source.channels), held_in(source.packing.bits))
@@ -107,8 +107,8 @@ def write_dpx(path: Path, pixels: Pixels, source: DpxSource, texts: Mapping[str,
     Args:
         path: of the file.
         pixels: (H, W, C) of the source's size, channels and ``held_in`` type.
-        source: of ``read_dpx`` or ``new_source``.
-        texts: are put at the end of the user data, in place of those that were put there before.
+        source: from ``read_dpx`` or ``new_source``.
+        texts: appended to the user data; they replace earlier ones.
     Raises:
         OSError: the file cannot be written.
     """
@@ -119,7 +119,7 @@ def write_dpx(path: Path, pixels: Pixels, source: DpxSource, texts: Mapping[str,
 
 
 def fits_source(source: DpxSource, pixels: Pixels) -> bool:
-    """Whether pixels can take the place of those that were read."""
+    """Whether pixels can replace those that were read."""
     order = source.packing.order
     width, height = struct.unpack_from(order + "II", source.before, _ORIENTATION_AT + 4)
     held = held_in(source.packing.bits)
@@ -127,7 +127,7 @@ def fits_source(source: DpxSource, pixels: Pixels) -> bool:
 
 
 def new_source(height_px: int, width_px: int, channels: int, bits: int) -> DpxSource:
-    """The header of a plain file: one element, big-endian, 10 and 12 bits filled, nothing known of its colours.
+    """The header of a plain file: one element, big-endian, 10 and 12 bits filled, without colour information.
 
     Args:
         height_px: rows.
@@ -150,14 +150,14 @@ def new_source(height_px: int, width_px: int, channels: int, bits: int) -> DpxSo
         ">IIfIfBBBBHHIII", header, _ELEMENTS_AT,
         0, 0, 0.0, (1 << bits) - 1, 0.0, descriptor, 0, 0, bits, FILLED_A, 0, _HEADER_BYTES, 0, 0,
     )  # fmt: skip
-    # Numbers that are not known are all ones.
+    # Unknown numbers have all bits set.
     for start, stop in ((1408, 1432), (1628, 1636), (1712, 1732), (1920, 1928), (1932, 1972)):
         header[start:stop] = b"\xff" * (stop - start)
     return DpxSource(bytes(header), b"", packing, channels, reversed_channels=False)
 
 
 def resized(source: DpxSource, height_px: int, width_px: int) -> DpxSource:
-    """The same headers and user data for a picture of another size; other elements, which have the old size, go."""
+    """The source for a picture of another size; the other elements, which have the old size, are dropped."""
     header, order = bytearray(source.before), source.packing.order
     packing = replace(source.packing, joined=False)
     struct.pack_into(order + "HII", header, _ORIENTATION_AT + 2, 1, width_px, height_px)
@@ -167,20 +167,20 @@ def resized(source: DpxSource, height_px: int, width_px: int) -> DpxSource:
 
 
 def dpx_colour_tags(source: DpxSource) -> dict[str, object]:
-    """What the header says of colours, in words."""
+    """Names of the transfer and colorimetric characteristics in the header."""
     codes = {"transfer": source.transfer, "colorimetric": source.colorimetric}
     return {name: _CHARACTERISTICS[code] for name, code in codes.items() if code in _CHARACTERISTICS}
 
 
 def dpx_warnings(source: DpxSource) -> list[str]:
-    """What a user should hear about the file."""
+    """Messages about the file for the user."""
     if source.orientation in (0, 0xFFFF):
         return []
-    return ["its lines do not run from top left to bottom right; they stay as they are stored"]
+    return ["its lines do not run from top left to bottom right; they are kept as stored"]
 
 
 def read_texts(content: bytes) -> dict[str, str]:
-    """What ``write_dpx`` put into the user data of a file, given its first bytes."""
+    """The texts that ``write_dpx`` put into the user data, given the first bytes of a file."""
     order = ">" if content[:4] == b"SDPX" else "<"
     place = _user_data(content, order) if len(content) >= _LEAST_BYTES else None
     found = None if place is None else _TEXTS.search(content[place[0] : place[0] + place[1]])
@@ -193,7 +193,7 @@ def read_texts(content: bytes) -> dict[str, str]:
 
 
 def _read_header(content: bytes, check_size: CheckSize) -> tuple[DpxSource, int, int, int]:
-    """The rest of the file, the width, the height, and where the picture's samples lie."""
+    """The source, width, height, and offset of the picture's samples."""
     if len(content) < _LEAST_BYTES:
         raise UnreadablePictureError("truncated: the DPX stops inside its header")
     order = ">" if content[:4] == b"SDPX" else "<"
@@ -202,7 +202,7 @@ def _read_header(content: bytes, check_size: CheckSize) -> tuple[DpxSource, int,
     if not 0 < width <= _MAX_SIDE_PX or not 0 < height <= _MAX_SIDE_PX:
         raise UnreadablePictureError(f"damaged: the DPX declares an impossible size, {width} x {height} px")
     if not 1 <= elements <= _MOST_ELEMENTS:
-        raise UnreadablePictureError(f"damaged: the DPX declares {elements} picture elements, 1 to 8 exist")
+        raise UnreadablePictureError(f"damaged: the DPX declares {elements} picture elements, expected 1 to 8")
     check_size(PictureHeader(width, height))
     sign, descriptor, transfer, colorimetric, bits, method, encoding, at, line_padding, _ = struct.unpack_from(
         order + _ELEMENT, content, _ELEMENTS_AT
@@ -210,23 +210,23 @@ def _read_header(content: bytes, check_size: CheckSize) -> tuple[DpxSource, int,
     at = image_at if at in (0, _UNDEFINED) else at
     line_padding = 0 if line_padding == _UNDEFINED else line_padding
     if not _LEAST_BYTES <= at <= len(content) or line_padding > 1 << 16:
-        raise UnreadablePictureError("damaged: the DPX does not say where its pixels lie")
+        raise UnreadablePictureError("damaged: the DPX does not say where its pixels are")
     if descriptor not in _CHANNELS or (descriptor in (1, 2, 3) and elements > 1):
         raise UnreadablePictureError(f"unsupported DPX: its pixels are of kind {descriptor}, not RGB, RGBA or luma")
     if bits not in BITS or sign == 1 or encoding == 1 or (bits in (10, 12) and method > 2):
-        what = "run-length packed" if encoding == 1 else "signed" if sign == 1 else f"of {bits} bits"
-        raise UnreadablePictureError(f"unsupported DPX: its samples are {what}; whole numbers of 8 to 16 bits are read")
+        what = "run-length encoded" if encoding == 1 else "signed" if sign == 1 else f"of {bits} bits"
+        raise UnreadablePictureError(f"unsupported DPX: its samples are {what}, not unsigned integers of 8 to 16 bits")
     later = [offset for offset in _element_offsets(content, order, elements)[1:] if offset > at]
-    room = min([*later, len(content)]) - at
+    available = min([*later, len(content)]) - at
     samples = width * _CHANNELS[descriptor]
     packing = Packing(bits, method, order, padding_bytes=line_padding)
     size = line_bytes(packing, samples) * height
     joined = -(-_data_bits(packing, samples * height) // 8)
-    if joined <= room < size:
+    if joined <= available < size:
         packing, size = Packing(bits, method, order, joined=True), joined
-    # Many writers leave a wrong file size; it tells only where other elements end.
+    # Many writers store a wrong file size; it is used only for the end of other elements.
     needed = max(at + size, file_bytes if elements > 1 and file_bytes != _UNDEFINED else 0)
-    if room < size or len(content) < needed:
+    if available < size or len(content) < needed:
         raise UnreadablePictureError(f"truncated: the DPX needs {needed} bytes and has {len(content)}")
     before, after = content[:at], content[at + size :]
     channels, reversed_channels = _CHANNELS[descriptor], descriptor == _ABGR
@@ -237,13 +237,13 @@ def _read_header(content: bytes, check_size: CheckSize) -> tuple[DpxSource, int,
 
 
 def _lines(source: DpxSource, width: int, height: int) -> tuple[int, int]:
-    """Lines as they are stored, and samples of each."""
+    """Number of stored lines, and of samples in each."""
     samples = width * source.channels
     return (1, samples * height) if source.packing.joined else (height, samples)
 
 
 def _data_bits(packing: Packing, samples: int) -> int:
-    """Bits of samples in whole words, or without gaps where words do not matter."""
+    """Bits of samples in filled words, or without gaps if packed."""
     if packing.bits == 10 and packing.method != PACKED:
         return -(-samples // 3) * 32
     return samples * (16 if packing.bits == 12 and packing.method != PACKED else packing.bits)
@@ -253,12 +253,12 @@ def _write_lines(file: BinaryIO, pixels: Pixels, source: DpxSource) -> None:
     height, width, channels = pixels.shape
     rows, samples = _lines(source, width, height)
     stored = np.ascontiguousarray(pixels).reshape(rows, samples // channels, channels)
-    left = -(-_data_bits(source.packing, samples) // 8) if source.packing.joined else None
+    size = -(-_data_bits(source.packing, samples) // 8) if source.packing.joined else None
     for top in range(0, rows, _BAND_ROWS):
         band = stored[top : top + _BAND_ROWS]
         codes = to_codes(band[..., ::-1] if source.reversed_channels else band, source.packing.bits)
         lines = pack_lines(source.packing, codes.reshape(-1, samples), single=channels == 1)
-        file.write(lines.tobytes()[:left])
+        file.write(lines.tobytes()[:size])
 
 
 def _element_offsets(header: bytes, order: str, elements: int) -> list[int]:
@@ -268,7 +268,7 @@ def _element_offsets(header: bytes, order: str, elements: int) -> list[int]:
 
 
 def _user_data(header: bytes | bytearray, order: str) -> tuple[int, int] | None:
-    """Where the user data starts and how long it is; None if there is no room for any before the picture."""
+    """Offset and size of the user data; None if there is no room for any before the picture."""
     image_at, generic, industry, size = (
         struct.unpack_from(order + "I", header, at)[0]
         for at in (_IMAGE_AT, _GENERIC_SIZE_AT, _INDUSTRY_SIZE_AT, _USER_SIZE_AT)
@@ -280,7 +280,7 @@ def _user_data(header: bytes | bytearray, order: str) -> tuple[int, int] | None:
 
 
 def _with_texts(source: DpxSource, texts: Mapping[str, str]) -> bytes:
-    """The bytes before the picture, with texts at the end of the user data; all offsets are moved."""
+    """The bytes before the picture, with texts at the end of the user data and all offsets adjusted."""
     header, order = bytearray(source.before), source.packing.order
     place = _user_data(header, order)
     if place is None:

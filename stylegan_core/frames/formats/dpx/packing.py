@@ -1,4 +1,4 @@
-"""How DPX packs samples into bytes (SMPTE ST 268-1, clause 6): 10 and 12 bits filled or packed."""
+"""Packing of DPX samples into bytes (SMPTE ST 268-1, clause 6): 10 and 12 bits filled or packed."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _WORD_BYTES = 4
 
 @dataclass(frozen=True)
 class Packing:
-    """How one line of samples is stored.
+    """How a line of samples is stored.
 
     Attributes:
         bits: 8, 10, 12 or 16.
-        method: PACKED: without gaps, from the lowest bit of 32-bit words up; FILLED_A: filled up with zeros below the
-            samples; FILLED_B: above them. Says nothing for 8 and 16 bits.
-        order: ">" or "<", of words.
+        method: PACKED: without gaps, from the lowest bit of 32-bit words up; FILLED_A: padded with zeros below the
+            samples; FILLED_B: above them. Ignored for 8 and 16 bits.
+        order: byte order of words, ">" or "<".
         padding_bytes: after each line, which starts at a 32-bit word.
-        joined: whether all lines follow each other as one, against the standard, as OpenImageIO writes them.
+        joined: whether all lines are stored as one, as OpenImageIO does, against the standard.
     """
 
     bits: int
@@ -36,7 +36,7 @@ class Packing:
 
 
 def line_bytes(packing: Packing, samples: int) -> int:
-    """Bytes of a line of so many samples, padding included."""
+    """Bytes of a line of a number of samples, including padding."""
     if packing.bits == 10 and packing.method != PACKED:
         size = -(-samples // 3) * _WORD_BYTES
     elif packing.bits == 12 and packing.method != PACKED:
@@ -50,10 +50,10 @@ def unpack_lines(packing: Packing, lines: Bytes, samples: int, *, single: bool) 
     """Unpacks lines.
 
     Args:
-        packing: how.
+        packing: of the lines.
         lines: (rows, ``line_bytes``) uint8.
         samples: of a line.
-        single: whether pixels have one sample: then three 10-bit samples fill a word from its lowest bits up.
+        single: whether pixels have one sample; then three 10-bit samples fill a word from its lowest bits up.
     Returns:
         (rows, samples) uint8 for 8 bits, uint16 for more.
     """
@@ -71,7 +71,7 @@ def unpack_lines(packing: Packing, lines: Bytes, samples: int, *, single: bool) 
         for index, shift in enumerate(_ten_bit_shifts(packing, single)):
             result[:, index::3] = words >> shift & 0x3FF
         return result[:, :samples]
-    group, size = (4, 5) if packing.bits == 10 else (2, 3)  # samples in bytes without a rest
+    group, size = (4, 5) if packing.bits == 10 else (2, 3)  # samples, and the bytes that they fill exactly
     stream = words.astype("<u4").view(np.uint8)
     groups = -(-samples // group)
     whole = np.zeros((stream.shape[0], groups * size), np.uint16)
@@ -86,10 +86,10 @@ def unpack_lines(packing: Packing, lines: Bytes, samples: int, *, single: bool) 
 
 
 def pack_lines(packing: Packing, codes: Codes, *, single: bool) -> Bytes:
-    """Packs lines, the inverse of ``unpack_lines``; what fills them up is 0.
+    """Packs lines, padded with zeros; the inverse of ``unpack_lines``.
 
     Args:
-        packing: how.
+        packing: of the lines.
         codes: (rows, samples) below 2 ** bits.
         single: as in ``unpack_lines``.
     Returns:
@@ -129,6 +129,6 @@ def pack_lines(packing: Packing, codes: Codes, *, single: bool) -> Bytes:
 
 
 def _ten_bit_shifts(packing: Packing, single: bool) -> tuple[int, int, int]:
-    """Where the three samples of a filled word lie."""
+    """Bit offsets of the three samples of a filled word."""
     low = 2 if packing.method == FILLED_A else 0
     return (low, low + 10, low + 20) if single else (low + 20, low + 10, low)

@@ -1,4 +1,4 @@
-"""OpenEXR: headers, chunks, layers and views, read and written so that every untouched byte stays.
+"""OpenEXR: headers, chunks, layers and views, read and written so that all unchanged bytes stay the same.
 
 ``read`` and ``write`` are the entry points.
 """

@@ -1,4 +1,4 @@
-"""The chunks of an OpenEXR file (openexr.com, "OpenEXR File Layout"): each is found and checked, none is unpacked."""
+"""Chunks of an OpenEXR file (openexr.com, "OpenEXR File Layout"): located and validated, but not decompressed."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from stylegan_core.frames.formats.exr.headers import MULTI_PART, ExrPart, ReadAt
 
 @dataclass(frozen=True)
 class ExrChunk:
-    """Some lines or one tile of a part.
+    """A chunk: some lines or one tile of a part.
 
     Attributes:
         part: index.
         index: in the part's offset table.
         offset: of the chunk in the file.
         size: in bytes, with all its headers.
-        head: bytes before the packed pixels.
+        head: bytes before the compressed pixels.
         place: (y,) of the first line, or (tile x, tile y, level x, level y).
     """
 
@@ -32,12 +32,12 @@ class ExrChunk:
 
 @dataclass(frozen=True)
 class ExrStructure:
-    """A whole file's.
+    """The structure of a whole file.
 
     Attributes:
         version: the version word, with its flags.
         parts: in order.
-        chunks: of all parts, in the order in which they lie in the file.
+        chunks: of all parts, in file order.
     """
 
     version: int
@@ -46,18 +46,18 @@ class ExrStructure:
 
     @property
     def multi_part(self) -> bool:
-        """Whether headers and chunks are those of a multi-part file."""
+        """Whether it is a multi-part file."""
         return bool(self.version & MULTI_PART)
 
 
 def read_structure(read_at: ReadAt, file_bytes: int) -> ExrStructure:
-    """Finds and checks every chunk.
+    """Locates and validates every chunk.
 
     Args:
         read_at: reads the file.
         file_bytes: its size.
     Raises:
-        UnreadablePictureError: truncated, unfinished, damaged or of a kind that is not known.
+        UnreadablePictureError: truncated, unfinished, damaged or of an unknown kind.
     """
     version, parts, at = read_headers(read_at)
     multi_part = bool(version & MULTI_PART)
@@ -70,17 +70,15 @@ def read_structure(read_at: ReadAt, file_bytes: int) -> ExrStructure:
         offsets = struct.unpack(f"<{part.chunk_count}Q", table)
         missing = offsets.count(0)
         if missing:
-            raise UnreadablePictureError(
-                f"unfinished: {missing} of {part.chunk_count} blocks of lines or tiles were never written"
-            )
+            raise UnreadablePictureError(f"unfinished: {missing} of {part.chunk_count} chunks were never written")
         found += [_read_chunk(read_at, parts, number, i, offset, multi_part) for i, offset in enumerate(offsets)]
         places = {chunk.place for chunk in found[-part.chunk_count :]}
         if len(places) != part.chunk_count:
-            raise UnreadablePictureError("damaged: two entries of the EXR's table of offsets lead to the same pixels")
+            raise UnreadablePictureError("damaged: two entries of the EXR's table of offsets point to the same pixels")
     found.sort(key=lambda chunk: chunk.offset)
     for chunk, end in zip(found, [*(chunk.offset for chunk in found[1:]), file_bytes], strict=True):
         if chunk.offset < at or (chunk.offset + chunk.size > end and end != file_bytes):
-            raise UnreadablePictureError("damaged: the EXR's blocks of pixels overlap")
+            raise UnreadablePictureError("damaged: the EXR's chunks overlap")
         if chunk.offset + chunk.size > file_bytes:
             raise UnreadablePictureError("truncated: the EXR's pixels run past the end of the file")
     return ExrStructure(version, parts, tuple(found))
@@ -96,12 +94,12 @@ def _read_chunk(
         raise UnreadablePictureError("truncated: the EXR's pixels run past the end of the file")
     values = struct.unpack(layout, head)
     if multi_part and values[0] != number:
-        raise UnreadablePictureError("damaged: a block of the EXR's pixels belongs to another part")
+        raise UnreadablePictureError("damaged: a chunk of the EXR belongs to another part")
     place = values[multi_part : multi_part + (1 if part.tile is None else 4)]
     sizes = values[multi_part + len(place) :]
     size = sum(sizes[:2]) if part.deep else sizes[0]
     if not _fits(part, place) or not 0 <= size < 1 << 62:
-        raise UnreadablePictureError("damaged: a block of the EXR's pixels lies outside its data window")
+        raise UnreadablePictureError("damaged: a chunk of the EXR lies outside its data window")
     return ExrChunk(number, index, offset, len(head) + size, len(head), place)
 
 

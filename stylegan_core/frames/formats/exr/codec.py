@@ -1,7 +1,7 @@
-"""Unpacks and packs the chunks of an OpenEXR part with the OpenEXR library, a band of rows at a time.
+"""Decompresses and compresses chunks of an OpenEXR part with the OpenEXR library, a band of rows at a time.
 
-A band becomes a file of its own in memory, so that any compression is handled by the library, memory stays small, and
-a chunk that need not change is never touched.
+Each band is a small file in memory for the library, which handles every compression; memory stays bounded, and chunks
+that need not change are never touched.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from stylegan_core.frames.formats.exr.headers import ExrAttribute, ExrChannel, E
 Plane = NDArray[Any]
 """(rows, columns) of one channel."""
 Body = tuple[tuple[int, ...], bytes]
-"""The place and the packed pixels of a chunk."""
+"""The place and the compressed pixels of a chunk."""
 _BAND_BYTES = 8 << 20
 _KEPT = ("channels", "compression", "lineOrder", "pixelAspectRatio", "screenWindowCenter", "screenWindowWidth")
 _SINGLE_PART, _TILED = 2, 0x200
@@ -29,24 +29,24 @@ _INT = struct.Struct("<i")
 
 
 def band_rows(part: ExrPart) -> int:
-    """Rows that are unpacked at once: whole chunks of about 8 MB."""
+    """Rows of a band: whole chunks of about 8 MB."""
     row_bytes = part.width_px * sum(np.dtype(channel.sample_type).itemsize for channel in part.channels)
     chunks = max(1, _BAND_BYTES // (row_bytes * part.chunk_rows_px))
     return chunks * part.chunk_rows_px
 
 
 def unpack_band(part: ExrPart, top: int, rows: int, bodies: Sequence[Body]) -> dict[str, Plane]:
-    """Unpacks chunks.
+    """Decompresses the chunks of a band.
 
     Args:
         part: with one level, not deep.
         top: first row in the data window, a multiple of ``part.chunk_rows_px``.
         rows: of the band.
-        bodies: (place, packed pixels) of every chunk of the band, in any order.
+        bodies: (place, compressed pixels) of every chunk of the band, in any order.
     Returns:
         Each channel's (rows, columns) in its own type.
     Raises:
-        UnreadablePictureError: the packed pixels are damaged.
+        UnreadablePictureError: the compressed pixels are damaged.
     """
     import OpenEXR
 
@@ -55,7 +55,7 @@ def unpack_band(part: ExrPart, top: int, rows: int, bodies: Sequence[Body]) -> d
         channels = OpenEXR.File(io.BytesIO(content), separate_channels=True, num_threads=0).channels()
         planes = {channel.name: channels[channel.name].pixels for channel in part.channels}
     except (RuntimeError, ValueError, KeyError, MemoryError) as error:
-        words = f"damaged: the EXR's pixels in its rows {top} to {top + rows - 1} do not unpack"
+        words = f"damaged: the EXR's pixels in its rows {top} to {top + rows - 1} cannot be decompressed"
         raise UnreadablePictureError(words) from error
     for channel in part.channels:
         plane = planes[channel.name]
@@ -65,21 +65,21 @@ def unpack_band(part: ExrPart, top: int, rows: int, bodies: Sequence[Body]) -> d
 
 
 def pack_band(part: ExrPart, top: int, planes: Mapping[str, Plane]) -> dict[tuple[int, ...], bytes]:
-    """Packs a band as the part is packed.
+    """Compresses a band with the part's compression.
 
     Args:
         part: with one level, not deep.
         top: first row in the data window, a multiple of ``part.chunk_rows_px``.
         planes: every channel's (rows, columns) in its own type.
     Returns:
-        The packed pixels of each chunk, by its place.
+        The compressed pixels of each chunk, by its place.
     """
     import OpenEXR
 
     rows = next(iter(planes.values())).shape[0]
     left, first, right, _ = part.data_window
     window = ((left, first + top), (right, first + top + rows - 1))
-    header: dict[str, Any] = {
+    header: dict[str, object] = {
         "compression": OpenEXR.Compression(part.compression),
         "type": OpenEXR.scanlineimage,
         "dataWindow": window,
@@ -110,13 +110,13 @@ def pack_band(part: ExrPart, top: int, planes: Mapping[str, Plane]) -> dict[tupl
 def _channel(channel: ExrChannel, plane: Plane) -> Any:
     import OpenEXR
 
-    # The library takes strides for what they are not.
+    # The library misinterprets strides.
     pixels = np.ascontiguousarray(plane, channel.sample_type)
     return OpenEXR.Channel(channel.name, pixels, 1, 1, channel.perceptually_linear)
 
 
 def _pack_file(part: ExrPart, top: int, rows: int, bodies: Sequence[Body]) -> bytes:
-    """A file of one part that holds a band's chunks."""
+    """A file of one part with the chunks of a band."""
     left, first, right, _ = part.data_window
     window = struct.pack("<4i", left, first + top, right, first + top + rows - 1)
     attributes = [attribute for attribute in part.attributes if attribute.name in _KEPT]

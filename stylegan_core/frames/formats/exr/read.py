@@ -1,6 +1,6 @@
-"""Reads OpenEXR: the picture of each view as pixels, and where everything else lies, which passes through untouched.
+"""OpenEXR reader: the pixels of each view, and the structure of the file, whose other content passes through.
 
-The picture covers the data window alone. Samples keep their bits, infinities and NaN included.
+The picture covers the data window only. Samples keep their bits, including infinities and NaN.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from stylegan_core.frames.base.sniff import CheckSize, PictureHeader
 from stylegan_core.frames.formats.exr.chunks import ExrStructure, read_structure
 from stylegan_core.frames.formats.exr.codec import band_rows, unpack_band
 from stylegan_core.frames.formats.exr.headers import COMPRESSIONS, ExrPart, ReadAt
-from stylegan_core.frames.formats.exr.layers import PrimaryLayer, find_beauties, other_layers
+from stylegan_core.frames.formats.exr.layers import PrimaryLayer, find_primary_layers, other_layers
 
 Pixels = NDArray[Any]
 Window = tuple[int, int, int, int]
-"""Columns and rows from the display window's first pixel to the picture's, and the display's width and height."""
+"""Left and top of the picture within the display window, and the display window's width and height."""
 COLOUR_TAGS = ("chromaticities", "acesImageContainerFlag", "colorInteropID", "oiio:ColorSpace")
 _LOSSY = frozenset({"pxr24", "b44", "b44a", "dwaa", "dwab"})
 
 
 @dataclass(frozen=True, eq=False)
 class ExrSource:
-    """An OpenEXR file that was read: what is needed to write it again around a new picture.
+    """An OpenEXR file as read, with all that is needed to write it again with a new picture.
 
     Attributes:
-        path: of the file; its other layers are fetched from it when it is written again.
-        state: its size in bytes and time of change in ns when it was read.
-        structure: where everything lies.
-        beauties: which channels are the picture, of the main view first.
-        originals: (H, W, C) of each of them, as read, not to be changed.
+        path: of the file; its other layers are copied from it on writing.
+        state: its size in bytes and modification time in ns when it was read.
+        structure: parts and chunks of the file.
+        primary_layers: the channels of the picture of each view, the main view first.
+        originals: (H, W, C) of each primary layer, as read; read-only.
     """
 
     path: Path
     state: tuple[int, int]
     structure: ExrStructure
-    beauties: tuple[PrimaryLayer, ...]
+    primary_layers: tuple[PrimaryLayer, ...]
     originals: tuple[Pixels, ...]
 
 
@@ -60,16 +60,16 @@ def read_exr(path: Path, check_size: CheckSize) -> ExrSource:
         status = os.fstat(file.fileno())
         read_at = reader(file.fileno())
         structure = read_structure(read_at, status.st_size)
-        beauties = find_beauties(structure.parts)
-        for beauty in beauties:
-            part = structure.parts[beauty.part]
+        layers = find_primary_layers(structure.parts)
+        for layer in layers:
+            part = structure.parts[layer.part]
             check_size(PictureHeader(part.width_px, part.height_px))
-        originals = _unpack(structure, beauties, read_at)
-    return ExrSource(path, (status.st_size, status.st_mtime_ns), structure, beauties, originals)
+        originals = _unpack(structure, layers, read_at)
+    return ExrSource(path, (status.st_size, status.st_mtime_ns), structure, layers, originals)
 
 
 def reader(handle: int) -> ReadAt:
-    """Reads an open file at any place."""
+    """A function that reads an open file at any offset."""
 
     def read_at(offset: int, size: int) -> bytes:
         parts = []
@@ -85,27 +85,27 @@ def reader(handle: int) -> ReadAt:
 
 
 def exr_warnings(source: ExrSource) -> list[str]:
-    """What a user should hear about the file."""
+    """Messages about the file for the user."""
     parts, warnings = source.structure.parts, []
-    used = {beauty.part for beauty in source.beauties}
+    used = {layer.part for layer in source.primary_layers}
     lossy = sorted({COMPRESSIONS[parts[number].compression] for number in used} & _LOSSY)
     if lossy == ["pxr24"]:
         kinds = {channel.sample_type for number in used for channel in parts[number].channels}
         lossy = lossy if "float32" in kinds else []
     if lossy:
         warnings.append(
-            f"its compression ({', '.join(lossy).upper()}) loses detail; it is kept, and changed areas are packed again"
+            f"its compression ({', '.join(lossy).upper()}) loses detail; changed areas are compressed again"
         )
-    if len(source.beauties) == 1 and source.beauties[0].view is not None:
+    if len(source.primary_layers) == 1 and source.primary_layers[0].view is not None:
         views = {part.text("view") for part in parts} - {None}
         if len(views) > 1 or any(part.attribute("multiView") is not None for part in parts):
-            warnings.append(f"only its view {source.beauties[0].view} has a picture of its own")
+            warnings.append(f"only its view {source.primary_layers[0].view} has a picture")
     return warnings
 
 
 def exr_colour_tags(source: ExrSource) -> dict[str, object]:
-    """The raw facts about colour in the header of the picture's part, by the attributes' names."""
-    part = source.structure.parts[source.beauties[0].part]
+    """Raw colour attributes in the header of the main view's part, by name."""
+    part = source.structure.parts[source.primary_layers[0].part]
     tags: dict[str, object] = {}
     for name in ("colorInteropID", "oiio:ColorSpace"):
         if (text := part.text(name)) is not None:
@@ -120,10 +120,10 @@ def exr_colour_tags(source: ExrSource) -> dict[str, object]:
 
 
 def exr_windows(source: ExrSource) -> tuple[Window, ...]:
-    """Where each view lies in its display window."""
+    """The window of each view."""
     windows = []
-    for beauty in source.beauties:
-        part = source.structure.parts[beauty.part]
+    for layer in source.primary_layers:
+        part = source.structure.parts[layer.part]
         display = part.attribute("displayWindow")
         assert display is not None  # every header has one
         left, top, right, bottom = struct.unpack("<4i", display.value)
@@ -133,13 +133,13 @@ def exr_windows(source: ExrSource) -> tuple[Window, ...]:
 
 def exr_layers(source: ExrSource) -> tuple[str, ...]:
     """Names of the channels that pass through."""
-    return other_layers(source.structure.parts, source.beauties)
+    return other_layers(source.structure.parts, source.primary_layers)
 
 
 def bodies_of_rows(
     structure: ExrStructure, number: int, top: int, rows: int, read_at: ReadAt
 ) -> list[tuple[tuple[int, ...], bytes]]:
-    """The packed chunks of a part's band of rows, as ``unpack_band`` takes them."""
+    """The compressed chunks of a band of rows, for ``unpack_band``."""
     return [
         (chunk.place, read_at(chunk.offset + chunk.head, chunk.size - chunk.head))
         for chunk in structure.chunks
@@ -148,26 +148,26 @@ def bodies_of_rows(
 
 
 def chunk_top(part: ExrPart, place: tuple[int, ...]) -> int:
-    """The first row of a chunk in the data window."""
+    """The first row of a chunk, relative to the data window."""
     return place[0] - part.data_window[1] if part.tile is None else place[1] * part.tile[1]
 
 
-def _unpack(structure: ExrStructure, beauties: tuple[PrimaryLayer, ...], read_at: ReadAt) -> tuple[Pixels, ...]:
+def _unpack(structure: ExrStructure, layers: tuple[PrimaryLayer, ...], read_at: ReadAt) -> tuple[Pixels, ...]:
     pixels = []
-    for beauty in beauties:
-        part = structure.parts[beauty.part]
-        types = [channel.sample_type for channel in part.channels if channel.name in beauty.channels]
-        pixels.append(np.empty((part.height_px, part.width_px, len(beauty.channels)), np.result_type(*types)))
-    for number in sorted({beauty.part for beauty in beauties}):
+    for layer in layers:
+        part = structure.parts[layer.part]
+        types = [channel.sample_type for channel in part.channels if channel.name in layer.channels]
+        pixels.append(np.empty((part.height_px, part.width_px, len(layer.channels)), np.result_type(*types)))
+    for number in sorted({layer.part for layer in layers}):
         part = structure.parts[number]
         step = band_rows(part)
         for top in range(0, part.height_px, step):
             rows = min(step, part.height_px - top)
             planes = unpack_band(part, top, rows, bodies_of_rows(structure, number, top, rows, read_at))
-            for beauty, whole in zip(beauties, pixels, strict=True):
-                if beauty.part == number:
-                    for index, name in enumerate(beauty.channels):
+            for layer, whole in zip(layers, pixels, strict=True):
+                if layer.part == number:
+                    for index, name in enumerate(layer.channels):
                         whole[top : top + rows, :, index] = planes[name]
     for whole in pixels:
-        whole.flags.writeable = False  # writing compares with it
+        whole.flags.writeable = False  # the writer compares with it
     return tuple(pixels)

@@ -1,6 +1,6 @@
-"""Writes OpenEXR: a new picture into the file that it came from, everything else copied, or a plain new file.
+"""OpenEXR writer: a copy of the source file with a new picture, or a plain new file.
 
-A chunk none of whose samples changed is copied as it is packed, so that even a lossy compression loses nothing there.
+A chunk without changed samples is copied in compressed form, so that even a lossy compression loses nothing there.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Pixels = NDArray[Any]
 _PLAIN_VERSION = 2
 _STALE_THUMBNAIL = "preview"
 _BANDS_HELD = 4
-# What a header says of the size and the making of the file, which a picture of another size cannot keep.
+# Attributes about the size and structure of the source, which a picture of another size cannot keep.
 _OF_THE_SIZE = frozenset(
     {"channels", "compression", "dataWindow", "displayWindow", "lineOrder", "tiles", "type", "name", "view", "version"}
     | {"chunkCount", "multiView", "preview", "screenWindowCenter", "screenWindowWidth", "dwaCompressionLevel"}
@@ -48,7 +48,7 @@ _OF_THE_SIZE = frozenset(
 
 
 def fits_source(source: ExrSource, views: Sequence[Pixels]) -> bool:
-    """Whether pictures can take the place of those that were read: as many floats, of the same sizes and channels."""
+    """Whether pictures can replace those that were read: floats of the same number, sizes and channels."""
     shapes = [original.shape for original in source.originals]
     return all(view.dtype.kind == "f" for view in views) and [view.shape for view in views] == shapes
 
@@ -61,16 +61,16 @@ def rewrite_exr(
     colour_tags: Mapping[str, object],
     texts: Mapping[str, str],
 ) -> None:
-    """Writes a file again with new pictures.
+    """Writes a copy of a file with new pictures.
 
     Args:
         path: of the new file.
-        source: what was read.
-        views: (H, W, C) per view, as ``fits_source`` wants them; rounded to the source's types.
-        colour_tags: as ``exr_colour_tags`` gives them; what the header says of colours is changed if they are not its.
-        texts: string attributes for the header of the picture's part, in place of those put there before.
+        source: from ``read_exr``.
+        views: (H, W, C) for each view, see ``fits_source``; rounded to the source's types.
+        colour_tags: in the form of ``exr_colour_tags``; they replace the source's if they differ.
+        texts: string attributes for the header of the main view's part; they replace earlier ones.
     Raises:
-        UnreadablePictureError: the source changed or vanished since it was read.
+        UnreadablePictureError: the source was changed or removed after it was read.
         OSError: the file cannot be written.
     """
     structure = source.structure
@@ -79,7 +79,7 @@ def rewrite_exr(
         headers = [tuple(a for a in header if a.name != _STALE_THUMBNAIL) for header in headers]
     if dict(colour_tags) != exr_colour_tags(source):
         headers = [with_colour_tags(header, colour_tags) for header in headers]
-    headers[source.beauties[0].part] = with_texts(headers[source.beauties[0].part], texts)
+    headers[source.primary_layers[0].part] = with_texts(headers[source.primary_layers[0].part], texts)
     types = [original.dtype for original in source.originals]
     views = [view.astype(kind, copy=False) for view, kind in zip(views, types, strict=True)]
     with _open_again(source) as original, path.open("wb") as file:
@@ -96,14 +96,14 @@ def write_new_exr(
     colour_tags: Mapping[str, object],
     texts: Mapping[str, str],
 ) -> None:
-    """Writes a plain file of one part, ZIP packed.
+    """Writes a plain file of one part, with ZIP compression.
 
     Args:
         path: of the new file.
         pixels: (H, W, 1 to 4) float16 or float32; alpha, the last channel, is multiplied in.
-        has_alpha: whether there is one.
-        kept: attributes of the header that the picture comes from; those about its size are left out.
-        colour_tags: as ``exr_colour_tags`` gives them.
+        has_alpha: whether the last channel is alpha.
+        kept: attributes of the source's header; those about its size are dropped.
+        colour_tags: in the form of ``exr_colour_tags``.
         texts: string attributes.
     Raises:
         OSError: the file cannot be written.
@@ -141,7 +141,7 @@ def write_new_exr(
 
 
 def with_texts(attributes: tuple[ExrAttribute, ...], texts: Mapping[str, str]) -> tuple[ExrAttribute, ...]:
-    """A header with string attributes, in place of those that were put there before."""
+    """A header with string attributes, which replace earlier ones of the same prefix."""
     if not texts:
         return attributes
     prefixes = tuple({f"{name.partition(':')[0]}:" for name in texts})
@@ -150,16 +150,16 @@ def with_texts(attributes: tuple[ExrAttribute, ...], texts: Mapping[str, str]) -
 
 
 def with_colour_tags(attributes: tuple[ExrAttribute, ...], tags: Mapping[str, object]) -> tuple[ExrAttribute, ...]:
-    """A header that says of colours what ``exr_colour_tags`` would give, and nothing else."""
-    said: list[ExrAttribute] = []
+    """A header with exactly the colour attributes of ``tags``, in the form of ``exr_colour_tags``."""
+    added: list[ExrAttribute] = []
     for name, value in tags.items():
         if name == "chromaticities" and isinstance(value, tuple):
-            said.append(ExrAttribute(name, name, struct.pack("<8f", *value)))
+            added.append(ExrAttribute(name, name, struct.pack("<8f", *value)))
         elif name == "acesImageContainerFlag" and isinstance(value, int):
-            said.append(ExrAttribute(name, "int", struct.pack("<i", value)))
+            added.append(ExrAttribute(name, "int", struct.pack("<i", value)))
         elif name in ("colorInteropID", "oiio:ColorSpace"):
-            said.append(ExrAttribute(name, "string", str(value).encode()))
-    return (*(attribute for attribute in attributes if attribute.name not in COLOUR_TAGS), *said)
+            added.append(ExrAttribute(name, "string", str(value).encode()))
+    return (*(attribute for attribute in attributes if attribute.name not in COLOUR_TAGS), *added)
 
 
 def _open_again(source: ExrSource) -> BinaryIO:
@@ -167,17 +167,17 @@ def _open_again(source: ExrSource) -> BinaryIO:
         file = source.path.open("rb")
     except FileNotFoundError as error:
         raise UnreadablePictureError(
-            "it vanished while it was worked on, and its other layers with it", source.path
+            "it was removed while it was in use, and its other layers are needed", source.path
         ) from error
     status = os.fstat(file.fileno())
     if (status.st_size, status.st_mtime_ns) != source.state:
         file.close()
-        raise UnreadablePictureError("it changed while it was worked on", source.path)
+        raise UnreadablePictureError("it changed while it was in use", source.path)
     return file
 
 
 def _write(file: BinaryIO, head: bytes, counts: Sequence[int], chunks: Iterator[tuple[int, int, bytes]]) -> None:
-    """Writes headers, chunks given as (part, index, bytes), and the table of where they came to lie."""
+    """Writes headers, chunks given as (part, index, bytes), and the table of their offsets."""
     file.write(head)
     tables = [[0] * count for count in counts]
     file.write(bytes(8 * sum(counts)))
@@ -190,12 +190,12 @@ def _write(file: BinaryIO, head: bytes, counts: Sequence[int], chunks: Iterator[
 
 
 def _new_chunks(source: ExrSource, views: Sequence[Pixels], read_at: ReadAt) -> Iterator[tuple[int, int, bytes]]:
-    """Every chunk in the file's own order; those with a changed sample are packed anew, a band at a time."""
-    bands: dict[tuple[int, int], dict[tuple[int, ...], bytes]] = {}  # by part and first row, the latest last
+    """Every chunk in file order; those with a changed sample are compressed again, a band at a time."""
+    bands: dict[tuple[int, int], dict[tuple[int, ...], bytes]] = {}  # by part and first row, oldest first
     for chunk in source.structure.chunks:
         content = read_at(chunk.offset, chunk.size)
         if len(content) != chunk.size:
-            raise UnreadablePictureError("it changed while it was worked on", source.path)
+            raise UnreadablePictureError("it changed while it was in use", source.path)
         if _is_changed(source, views, chunk):
             part = source.structure.parts[chunk.part]
             top = chunk_top(part, chunk.place) // band_rows(part) * band_rows(part)
@@ -211,9 +211,9 @@ def _new_chunks(source: ExrSource, views: Sequence[Pixels], read_at: ReadAt) -> 
 
 def _is_changed(source: ExrSource, views: Sequence[Pixels], chunk: ExrChunk) -> bool:
     rows, columns = _area(source.structure.parts[chunk.part], chunk)
-    for beauty, original, new in zip(source.beauties, source.originals, views, strict=True):
-        if beauty.part == chunk.part and original is not new:
-            # By bits: NaN must equal itself, and -0 is not 0.
+    for layer, original, new in zip(source.primary_layers, source.originals, views, strict=True):
+        if layer.part == chunk.part and original is not new:
+            # Compare bits: NaN must equal itself, and -0 differs from 0.
             before, after = original[rows, columns], new[rows, columns]
             bits = f"u{original.dtype.itemsize}"
             if not np.array_equal(np.ascontiguousarray(before).view(bits), np.ascontiguousarray(after).view(bits)):
@@ -231,16 +231,16 @@ def _area(part: ExrPart, chunk: ExrChunk) -> tuple[slice, slice]:
 def _pack_rows(
     source: ExrSource, views: Sequence[Pixels], number: int, top: int, read_at: ReadAt
 ) -> dict[tuple[int, ...], bytes]:
-    """Packs a band of a part: the new samples of the pictures, all others as they were."""
+    """Compresses a band of a part: new samples for the picture's channels, the source's for all others."""
     part = source.structure.parts[number]
     rows = min(band_rows(part), part.height_px - top)
-    owned = {name for beauty in source.beauties if beauty.part == number for name in beauty.channels}
+    owned = {name for layer in source.primary_layers if layer.part == number for name in layer.channels}
     planes: dict[str, Plane] = {}
     if any(channel.name not in owned for channel in part.channels):
         planes |= unpack_band(part, top, rows, bodies_of_rows(source.structure, number, top, rows, read_at))
     types = {channel.name: channel.sample_type for channel in part.channels}
-    for beauty, new in zip(source.beauties, views, strict=True):
-        if beauty.part == number:
-            for index, name in enumerate(beauty.channels):
+    for layer, new in zip(source.primary_layers, views, strict=True):
+        if layer.part == number:
+            for index, name in enumerate(layer.channels):
                 planes[name] = new[top : top + rows, :, index].astype(types[name], copy=False)
     return pack_band(part, top, planes)

@@ -1,4 +1,4 @@
-"""TIFF and BigTIFF directories: validation, in-place changes, channels beside colour and alpha.
+"""TIFF and BigTIFF directories: validation, in-place changes, extra channels.
 
-Pixels are decoded and encoded by the packages of pictures.
+Pixels are decoded and encoded in ``frames.pictures``.
 """

@@ -1,4 +1,4 @@
-"""Changes a TIFF file's first directory in place: appends a new one, and what it refers to (TIFF 6.0, BigTIFF)."""
+"""In-place changes of a TIFF's first directory, by appending a new one and its data (TIFF 6.0, BigTIFF)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MAX_XMP_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class _Kind:
-    """How a file counts."""
+    """Byte order and offset size of a file."""
 
     order: str
     big: bool
@@ -36,7 +36,7 @@ class _Kind:
 
 @dataclass(frozen=True)
 class _Field:
-    """One entry: type, number of values, and the 4 or 8 bytes that hold or point to them."""
+    """One directory entry: type, number of values, and the 4 or 8 bytes with the values or their offset."""
 
     kind: int
     count: int
@@ -57,14 +57,14 @@ def read_xmp(content: bytes) -> bytes | None:
 
 
 def put_xmp(path: Path, packet: bytes) -> None:
-    """Puts an XMP packet into a TIFF, in place of the one that it has."""
+    """Sets the XMP packet of a TIFF."""
     with path.open("r+b") as file:
         at = _append(file, packet)
         _append_directory(file, {XMP: (_BYTE, len(packet), at)})
 
 
 def replace_pixels(path: Path, codes: Codes, bits: int) -> None:
-    """Puts pixels of any depth into a TIFF of one uncompressed strip, contiguous and without gaps but at line ends.
+    """Replaces the pixels of a TIFF of one uncompressed strip by pixels of any depth, packed except at line ends.
 
     Args:
         path: of the file.
@@ -96,11 +96,11 @@ def replace_pixels(path: Path, codes: Codes, bits: int) -> None:
 
 
 def pack_bits(codes: Codes, bits: int) -> NDArray[np.uint8]:
-    """Packs lines of samples without gaps, from the highest bit down, as OpenImageIO and tifffile read even 24 bits.
+    """Packs lines of samples without gaps, from the highest bit down; OpenImageIO and tifffile read 24 bits so, too.
 
     Args:
         codes: (rows, samples).
-        bits: of a sample.
+        bits: bits a sample.
     Returns:
         (rows, bytes) uint8.
     """
@@ -127,12 +127,12 @@ def _directory(kind: _Kind, read_at: Callable[[int, int], bytes], at: int) -> tu
             fields[tag] = _Field(value_kind, values, inline)
         next_at = struct.unpack(kind.offset, read_at(start + count * size, struct.calcsize(kind.offset)))[0]
     except struct.error as error:
-        raise UnreadablePictureError("damaged: the TIFF's directory is cut off") from error
+        raise UnreadablePictureError("damaged: the TIFF's directory is truncated") from error
     return fields, next_at
 
 
 def _append(file: BinaryIO, content: bytes) -> int:
-    """Writes at the file's end, at an even offset, which is returned."""
+    """Appends at an even offset, which is returned."""
     file.seek(0, 2)
     file.write(b"\x00" * (file.tell() % 2))
     at = file.tell()
@@ -143,7 +143,7 @@ def _append(file: BinaryIO, content: bytes) -> int:
 def _append_directory(
     file: BinaryIO, changes: Mapping[int, tuple[int, int, int | list[int]]], without: tuple[int, ...] = ()
 ) -> None:
-    """Gives the file a new first directory: the old one with changes, as (type, count, value, values or offset)."""
+    """Appends a new first directory: the old one with changes, each (type, count, value, values or offset)."""
 
     def read_at(offset: int, size: int) -> bytes:
         file.seek(offset)

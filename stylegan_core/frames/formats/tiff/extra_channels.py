@@ -1,4 +1,4 @@
-"""Channels of a TIFF beside its colours and its alpha (masks, spot colours): taken out, and put back."""
+"""Extra channels of a TIFF (masks, spot colours): removed from the picture, and put back on writing."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _MOST_IN_A_PICTURE = 4
 
 @dataclass(frozen=True, eq=False)
 class OtherChannels:
-    """What passes through.
+    """The extra channels, which pass through.
 
     Attributes:
         pixels: (H, W, K), upright.
-        names: of all channels of the file, in its order.
-        own: where in that order the picture's channels are, alpha last.
+        names: of all channels of the file, in file order.
+        own: indices of the picture's channels in that order, alpha last.
     """
 
     pixels: Pixels
@@ -29,24 +29,24 @@ class OtherChannels:
 
     @property
     def rest(self) -> tuple[int, ...]:
-        """Where in the file's order the other channels are."""
+        """Indices of the extra channels in file order."""
         return tuple(index for index in range(len(self.names)) if index not in self.own)
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Names of the other channels."""
+        """Names of the extra channels."""
         return tuple(self.names[index] for index in self.rest)
 
 
 def take_out(pixels: Pixels, names: Sequence[str], alpha: int) -> tuple[Pixels, OtherChannels | None]:
-    """Splits a file's channels.
+    """Splits the channels of a file into picture and extra channels.
 
     Args:
         pixels: (H, W, N) as stored.
         names: of the channels.
         alpha: index of alpha, -1 if there is none.
     Returns:
-        (H, W, 1 to 4), alpha last, and the other channels if there are any. Three colours and one channel of unknown
+        (H, W, 1 to 4), alpha last, and the extra channels if there are any. Three colours and one channel of unknown
         meaning stay together.
     """
     count = pixels.shape[2]
@@ -59,7 +59,7 @@ def take_out(pixels: Pixels, names: Sequence[str], alpha: int) -> tuple[Pixels, 
 
 
 def put_back(pixels: Pixels, other: OtherChannels | None) -> Pixels | None:
-    """All channels in the file's order; None if the picture has another size, type or number of channels."""
+    """All channels in file order; None if the picture's size, type or number of channels has changed."""
     if other is None or pixels.shape[:2] != other.pixels.shape[:2] or pixels.dtype != other.pixels.dtype:
         return None
     if pixels.shape[2] != len(other.own):

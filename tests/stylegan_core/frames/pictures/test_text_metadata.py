@@ -17,7 +17,7 @@ from stylegan_core.frames.formats.xmp import with_texts
 from stylegan_core.frames.pictures.encode import write_picture
 from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.frames.pictures.read import read_picture
-from stylegan_core.frames.pictures.text_metadata import read_attributes, with_attributes
+from stylegan_core.frames.pictures.text_metadata import read_text_metadata, with_text_metadata
 
 TEXTS = {"stylereel:model": "sha256:0123", "stylereel:input": 'Ä "plate" <1> & more'}
 PIXELS = np.arange(24 * 16 * 3, dtype=np.uint8).reshape(24, 16, 3)
@@ -32,27 +32,27 @@ XMP = (
 def test_texts_come_back_and_give_way_to_new_ones(tmp_path: Path, suffix: str) -> None:
     plain, first, second = (tmp_path / f"{name}{suffix}" for name in "abc")
     write_picture(plain, Picture(PIXELS))
-    assert read_attributes(plain) == {}
+    assert read_text_metadata(plain) == {}
     picture = read_picture(plain)
-    write_picture(first, with_attributes(picture, TEXTS))
-    assert read_attributes(first) == TEXTS
+    write_picture(first, with_text_metadata(picture, TEXTS))
+    assert read_text_metadata(first) == TEXTS
     again = read_picture(first)
     if suffix not in (".jpg", ".jpeg", ".webp"):
         assert np.array_equal(again.pixels, picture.pixels)
-    write_picture(second, with_attributes(again, {"stylereel:model": "other"}))
-    assert read_attributes(second) == {"stylereel:model": "other"}
+    write_picture(second, with_text_metadata(again, {"stylereel:model": "other"}))
+    assert read_text_metadata(second) == {"stylereel:model": "other"}
     write_picture(second, again)  # what is not new is kept as all metadata is
-    assert read_attributes(second) == TEXTS
+    assert read_text_metadata(second) == TEXTS
 
 
 def test_other_programs_read_them(tmp_path: Path) -> None:
-    write_picture(tmp_path / "a.png", with_attributes(Picture(PIXELS), TEXTS))
+    write_picture(tmp_path / "a.png", with_text_metadata(Picture(PIXELS), TEXTS))
     with Image.open(tmp_path / "a.png") as image:
         assert image.text == TEXTS
-    write_picture(tmp_path / "a.exr", with_attributes(Picture(PIXELS), TEXTS))
+    write_picture(tmp_path / "a.exr", with_text_metadata(Picture(PIXELS), TEXTS))
     header = OpenEXR.File(str(tmp_path / "a.exr")).header()
     assert {name: header[name] for name in TEXTS} == TEXTS
-    write_picture(tmp_path / "a.jpg", with_attributes(Picture(PIXELS), TEXTS))
+    write_picture(tmp_path / "a.jpg", with_text_metadata(Picture(PIXELS), TEXTS))
     with Image.open(tmp_path / "a.jpg") as image:
         described = ElementTree.fromstring(image.info["xmp"]).find(".//{*}Description")
     assert described is not None
@@ -65,7 +65,7 @@ def test_what_a_packet_says_already_stays(tmp_path: Path) -> None:
     )
     picture = read_picture(tmp_path / "a.tif")
     write_picture(tmp_path / "b.tif", picture)
-    write_picture(tmp_path / "c.tif", with_attributes(picture, TEXTS))
+    write_picture(tmp_path / "c.tif", with_text_metadata(picture, TEXTS))
     with tifffile.TiffFile(tmp_path / "b.tif") as plain, tifffile.TiffFile(tmp_path / "c.tif") as stamped:
         assert plain.pages[0].tags[700].value == XMP
         packet = stamped.pages[0].tags[700].value
@@ -73,7 +73,7 @@ def test_what_a_packet_says_already_stays(tmp_path: Path) -> None:
         assert packet.count(b'rdf:about="uuid:1"') == 2
         assert stamped.pages[0].tags["Software"].value == "Theirs"
         assert np.array_equal(stamped.asarray(), PIXELS)
-    assert read_attributes(tmp_path / "c.tif") == TEXTS
+    assert read_text_metadata(tmp_path / "c.tif") == TEXTS
     assert with_texts(b"no packet at all", TEXTS) == b"no packet at all"
 
 
@@ -86,8 +86,8 @@ def test_a_dpx_keeps_its_own_user_data(tmp_path: Path) -> None:
         content[at : at + 4] = value.to_bytes(4, "big")
     (tmp_path / "b.dpx").write_bytes(content)
     picture = read_picture(tmp_path / "b.dpx")
-    write_picture(tmp_path / "c.dpx", with_attributes(picture, TEXTS))
-    write_picture(tmp_path / "d.dpx", with_attributes(read_picture(tmp_path / "c.dpx"), TEXTS))
+    write_picture(tmp_path / "c.dpx", with_text_metadata(picture, TEXTS))
+    write_picture(tmp_path / "d.dpx", with_text_metadata(read_picture(tmp_path / "c.dpx"), TEXTS))
     for name in ("c.dpx", "d.dpx"):
         assert (tmp_path / name).read_bytes()[2048 : 2048 + len(user)] == user
         assert np.array_equal(read_picture(tmp_path / name).pixels, PIXELS)
@@ -98,12 +98,12 @@ def test_equal_pictures_give_equal_files(tmp_path: Path) -> None:
     for suffix in (".png", ".tif", ".exr", ".dpx", ".jpg", ".webp"):
         files = [tmp_path / f"{name}{suffix}" for name in "ab"]
         for file in files:
-            write_picture(file, with_attributes(Picture(PIXELS), TEXTS))
+            write_picture(file, with_text_metadata(Picture(PIXELS), TEXTS))
         assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_names_of_another_form(tmp_path: Path) -> None:
     for name in ("model", "stylereel:", "stylereel:a b", "other:model"):
-        with pytest.raises(ValueError, match="no name of a text"):
-            with_attributes(Picture(PIXELS), {name: "x"})
-    assert with_attributes(replace(Picture(PIXELS), metadata=None), {}).metadata is not None
+        with pytest.raises(ValueError, match="not a name of a text"):
+            with_text_metadata(Picture(PIXELS), {name: "x"})
+    assert with_text_metadata(replace(Picture(PIXELS), metadata=None), {}).metadata is not None

@@ -103,8 +103,8 @@ def test_what_cannot_sign_says_why(tmp_path: Path) -> None:
     (tmp_path / "text.pem").write_text("hello")
     for pair, message in (
         ((tmp_path / "none.pem", key), r"none\.pem cannot be read: No such file"),
-        ((tmp_path / "text.pem", key), "no certificate in PEM"),
-        ((certificate, tmp_path / "text.pem"), "no key in PEM without a password"),
+        ((tmp_path / "text.pem", key), "does not hold a PEM certificate"),
+        ((certificate, tmp_path / "text.pem"), "does not hold a PEM key without a password"),
         ((certificate, other_key), "is not the key of"),
     ):
         with pytest.raises(SigningError, match=message):
@@ -112,5 +112,5 @@ def test_what_cannot_sign_says_why(tmp_path: Path) -> None:
 
 
 def test_a_certificate_that_c2pa_refuses_is_told_before_the_first_frame(tmp_path: Path) -> None:
-    with pytest.raises(SigningError, match=r"C2PA takes no signature by .*es256\.cert\.pem: .*self-signed"):
+    with pytest.raises(SigningError, match=r"C2PA does not accept .*es256\.cert\.pem: .*self-signed"):
         C2paSigner.load(*write_chain(tmp_path, alone=True))

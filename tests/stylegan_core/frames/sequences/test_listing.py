@@ -140,5 +140,5 @@ def test_patterns_that_match_nothing(tmp_path: Path) -> None:
         list_frames(tmp_path / "a.1-3####.png")
     with pytest.raises(FileNotFoundError, match="no folder"):
         list_frames(tmp_path / "nowhere" / "a.####.png")
-    with pytest.raises(ValueError, match="frame 1 is there twice"):
+    with pytest.raises(ValueError, match="frame 1 occurs twice"):
         list_frames(tmp_path / "b.@.png")

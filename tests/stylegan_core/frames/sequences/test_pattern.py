@@ -53,13 +53,13 @@ def test_ranges_in_a_pattern(text: str, head: str, digits: int, numbers: tuple[i
 @pytest.mark.parametrize("text", ["shot.exr", "100%.png", "$Ford.png", "2024-01-05.png", "a[1].png"])
 def test_plain_names_are_no_patterns(text: str) -> None:
     assert not is_pattern(text)
-    with pytest.raises(ValueError, match="no sequence pattern: write it like"):
+    with pytest.raises(ValueError, match="not a sequence pattern: write it like"):
         parse_pattern(text)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("skin.<UDIM>.exr", "UDIM"), ("shot.%V.####.exr", "one view"), ("shot.##.####.exr", "two places")],
+    [("skin.<UDIM>.exr", "UDIM"), ("shot.%V.####.exr", "one view"), ("shot.##.####.exr", "two placeholders")],
 )
 def test_what_is_no_sequence_of_frames_is_refused_by_name(text: str, message: str) -> None:
     assert is_pattern(text)

@@ -10,7 +10,7 @@ import OpenImageIO as oiio  # noqa: N813
 import pytest
 
 from stylegan_core.frames.pictures.read import read_picture
-from stylegan_core.frames.provenance.stamp import read_stamp
+from stylegan_core.frames.provenance.tags import read_provenance_tags
 from stylegan_core.inference.job.spec import Job, PlanError
 from stylegan_core.inference.pipeline.stylizer import Stylizer
 from stylegan_core.recipes.model import Model
@@ -47,7 +47,7 @@ def test_every_format_says_what_made_it_and_pixels_do_not_change(plates: Path, t
     silent = made(plates, tiny_model, "silent", strength=0.5, provenance=False)
     for frame in job.frames:
         path = job.output_path(frame)
-        facts = read_stamp(path)
+        facts = read_provenance_tags(path)
         assert facts["model"] == tiny_model.card.digest
         assert facts["recipe"] == "keyframe"
         assert facts["version"]
@@ -56,7 +56,7 @@ def test_every_format_says_what_made_it_and_pixels_do_not_change(plates: Path, t
         assert facts["asked"] == "strength 0.5"
         assert facts["settings"] == job.settings_digest()(frame)
         without = silent.output_path(frame)
-        assert read_stamp(without) == {}
+        assert read_provenance_tags(without) == {}
         assert np.array_equal(read_picture(path).pixels, read_picture(without).pixels)
     # What is said decides no pixel, so a change of mind redoes nothing.
     assert silent.settings.digest() == job.settings.digest()
@@ -73,7 +73,7 @@ def test_a_stylized_frame_that_is_stylized_again_says_the_last_making(plates: Pa
     once = made(plates, tiny_model, "once")
     twice = made(once.output_folder, tiny_model, "twice", strength=0.25)
     for frame in twice.frames:
-        facts = read_stamp(twice.output_path(frame))
+        facts = read_provenance_tags(twice.output_path(frame))
         assert facts["asked"] == "strength 0.25"
         assert facts["source_sha256"] == sha256_of(once.output_folder / frame.input)
 
@@ -92,7 +92,7 @@ def test_files_are_signed_with_a_certificate(plates: Path, tiny_model: Model, tm
         facts, state = read_manifest(path)
         assert state == "Valid"
         assert facts["model"] == tiny_model.card.digest
-        assert read_stamp(path) == facts
+        assert read_provenance_tags(path) == facts
     assert sorted(p.name for p in job.output_folder.glob("*.c2pa")) == ["p4.c2pa", "p5.c2pa"]
     assert not [*(job.state_folder / "temporary").iterdir()]
     with pytest.raises(PlanError, match="require each other"):
@@ -118,13 +118,13 @@ def test_a_movie_is_signed_whole_and_says_what_made_it(tiny_model: Model, tmp_pa
         return job
 
     movie = assemble_job(planned())
-    facts = read_stamp(movie.path)
+    facts = read_provenance_tags(movie.path)
     assert movie.made
     assert facts["model"] == tiny_model.card.digest
     assert (facts["asked"], facts["source"]) == ("strength 1", "clip.mp4")
     assert read_manifest(movie.path) == ({}, "")
     signed = assemble_job(planned(c2pa_certificate=certificate, c2pa_key=key))
     assert signed.made
-    assert read_manifest(signed.path) == (read_stamp(signed.path), "Valid")
+    assert read_manifest(signed.path) == (read_provenance_tags(signed.path), "Valid")
     assert signed.path.with_suffix(".c2pa").exists() == (suffix == ".mkv")
     assert not assemble_job(planned(c2pa_certificate=certificate, c2pa_key=key)).made

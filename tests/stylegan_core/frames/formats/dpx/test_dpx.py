@@ -149,7 +149,7 @@ def test_pictures_of_other_formats_become_plain_files(tmp_path: Path) -> None:
         (780, b"\x00\x00\x00\x01", "signed"),
         (770, b"\x00\x09", "9 picture elements"),
         (772, b"\xff\xff\xff\xff", "impossible size"),
-        (808, b"\x7f\xff\xff\xff", "where its pixels lie"),
+        (808, b"\x7f\xff\xff\xff", "where its pixels are"),
     ],
 )
 def test_headers_that_cannot_be_read(tmp_path: Path, at: int, value: bytes, words: str) -> None:

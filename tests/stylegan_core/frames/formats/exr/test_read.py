@@ -17,7 +17,7 @@ from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.formats.exr import codec as exr_codec
 from stylegan_core.frames.formats.exr.chunks import read_structure
 from stylegan_core.frames.formats.exr.headers import ExrAttribute, ExrChannel, ExrPart, pack_headers
-from stylegan_core.frames.formats.exr.layers import find_beauties
+from stylegan_core.frames.formats.exr.layers import find_primary_layers
 from stylegan_core.frames.pictures.encode import write_picture
 from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.frames.pictures.read import read_picture
@@ -257,14 +257,14 @@ def part(names: str, *, name: str | None = None, view: str | None = None, views:
     ],
 )
 def test_the_picture_among_the_layers(parts: list[ExrPart], expected: list[tuple[int, str]]) -> None:
-    assert [(beauty.part, " ".join(beauty.channels)) for beauty in find_beauties(parts)] == expected
+    assert [(layer.part, " ".join(layer.channels)) for layer in find_primary_layers(parts)] == expected
 
 
 @pytest.mark.parametrize(
     ("channels", "words"),
     [
         ({"Z": others()["Z"]}, "no colours"),
-        ({"R": others()["id"], "G": others()["id"], "B": others()["id"]}, "whole numbers"),
+        ({"R": others()["id"], "G": others()["id"], "B": others()["id"]}, "holds integers"),
     ],
 )
 def test_what_holds_no_light_is_refused(tmp_path: Path, channels: dict[str, Any], words: str) -> None:
@@ -277,21 +277,21 @@ def test_luminance_and_chroma_and_levels_of_detail_are_refused() -> None:
     chroma = tuple(ExrChannel(name, "float16", False, (2, 2)) for name in ("BY", "RY"))
     mixed = replace(part("Y"), channels=(*chroma, *part("Y").channels))
     with pytest.raises(UnreadablePictureError, match="luminance and chroma"):
-        find_beauties([mixed])
+        find_primary_layers([mixed])
     with pytest.raises(UnreadablePictureError, match="levels of detail"):
-        find_beauties([replace(part("B G R"), levels=1, tile=(16, 16))])
+        find_primary_layers([replace(part("B G R"), levels=1, tile=(16, 16))])
     with pytest.raises(UnreadablePictureError, match="deep"):
-        find_beauties([replace(part("B G R"), deep=True)])
+        find_primary_layers([replace(part("B G R"), deep=True)])
 
 
 def test_other_layers_need_the_source_as_it_was(tmp_path: Path) -> None:
     source = save_exr(tmp_path / "a.exr", ({}, planes(half(plate())) | others()))
     picture = changed(read_picture(source))
     os.utime(source, ns=(1, 1))
-    with pytest.raises(UnreadablePictureError, match="changed while"):
+    with pytest.raises(UnreadablePictureError, match="it changed while it was in use"):
         write_picture(tmp_path / "b.exr", picture)
     source.unlink()
-    with pytest.raises(UnreadablePictureError, match="vanished"):
+    with pytest.raises(UnreadablePictureError, match="removed while it was in use"):
         write_picture(tmp_path / "b.exr", picture)
     assert list(tmp_path.iterdir()) == []
 

@@ -69,7 +69,7 @@ def test_negative_numbers_keep_their_names_and_order(tmp_path):
     [
         ({"frames": "90-91"}, "no frame 90-91: its numbers are 1 to 12"),
         ({"frames": "12-14"}, r"frames 12-14, missing 13-14 \(2 of 3\); it has 1 to 12: pass --missing skip"),
-        ({"frames": "one"}, "no frame range"),
+        ({"frames": "one"}, "not a frame range"),
         ({"every": 0}, "--every"),
         ({"limit": 0}, "--limit"),
     ],

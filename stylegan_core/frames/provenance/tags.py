@@ -1,4 +1,4 @@
-"""Provenance in a file's own metadata: what made it, so that a copy still answers where it came from."""
+"""Provenance tags in a file's metadata: what made it, readable from any copy of the file."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from pathlib import Path
 
 from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.pictures.picture import Picture
-from stylegan_core.frames.pictures.text_metadata import read_attributes, with_attributes
+from stylegan_core.frames.pictures.text_metadata import read_text_metadata, with_text_metadata
 
 _PREFIX = "stylereel:"
 _MOVIES = frozenset({"mov", "mp4", "matroska", "mxf", "avi", "nut"})
 
 
 def provenance_tags(picture: Picture, facts: Mapping[str, str]) -> Picture:
-    """A picture that carries facts when it is written; equal facts give equal bytes.
+    """Adds provenance to the metadata of a picture; equal facts give equal bytes.
 
     Args:
         picture: any.
-        facts: each a line, by a name of letters, digits and underscores.
+        facts: one line each, by a name of letters, digits and underscores.
     """
     texts = {_PREFIX + name: " ".join(text.split()) for name, text in facts.items() if text}
-    return with_attributes(picture, texts) if texts else picture
+    return with_text_metadata(picture, texts) if texts else picture
 
 
 def movie_tags(facts: Mapping[str, str]) -> dict[str, str]:
-    """Facts as the tags of a movie's container."""
+    """Provenance as tags for a movie's container."""
     return {_PREFIX + name: text for name, text in facts.items() if text}
 
 
-def read_stamp(path: Path) -> dict[str, str]:
-    """The facts in a picture or movie; none if it has none.
+def read_provenance_tags(path: Path) -> dict[str, str]:
+    """The provenance tags of a picture or movie; empty without any.
 
     Raises:
         UnreadablePictureError: it is neither, or its headers are damaged.
         OSError: it cannot be read.
     """
     try:
-        texts = read_attributes(path)
+        texts = read_text_metadata(path)
     except UnreadablePictureError:
         tags = _tags_of_movie(path)
         if tags is None:
@@ -47,12 +47,12 @@ def read_stamp(path: Path) -> dict[str, str]:
 
 
 def _tags_of_movie(path: Path) -> dict[str, str] | None:
-    """Tags of a container, whose names Matroska writes in capitals; None if it is no movie."""
+    """Tags of a movie container, in lower case (Matroska stores capitals); None if it is not a movie."""
     import av
 
     try:
         with av.open(str(path), metadata_errors="replace") as container:
-            if _MOVIES.isdisjoint(container.format.name.split(",")):  # FFmpeg takes texts for pictures of letters
+            if _MOVIES.isdisjoint(container.format.name.split(",")):  # FFmpeg decodes text files as pictures of letters
                 return None
             return {name.lower(): text for name, text in container.metadata.items()}
     except av.FFmpegError:

@@ -13,7 +13,7 @@ from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.pictures.encode import write_picture
 from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.frames.pictures.read import read_picture
-from stylegan_core.frames.provenance.stamp import movie_tags, provenance_tags, read_stamp
+from stylegan_core.frames.provenance.tags import movie_tags, provenance_tags, read_provenance_tags
 
 FACTS = {"model": "ab" * 32, "asked": "strength 0.5; edit käse <&> smiling +1", "source": "s.0001.exr", "commit": ""}
 SAID = {name: text for name, text in FACTS.items() if text}
@@ -24,12 +24,12 @@ def test_facts_come_back_and_newer_ones_take_their_place(tmp_path: Path, suffix:
     path = tmp_path / f"a{suffix}"
     picture = Picture(np.full((8, 12, 3), 90, np.uint8))
     write_picture(path, provenance_tags(picture, FACTS))
-    assert read_stamp(path) == SAID
+    assert read_provenance_tags(path) == SAID
     write_picture(path, provenance_tags(read_picture(path), {"model": "cd" * 32, "asked": "two\nlines"}))
     # Nothing of the earlier making is left: it would be said of this one.
-    assert read_stamp(path) == {"model": "cd" * 32, "asked": "two lines"}
+    assert read_provenance_tags(path) == {"model": "cd" * 32, "asked": "two lines"}
     write_picture(path, provenance_tags(picture, {}))
-    assert read_stamp(path) == {}
+    assert read_provenance_tags(path) == {}
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
@@ -44,10 +44,10 @@ def test_a_movie_says_it_in_its_tags(tmp_path: Path, suffix: str) -> None:
             container.mux(packet)
         for packet in stream.encode(None):
             container.mux(packet)
-    assert read_stamp(path) == SAID
+    assert read_provenance_tags(path) == SAID
 
 
 def test_what_is_neither_picture_nor_movie_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("hello")
     with pytest.raises(UnreadablePictureError):
-        read_stamp(tmp_path / "a.png")
+        read_provenance_tags(tmp_path / "a.png")
