@@ -1,4 +1,4 @@
-"""What conditions a model beside the content: references, style banks, attribute edits, direction.
+"""Conditioning of a model apart from the content: references, style banks, attribute edits, direction.
 
-Turned into the recipe's ``Conditions`` once a job.
+Planned as ``Conditioning``; turned into the recipe's ``Conditions`` once a job.
 """

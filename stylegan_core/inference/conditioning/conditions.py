@@ -1,6 +1,6 @@
-"""What directs a model beside the content: references, edits of attributes, the direction; asked for, planned, applied.
+"""Conditioning of a model: references, edits of attributes and the direction, planned and applied.
 
-Asked for in words and files; planned into ``Conditioning``, which the skip key covers; applied as ``Conditions``.
+Requested as words and files; planned as ``Conditioning``, which the skip key covers; applied as ``Conditions``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from stylegan_core.recipes.model import Model
 
 _WEIGHT_DIGITS = 9
-"""10 to 3 and 1 to 0.3 are the same mixture, and must not redo each other's frames."""
+"""Weights are rounded, so that 10 to 3 and 1 to 0.3 have the same digest."""
 
 
 def plan_conditioning(
@@ -43,7 +43,7 @@ def plan_conditioning(
     style_bank: Path | None = None,
     vocabulary: Path = OWN,
 ) -> Conditioning:
-    """Settles directions in words against what the model heeds.
+    """Checks requested conditioning against what the model accepts.
 
     Args:
         model: from ``load_model``.
@@ -54,23 +54,23 @@ def plan_conditioning(
         style_bank: folder of precomputed references of this model.
         vocabulary: the user's own words for edits, if there is such a file.
     Raises:
-        PlanError: the model does not heed one, a reference cannot be read, or an attribute is unknown.
+        PlanError: the model does not accept it, a reference cannot be read, or an attribute is unknown.
     """
     accepts, name = model.recipe.conditioned_on, model.card.recipe
-    asked = {
+    given = {
         "styles": bool(style_images) or style_bank is not None,
         "labels": bool(edit),
         "direction": direction != "forward",
     }
     words = {"styles": "style images", "labels": "edits of attributes", "direction": "direction"}
-    for what in (what for what, given in asked.items() if given and what not in accepts):
-        known = ", ".join(words[heeded] for heeded in accepts) or "the frames alone"
-        raise PlanError(f"{model.folder} is a {name} model, which takes no {words[what]}: it is directed by {known}")
-    here = (root or Path.cwd()).absolute()
+    for what in (what for what, is_given in given.items() if is_given and what not in accepts):
+        known = ", ".join(words[one] for one in accepts) or "the frames alone"
+        raise PlanError(f"{model.folder} is a {name} model, which takes no {words[what]}: it is conditioned on {known}")
+    root = (root or Path.cwd()).absolute()
     return Conditioning(
-        styles=_references(style_images, here)
+        styles=_references(style_images, root)
         if style_bank is None
-        else _of_bank(model, style_images, here / style_bank.expanduser()),
+        else _of_bank(model, style_images, root / style_bank.expanduser()),
         edit=check_edit(edit, attribute_names(model), vocabulary) if edit else {},
         direction=direction,
     )
@@ -83,10 +83,10 @@ def attribute_names(model: Model) -> tuple[str, ...]:
 
 
 def check_edit(edit: str | Mapping[str, float], attributes: Sequence[str], vocabulary: Path = OWN) -> dict[str, float]:
-    """The wanted change of each attribute that is named, in [-1, 1], sorted by name.
+    """The change of each attribute that is named, in [-1, 1], sorted by name.
 
     Raises:
-        PlanError: an attribute or a word is unknown, or a change is no number in that range.
+        PlanError: an attribute or a word is unknown, or a change is outside of that range.
     """
     if isinstance(edit, str):
         try:
@@ -97,19 +97,19 @@ def check_edit(edit: str | Mapping[str, float], attributes: Sequence[str], vocab
         if name not in attributes:
             raise PlanError(f"the model knows no attribute {name!r}; it knows: {', '.join(attributes)}")
         if not -1.0 <= change <= 1.0:
-            raise PlanError(f"the change of {name} is {change:g}, but goes from -1 (remove it) to 1 (add it)")
+            raise PlanError(f"the change of {name} is {change:g}, but must be -1 (remove it) to 1 (add it)")
     return {name: float(edit[name]) for name in sorted(edit)}
 
 
 def accepts_strength(recipe: BaseRecipe) -> bool:
-    """Whether strength is the recipe's matter: how far it goes from the content's own style or attributes."""
+    """Whether the recipe applies the strength itself: how far it moves from the content's style or attributes."""
     return bool({"styles", "labels"} & set(recipe.conditioned_on))
 
 
 def conditions_of(
     model: Model, conditioning: Conditioning, colour: ColourContext, *, strength: float = 1.0, device: str = "cpu"
 ) -> Conditions:
-    """The conditioning as tensors on ``device``, with what the recipe computes of them once.
+    """The conditioning as tensors on ``device``, with everything that the recipe computes of it once.
 
     Args:
         model: is moved to ``device``.
@@ -118,7 +118,7 @@ def conditions_of(
         strength: for recipes that accept it.
         device: torch's name of it.
     Raises:
-        PlanError: a reference is not the one that was planned with, or cannot be read.
+        PlanError: a reference has changed since planning, or cannot be read.
     """
     recipe = model.recipe.to(device).eval()
     given = Conditions(
@@ -134,22 +134,22 @@ def conditions_of(
         if conditioning.styles[0].name is not None:
             return replace(given, style_codes=_codes_of_bank(model, conditioning.styles).to(device))
         pictures = [read_reference(reference, colour) for reference in conditioning.styles]
-        # A recipe that makes codes sees each reference whole; others get all of them as one tensor.
-        alone = [
+        # A recipe that makes codes gets each reference whole; others get all of them as one tensor.
+        prepared = [
             recipe.prepare_conditions(Conditions(styles=reference_signed(picture).to(device))) for picture in pictures
         ]
-        if (codes := _codes(alone)) is not None:
+        if (codes := _codes(prepared)) is not None:
             return replace(given, style_codes=codes)
         return recipe.prepare_conditions(replace(given, styles=squares(pictures).to(device)))
 
 
 def _references(texts: Sequence[str], root: Path) -> tuple[StyleReference, ...]:
-    """With weights that sum to 1; references of weight 0 are left out."""
+    """References with weights that sum to 1; those of weight 0 are dropped."""
     named = [_split_weight(text, root) for text in texts]
     given = [(root / Path(name).expanduser(), weight) for name, weight in named]
     total = math.fsum(weight for _, weight in given)
     if given and total <= 0:
-        raise PlanError("the weights of all style images are 0: one at least must count")
+        raise PlanError("the weights of all style images are 0: at least one must be above 0")
     found = []
     for path, weight in given:
         try:
@@ -165,7 +165,7 @@ def _references(texts: Sequence[str], root: Path) -> tuple[StyleReference, ...]:
 
 
 def _split_weight(text: str, root: Path) -> tuple[str, float]:
-    """``"b.png:0.3"`` into its parts, 1 where there is no weight; a file that has a colon in its name keeps it."""
+    """Splits ``"b.png:0.3"``; the default weight is 1. An existing file with a colon in its name is not split."""
     name, colon, number = text.rpartition(":")
     if not colon or (root / Path(text).expanduser()).exists():
         return text, 1.0
@@ -174,7 +174,7 @@ def _split_weight(text: str, root: Path) -> tuple[str, float]:
     except ValueError:
         return text, 1.0
     if not (math.isfinite(weight) and weight >= 0):
-        raise PlanError(f"the weight of {name} is {weight:g}, but weights are numbers from 0 on")
+        raise PlanError(f"the weight of {name} is {weight:g}, but must be 0 or more")
     return name, weight
 
 
@@ -188,7 +188,7 @@ def _of_bank(model: Model, texts: Sequence[str], folder: Path) -> tuple[StyleRef
         weights[name] = weights.get(name, 0.0) + weight
     try:
         bank = load_style_bank(folder, model)
-        bank.conditions(weights)  # refuses what it does not know
+        bank.conditions(weights)  # raises for unknown names
     except StyleBankError as error:
         raise PlanError(str(error)) from error
     total = math.fsum(weights.values())
@@ -201,7 +201,7 @@ def _of_bank(model: Model, texts: Sequence[str], folder: Path) -> tuple[StyleRef
 
 
 def _codes_of_bank(model: Model, references: Sequence[StyleReference]) -> Tensor:
-    """(K, D) of a bank's entries."""
+    """(K, D) codes of a bank's entries."""
     from stylegan_core.inference.conditioning.style_bank import StyleBankError, load_style_bank
 
     folder = references[0].path

@@ -1,6 +1,6 @@
-"""Words to attribute changes: "smiling, no glasses" is {"Smiling": 1.0, "Eyeglasses": -1.0} for a CelebA model.
+"""Edit vocabulary: words for attribute changes, as "smiling, no glasses" for {"Smiling": 1.0, "Eyeglasses": -1.0}.
 
-The words are in vocabulary.yaml beside this file; a vocabulary.yaml in the project's folder adds to them.
+The words are in vocabulary.yaml next to this file; a vocabulary.yaml in the project's folder adds to them.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from stylegan_core.settings import Settings, validated
 
 SHIPPED = Path(__file__).with_name("vocabulary.yaml")
 OWN = Path("vocabulary.yaml")
-"""The user's own words, in the project's folder."""
+"""The project's own words, in its folder."""
 
 Amount = Annotated[float, Field(gt=0.0, le=1.0)]
 
 
 class EditError(ValueError):
-    """An edit cannot be understood; the message names what can."""
+    """An edit cannot be parsed; the message lists the known words."""
 
 
 class Entry(Settings):
-    """Other names of an attribute, and names of its absence."""
+    """Synonyms of an attribute, and names of its absence."""
 
     words: tuple[str, ...] = ()
     opposites: tuple[str, ...] = ()
 
 
 class Vocabulary(Settings):
-    """What words mean, whatever attributes a model has.
+    """Meanings of words, for any attributes.
 
     Attributes:
-        negations: turn round what follows.
-        amounts: say how much of what follows, in (0, 1].
-        fillers: are left out before a word.
+        negations: words that invert what follows.
+        amounts: words that scale what follows, with factors in (0, 1].
+        fillers: words that are ignored before a word.
         attributes: names of an attribute and of its absence, by one of its names.
     """
 
@@ -48,7 +48,7 @@ class Vocabulary(Settings):
     attributes: dict[str, Entry] = Field({})
 
     def joined(self, other: Vocabulary) -> Vocabulary:
-        """Both; where both know a word, ``other`` counts."""
+        """Both vocabularies; ``other`` overrides words that both have."""
         theirs = {plain(word) for name, entry in other.attributes.items() for word in (name, *_names(entry))}
         mine = {name: _without(entry, theirs) for name, entry in self.attributes.items()}
         for name, entry in other.attributes.items():
@@ -64,7 +64,7 @@ class Vocabulary(Settings):
         )
 
     def meanings(self, attributes: Sequence[str]) -> dict[str, tuple[str, float]]:
-        """What each word says of a model's attributes: which one, and 1 for having it, -1 for not having it."""
+        """The attribute and the sign of each word: 1 for having the attribute, -1 for not having it."""
         found: dict[str, tuple[str, float]] = {}
         for name, entry in self.attributes.items():
             words = [plain(word) for word in (name, *entry.words)]
@@ -78,24 +78,24 @@ class Vocabulary(Settings):
 
 
 def load_vocabulary(own: Path = OWN) -> Vocabulary:
-    """The words that are shipped, with the user's own where there is such a file.
+    """The shipped words, and the project's own if there is such a file.
 
     Raises:
         SettingsError: a file has another shape; the message names the wrong key.
-        EditError: the file is no YAML.
+        EditError: the file is not YAML.
     """
     shipped = _read(SHIPPED)
     return shipped.joined(_read(own)) if own.is_file() else shipped
 
 
 def parse_edit(text: str, attributes: Sequence[str], vocabulary: Vocabulary | None = None) -> dict[str, float]:
-    """The wanted change of each attribute that ``text`` names.
+    """The change of each attribute that ``text`` names.
 
     Args:
-        text: wishes between commas, each a word as in "smiling, no glasses, slightly older", or a number as in
+        text: edits between commas, each in words as in "smiling, no glasses, slightly older", or a number as in
             "smiling=0.5".
         attributes: the model's.
-        vocabulary: what words mean; default: ``load_vocabulary()``.
+        vocabulary: meanings of words; default: ``load_vocabulary()``.
     Returns:
         Values in [-1, 1] by attribute, spelled as in ``attributes``: 1 adds it, -1 removes it.
     Raises:
@@ -104,10 +104,10 @@ def parse_edit(text: str, attributes: Sequence[str], vocabulary: Vocabulary | No
     known = load_vocabulary() if vocabulary is None else vocabulary
     meanings = known.meanings(attributes)
     changes: dict[str, float] = {}
-    for wish in (part.strip() for part in re.split(r"[,;&]|\band\b|\bbut\b", text, flags=re.IGNORECASE)):
-        if not wish:
+    for edit in (part.strip() for part in re.split(r"[,;&]|\band\b|\bbut\b", text, flags=re.IGNORECASE)):
+        if not edit:
             continue
-        attribute, change = _number(wish, meanings) if "=" in wish else _words(wish, meanings, known)
+        attribute, change = _number(edit, meanings) if "=" in edit else _words(edit, meanings, known)
         if attribute in changes:
             raise EditError(f"{text!r} names {attribute} twice")
         changes[attribute] = change
@@ -117,34 +117,34 @@ def parse_edit(text: str, attributes: Sequence[str], vocabulary: Vocabulary | No
 
 
 def plain(word: str) -> str:
-    """A word as it is compared: lower case, _ and - are spaces."""
+    """The normal form of a word: lower case, spaces for _ and -."""
     return " ".join(re.sub(r"[_\-]", " ", word).lower().split())
 
 
-def _number(wish: str, meanings: Mapping[str, tuple[str, float]]) -> tuple[str, float]:
-    name, _, number = wish.partition("=")
+def _number(edit: str, meanings: Mapping[str, tuple[str, float]]) -> tuple[str, float]:
+    name, _, number = edit.partition("=")
     try:
         value = float(number)
     except ValueError:
-        raise EditError(f"{wish!r}: {number.strip()!r} is no number") from None
+        raise EditError(f"{edit!r}: {number.strip()!r} is not a number") from None
     if not -1.0 <= value <= 1.0:
-        raise EditError(f"{wish!r}: a change lies between -1 and 1; raise the strength to exaggerate")
+        raise EditError(f"{edit!r}: a change must be -1 to 1; raise the strength to exaggerate")
     if plain(name) not in meanings:
         raise EditError(f"unknown attribute {name.strip()!r}; {_list(meanings)}")
     attribute, sign = meanings[plain(name)]
     return attribute, sign * value
 
 
-def _words(wish: str, meanings: Mapping[str, tuple[str, float]], known: Vocabulary) -> tuple[str, float]:
-    rest, amount = plain(wish), 1.0
+def _words(edit: str, meanings: Mapping[str, tuple[str, float]], known: Vocabulary) -> tuple[str, float]:
+    rest, amount = plain(edit), 1.0
     factors = dict.fromkeys(map(plain, known.fillers), 1.0)
     factors |= {plain(word): value for word, value in known.amounts.items()}
     factors |= dict.fromkeys(map(plain, known.negations), -1.0)
-    # Before it is taken apart, so that an attribute may itself be called "no beard".
+    # Whole names first: an attribute may itself be called "no beard".
     while rest not in meanings:
         first = next((word for word in sorted(factors, key=len, reverse=True) if rest.startswith(word + " ")), None)
         if first is None:
-            raise EditError(f"unknown words {rest!r} in {wish!r}; {_list(meanings)}")
+            raise EditError(f"unknown words {rest!r} in {edit!r}; {_list(meanings)}")
         rest, amount = rest[len(first) + 1 :], amount * factors[first]
     attribute, sign = meanings[rest]
     return attribute, sign * amount

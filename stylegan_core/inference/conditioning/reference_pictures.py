@@ -1,4 +1,4 @@
-"""Reference pictures as networks take them: read, reduced, padded to the multiple of a recipe, or cut to squares."""
+"""Reference pictures as input of networks: read, reduced, padded, or cropped to squares."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from stylegan_core.networks.padding import MINIMUM_PX, MULTIPLE_PX, pad_reflecte
 from stylegan_core.storage.hashing import sha256_of
 
 REFERENCE_PX = 512
-"""References with longer sides are reduced to this."""
+"""Largest side of a reference; larger ones are reduced."""
 
 
 def reference_signed(picture: Pixels) -> Tensor:
-    """(1, 3, H, W) in [-1, 1]: a whole reference at the size that recipes make codes of.
+    """(1, 3, H, W) in [-1, 1]: a whole reference at the size of which recipes make codes.
 
     Args:
         picture: (H, W, 3) in [0, 1] in the model's working space; longer sides than ``REFERENCE_PX`` are reduced to it,
@@ -41,14 +41,14 @@ def _signed(picture: Pixels) -> Tensor:
 
 
 def squares(pictures: Sequence[Pixels]) -> Tensor:
-    """(K, 3, S, S) in [-1, 1]: the middle of each, at the size that the smallest allows."""
+    """(K, 3, S, S) in [-1, 1]: centre crops at the largest size that the smallest reference allows."""
     side_px = min(min(picture.shape[:2]) for picture in pictures)
     side_px = max(MINIMUM_PX, side_px // MULTIPLE_PX * MULTIPLE_PX)
     return torch.cat([_signed(cover(picture, side_px, side_px)) for picture in pictures])
 
 
 def cover(picture: Pixels, height_px: int, width_px: int) -> Pixels:
-    """(H, W, 3) scaled to cover a size, what juts out cut off on both sides alike."""
+    """(H, W, 3) scaled to cover a size and cropped at the centre."""
     height, width = picture.shape[:2]
     if (height, width) == (height_px, width_px):
         return picture

@@ -1,4 +1,4 @@
-"""A style bank: the codes of a folder of references, computed once, to direct a model in bulk by names and weights.
+"""Style bank: codes of a folder of references, computed once, to condition a model by names and weights.
 
 bank.json            names, the model's digest and the codes' checksum; written last
 codes.safetensors    the codes, in the names' order
@@ -29,12 +29,12 @@ from stylegan_core.storage.atomic import write_bytes_atomically
 if TYPE_CHECKING:
     from stylegan_core.recipes.model import Model
 
-CARD_NAME = "bank.json"
+BANK_CARD = "bank.json"
 CODES_NAME = "codes.safetensors"
 
 
 class StyleBankError(ValueError):
-    """A bank cannot be built, is damaged, belongs to another model or lacks a name."""
+    """A bank cannot be built, is damaged, belongs to another model or does not contain a name."""
 
 
 class _Card(BaseModel):
@@ -52,7 +52,7 @@ class StyleBank:
     Attributes:
         names: of the references, each once: their paths in the folder, with forward slashes.
         codes: (K, D), in the names' order, fp32.
-        model_digest: of the model whose codes they are.
+        model_digest: of the model that made the codes.
     """
 
     names: tuple[str, ...]
@@ -60,10 +60,10 @@ class StyleBank:
     model_digest: str
 
     def conditions(self, weights: Mapping[str, float], *, strength: float = 1.0, **others: Any) -> Conditions:
-        """Directs a translation by references of the bank.
+        """Conditions for a mixture of references of the bank.
 
         Args:
-            weights: by name, 0 or more; brought to a sum of 1.
+            weights: by name, 0 or more; normalized to a sum of 1.
             strength: see ``Conditions``.
             others: further fields of ``Conditions``.
         Raises:
@@ -71,13 +71,13 @@ class StyleBank:
         """
         for name, weight in weights.items():
             if name not in self.names:
-                raise StyleBankError(f"the style bank knows no {name!r}; it knows: {', '.join(self.names)}")
+                raise StyleBankError(f"the style bank has no {name!r}; it has: {', '.join(self.names)}")
             if not weight >= 0:
-                raise StyleBankError(f"the weight of {name} is {weight:g}, but weights are 0 or more")
+                raise StyleBankError(f"the weight of {name} is {weight:g}, but must be 0 or more")
         chosen = {name: weight for name, weight in weights.items() if weight > 0}
         total = sum(chosen.values())
         if not chosen:
-            raise StyleBankError("no style is asked for: one weight at least must be above 0")
+            raise StyleBankError("all weights are 0: at least one must be above 0")
         codes = self.codes[[self.names.index(name) for name in chosen]]
         mix = torch.tensor([weight / total for weight in chosen.values()], device=codes.device)
         return Conditions(style_codes=codes, style_weights=mix, strength=strength, **others)
@@ -117,34 +117,34 @@ def save_style_bank(bank: StyleBank, folder: Path) -> None:
     """Writes the two files; equal banks give equal bytes.
 
     Args:
-        bank: to keep.
-        folder: made if it is missing.
+        bank: to write.
+        folder: is made if it is missing.
     """
     content = safetensors.torch.save({"codes": bank.codes.detach().cpu().contiguous()})
     sha256 = hashlib.sha256(content).hexdigest()
     card = _Card(names=bank.names, model_digest=bank.model_digest, codes_sha256=sha256)
     write_bytes_atomically(folder / CODES_NAME, content)
-    write_bytes_atomically(folder / CARD_NAME, (card.model_dump_json(indent=2) + "\n").encode())
+    write_bytes_atomically(folder / BANK_CARD, (card.model_dump_json(indent=2) + "\n").encode())
 
 
 def load_style_bank(folder: Path, model: Model) -> StyleBank:
-    """A bank for ``model``; runs no code from the files.
+    """Reads a bank for ``model``; runs no code from the files.
 
     Args:
         folder: as ``save_style_bank`` wrote it.
-        model: that it will direct.
+        model: that it is used with.
     Raises:
-        StyleBankError: the folder holds no bank, it is damaged, or it is another model's.
+        StyleBankError: the folder contains no bank, it is damaged, or it is another model's.
     """
     try:
-        card = _Card.model_validate_json((folder / CARD_NAME).read_bytes())
+        card = _Card.model_validate_json((folder / BANK_CARD).read_bytes())
         content = (folder / CODES_NAME).read_bytes()
     except OSError as error:
-        raise StyleBankError(f"{folder} holds no style bank: {error.filename} cannot be read") from error
+        raise StyleBankError(f"{folder} contains no style bank: {error.filename} cannot be read") from error
     except ValidationError as error:
-        raise StyleBankError(f"{folder / CARD_NAME} is damaged or of another version") from error
+        raise StyleBankError(f"{folder / BANK_CARD} is damaged or of another version") from error
     if hashlib.sha256(content).hexdigest() != card.codes_sha256:
-        raise StyleBankError(f"{folder / CODES_NAME} is damaged: its checksum is not the one in {CARD_NAME}")
+        raise StyleBankError(f"{folder / CODES_NAME} is damaged: its checksum is not the one in {BANK_CARD}")
     if card.model_digest != model.card.digest:
         raise StyleBankError(
             f"{folder} is the style bank of the model {card.model_digest[:12]}, not of {model.card.digest[:12]}: "
@@ -153,7 +153,7 @@ def load_style_bank(folder: Path, model: Model) -> StyleBank:
     try:
         codes = safetensors.torch.load(content)["codes"]
     except (safetensors.SafetensorError, KeyError) as error:
-        raise StyleBankError(f"{folder / CODES_NAME} holds no codes") from error
+        raise StyleBankError(f"{folder / CODES_NAME} contains no codes") from error
     if codes.ndim != 2 or len(codes) != len(card.names):
         raise StyleBankError(f"{folder} has {len(card.names)} names for codes of shape {tuple(codes.shape)}")
     return StyleBank(card.names, codes, card.model_digest)

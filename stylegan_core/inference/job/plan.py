@@ -1,4 +1,4 @@
-"""A planned job with its artifacts: the files in its state folder that planning computes and workers only read."""
+"""Plan: a job with its artifacts, files that planning computes and workers only read."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from stylegan_core.storage.atomic import write_bytes_atomically
 
 @dataclass(frozen=True)
 class Plan:
-    """What planning returns; nothing of it is on disk before ``write_plan``.
+    """Result of planning; nothing of it is on disk before ``write_plan``.
 
     Attributes:
-        job: what the workers do.
-        artifacts: file contents by their names in ``job.state_folder``: statistics, which workers need, and lists of
+        job: for the workers.
+        artifacts: file contents by their names in ``job.state_folder``: statistics, which workers need, and detected
             cuts, which save the next run from decoding the frames again. Empty for a job that was read from its file.
     """
 
@@ -27,10 +27,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Draft(Plan):
-    """A plan that the planner's steps still complete.
+    """A plan that the planner's steps complete.
 
     Attributes:
-        state_folders: where artifacts of earlier runs are looked up, in this order; they are only read.
+        state_folders: folders of artifacts of earlier runs, in order of preference; they are only read.
     """
 
     state_folders: tuple[Path, ...] = ()
@@ -40,7 +40,7 @@ class Draft(Plan):
         return replace(self, job=job)
 
     def with_artifact(self, name: str, content: bytes) -> Self:
-        """The same draft with one more artifact, or with other content for it."""
+        """The same draft with an artifact added or replaced."""
         return replace(self, artifacts={**self.artifacts, name: content})
 
     def earlier_artifacts(self, pattern: str) -> Iterator[Path]:

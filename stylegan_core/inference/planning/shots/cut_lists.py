@@ -1,4 +1,4 @@
-"""Cuts that an editor knows: edit decision lists (CMX 3600), OpenTimelineIO files, or plain lists of frame numbers."""
+"""Cut lists of editors: edit decision lists (CMX 3600), OpenTimelineIO files, or plain lists of frame numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _EVENT = re.compile(rf"^\s*\d+\s+\S+\s+(?P<channels>\S+)\s+\S.*?(?P<times>(?:{_T
 _TITLES = {"frame", "frames", "cut", "cuts", "start", "shot"}
 
 
-def read_cut_list(path: Path, *, first: int, fps: float = 24.0) -> list[int]:
+def read_cut_list(path: Path, *, first: int, fps: float) -> list[int]:
     """Numbers of the frames that start a shot.
 
     Events of an EDL and clips of a timeline are laid out from frame ``first`` on: the first event starts there. A plain
@@ -21,12 +21,14 @@ def read_cut_list(path: Path, *, first: int, fps: float = 24.0) -> list[int]:
     Args:
         path: .edl, .otio (.otioz, .otiod), .txt or .csv.
         first: number of the sequence's first frame.
-        fps: frames a second that an EDL's timecodes count with.
+        fps: frame rate of an EDL's timecodes.
     Raises:
-        PlanError: the file is missing, of another kind, or says nothing.
+        PlanError: the file is missing, of another kind, or has no cut.
     """
     if not path.is_file() and path.suffix != ".otiod":
-        raise PlanError(f"there is no list of cuts {path}; cuts is auto, none, or an EDL, OTIO, text or CSV file")
+        raise PlanError(
+            f"the cut list {path} does not exist: --cuts must be auto, none, or an EDL, OTIO, text or CSV file"
+        )
     readers = {".edl": _edl_starts, ".otio": _otio_starts, ".otioz": _otio_starts, ".otiod": _otio_starts}
     suffix = path.suffix.lower()
     if suffix in readers:
@@ -34,11 +36,11 @@ def read_cut_list(path: Path, *, first: int, fps: float = 24.0) -> list[int]:
         return sorted({first + start - min(starts) for start in starts})
     if suffix in (".txt", ".csv"):
         return _listed_numbers(path)
-    raise PlanError(f"{path}: cuts are read from .edl, .otio, .otioz, .otiod, .txt and .csv files")
+    raise PlanError(f"{path}: a cut list must be an .edl, .otio, .otioz, .otiod, .txt or .csv file")
 
 
 def _edl_starts(path: Path, fps: float) -> list[int]:
-    """Record-in of every event that has a picture, in frames."""
+    """Record-in of every video event, in frames."""
     starts = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         event = _EVENT.match(line.rstrip())
@@ -47,7 +49,7 @@ def _edl_starts(path: Path, fps: float) -> list[int]:
         starts.append(_frames(re.findall(_TIMECODE, event["times"])[2], fps))
     if not starts:
         raise PlanError(
-            f"{path} holds no event such as `001  AX  V  C  00:00:00:00 00:00:02:00 01:00:00:00 01:00:02:00`"
+            f"{path} contains no event such as `001  AX  V  C  00:00:00:00 00:00:02:00 01:00:00:00 01:00:02:00`"
         )
     return starts
 
@@ -60,14 +62,14 @@ def _frames(timecode: str, fps: float) -> int:
     hours, minutes, seconds, frames = (int(part) for part in re.split("[:;.]", timecode))
     rate = round(fps)
     total = ((hours * 60 + minutes) * 60 + seconds) * rate + frames
-    if ";" in timecode:  # drop frame: two (or four) numbers are left out every minute but the tenth
+    if ";" in timecode:  # drop frame: two (or four) numbers are skipped in every minute but the tenth
         whole_minutes = hours * 60 + minutes
         total -= round(rate / 15) * (whole_minutes - whole_minutes // 10)
     return total
 
 
 def _otio_starts(path: Path, _fps: float) -> list[int]:
-    """Where each clip of the first picture track starts, in frames; gaps start nothing."""
+    """Starts of the clips of the first video track, in frames; gaps do not start a shot."""
     import opentimelineio as otio
 
     try:
@@ -76,9 +78,9 @@ def _otio_starts(path: Path, _fps: float) -> list[int]:
         clips = track.find_clips(shallow_search=True)
         starts = [track.range_of_child(clip).start_time.to_frames() for clip in clips]
     except (otio.exceptions.OTIOError, ValueError, AttributeError, OSError) as error:
-        raise PlanError(f"{path} holds no timeline with a video track ({error})") from error
+        raise PlanError(f"{path} contains no timeline with a video track ({error})") from error
     if not starts:
-        raise PlanError(f"{path}: its first video track holds no clip")
+        raise PlanError(f"{path}: its first video track contains no clip")
     return starts
 
 
@@ -94,7 +96,7 @@ def _listed_numbers(path: Path) -> list[int]:
             try:
                 numbers.append(int(cell))
             except ValueError:
-                raise PlanError(f"{path}, line {at}: {cell!r} is no frame number") from None
+                raise PlanError(f"{path}, line {at}: {cell!r} is not a frame number") from None
     if not numbers:
-        raise PlanError(f"{path} names no frame")
+        raise PlanError(f"{path} contains no frame number")
     return sorted(set(numbers))

@@ -88,8 +88,8 @@ def test_weights_are_normalized_and_nothing_weighs_nothing(tinter, references):
     ("images", "message"),
     [
         (["none.png"], "none.png cannot be read: No such file"),
-        (["red.png:-1"], "from 0 on"),
-        (["red.png:0"], "one at least"),
+        (["red.png:-1"], "must be 0 or more"),
+        (["red.png:0"], "at least one"),
         (["text.png"], "text.png cannot be read"),
     ],
 )
@@ -99,8 +99,8 @@ def test_bad_references_are_refused(tinter, references, images, message):
         plan_conditioning(tinter, style_images=images, root=references)
 
 
-def test_what_a_model_does_not_heed_is_refused(tiny_model, tinter, references):
-    with pytest.raises(PlanError, match="takes no style images: it is directed by the frames alone"):
+def test_conditioning_that_a_model_does_not_accept_is_refused(tiny_model, tinter, references):
+    with pytest.raises(PlanError, match="takes no style images: it is conditioned on the frames alone"):
         plan_conditioning(tiny_model, style_images=["red.png"], root=references)
     with pytest.raises(PlanError, match="takes no direction"):
         plan_conditioning(tiny_model, direction="backward")
@@ -213,7 +213,7 @@ def test_entries_of_a_style_bank_stand_for_their_pictures(tinter, references):
     codes = conditions_of(tinter, by_bank, SRGB)
     assert torch.equal(by_file.style_codes, codes.style_codes)
     assert torch.equal(by_file.style_weights, codes.style_weights)
-    with pytest.raises(PlanError, match=r"knows no 'blue\.png'"):
+    with pytest.raises(PlanError, match=r"has no 'blue\.png'"):
         plan_conditioning(tinter, style_images=["blue.png"], root=references, style_bank=Path("bank"))
     with pytest.raises(PlanError, match="holds no style bank"):
         plan_conditioning(tinter, style_images=["red.png"], root=references, style_bank=Path("none"))

@@ -68,8 +68,8 @@ def test_a_bank_directs_as_its_pictures_do(model: Model, references: Path, bank:
     torch.testing.assert_close(made, model.recipe.translate(content, Conditions(style_codes=mixed, strength=0.7)))
 
 
-def test_wrong_wishes_are_refused(bank: StyleBank) -> None:
-    with pytest.raises(StyleBankError, match=r"knows no 'moon'.*sky\.png"):
+def test_wrong_weights_are_refused(bank: StyleBank) -> None:
+    with pytest.raises(StyleBankError, match=r"has no 'moon'.*sky\.png"):
         bank.conditions({"moon": 1.0})
     with pytest.raises(StyleBankError, match=r"weight of sky\.png is -1"):
         bank.conditions({"sky.png": -1.0})
@@ -88,7 +88,7 @@ def test_saves_and_loads(model: Model, bank: StyleBank, tmp_path: Path) -> None:
 
 
 def test_a_bank_that_does_not_fit_is_refused(model: Model, bank: StyleBank, tmp_path: Path) -> None:
-    with pytest.raises(StyleBankError, match="holds no style bank"):
+    with pytest.raises(StyleBankError, match="contains no style bank"):
         load_style_bank(tmp_path / "none", model)
     save_style_bank(bank, tmp_path / "bank")
     with pytest.raises(StyleBankError, match="build it again"):

@@ -17,7 +17,7 @@ FCM: NON-DROP FRAME
 def test_an_edl_is_laid_out_from_the_first_frame(tmp_path):
     path = tmp_path / "reel.edl"
     path.write_text(EDL)
-    assert read_cut_list(path, first=1001) == [1001, 1049, 1085]
+    assert read_cut_list(path, first=1001, fps=24) == [1001, 1049, 1085]
     assert read_cut_list(path, first=0, fps=25) == [0, 50, 87]
 
 
@@ -45,10 +45,10 @@ def test_a_timeline_of_opentimelineio(tmp_path):
     timeline = otio.schema.Timeline("reel")
     timeline.tracks.append(track)
     otio.adapters.write_to_file(timeline, str(tmp_path / "reel.otio"))
-    assert read_cut_list(tmp_path / "reel.otio", first=1) == [1, 49, 63]
+    assert read_cut_list(tmp_path / "reel.otio", first=1, fps=24) == [1, 49, 63]
     otio.adapters.write_to_file(otio.schema.Timeline("empty"), str(tmp_path / "empty.otio"))
     with pytest.raises(PlanError, match="no timeline with a video track"):
-        read_cut_list(tmp_path / "empty.otio", first=1)
+        read_cut_list(tmp_path / "empty.otio", first=1, fps=24)
 
 
 @pytest.mark.parametrize(
@@ -60,25 +60,25 @@ def test_a_timeline_of_opentimelineio(tmp_path):
 )
 def test_plain_lists_name_frames(tmp_path, name, text):
     (tmp_path / name).write_text(text)
-    assert read_cut_list(tmp_path / name, first=1) == [1001, 1025, 1040, 1060]
+    assert read_cut_list(tmp_path / name, first=1, fps=24) == [1001, 1025, 1040, 1060]
 
 
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("cuts.txt", "1001\ntwelve\n", "line 2: 'twelve' is no frame number"),
-        ("cuts.csv", "frame\n", "names no frame"),
-        ("cuts.edl", "TITLE: x\n", "holds no event"),
-        ("cuts.otio", "{}", "holds no timeline"),
-        ("cuts.xml", "<a/>", "are read from .edl"),
+        ("cuts.txt", "1001\ntwelve\n", "line 2: 'twelve' is not a frame number"),
+        ("cuts.csv", "frame\n", "contains no frame number"),
+        ("cuts.edl", "TITLE: x\n", "contains no event"),
+        ("cuts.otio", "{}", "contains no timeline"),
+        ("cuts.xml", "<a/>", "must be an .edl"),
     ],
 )
 def test_a_wrong_list_is_told(tmp_path, name, text, message):
     (tmp_path / name).write_text(text)
     with pytest.raises(PlanError, match=message):
-        read_cut_list(tmp_path / name, first=1)
+        read_cut_list(tmp_path / name, first=1, fps=24)
 
 
 def test_a_missing_list_is_told(tmp_path):
-    with pytest.raises(PlanError, match="there is no list of cuts"):
-        read_cut_list(tmp_path / "none.edl", first=1)
+    with pytest.raises(PlanError, match="does not exist"):
+        read_cut_list(tmp_path / "none.edl", first=1, fps=24)
