@@ -50,7 +50,7 @@ coverage: setup ## the tests, with a floor under their coverage
 	python -m pytest -n auto --cov --cov-report=term
 
 proof: setup ## the slow checks: kills, damage, servers, browsers
-	python -m pytest coverage proofs --timeout 1800
+	python -m pytest proofs --timeout 1800
 
 constraints: setup ## write constraints.txt from what is installed
 	@uv pip freeze --python $(VENV)/bin/python --exclude-editable \
