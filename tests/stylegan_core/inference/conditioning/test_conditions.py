@@ -104,7 +104,7 @@ def test_conditioning_that_a_model_does_not_accept_is_refused(tiny_model, tinter
         plan_conditioning(tiny_model, style_images=["red.png"], root=references)
     with pytest.raises(PlanError, match="takes no direction"):
         plan_conditioning(tiny_model, direction="backward")
-    with pytest.raises(PlanError, match="takes no edits of attributes: it is directed by style images, direction"):
+    with pytest.raises(PlanError, match="takes no edits of attributes: it is conditioned on style images, direction"):
         plan_conditioning(tinter, edit="smiling")
 
 
@@ -215,7 +215,7 @@ def test_entries_of_a_style_bank_stand_for_their_pictures(tinter, references):
     assert torch.equal(by_file.style_weights, codes.style_weights)
     with pytest.raises(PlanError, match=r"has no 'blue\.png'"):
         plan_conditioning(tinter, style_images=["blue.png"], root=references, style_bank=Path("bank"))
-    with pytest.raises(PlanError, match="holds no style bank"):
+    with pytest.raises(PlanError, match="contains no style bank"):
         plan_conditioning(tinter, style_images=["red.png"], root=references, style_bank=Path("none"))
     (references / "green.png").write_bytes((references / "red.png").read_bytes())
     save_style_bank(build_style_bank(tinter, references), references / "bank")
