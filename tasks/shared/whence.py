@@ -14,7 +14,7 @@ from pathlib import Path
 from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.provenance.c2pa import SigningError, read_manifest
 from stylegan_core.frames.provenance.tags import read_provenance_tags
-from stylegan_core.inference.delivery.movie import recorded_movie
+from stylegan_core.inference.delivery.movie_record import read_movie_record
 from stylegan_core.inference.job.movie_paths import frames_folder
 from stylegan_core.inference.job.spec import PlanError, read_job
 from stylegan_core.inference.job.summary import summarize
@@ -166,8 +166,8 @@ def _from_place(root: Path, path: Path, trail: Trail) -> Trail:
 def _add_frames_of_movie(path: Path, sha256: str, trail: Trail) -> bool:
     """Adds the frames that a movie was assembled from, which are in a folder next to it."""
     folder = frames_folder(path)
-    movie = recorded_movie(folder / STATE_FOLDER)
-    if movie is None or movie[1].sha256 != sha256:
+    movie = read_movie_record(folder / STATE_FOLDER)
+    if movie is None or movie.made.sha256 != sha256:
         return False
     for record in newest_by_frame(read_records(folder)).values():
         _add_record(folder, record, trail)

@@ -112,7 +112,7 @@ def _assemble(job: Job, runner: Runner, reports: Sequence[ChunkReport]) -> Path 
         return None
     with usage_errors():
         assembled = runner.run("movie", assemble_job, job)
-    for what in assembled.left:
+    for what in assembled.dropped:
         log.warning("%s does not contain %s", job.movie.path, what)
     return assembled.path
 

@@ -1,4 +1,4 @@
-"""A sheet of a few frames of a job, before beside after, to judge a look by before the whole shot is made."""
+"""Contact sheet: a few frames of a job, source and output side by side, to judge a look before the whole shot."""
 
 from __future__ import annotations
 
@@ -24,35 +24,38 @@ _TILE_WIDTH_PX, _LABEL_PX, _GAP_PX = 640, 22, 6
 _ONE_COLUMN = 3
 _GREY, _LIGHT = 40, 220
 
-Shown = npt.NDArray[np.uint8]
+Thumbnail = npt.NDArray[np.uint8]
 
 
 def write_contact_sheet(job: Job, frames: Sequence[FrameTask], path: Path) -> None:
     """Writes the sheet.
 
     Args:
-        job: whose outputs are there.
-        frames: of the job, to be shown in this order.
-        path: ends in .png, .jpg, ...
+        job: whose outputs exist.
+        frames: of the job, in the order of the sheet.
+        path: of the sheet; its suffix is the format.
 
     Raises:
         UnreadablePictureError: an input or an output is damaged.
         OSError: a file cannot be read or written.
     """
-    sources, settings = FrameReader(job), job.settings
+    reader, settings = FrameReader(job), job.settings
     pairs = []
     for frame in frames:
-        picture, _ = sources.read(frame)
-        space = space_of(picture, settings, sources.path(frame)).name
+        picture, _ = reader.read(frame)
+        space = space_of(picture, settings, reader.path(frame)).name
         after = read_picture(job.output_path(frame), max_megapixels=job.max_megapixels)
-        pair = [shown(picture, space, settings.colour_config), shown(after, result_space(job), settings.colour_config)]
+        pair = [
+            thumbnail(picture, space, settings.colour_config),
+            thumbnail(after, result_space(job), settings.colour_config),
+        ]
         name = f"{frame.output} ({frame.missing})" if frame.missing else frame.output
         pairs.append(labelled(np.hstack([pair[0], _gap(pair[0]), pair[1]]), name))
     write_picture(path, Picture(sheet_of(pairs)))
 
 
-def shown(picture: Picture, source_space: str, ocio: str | None) -> Shown:
-    """(H, W, 3) sRGB, reduced to a tile's width."""
+def thumbnail(picture: Picture, source_space: str, ocio: str | None) -> Thumbnail:
+    """(H, W, 3) sRGB, reduced to the width of a tile."""
     unit = to_working(picture, source_space=source_space, working_space="srgb", ocio=ocio)
     height, width = unit.shape[:2]
     size = (_TILE_WIDTH_PX, max(1, round(height * _TILE_WIDTH_PX / width)))
@@ -61,15 +64,15 @@ def shown(picture: Picture, source_space: str, ocio: str | None) -> Shown:
     return np.rint(np.clip(unit, 0, 1) * 255).astype(np.uint8)
 
 
-def labelled(picture: Shown, text: str) -> Shown:
-    """With a strip above that names it."""
+def labelled(picture: Thumbnail, text: str) -> Thumbnail:
+    """A picture under a strip with a text."""
     strip: Any = np.full((_LABEL_PX, picture.shape[1], 3), _GREY, np.uint8)
     cv2.putText(strip, text, (6, _LABEL_PX - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (_LIGHT,) * 3, 1, cv2.LINE_AA)
     return np.vstack([strip, picture])
 
 
-def sheet_of(pictures: Sequence[Shown]) -> Shown:
-    """Pictures of any sizes in one column, or in two where there are many."""
+def sheet_of(pictures: Sequence[Thumbnail]) -> Thumbnail:
+    """Arranges pictures of any sizes in one column, or in two if there are many."""
     columns = 1 if len(pictures) <= _ONE_COLUMN else 2
     width = max(picture.shape[1] for picture in pictures)
     height = max(picture.shape[0] for picture in pictures)
@@ -82,5 +85,5 @@ def sheet_of(pictures: Sequence[Shown]) -> Shown:
     return sheet
 
 
-def _gap(beside: Shown) -> Shown:
-    return np.full((beside.shape[0], _GAP_PX, 3), _GREY, np.uint8)
+def _gap(picture: Thumbnail) -> Thumbnail:
+    return np.full((picture.shape[0], _GAP_PX, 3), _GREY, np.uint8)

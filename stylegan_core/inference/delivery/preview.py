@@ -22,7 +22,7 @@ LARGEST_SIDE_PX = 1920
 
 
 def write_job_preview(job: Job, movie: Path, *, fps: float = 24.0) -> Path | None:
-    """Writes a movie of the outputs that are there, in the job's order.
+    """Writes a movie of the existing outputs, in the order of the job.
 
     Args:
         job: whose outputs are shown.
@@ -30,41 +30,41 @@ def write_job_preview(job: Job, movie: Path, *, fps: float = 24.0) -> Path | Non
         fps: frames a second.
 
     Returns:
-        ``movie``, or None if there is nothing to show or the outputs differ in size.
+        ``movie``, or None if there is no output, or the outputs differ in size.
     """
-    there = [path for path in map(job.output_path, job.frames) if path.is_file()]
-    if not there:
+    existing = [path for path in map(job.output_path, job.frames) if path.is_file()]
+    if not existing:
         return None
     try:
-        write_preview(_displayed(there, result_space(job), job.settings.colour_config), movie, fps=fps)
+        write_preview(_srgb_pictures(existing, result_space(job), job.settings.colour_config), movie, fps=fps)
     except (ValueError, UnreadablePictureError) as error:
-        logger.warning("no preview movie: %s", error)
+        logger.warning("cannot write the preview movie: %s", error)
         return None
     return movie
 
 
 def is_sequence(job: Job) -> bool:
-    """Whether the frames look like one shot: two or more, numbered, in one folder."""
+    """Whether the frames look like one shot: at least two, numbered, in one folder."""
     paths = [Path(frame.output) for frame in job.frames]
     in_one_folder = len({path.parent for path in paths}) == 1
     return len(paths) > 1 and in_one_folder and all(path.stem[-1:].isdecimal() for path in paths)
 
 
 def result_space(job: Job) -> str:
-    """What the results' colours are read as: what they were asked to be, else as their sources, or by their tags."""
+    """Colour space that the outputs are read in: the requested one, else that of the sources, or by their tags."""
     settings, first = job.settings, job.frames[0]
     if settings.output_space != "source":
         return settings.output_space
     return settings.source_space if Path(first.input).suffix == Path(first.output).suffix else "auto"
 
 
-def _displayed(paths: Sequence[Path], source_space: str, ocio: str) -> Iterator[npt.NDArray[Any]]:
+def _srgb_pictures(paths: Sequence[Path], source_space: str, ocio: str) -> Iterator[npt.NDArray[Any]]:
     for path in paths:
         unit = to_working(read_picture(path), source_space=source_space, working_space="srgb", ocio=ocio)
-        yield _shrunk(np.rint(np.clip(unit, 0, 1) * 255).astype(np.uint8))
+        yield _reduced(np.rint(np.clip(unit, 0, 1) * 255).astype(np.uint8))
 
 
-def _shrunk(picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _reduced(picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
     height, width = picture.shape[:2]
     factor = LARGEST_SIDE_PX / max(height, width)
     if factor >= 1:
@@ -72,5 +72,5 @@ def _shrunk(picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
     import cv2
 
     size = (max(2, round(width * factor)), max(2, round(height * factor)))
-    shrunk: npt.NDArray[Any] = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return shrunk
+    reduced: npt.NDArray[Any] = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return reduced

@@ -1,4 +1,4 @@
-"""Compares an output folder with its records: what is missing, changed, unfinished, or not ours."""
+"""Verification: compares an output folder with its records, and finds what is missing, changed or not made yet."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from stylegan_core.inference.delivery.movie import recorded_movie
+from stylegan_core.inference.delivery.movie_record import MovieRecord, read_movie_record
 from stylegan_core.inference.job.movie_paths import frames_folder, writes_movie
 from stylegan_core.inference.job.report import Failure, failure_reason
 from stylegan_core.inference.job.spec import PlanError, read_job
 from stylegan_core.inference.output.lock import TEMPORARY_FOLDER
-from stylegan_core.storage.file_state import FileState
 from stylegan_core.storage.hashing import sha256_of
 from stylegan_core.storage.records import newest_by_frame, read_records
 from stylegan_core.storage.state_folder import STATE_FOLDER
@@ -22,23 +21,23 @@ _THREADS = 8
 
 
 class NoRecordsError(ValueError):
-    """The folder is no output of stylize."""
+    """The folder is not an output folder of stylize."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What an output folder holds; names are relative to it.
+    """The state of an output folder; names are relative to it.
 
     Attributes:
         output: the folder.
-        whole: frames that are as they were written.
-        missing: frames that were written and are gone.
-        changed: frames that differ from what was written.
+        whole: frames that match their records.
+        missing: frames that have a record but no file.
+        changed: frames whose bytes differ from their records.
         unreadable: frames that cannot be read.
-        unmade: frames of the last job that have never been written.
-        foreign: files that no record knows.
-        temporaries: of a run that is at work or was killed.
-        movie: what is wrong with the movie that was put together of the frames; None: nothing, or there is none.
+        unmade: frames of the last job without a record.
+        foreign: files without a record.
+        temporaries: files of a run that is working or was killed.
+        movie: what is wrong with the movie that was assembled from the frames; None: nothing, or there is no movie.
     """
 
     output: Path
@@ -53,7 +52,7 @@ class Verdict:
 
     @property
     def wrong(self) -> tuple[Failure, ...]:
-        """Every frame that is not as it should be, with the reason."""
+        """Every frame, and the movie, that does not match its record, with the reason."""
         reasons = (
             (self.missing, "missing"),
             (self.changed, "differs from what was written"),
@@ -79,13 +78,13 @@ class Verdict:
 
 
 def verify(output: Path) -> Verdict:
-    """Reads every frame of an output folder again, and the movie that was put together of them.
+    """Hashes every frame of an output folder, and the movie that was assembled from them.
 
     Args:
         output: an output folder of stylize, or a movie.
 
     Raises:
-        NoRecordsError: it is none.
+        NoRecordsError: the folder has no records.
         OSError: the folder cannot be read.
     """
     if writes_movie(output):
@@ -93,7 +92,7 @@ def verify(output: Path) -> Verdict:
     newest = newest_by_frame(read_records(output))
     planned = _last_planned(output)
     if not newest and not planned:
-        raise NoRecordsError(f"{output} has no records of stylereel: name an OUTPUT folder of `stylereel stylize`")
+        raise NoRecordsError(f"{output} has no records of stylereel: pass an OUTPUT folder of `stylereel stylize`")
     names = sorted(newest)
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="verify") as pool:
         states = list(pool.map(lambda name: _state(output / name, newest[name].made.sha256), names))
@@ -104,7 +103,7 @@ def verify(output: Path) -> Verdict:
             unreadable.append(state)
         else:
             found[state].append(name)
-    movie = recorded_movie(output / STATE_FOLDER)
+    movie = read_movie_record(output / STATE_FOLDER)
     sidecars = {Path(name).with_suffix(SIDECAR_SUFFIX).as_posix() for name in newest}
     return Verdict(
         output=output,
@@ -115,12 +114,13 @@ def verify(output: Path) -> Verdict:
         unmade=tuple(sorted(set(planned) - set(newest))),
         foreign=tuple(sorted(name for name in _files(output) if name not in newest and name not in sidecars)),
         temporaries=tuple(sorted(p.name for p in (output / STATE_FOLDER / TEMPORARY_FOLDER).glob("*"))),
-        movie=_movie_problem(*movie) if movie is not None else None,
+        movie=_movie_problem(movie) if movie is not None else None,
     )
 
 
-def _movie_problem(path: Path, made: FileState) -> Failure | None:
-    state = _state(path, made.sha256)
+def _movie_problem(record: MovieRecord) -> Failure | None:
+    path = record.path
+    state = _state(path, record.made.sha256)
     reasons = {"missing": "missing", "changed": "differs from what was written"}
     return state if isinstance(state, Failure) else Failure(path, reasons[state]) if state in reasons else None
 
@@ -135,7 +135,7 @@ def _state(path: Path, sha256: str) -> str | Failure:
 
 
 def _last_planned(output: Path) -> tuple[str, ...]:
-    """Frames of the newest job file that can be read."""
+    """Outputs of the newest job file that can be read."""
     files = sorted((output / STATE_FOLDER).glob("job-*.json"), key=lambda path: path.stat().st_mtime_ns)
     for file in reversed(files):
         try:
@@ -146,7 +146,7 @@ def _last_planned(output: Path) -> tuple[str, ...]:
 
 
 def _files(output: Path) -> list[str]:
-    """Files below the folder without hidden ones, with forward slashes."""
+    """Files below the folder, except hidden ones, with forward slashes."""
     found = []
     for folder, folders, names in os.walk(output):
         folders[:] = [name for name in folders if not name.startswith(".")]

@@ -1,4 +1,4 @@
-"""Colour spaces of a job's frames: the source space and the output encoding of a picture, by the job's settings."""
+"""Colour of a job: the source space and the output encoding of a picture, and the check of the OpenColorIO config."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from stylegan_core.inference.job.spec import PlanError
 
 
 def check_config(settings: FrameSettings) -> None:
-    """Refuses to work with another config than was planned with.
+    """Refuses an OpenColorIO config that differs from the one of the plan.
 
     Raises:
-        PlanError: it cannot be loaded here, or its content differs.
+        PlanError: the config cannot be loaded here, or its content differs.
     """
     if settings.ocio is None:
         return
@@ -34,10 +34,10 @@ def check_config(settings: FrameSettings) -> None:
 
 
 def space_of(picture: Picture, settings: FrameSettings, path: Path | None = None) -> SourceSpace:
-    """The colour space that a job takes a picture to be in.
+    """The colour space of a picture under the settings of a job.
 
     Raises:
-        UnreadablePictureError: the picture lacks what was asked for.
+        UnreadablePictureError: the picture lacks what the requested space needs, such as an ICC profile.
     """
     try:
         return source_space_of(picture, settings.source_space, path=path, ocio=settings.colour_config)
@@ -53,6 +53,6 @@ def output_encoding_of(
 
 
 def needs_fp32(settings: FrameSettings) -> bool:
-    """Whether half the bits would show: in a linear working space all shadows lie within a few steps of bf16."""
+    """Whether 16 bits would be visible: in a linear working space, all shadows are within a few steps of bf16."""
     space = settings.working_space
     return space == "linear_rec709" if space in OWN_SPACES else load_config(settings.colour_config).is_linear(space)

@@ -1,4 +1,4 @@
-"""Masks and label maps of a frame: how much each region weighs at each pixel."""
+"""Masks and label maps: the weight of each region at each pixel of a frame."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from stylegan_core.inference.reading.refuse_changed import refuse_changed
 from stylegan_core.storage.file_state import FileState
 
 _NEGLIGIBLE = 1e-5
-"""Rounding of weights that sum to 1 must not run a model for nothing."""
+"""Rounding errors of weights that sum to 1 must not run a model."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,11 @@ class RegionWeights:
     """The regions of one frame.
 
     Attributes:
-        weights: (H, W) float32 in [0, 1] of each region, together at most 1; None where a region is empty.
-        rest: 1 less their sum; None where that is 0 everywhere.
-        pictures: (H, W, 3) float32 in the working space, of the regions that show one.
-        files: as they were read, two a region, as ``FrameTask.auxiliary_files`` lists them.
+        weights: (H, W) float32 in [0, 1] for each region; their sum is at most 1; None for an empty region.
+        rest: 1 minus their sum; None if that is 0 everywhere.
+        pictures: (H, W, 3) float32 in the working space, for the regions that show one.
+        files: states of the files when they were read, two for each region, as ``FrameTask.auxiliary_files`` lists
+            them.
     """
 
     weights: tuple[Pixels | None, ...]
@@ -46,7 +47,7 @@ class RegionWeights:
     files: tuple[FileState | None, ...]
 
     def replaced(self, regions: Sequence[Region]) -> Pixels | None:
-        """(H, W) how much of the frame its regions show a picture in the place of; None is nothing."""
+        """(H, W) how much of each pixel is replaced by the pictures of regions; None: no pixel is."""
         total: Pixels | None = None
         for region, weight, picture in zip(regions, self.weights, self.pictures, strict=True):
             if weight is not None and picture is not None:
@@ -56,15 +57,15 @@ class RegionWeights:
 
 
 class RegionReader:
-    """Reads the regions of a job's frames; several threads may share it."""
+    """Reads the regions of a job's frames. Thread-safe."""
 
     def __init__(self, regions: Sequence[Region], colour: ColourContext, max_megapixels: float) -> None:
-        """Takes what holds for all frames.
+        """Reads nothing yet.
 
         Args:
             regions: of the job.
             colour: the working space of its models, and the config that pictures are read with.
-            max_megapixels: larger declared sizes are refused.
+            max_megapixels: limit of the size that a file may declare.
         """
         self._regions, self._colour, self._max_megapixels = tuple(regions), colour, max_megapixels
         self._lock = threading.Lock()
@@ -105,7 +106,7 @@ class RegionReader:
         height_px: int,
         width_px: int,
     ) -> Pixels | None:
-        """(H, W) in [0, 1], softened; None if it is empty."""
+        """(H, W) in [0, 1], feathered; None for an empty region."""
         if path is None:
             if region.missing_mask == "error":
                 raise UnreadablePictureError(f"its region {index + 1} has no mask for it")
@@ -147,12 +148,12 @@ def read_mask(
         path: of the mask.
         height_px: of the picture.
         width_px: of the picture.
-        window: of a picture that shows a part of its display window; a mask of the display's size is then cut to it,
-            and what lies beyond the display gets the mask of its edge.
-        max_megapixels: masks that declare more are refused before they are decoded.
+        window: data window of a picture that differs from its display window: a mask of the display window's size is
+            cropped to it, and pixels outside of the display window get the mask of its edge.
+        max_megapixels: limit of the size that the file may declare; checked before decoding.
 
     Raises:
-        UnreadablePictureError: it is damaged or of another size.
+        UnreadablePictureError: the mask is damaged or has another size.
     """
     picture = _read_picture(path, max_megapixels)
     if window is not None and (picture.width_px, picture.height_px) == window[2:] != (width_px, height_px):
@@ -163,11 +164,11 @@ def read_mask(
 
 
 def selected(labels: npt.NDArray[np.generic], value: int | tuple[int, int, int]) -> Pixels:
-    """(H, W) float32: 1 where a label map has a value, else 0.
+    """(H, W) float32: 1 where a label map has the value, else 0.
 
     Args:
-        labels: (H, W, 1 to 4), the numbers of the file.
-        value: red, green and blue, or one number for a grey map, or for all three.
+        labels: (H, W, 1-4), samples of the file.
+        value: red, green and blue; or one number for all channels.
     """
     colours = labels[:, :, :3] if labels.shape[2] >= 3 else labels[:, :, :1]
     mask: Pixels = np.all(colours == np.asarray(value), axis=2).astype(np.float32)
@@ -175,13 +176,13 @@ def selected(labels: npt.NDArray[np.generic], value: int | tuple[int, int, int])
 
 
 def feathered(mask_unit: Pixels, feather_px: float) -> Pixels:
-    """A mask with a soft edge; it reaches three times ``feather_px`` beyond the hard one and is exactly 0 further out.
+    """A mask with a soft edge, which extends three times ``feather_px`` beyond the hard edge and is exactly 0 there.
 
-    Edges soften to both sides alike, so that regions which fill a frame together still do.
+    The edge is softened symmetrically, so that regions which fill a frame together still fill it.
 
     Args:
         mask_unit: (H, W) in [0, 1].
-        feather_px: standard deviation of the Gaussian; 0 leaves the mask as it is.
+        feather_px: standard deviation of the Gaussian; 0 returns the mask unchanged.
     """
     if feather_px <= 0:
         return mask_unit
@@ -193,10 +194,10 @@ def feathered(mask_unit: Pixels, feather_px: float) -> Pixels:
 def normalized(
     weights: Sequence[Pixels | None], height_px: int, width_px: int
 ) -> tuple[tuple[Pixels | None, ...], Pixels | None]:
-    """Weights that sum to 1 at most, and what is left of 1; overlapping regions share by their weights.
+    """Weights whose sum is at most 1, and 1 minus their sum; overlapping regions are scaled in proportion.
 
     Args:
-        weights: (H, W) in [0, 1], None where empty; they may be changed in place.
+        weights: (H, W) in [0, 1], None for an empty region; may be changed in place.
         height_px: of the frame.
         width_px: of the frame.
     """
@@ -205,10 +206,10 @@ def normalized(
         if weight is not None:
             total += weight
     if (total > 1).any():
-        crowded = np.maximum(total, np.float32(1))
+        divisor = np.maximum(total, np.float32(1))
         shares: list[Pixels | None] = []
         for weight in weights:
-            share: Pixels | None = None if weight is None else (weight / crowded).astype(np.float32, copy=False)
+            share: Pixels | None = None if weight is None else (weight / divisor).astype(np.float32, copy=False)
             shares.append(share)
         weights = shares
     rest = np.clip(1 - total, 0, 1)

@@ -1,10 +1,9 @@
-"""Occlusion-aware blend of a frame's answer with its neighbours', brought to it along the motion of the input.
+"""Occlusion-aware blend of the output for a frame with those for its neighbours, warped along the input's motion.
 
 After Bonneel et al. 2015, Blind Video Temporal Consistency, and Lai et al. 2018 (arXiv 1808.00449), without a network.
-A neighbour counts where its flow leads back and the inputs look alike there. What is blended are the answers without
-what they keep of the input's own fine structure, so that its grain and its small motions stay the frame's own; and a
-mean of strokes that are not quite alike is softer than each, so that fine bands get the local contrast of the frame's
-own answer back.
+A neighbour counts where its flow is consistent and the inputs look alike. The outputs are blended without the fine
+structure that they keep of the input, so that grain and small motions remain those of the frame. The mean of slightly
+different strokes is softer than each of them, so fine bands get the local contrast of the frame's own output back.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from stylegan_core.motion.optical_flow import Flow, Grey, grey_proxy, warp_by_fl
 from stylegan_core.motion.warp import Floats
 
 _ALIKE_UNIT = 0.04
-"""Difference of the inputs' luma, smoothed, at which a neighbour counts 1 / e: other light, or a mistaken flow."""
+"""Smoothed luma difference of the inputs at which a neighbour counts 1 / e: different light, or a wrong flow."""
 _SMOOTH_PX = 1.5
 _BANDS_PX = (0.7, 1.5)
-"""Deviations of the Gaussians between which the fine bands lie."""
+"""Standard deviations of the Gaussians that separate the fine bands."""
 _CONTRAST_PX = 4.0
 _MOST_CONTRAST, _MOST_SHARE, _MOST_KEPT = 4.0, 2.0, 2.0
 _LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
@@ -36,7 +35,7 @@ class WarpedNeighbour:
     """A neighbour of a frame.
 
     Attributes:
-        after_unit: (H, W, 3), the network's answer to it.
+        after_unit: (H, W, 3), the network's output for it.
         before_unit: (H, W, 3), its input.
         grey: of its input, see ``motion_proxy``.
         flow: from the frame to it.
@@ -49,21 +48,21 @@ class WarpedNeighbour:
 
 
 def motion_proxy(before_unit: Floats, working_space: str) -> Grey:
-    """What flow is estimated on: (H, W) uint8 luma as a display shows it, of an input in the working space."""
+    """Picture for the flow estimate: (H, W) uint8 luma in display encoding, of an input in the working space."""
     return grey_proxy(linear_to_srgb(before_unit) if working_space.startswith("linear") else before_unit)
 
 
 def blended(
     after_unit: Floats, before_unit: Floats, grey: Grey, neighbours: Sequence[WarpedNeighbour], weight: float
 ) -> Floats:
-    """A frame's answer, steadied by its neighbours'.
+    """The output for a frame, blended with those for its neighbours.
 
     Args:
-        after_unit: (H, W, 3), the answer.
+        after_unit: (H, W, 3), the output.
         before_unit: (H, W, 3), the input.
         grey: of the input.
-        neighbours: in the order of their frames; none give the answer back.
-        weight: of a neighbour that is beyond doubt, beside 1 of the frame itself; in [0, 1].
+        neighbours: in the order of their numbers; without any, the output is returned.
+        weight: of a fully trusted neighbour, relative to 1 for the frame itself; in [0, 1].
     Returns:
         (H, W, 3).
     """
@@ -72,27 +71,30 @@ def blended(
     kept = _kept_share(after_unit, before_unit)[..., None]
     own = after_unit - kept * before_unit
     total, shares = own.copy(), np.ones(grey.shape, np.float32)
-    for beside in neighbours:
-        trust = np.float32(weight) * _trust(grey, beside)
-        answer, seen = (warp_by_flow(p, beside.flow.offset_px) for p in (beside.after_unit, beside.before_unit))
-        total += trust[..., None] * (answer - kept * seen)
+    for neighbour in neighbours:
+        trust = np.float32(weight) * _trust(grey, neighbour)
+        offset_px = neighbour.flow.offset_px
+        after, before = (warp_by_flow(unit, offset_px) for unit in (neighbour.after_unit, neighbour.before_unit))
+        total += trust[..., None] * (after - kept * before)
         shares += trust
     return _with_contrast_of(after_unit, total / shares[..., None] + kept * before_unit)
 
 
-def _trust(grey: Grey, beside: WarpedNeighbour) -> Floats:
-    seen = warp_by_flow(beside.grey.astype(np.float32), beside.flow.offset_px)
-    apart = cv2.GaussianBlur(np.abs(seen - grey) / np.float32(255.0), (0, 0), _SMOOTH_PX)
-    visible = beside.flow.visible.astype(np.float32)
-    # Softened inwards: a neighbour fades out before it is hidden.
-    trust: Floats = np.exp(-np.square(apart / _ALIKE_UNIT)) * visible * cv2.GaussianBlur(visible, (0, 0), _SMOOTH_PX)
+def _trust(grey: Grey, neighbour: WarpedNeighbour) -> Floats:
+    warped = warp_by_flow(neighbour.grey.astype(np.float32), neighbour.flow.offset_px)
+    difference = cv2.GaussianBlur(np.abs(warped - grey) / np.float32(255.0), (0, 0), _SMOOTH_PX)
+    visible = neighbour.flow.visible.astype(np.float32)
+    # Softened inwards: a neighbour fades out before it is occluded.
+    trust: Floats = (
+        np.exp(-np.square(difference / _ALIKE_UNIT)) * visible * cv2.GaussianBlur(visible, (0, 0), _SMOOTH_PX)
+    )
     return trust
 
 
 def _kept_share(after_unit: Floats, before_unit: Floats) -> Floats:
-    """How much of the input's fine structure the answer shows, (H, W): its gain for a grade, near 0 for a repaint.
+    """(H, W) how much of the input's fine structure the output keeps: the gain of a grade, near 0 for a repaint.
 
-    The factor of a regression of the answer on the input, times how well the one explains the other.
+    The slope of a local regression of the output on the input, times the explained variance.
     """
     before, after = _fine(before_unit @ _LUMA), _fine(after_unit @ _LUMA)
     both, ours, theirs = (_locally(product) for product in (before * after, np.square(before), np.square(after)))
@@ -110,9 +112,9 @@ def _fine(plane: Floats) -> Floats:
     return np.asarray(plane - cv2.GaussianBlur(plane, (0, 0), _SMOOTH_PX), dtype=np.float32)
 
 
-def _with_contrast_of(answer: Floats, soft: Floats) -> Floats:
-    """``soft`` with the local contrast of ``answer`` in the fine bands, and as much detail as it has in the whole."""
-    extra, rest, model = np.zeros_like(soft), soft, answer
+def _with_contrast_of(sharp: Floats, soft: Floats) -> Floats:
+    """``soft`` with the local contrast of ``sharp`` in the fine bands, and with the same total detail."""
+    extra, rest, model = np.zeros_like(soft), soft, sharp
     for deviation_px in _BANDS_PX:
         rest_below, model_below = (cv2.GaussianBlur(picture, (0, 0), deviation_px) for picture in (rest, model))
         band = rest - rest_below
@@ -120,15 +122,15 @@ def _with_contrast_of(answer: Floats, soft: Floats) -> Floats:
         gain = np.clip(np.sqrt((theirs + _NOTHING) / (ours + _NOTHING)), 1.0, _MOST_CONTRAST)
         extra += (gain - 1.0)[..., None] * band
         rest, model = rest_below, model_below
-    return soft + _share_with_detail_of(answer, soft, extra) * extra
+    return soft + _share_with_detail_of(sharp, soft, extra) * extra
 
 
-def _share_with_detail_of(answer: Floats, soft: Floats, extra: Floats) -> np.float32:
-    """The share of ``extra`` that gives ``soft`` the mean squared Laplacian of ``answer``, in [0, ``_MOST_SHARE``].
+def _share_with_detail_of(sharp: Floats, soft: Floats, extra: Floats) -> np.float32:
+    """The share of ``extra`` that gives ``soft`` the mean squared Laplacian of ``sharp``, in [0, ``_MOST_SHARE``].
 
-    It is above 1 where strokes vanished: nothing is left of them to be strengthened, and the rest makes up for it.
+    It exceeds 1 if strokes have vanished: they cannot be strengthened, so the others compensate for them.
     """
-    wanted, base, more = (cv2.Laplacian(picture @ _LUMA, cv2.CV_32F) for picture in (answer, soft, extra))
+    wanted, base, more = (cv2.Laplacian(picture @ _LUMA, cv2.CV_32F) for picture in (sharp, soft, extra))
     # The mean of (base + share * more)^2 is a quadratic in the share.
     square, half, lacking = (
         float(np.mean(term, dtype=np.float64)) for term in (more * more, more * base, wanted * wanted - base * base)

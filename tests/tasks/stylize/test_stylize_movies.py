@@ -147,7 +147,7 @@ def test_wrong_calls_say_what_to_do(tmp_path, stylized, options, message, monkey
 def test_a_users_own_movie_is_not_replaced(tmp_path, stylized):
     movies.make_movie(tmp_path / "in.mp4", "libx264", "yuv420p")
     (tmp_path / "mine.mp4").write_bytes(b"mine")
-    with pytest.raises(UsageError, match="no movie that stylereel made"):
+    with pytest.raises(UsageError, match="stylereel did not make"):
         stylized(tmp_path / "in.mp4", tmp_path / "mine.mp4")
     assert (tmp_path / "mine.mp4").read_bytes() == b"mine"
     assert stylized(tmp_path / "in.mp4", tmp_path / "mine.mp4", overwrite=True).made == movies.COUNT
