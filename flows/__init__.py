@@ -1,1 +1,4 @@
-"""Flows: the order of things, one flow per stage, no logic."""
+"""Flows: the order of the tasks, one flow per stage, without logic of their own.
+
+``runners`` calls the tasks, ``cli`` is the command line.
+"""

@@ -1,4 +1,4 @@
-"""The stages in order, with the promotion gate between evaluate and stylize: what the pipeline runs."""
+"""The pipeline: the stages in order, with the promotion gate between evaluate and stylize."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from tasks.shared.runner import Runner
 from tasks.shared.versioning import STAGES, VersioningError, commit_to_branch, git_state, push, reproduce
 
 RESULTS = ("dvc.lock", "dvc.yaml", CODE_FOLDER, "reports/metrics.json", "reports/train")
-"""What a scheduled run commits to its branch; pictures and models are in the DVC remote under dvc.lock's names.
+"""Files that a scheduled run commits to its branch; the DVC remote holds the pictures and models of dvc.lock.
 
-dvc.yaml and the code's digests are in it since ``sync`` may have rewritten them: dvc.lock is of these.
+dvc.yaml and the code digests are included, since ``sync`` may have rewritten them and dvc.lock refers to them.
 """
 
 
 @dataclass(frozen=True)
 class ChainSettings:
-    """How the pipeline runs.
+    """Settings of the pipeline.
 
     Attributes:
-        scheduled: nobody watches: a tree with changes is refused, and the results are committed to ``branch``.
-        max_swd_ratio: the promotion gate's, see ``tasks.shared.gate``.
-        push: whether data and models are copied to the DVC remote.
-        branch: of the results of scheduled runs.
+        scheduled: refuse uncommitted changes, and commit the results to ``branch``.
+        max_swd_ratio: of the promotion gate, see ``tasks.shared.gate``.
+        push: copy data and models to the DVC remote.
+        branch: for the results of scheduled runs.
         lock_wait_s: how long to wait for another pipeline or dvc in this checkout.
     """
 
@@ -44,25 +44,25 @@ class ChainSettings:
 
 
 def chain(runner: Runner, root: Path, settings: ChainSettings) -> PipelineLink:
-    """Runs the stages one after the other; a failed one stops the rest.
+    """Runs the stages in order; a failed stage ends the pipeline.
 
     Returns:
-        The lineage of this run, as ``tasks.shared.lineage.link_run`` writes it.
+        The lineage of this run.
 
     Raises:
-        UsageError, StoppedError, InputsFailedError: a stage failed so.
-        VersioningError: dvc failed by itself, or the tree is not clean.
+        UsageError, StoppedError, InputsFailedError: a stage failed with this error.
+        VersioningError: dvc failed, or the tree has uncommitted changes.
         GateError: the model is not good enough to be promoted.
     """
     state = root / STATE_FOLDER
     state.mkdir(exist_ok=True)
     try:
-        # A work pool's concurrency limit does not know of other pools or of calls by hand in this checkout.
+        # A work pool's concurrency limit ignores other pools and calls by hand in this checkout.
         with FileLock(state / "pipeline.lock", timeout=settings.lock_wait_s):
             return _locked_chain(runner, root, settings)
     except Timeout:
         raise StoppedError(
-            f"another pipeline has worked in {root} for {settings.lock_wait_s:.0f} s: try later"
+            f"another pipeline has been running in {root} for {settings.lock_wait_s:.0f} s: try later"
         ) from None
 
 
@@ -94,18 +94,16 @@ def _reproduce(root: Path, stage: str, *, environment: dict[str, str], lock_wait
 
 
 def refuse_changes(root: Path) -> None:
-    """A scheduled run's results must name a commit that holds what ran.
+    """Refuses uncommitted changes: the results of a scheduled run name the commit that produced them.
 
-    What ``sync`` writes is derived from the rest, and committed with the results: it may differ.
+    Files that ``sync`` wrote may differ: they are derived from the others and committed with the results.
 
     Raises:
-        VersioningError: files differ from the commit, or there is none.
+        VersioningError: files differ from the commit, or there is no commit.
     """
     state = git_state(root)
     if state.commit is None:
-        raise VersioningError(f"{root} has no git commit: a scheduled run needs one to name what it ran")
+        raise VersioningError(f"{root} has no git commit: commit the project before a scheduled run")
     if changed := [path for path in state.changed if not kept_by_sync(root, path)]:
         some = ", ".join(changed[:5]) + (" ..." if len(changed) > 5 else "")
-        raise VersioningError(
-            f"{root} has changes that are not committed ({some}): give scheduled runs their own clone"
-        )
+        raise VersioningError(f"{root} has uncommitted changes ({some}): use a separate clone for scheduled runs")

@@ -1,4 +1,4 @@
-"""The stage evaluate, in order: open the models, measure their pictures, write the figures, tell MLflow."""
+"""Flow of the stage evaluate: open the models, measure their pictures, write the metrics, log them to MLflow."""
 
 from __future__ import annotations
 

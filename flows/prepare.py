@@ -1,4 +1,4 @@
-"""The stage prepare, in order: list the sources, decode them, write the manifest and the store."""
+"""Flow of the stage prepare: list the sources, decode them, write the manifest and the store."""
 
 from __future__ import annotations
 

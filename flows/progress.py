@@ -1,4 +1,4 @@
-"""The bars that a stage and a job show on a terminal."""
+"""Progress bars of stages and jobs on a terminal, log lines elsewhere."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _LINE_EVERY_S = 30.0
 
 @contextmanager
 def progress_bar(doing: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar of items done and in all, from any thread; nothing where there is no terminal.
+    """A bar with the numbers of finished and of all items, for any thread; without a terminal, nothing.
 
     Args:
-        doing: in a word, e.g. "decoding".
+        doing: the work in one word, such as "decoding".
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -35,7 +35,7 @@ def progress_bar(doing: str) -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def frames_bar() -> Iterator[Callable[[Progress], None]]:
-    """Frames done and in all, frames/s and time left: a bar on a terminal, elsewhere a line in the log now and then."""
+    """Progress, frames/s and remaining time of a job: a bar on a terminal, elsewhere a log line every 30 s."""
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -45,38 +45,38 @@ def frames_bar() -> Iterator[Callable[[Progress], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bar
 
-    columns = (TextColumn("stylize"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[told]}"))
+    columns = (TextColumn("stylize"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
     with Bar(*columns, console=console) as bar:
-        task = bar.add_task("stylize", total=None, told="")
+        task = bar.add_task("stylize", total=None, rate="")
 
-        def show(now: Progress) -> None:
-            bar.update(task, total=now.total, completed=now.done, told=tell_speed(now))
+        def update(now: Progress) -> None:
+            bar.update(task, total=now.total, completed=now.done, rate=describe_rate(now))
 
-        yield show
+        yield update
 
 
-def tell_speed(now: Progress) -> str:
-    """In words: 3.21 frames/s, 0:04:10 left, 2 failed."""
+def describe_rate(now: Progress) -> str:
+    """Rate, remaining time and failures, such as "3.21 frames/s, 0:04:10 left, 2 failed"."""
     parts = []
     if now.frames_per_s > 0:
         parts.append(f"{now.frames_per_s:.3g} frames/s")
-        if left := now.total - now.done:
-            parts.append(f"{_duration(left / now.frames_per_s)} left")
+        if remaining := now.total - now.done:
+            parts.append(f"{_duration(remaining / now.frames_per_s)} left")
     if now.failed:
         parts.append(f"{now.failed} failed")
     return ", ".join(parts)
 
 
 def _lines() -> Callable[[Progress], None]:
-    told_s = time.monotonic()
+    logged_s = time.monotonic()
 
-    def tell(now: Progress) -> None:
-        nonlocal told_s
-        if time.monotonic() - told_s >= _LINE_EVERY_S and now.done < now.total:
-            told_s = time.monotonic()
-            log.info("%d of %d frames, %s", now.done, now.total, tell_speed(now))
+    def log_progress(now: Progress) -> None:
+        nonlocal logged_s
+        if time.monotonic() - logged_s >= _LINE_EVERY_S and now.done < now.total:
+            logged_s = time.monotonic()
+            log.info("%d of %d frames, %s", now.done, now.total, describe_rate(now))
 
-    return tell
+    return log_progress
 
 
 def _duration(seconds: float) -> str:

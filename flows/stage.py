@@ -1,4 +1,4 @@
-"""How a process ends: messages for a person, exit codes, and the traceback in a file for who wants it."""
+"""Entry point of the stages' processes: error messages, exit codes, and the traceback in a file."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _TRACEBACK = Path(STATE_FOLDER) / "last-error.txt"
 COMPUTING_STAGES = ("train", "evaluate", "stylize")
 """Stages that run networks: their number of threads is chosen at their start."""
 LAST_EXIT = Path(STATE_FOLDER) / "last-exit.json"
-"""Below the project: how the last stage's process failed; dvc turns every code into its own. Absent after a success."""
+"""In the project: error of the last stage, whose exit code dvc replaces by its own. Absent after a success."""
 
 
 def stage_main(name: str, body: Callable[[Runner], object]) -> None:
-    """The main function of ``python -m flows.<stage>``: runs ``body`` as the stage and exits with its code."""
+    """Main function of ``python -m flows.<stage>``: runs ``body`` as the stage and exits with its code."""
     configure_logging()
-    leader = int(os.environ.get("LOCAL_RANK", "0")) == 0  # of the processes of a distributed training
+    leader = int(os.environ.get("LOCAL_RANK", "0")) == 0  # the first process of a distributed training
     if leader:
         LAST_EXIT.unlink(missing_ok=True)
 
@@ -46,17 +46,17 @@ def stage_main(name: str, body: Callable[[Runner], object]) -> None:
             return run_stage(name, body)
         except BaseException as error:
             if leader:
-                _leave_exit(name, error)
+                _write_exit(name, error)
             raise
 
     exit_with_code(checked)
 
 
 def stage_error(root: Path) -> Exception | None:
-    """How the last stage's process failed, as the error that has its message and its exit code; None if it did not."""
+    """Error of the last stage's process, with its message and exit code; None if it succeeded."""
     try:
-        left = json.loads((root / LAST_EXIT).read_text(encoding="utf-8"))
-        code, message = left["code"], f"{left['stage']}: {left['message']}"
+        written = json.loads((root / LAST_EXIT).read_text(encoding="utf-8"))
+        code, message = written["code"], f"{written['stage']}: {written['message']}"
     except (OSError, ValueError, TypeError, KeyError):
         return None
     kinds: dict[int, type[Exception]] = {2: UsageError, 3: StoppedError}
@@ -65,7 +65,7 @@ def stage_error(root: Path) -> Exception | None:
 
 @contextlib.contextmanager
 def explained_by_stage(root: Path) -> Iterator[None]:
-    """Within it, a ``dvc repro`` that fails because its stage did raises the stage's own error, exit code and all."""
+    """Replaces the error of a ``dvc repro`` whose stage failed by the stage's own error, which has its exit code."""
     (root / LAST_EXIT).unlink(missing_ok=True)
     try:
         yield
@@ -73,23 +73,23 @@ def explained_by_stage(root: Path) -> Iterator[None]:
         raise (stage_error(root) or error) from error
 
 
-def _leave_exit(stage: str, error: BaseException) -> None:
+def _write_exit(stage: str, error: BaseException) -> None:
     code = exit_code(error)
     if code is None:
         return
-    left = {"stage": stage, "code": code, "message": _one_line(error)}
-    with contextlib.suppress(OSError):  # of a full disk, say: dvc's own code must do
-        write_bytes_atomically(LAST_EXIT, json.dumps(left).encode())
+    content = {"stage": stage, "code": code, "message": _one_line(error)}
+    with contextlib.suppress(OSError):  # a full disk for example: dvc's own exit code remains
+        write_bytes_atomically(LAST_EXIT, json.dumps(content).encode())
 
 
 def _refuse_stale_code(name: str) -> None:
-    """In an ``init`` project DVC would record that this code ran as the code of an earlier version of the tool."""
+    """In an ``init`` project, DVC would otherwise record this run under the code digest of an earlier version."""
     from tasks.project.sync import stale_code
 
     if name in stale_code(Path.cwd()):
         raise UsageError(
             f"stylereel changed since this project last ran {name}: run `stylereel sync`, then `dvc repro` again "
-            "(stylereel's own commands do this by themselves)"
+            "(the commands of stylereel do this themselves)"
         )
 
 
@@ -110,7 +110,7 @@ def exit_with_code(body: Callable[[], object]) -> None:
 
 
 def exit_code(error: BaseException) -> int | None:
-    """The exit code for an exception; None for those that are not ours to translate, such as SystemExit."""
+    """The exit code for an exception; None for those that must pass, such as SystemExit."""
     if isinstance(error, UsageError | FileNotFoundError | NotADirectoryError) or _is_settings_error(error):
         return 2
     if isinstance(error, StoppedError | KeyboardInterrupt) or stops(error):
@@ -126,14 +126,14 @@ def _is_settings_error(error: BaseException) -> bool:
 
 
 def configure_logging() -> None:
-    """Log lines of our packages on stderr; ``STYLEREEL_LOG`` sets the level (INFO)."""
+    """Sends the log of flows, tasks and stylegan_core to stderr; ``STYLEREEL_LOG`` sets the level (INFO)."""
     level = os.environ.get("STYLEREEL_LOG", "INFO").upper()
     handler: logging.Handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(levelname)-7s %(message)s"))
     if (console := _console()).is_terminal:
         from rich.logging import RichHandler
 
-        # Elsewhere, in a log file say, lines are not wrapped.
+        # Only for terminals: in a log file, lines must not be wrapped.
         handler = RichHandler(console=console, show_path=False, show_time=False)
     for package in ("flows", "tasks", "stylegan_core"):
         logger = logging.getLogger(package)
@@ -155,21 +155,21 @@ def _explain(error: BaseException, code: int) -> None:
         return
     message = _one_line(error)
     console.print(f"error: {message}", markup=False, style="red")
-    foreseen = code == 2 or isinstance(error, InputsFailedError | StoppedError) or _is_named_for_people(error)
+    expected = code == 2 or isinstance(error, InputsFailedError | StoppedError) or _is_own_error(error)
     if code == 3:
         console.print("stopped: run the same command again to finish", markup=False)
-    if os.environ.get("STYLEREEL_LOG", "").upper() == "DEBUG" or not foreseen:
+    if os.environ.get("STYLEREEL_LOG", "").upper() == "DEBUG" or not expected:
         traceback.print_exception(error)
         return
     try:
         _TRACEBACK.parent.mkdir(exist_ok=True)
         _TRACEBACK.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
     except OSError:
-        pass  # the message is what counts
+        pass  # the message was printed
 
 
-def _is_named_for_people(error: BaseException) -> bool:
-    """Exceptions that this project defines say what to do; a built-in one from deep inside does not."""
+def _is_own_error(error: BaseException) -> bool:
+    """Whether stylereel defines the exception: its message says what to do, unlike that of a built-in one."""
     return type(error).__module__.split(".")[0] in ("flows", "tasks", "stylegan_core")
 
 

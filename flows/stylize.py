@@ -1,4 +1,4 @@
-"""The stage stylize, in order: plan, stylize every shot, fill the output, write the review page, tell MLflow."""
+"""Flow of the stage stylize: plan, stylize every shot, fill the output, write the review page, log to MLflow."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def stylize_flow(
 
 
 def stylize_command(runner: Runner, source: Path, output: Path, **options: Any) -> dict[str, object]:
-    """Stylizes one folder, for the deployment on demand; fails if an input fails, after all others are done.
+    """Stylizes one folder, for the deployment on demand; raises if an input failed, after all others are done.
 
     Args:
         runner: calls the tasks.

@@ -1,4 +1,4 @@
-"""The stage train, in order: name the runs, train each model, register it, mark the runs as finished."""
+"""Flow of the stage train: plan the trainings, train each model, register it, mark the runs as finished."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``stylereel export``, a model for other programs, ``distill``, a small one, and ``style-bank``, references' codes."""
+"""Commands that derive something from a model: ``export`` (ONNX, OpenVINO), ``distill``, ``style-bank``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ stylereel stylize photos out --style-bank banks/monet --style-image dusk.jpg --s
 
 
 def register(command: Callable[..., Callable[[Callable[..., object]], object]]) -> None:
-    """Adds the commands, by the command line's own decorator."""
+    """Registers the commands with the decorator of the command line."""
     command("export", _EXAMPLES)(export)
     command("distill", _DISTILL_EXAMPLES)(distill)
     command("style-bank", _BANK_EXAMPLES)(style_bank)
@@ -38,25 +38,27 @@ def register(command: Callable[..., Callable[[Callable[..., object]], object]]) 
 def export(
     model: Annotated[str, typer.Argument(help="A model folder, the name of one in models/, or models:/NAME@ALIAS.")],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The file to write: .onnx, or .xml for OpenVINO.")],
-    direction: Annotated[str, typer.Option(help="forward or backward, for models that go both ways.")] = "forward",
+    direction: Annotated[
+        str, typer.Option(help="forward or backward, for models that translate both ways.")
+    ] = "forward",
     precision: Annotated[
-        str, typer.Option(help="fp32; fp16 or bf16: weights of two bytes; int8: a quarter, see --calibrate.")
+        str, typer.Option(help="fp32; fp16 or bf16: 2 bytes a weight; int8: 1 byte, see --calibrate.")
     ] = "fp32",
     calibrate: Annotated[
         Path | None,
-        typer.Option(help="A folder of your pictures that int8 is fitted to; half are held back to test it."),
+        typer.Option(help="A folder of your pictures to calibrate int8 with; half are held out to test it."),
     ] = None,
     test: Annotated[
-        Path | None, typer.Option(help="A folder of other pictures to test with, beside built-in photographs.")
+        Path | None, typer.Option(help="A folder of other pictures to test with, in addition to built-in photographs.")
     ] = None,
     accept_loss: Annotated[
-        float, typer.Option(help="Least PSNR, in dB, that a reduced precision may have to the model.")
+        float, typer.Option(help="Minimum PSNR to the model, in dB, of a reduced precision.")
     ] = 50.0,
 ) -> None:
-    """Write a model for other programs, proved equal to the model; OUTPUT's .json says what goes in and out.
+    """Export a model for other programs, tested against the model; OUTPUT's .json describes inputs and outputs.
 
-    Height and width are free, in multiples of 8 from 32 on. What differs from the model by more than 1e-4 in fp32, or
-    falls under 50 dB in another precision, is not written.
+    Height and width are variable, multiples of 8 from 32 px. An export that differs from the model by more than 1e-4
+    in fp32, or has less than 50 dB PSNR in another precision, is not written.
     """
     from stylegan_core.inference.export.formats import EXPORT_PRECISIONS
     from tasks.models.export import export_model
@@ -64,9 +66,9 @@ def export(
     from tasks.shared.versioning import project_root
 
     if direction not in ("forward", "backward"):
-        raise UsageError(f"--direction {direction} is none of forward, backward")
+        raise UsageError(f"--direction {direction}: expected forward or backward")
     if precision not in EXPORT_PRECISIONS:
-        raise UsageError(f"--precision {precision} is none of {', '.join(EXPORT_PRECISIONS)}")
+        raise UsageError(f"--precision {precision}: expected one of {', '.join(EXPORT_PRECISIONS)}")
     made = export_model(
         model,
         project_root() / "models",
@@ -134,10 +136,10 @@ def distill(
 
 def style_bank(
     model: Annotated[str, typer.Argument(help="A model folder, the name of one in models/, or models:/NAME@ALIAS.")],
-    pictures: Annotated[Path, typer.Argument(metavar="PICTURES", help="A folder of references.")],
+    pictures: Annotated[Path, typer.Argument(metavar="PICTURES", help="A folder of reference pictures.")],
     output: Annotated[Path, typer.Argument(metavar="BANK", help="The folder to write.")],
 ) -> None:
-    """Compute a model's codes of a folder of references once, for `stylereel stylize --style-bank`."""
+    """Encode a folder of reference pictures once, for `stylereel stylize --style-bank`."""
     from tasks.models.style_bank import make_style_bank
     from tasks.shared.versioning import project_root
 

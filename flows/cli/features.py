@@ -1,4 +1,4 @@
-"""``stylereel features``: what a layer of a feature extractor holds of a picture."""
+"""``stylereel features``: the features of a picture in a layer of an extractor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ stylereel features photo.jpg features.png --extractor vgg19 --weights ~/vgg19-dc
 
 
 def register(command: Callable[..., Callable[[Callable[..., object]], object]]) -> None:
-    """Adds the command, by the command line's own decorator."""
+    """Registers the command with the decorator of the command line."""
     command("features", _EXAMPLES)(features)
 
 
@@ -29,9 +29,9 @@ def features(
         Path | None, typer.Option(help="torchvision's state dict of VGG19. Default: its cache, or a download.")
     ] = None,
     show: Annotated[str, typer.Option(help="mean (over channels) or grid (of channels).")] = "mean",
-    enlarge: Annotated[bool, typer.Option(help="A mean is shown at the picture's own size.")] = True,
+    enlarge: Annotated[bool, typer.Option(help="Enlarge a mean to the picture's own size.")] = True,
 ) -> Any:
-    """Write what a layer of a feature extractor holds of a picture: the content that `perceptual` keeps."""
+    """Write a layer's features of a picture as a picture: the content that the recipe `perceptual` keeps."""
     from tasks.models.features import write_feature_picture
 
     channels, height, width = write_feature_picture(

@@ -1,4 +1,4 @@
-"""Sends what libraries print to standard error, so that standard output holds what a command says."""
+"""Redirects the output of libraries to standard error, so that standard output holds only that of the command."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from contextlib import contextmanager, redirect_stdout
 
 @contextmanager
 def libraries_on_stderr() -> Iterator[None]:
-    """Within it, nothing of this process reaches standard output, neither Python's nor C's.
+    """Sends standard output of Python and C to standard error inside the block.
 
-    OpenEXR prints a line for each damaged chunk, amid the JSON that a program reads or the path that a shell takes.
+    OpenEXR prints a line per damaged chunk, which would corrupt the JSON or the path that a program reads.
     """
     sys.stdout.flush()
     kept = os.dup(1)
@@ -23,6 +23,6 @@ def libraries_on_stderr() -> Iterator[None]:
             yield
     finally:
         if os.name == "posix":
-            ctypes.CDLL(None).fflush(None)  # what C has printed, and not yet written
+            ctypes.CDLL(None).fflush(None)  # the buffers of C
         os.dup2(kept, 1)
         os.close(kept)

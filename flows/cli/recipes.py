@@ -1,4 +1,4 @@
-"""``stylereel recipes``: which there are, what each needs, and its settings for a machine."""
+"""``stylereel recipes``: the recipes, what data each needs, and its settings for a machine."""
 
 from __future__ import annotations
 
@@ -20,22 +20,20 @@ _ROW = "{:<12} {:<37} {:<27} {}"
 
 
 def register(command: Callable[..., Callable[[Callable[..., object]], object]]) -> None:
-    """Adds the command, by the command line's own decorator."""
+    """Registers the command with the decorator of the command line."""
     command("recipes", _EXAMPLES)(recipes)
 
 
 def recipes(
-    name: Annotated[str | None, typer.Argument(help="Show the settings of this one.")] = None,
-    preset: Annotated[
-        str | None, typer.Option(help="For two_cores, one_gpu, or as the paper has them. Default: two_cores.")
-    ] = None,
+    name: Annotated[str | None, typer.Argument(help="Show the settings of this recipe.")] = None,
+    preset: Annotated[str | None, typer.Option(help="two_cores, one_gpu or paper. Default: two_cores.")] = None,
     write: Annotated[
-        bool, typer.Option("--write", help="Put them into params.yaml, and train this recipe from now on.")
+        bool, typer.Option("--write", help="Write the settings to params.yaml and train this recipe.")
     ] = False,
 ) -> Any:
-    """List the recipes, what each needs, its presets and its paper; or show the settings of one.
+    """List the recipes with their needs, presets and papers; or show the settings of one.
 
-    --write keeps the values of all other sections and the shots, but not your own comments outside of them.
+    --write keeps the values of all other sections and the shots, but not your own comments outside of the shots.
     """
     from stylegan_core.recipes import list_recipes, recipe_class
     from tasks.project.params_file import PRESETS, preset_values, recipe_settings, with_preset, write_params
@@ -47,7 +45,7 @@ def recipes(
         typer.echo(_ROW.format("recipe", "needs", "presets", "paper"))
         for recipe in list_recipes():
             found = recipe_class(recipe)
-            typer.echo(_ROW.format(recipe, needs_in_words(recipe), ", ".join(found.presets) or "none", found.paper))
+            typer.echo(_ROW.format(recipe, describe_needs(recipe), ", ".join(found.presets) or "none", found.paper))
         return
     if name not in list_recipes():
         raise UsageError(f"unknown recipe {name!r}; the recipes are: {', '.join(list_recipes())}")
@@ -59,13 +57,13 @@ def recipes(
         return
     place = Path("params.yaml")
     if not place.is_file():
-        raise UsageError("here is no params.yaml: go to a project, or make one with `stylereel init FOLDER`")
+        raise UsageError("no params.yaml here: go to a project, or create one with `stylereel init FOLDER`")
     write_params(place, with_preset(place.read_text(encoding="utf-8"), name, chosen))
-    typer.echo(f"{place} now trains {name} with the preset {chosen}; it needs {needs_in_words(name)}")
+    typer.echo(f"{place} now trains {name} with the preset {chosen}; it needs {describe_needs(name)}")
 
 
-def needs_in_words(recipe: str) -> str:
-    """What training needs, and what a translation is directed by."""
+def describe_needs(recipe: str) -> str:
+    """What training needs, and what a translation is conditioned on."""
     from stylegan_core.recipes import config_class, recipe_class
 
     found: type[BaseRecipe] = recipe_class(recipe)

@@ -1,4 +1,4 @@
-"""The task export: a trained model for other programs, ONNX or OpenVINO, with a card beside it."""
+"""The task export: a trained model as ONNX or OpenVINO file for other programs, with a card."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def export_model(
         given: a model folder, the name of one in ``models``, or a models:/ URI.
         models: the project's folder of models.
         output: ends in .onnx or .xml.
-        direction: for models that go both ways.
+        direction: for models that translate both ways.
         precision: of the export.
-        calibrate: folder of pictures that int8 is fitted to; without ``test`` every second one is held back for it.
-        test: folder of pictures that the export is tested with, beside the built-in photographs.
+        calibrate: folder of pictures to calibrate int8 with; without ``test``, every second one is held out to test.
+        test: folder of pictures to test with, in addition to the built-in photographs.
         accept_loss_db: see ``Form``.
 
     Raises:
@@ -48,7 +48,7 @@ def export_model(
         fitted = read_pictures(calibrate, space) if calibrate else []
         tested = read_pictures(test, space) if test else fitted[1::2]
         if precision == "int8" and fitted and not tested:
-            raise PlanError(f"{calibrate} holds one picture: int8 is tested with others, at least one")
+            raise PlanError(f"{calibrate} holds one picture: int8 needs at least one more to be tested with")
         wanted = Form(precision, fitted if test else fitted[::2], tested, accept_loss_db)
         return export_onnx(model, output, direction=direction, wanted=wanted)
     except (PlanError, ModelError, ExportError, SettingsError) as error:

@@ -1,4 +1,4 @@
-"""``stylereel features``: what a layer of a feature extractor holds of a picture, as a picture."""
+"""The task features: a layer's features of a picture, as a picture."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def write_feature_picture(
     Returns:
         Channels, height and width of the layer.
     Raises:
-        UsageError: an unknown extractor, layer, arrangement or suffix, no picture of its own to write, or VGG19's
-            weights are not there.
+        UsageError: an unknown extractor, layer, arrangement or suffix, the output is the input, or the weights of
+            VGG19 are missing.
         UnreadablePictureError: the picture is damaged.
     """
     import cv2
@@ -44,15 +44,15 @@ def write_feature_picture(
         (arrangement, get_args(Arrangement), "--show"),
     ):
         if given not in known:
-            raise UsageError(f"{option} {given} is none of {', '.join(known)}")
+            raise UsageError(f"{option} {given}: expected one of {', '.join(known)}")
     if layer not in LAYERS[extractor]:  # type: ignore[index]
-        raise UsageError(f"--layer {layer} is none of {', '.join(LAYERS[extractor])}")  # type: ignore[index]
+        raise UsageError(f"--layer {layer}: expected one of {', '.join(LAYERS[extractor])}")  # type: ignore[index]
     if output.suffix.lower() not in SUFFIX_FORMATS:
         raise UsageError(f"{output.name} must end in one of {', '.join(SUFFIX_FORMATS)}")
     if output.exists() and output.samefile(picture):
-        raise UsageError(f"{output} is the picture itself: choose another output")
+        raise UsageError(f"{output} is the input picture: choose another output")
     if picture.is_dir():
-        raise UsageError(f"{picture} is a folder; features takes one picture")
+        raise UsageError(f"{picture} is a folder: name one picture")
     source = read_picture(picture)
     try:
         found = load_extractor(extractor, weights, torch.device("cpu"))

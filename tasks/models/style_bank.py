@@ -1,4 +1,4 @@
-"""The task style-bank: the codes of a folder of references, computed once for a model."""
+"""The task style-bank: encodes a folder of reference pictures once for a model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tasks.shared.locate_model import locate_model
 
 
 def make_style_bank(given: str, models: Path, pictures: Path, output: Path) -> StyleBank:
-    """Builds and keeps a style bank.
+    """Builds and saves a style bank.
 
     Args:
         given: a model folder, the name of one in ``models``, or a models:/ URI.
@@ -27,7 +27,7 @@ def make_style_bank(given: str, models: Path, pictures: Path, output: Path) -> S
         output: folder of the bank.
 
     Raises:
-        UsageError: there is no such model or folder, a picture cannot be read, or the recipe makes no codes.
+        UsageError: there is no such model or folder, a picture cannot be read, or the recipe has no style codes.
     """
     try:
         bank = build_style_bank(load_model(locate_model(given, models)), pictures, device=choose_device())

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli.main import app
-from flows.progress import tell_speed
+from flows.progress import describe_rate
 from stylegan_core.inference.job.report import Progress
 
 
@@ -52,4 +52,4 @@ def test_a_gap_is_a_wrong_call(call: list[str], capfd: pytest.CaptureFixture[str
     ],
 )
 def test_speed_in_words(now: Progress, told: str) -> None:
-    assert tell_speed(now) == told
+    assert describe_rate(now) == told

@@ -40,9 +40,9 @@ def test_a_layer_is_written_as_a_picture(photo: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--layer", "block9_conv1"], "--layer block9_conv1 is none of block1_conv1"),
-        (["--extractor", "vgg20"], "--extractor vgg20 is none of random_filters, vgg19"),
-        (["--show", "all"], "--show all is none of mean, grid"),
+        (["--layer", "block9_conv1"], "--layer block9_conv1: expected one of block1_conv1"),
+        (["--extractor", "vgg20"], "--extractor vgg20: expected one of random_filters, vgg19"),
+        (["--show", "all"], "--show all: expected one of mean, grid"),
         (["--extractor", "vgg19", "--weights", "absent.pth"], "absent.pth does not exist"),
     ],
 )
@@ -68,14 +68,14 @@ def refused(capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
     return " ".join((capfd.readouterr().err + result.output).split())
 
 
-def test_the_picture_itself_is_not_overwritten(photo: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_input_picture_is_not_overwritten(photo: Path, capfd: pytest.CaptureFixture[str]) -> None:
     before = photo.read_bytes()
-    assert "is the picture itself" in refused(capfd, str(photo), str(photo))
+    assert "is the input picture" in refused(capfd, str(photo), str(photo))
     assert photo.read_bytes() == before
 
 
 def test_a_folder_is_no_picture(photo: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert "features takes one picture" in refused(capfd, str(photo.parent), str(photo.with_name("out.png")))
+    assert "is a folder: name one picture" in refused(capfd, str(photo.parent), str(photo.with_name("out.png")))
 
 
 def test_weights_that_are_no_weights_bring_no_unsafe_advice(photo: Path, capfd: pytest.CaptureFixture[str]) -> None:

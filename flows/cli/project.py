@@ -1,0 +1,140 @@
+"""Commands of a project: ``init``, the stages, ``pipeline``, ``sync``, ``report``."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.show import print_figures, print_places
+from flows.cli.stylize import raise_if_frames_failed
+from flows.stage import explained_by_stage
+
+
+def init(folder: Annotated[Path, typer.Argument(help="A new folder, outside of other projects.")]) -> None:
+    """Create a project for your own shots: git, DVC, params.yaml and folders."""
+    from tasks.project.init_project import init_project
+
+    created = init_project(folder)
+    typer.echo(f"Created {created}. Next:")
+    typer.echo(f"  1. put the frames of a shot in {created / 'plates' / 'my_shot'}")
+    typer.echo(f"  2. paint one or a few of them, same frame numbers, into {created / 'painted' / 'my_shot'}")
+    typer.echo(f"  3. name your shots in {created / 'params.yaml'}")
+    typer.echo(f"  4. cd {created} && {_own_command()} stylize")
+
+
+def stage_command(stage: str, description: str) -> Callable[..., None]:
+    """The command of a stage: runs it and the stages before it, as far as they are out of date."""
+
+    def command(
+        force: Annotated[bool, typer.Option("--force", help="Run the stage even if nothing changed.")] = False,
+    ) -> None:
+        _reproduce(stage, force=force)
+
+    command.__doc__ = description
+    return command
+
+
+def stylize_project() -> None:
+    """Runs the stage stylize, and the stages before it."""
+    _reproduce("stylize", force=False)
+    print_places(project_folder())
+    raise_if_frames_failed(project_folder() / "out/stylized/report.json")
+
+
+def pipeline(
+    scheduled: Annotated[
+        bool, typer.Option("--scheduled", help="Refuse uncommitted changes; commit the results to --branch.")
+    ] = False,
+    max_swd_ratio: Annotated[
+        float, typer.Option(help="Promote a model below this patch distance, as a fraction of the untouched input's.")
+    ] = 1.0,
+    push: Annotated[bool, typer.Option(help="Copy data and models to the DVC remote.")] = True,
+    branch: Annotated[str, typer.Option(help="Git branch for the results of scheduled runs.")] = "runs/nightly",
+    lock_wait_s: Annotated[
+        float, typer.Option(help="Seconds to wait for another pipeline or dvc in this project.")
+    ] = 3600.0,
+) -> None:
+    """Run all stages, with the promotion gate between evaluate and stylize, then push."""
+    from flows.chain import ChainSettings, chain
+    from flows.runners.run_stage import run_stage
+
+    root, settings = project_folder(), ChainSettings(scheduled, max_swd_ratio, push, branch, lock_wait_s)
+    run_stage("pipeline", lambda runner: chain(runner, root, settings))
+    print_places(root)
+
+
+def sync() -> None:
+    """Update dvc.yaml from params.yaml and the installed tool, before a `dvc repro` by hand; list outdated defaults."""
+    from tasks.project import sync as task
+    from tasks.project.former_defaults import outdated_defaults
+
+    root = project_folder()
+    changed = task.sync(root)
+    typer.echo("changed: " + ", ".join(changed) if changed else "nothing to change")
+    outdated = outdated_defaults((root / "params.yaml").read_text(encoding="utf-8"))
+    if outdated:
+        typer.echo("\nparams.yaml has values that were defaults of an earlier version. Keep those that you chose:")
+    for default in outdated:
+        typer.echo(f"  {default.describe()}")
+
+
+def report(
+    page: Annotated[Path | None, typer.Option(help="Write the present review page to this file, too.")] = None,
+) -> None:
+    """Show the metrics of the last evaluation with those of the baselines, and the paths of the results."""
+    root = project_folder()
+    print_figures(root / "reports" / "metrics.json")
+    if page is not None:
+        from stylegan_core.config import load_params
+        from tasks.shared.origin import origin
+        from tasks.stages.review import build_review
+        from tasks.stages.review_inputs import PageLineage, ReviewInputs
+
+        folders = (root / "data/prepared", root / "models", root / "reports", root / "out/stylized")
+        lineage = PageLineage.of(origin())
+        build_review(ReviewInputs(load_params(root / "params.yaml"), *folders, lineage, root), page)
+        typer.echo(f"review page      {page}")
+    print_places(root)
+
+
+def where() -> None:
+    """Show the paths of the last run's results."""
+    print_places(project_folder())
+
+
+def project_folder() -> Path:
+    """The project that contains the working folder.
+
+    Raises:
+        UsageError: there is none.
+    """
+    from tasks.shared.errors import UsageError
+    from tasks.shared.versioning import project_root
+
+    root = project_root()
+    if not (root / "params.yaml").is_file():
+        raise UsageError(f"{root} is not a stylereel project: go to one, or create one with `stylereel init FOLDER`")
+    return root
+
+
+def _own_command() -> str:
+    """How a shell calls this program: by its name only if it is on PATH."""
+    installed = Path(sys.executable).with_name("stylereel")
+    return "stylereel" if shutil.which("stylereel") or not installed.is_file() else str(installed)
+
+
+def _reproduce(stage: str, *, force: bool) -> None:
+    from tasks.project.sync import sync
+    from tasks.shared.versioning import run_dvc
+
+    root = project_folder()
+    sync(root)
+    with explained_by_stage(root):
+        run_dvc(root, ["repro", stage])
+        if force:
+            run_dvc(root, ["repro", "--single-item", "--force", stage])
