@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from flows.progress import progress_bar
 from stylegan_core.config import Params
+from stylegan_core.data.report import PrepareReport
 from tasks.shared.runner import Runner
 from tasks.stages.prepare import Progress, decoder, finish, list_sources
 
 
-def prepare_flow(runner: Runner, params: Params, output: Path, progress: Progress | None = None) -> dict[str, Any]:
+def prepare_flow(runner: Runner, params: Params, output: Path, progress: Progress | None = None) -> PrepareReport:
     """Prepares the data of ``params`` in ``output``; returns the report."""
     listing = runner.run("list sources", list_sources, params, output)
     decoded = runner.map("decode", decoder(params, listing, progress), listing.chunks())

@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from stylegan_core.data.decode import DecodeSettings, load_samples
 from stylegan_core.data.manifest import Manifest, ManifestRow, sort_key, write_manifest
+from stylegan_core.data.report import REPORT_NAME, GroupReport, PictureWarning, PrepareReport, RefusedPicture
 from stylegan_core.data.selection import Selection
 from stylegan_core.data.shots import Shot
 from stylegan_core.data.sources import PathDisplay, Source
@@ -28,7 +28,7 @@ def materialize(
     shots: Sequence[Shot],
     display: PathDisplay,
     copies: Mapping[str, Path] | None = None,
-) -> dict[str, Any]:
+) -> PrepareReport:
     """Writes ``manifest.csv``, ``store/``, ``shots.json`` and ``report.json``; equal data give equal bytes.
 
     Everything is written to a temporary folder next to ``output``, which is renamed at the end.
@@ -42,7 +42,7 @@ def materialize(
         copies: folders of pictures to copy into ``output``, by their names there: what the later stages read must not
             lie in a cache.
     Returns:
-        The content of ``report.json``.
+        The report.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{output.name}.part."
@@ -53,8 +53,10 @@ def materialize(
         part.mkdir()
         write_manifest(_write_store(selection.chosen, part / "store", settings), part / "manifest.csv")
         report = _report(selection, settings)
-        _write_json(part / "report.json", report)
-        _write_json(part / "shots.json", {shot.name: _shot_entry(shot, display) for shot in shots})
+        write_bytes_atomically(part / REPORT_NAME, report.text().encode())
+        entries = {shot.name: _shot_entry(shot, display) for shot in shots}
+        text = json.dumps(entries, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        write_bytes_atomically(part / "shots.json", text.encode())
         for name, folder in (copies or {}).items():
             shutil.copytree(folder, part / name)
         fsync_folder(part)
@@ -100,26 +102,27 @@ def _row(source: Source) -> ManifestRow:
     )
 
 
-def _report(selection: Selection, settings: DecodeSettings) -> dict[str, Any]:
-    groups: dict[str, dict[str, Any]] = {}
+def _report(selection: Selection, settings: DecodeSettings) -> PrepareReport:
+    groups = {}
     for group, size in sorted(selection.group_sizes.items()):
         members = [source for source in selection.chosen if source.group == group]
-        groups[group] = {
-            "found": size,
-            "refused": sum(refusal.group == group for refusal in selection.refused),
-            "stored": sum(source.keep for source in members),
-            "splits": dict(sorted(Counter(source.split for source in members).items())),
-            "colour": dict(sorted(Counter(source.facts.colour for source in members).items())),
-        }
-    return {
-        "working_space": settings.working_space,
-        "sample_type": settings.sample_type,
-        "pictures": sum(selection.group_sizes.values()),
-        "stored": sum(source.keep for source in selection.chosen),
-        "groups": groups,
-        "refused": [{"path": r.path, "reason": r.reason} for r in sorted(selection.refused, key=lambda r: r.path)],
-        "warnings": [{"path": path, "warning": warning} for path, warning in sorted(selection.warnings)],
-    }
+        groups[group] = GroupReport(
+            found=size,
+            refused=sum(refusal.group == group for refusal in selection.refused),
+            stored=sum(source.keep for source in members),
+            splits=Counter(source.split for source in members),
+            colour=dict(sorted(Counter(source.facts.colour for source in members).items())),
+        )
+    refused = sorted(selection.refused, key=lambda refusal: refusal.path)
+    return PrepareReport(
+        working_space=settings.working_space,
+        sample_type=settings.sample_type,
+        pictures=sum(selection.group_sizes.values()),
+        stored=sum(source.keep for source in selection.chosen),
+        groups=groups,
+        refused=tuple(RefusedPicture(path=refusal.path, reason=refusal.reason) for refusal in refused),
+        warnings=tuple(PictureWarning(path=path, warning=text) for path, text in sorted(selection.warnings)),
+    )
 
 
 def _shot_entry(shot: Shot, display: PathDisplay) -> dict[str, str | None]:
@@ -134,10 +137,6 @@ def _shot_entry(shot: Shot, display: PathDisplay) -> dict[str, str | None]:
         "motion": show(shot.motion),
         "frames": shot.frames,
     }
-
-
-def _write_json(path: Path, document: Mapping[str, Any]) -> None:
-    write_bytes_atomically(path, json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n")
 
 
 def _replace_folder(part: Path, output: Path) -> None:

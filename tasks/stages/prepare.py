@@ -18,6 +18,7 @@ from stylegan_core.data.layouts.halves import list_halves, unpack_halves
 from stylegan_core.data.layouts.labels import label_sources, read_labels
 from stylegan_core.data.layouts.unpacking import build_once
 from stylegan_core.data.materialize import materialize
+from stylegan_core.data.report import PrepareReport
 from stylegan_core.data.selection import Selection, alpha_masks, check_usable, select
 from stylegan_core.data.shots import Shot, list_shot
 from stylegan_core.data.sources import PathDisplay, Source, SourceError, list_collection, list_pairs, split_by_folders
@@ -64,7 +65,7 @@ class Listing:
 
 def prepare(
     params: Params, output: Path, progress: Progress | None = None, *, project: Path | None = None
-) -> dict[str, Any]:
+) -> PrepareReport:
     """Runs the whole stage in this process.
 
     Args:
@@ -73,7 +74,7 @@ def prepare(
         progress: called after every decoded picture.
         project: root that paths in the manifest are relative to; default: the working folder.
     Returns:
-        The report, as in ``output/report.json``.
+        The content of ``output/report.json``.
 
     Raises:
         UsageError: a folder is missing or empty, or sources do not fit together.
@@ -126,7 +127,7 @@ def decoder(
     return decode_chunk
 
 
-def finish(params: Params, listing: Listing, decoded: Iterable[Sequence[Source]], output: Path) -> dict[str, Any]:
+def finish(params: Params, listing: Listing, decoded: Iterable[Sequence[Source]], output: Path) -> PrepareReport:
     """Selects among the decoded pictures and writes the prepared data.
 
     Args:
@@ -135,7 +136,7 @@ def finish(params: Params, listing: Listing, decoded: Iterable[Sequence[Source]]
         decoded: results of ``decoder`` for ``listing.chunks()``.
         output: the folder of the prepared data.
     Returns:
-        The report, as in ``output/report.json``.
+        The content of ``output/report.json``.
 
     Raises:
         UsageError: no picture to learn from can be used.
@@ -160,9 +161,9 @@ def finish(params: Params, listing: Listing, decoded: Iterable[Sequence[Source]]
         selection, output, settings=settings, shots=listing.shots, display=listing.display, copies=listing.copies
     )
     trim_cache(folder, _CACHE_LIMIT_BYTES)
-    _log.info("prepared %d pictures, %d of them stored, in %s", report["pictures"], report["stored"], output)
-    for group, facts in report["groups"].items():
-        for space, count in facts["colour"].items():
+    _log.info("prepared %d pictures, %d of them stored, in %s", report.pictures, report.stored, output)
+    for group, counts in report.groups.items():
+        for space, count in counts.colour.items():
             _log.info("%s: %d read as %s", group, count, _SPACES.get(space, space))
     return report
 

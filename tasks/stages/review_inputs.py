@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from stylegan_core.config import Params
 from stylegan_core.data.manifest import read_manifest
+from stylegan_core.data.report import PrepareReport, read_prepare_report
 from stylegan_core.data.subjects import Subject, find_subjects
 from stylegan_core.frames.sequences.listing import list_pictures
 from stylegan_core.inference.planning.selection.select import input_folder
-from tasks.stages.stage_reports import ItemReport, PrepareReport, read_prepare_report, read_stylize_report
+from tasks.stages.stage_reports import ItemReport, read_stylize_report
 
 if TYPE_CHECKING:
     from stylegan_core.recipes.model import ModelCard

@@ -1,4 +1,4 @@
-"""The report.json files of the stages prepare and stylize, typed."""
+"""report.json of the stylize stage: what each shot or folder was made with, and what failed."""
 
 from __future__ import annotations
 
@@ -16,29 +16,15 @@ class _Entry(BaseModel):
 
 
 class FailedInput(_Entry):
-    """An input that a stage refused or could not process.
+    """An input that the stage could not process.
 
     Attributes:
-        path: as the stage displays it.
+        path: as the stage shows it.
         reason: in words.
     """
 
     path: str
     reason: str
-
-
-class InputWarning(_Entry):
-    """A warning about an input that was used all the same."""
-
-    path: str
-    warning: str
-
-
-class PrepareReport(_Entry):
-    """What later stages read of prepare's report."""
-
-    refused: tuple[FailedInput, ...] = ()
-    warnings: tuple[InputWarning, ...] = ()
 
 
 class ItemReport(_Entry):
@@ -65,12 +51,6 @@ class ItemReport(_Entry):
     frames: int = 0
     failed: tuple[FailedInput, ...] = ()
     movie: str | None = None
-
-
-def read_prepare_report(prepared: Path) -> PrepareReport:
-    """The report of prepare; an empty one if there is no file."""
-    path = prepared / REPORT_NAME
-    return PrepareReport.model_validate_json(path.read_bytes()) if path.is_file() else PrepareReport()
 
 
 def read_stylize_report(stylized: Path) -> dict[str, ItemReport]:

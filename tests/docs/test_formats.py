@@ -13,6 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from stylegan_core.data.manifest import ManifestRow
+from stylegan_core.data.report import GroupReport, PictureWarning, PrepareReport, RefusedPicture
 from stylegan_core.data.store import StoreWriter
 from stylegan_core.inference.job.delivery import MovieTarget, Signing
 from stylegan_core.inference.job.frame_settings import Conditioning, FrameSettings, Region, StyleReference
@@ -38,7 +39,9 @@ def names(model: type[BaseModel]) -> list[str]:
     return [in_file.get(name, name) for name in model.model_fields]
 
 
-@pytest.mark.parametrize("model", [Job, FrameSettings, FrameTask, ModelCard], ids=lambda model: model.__name__)
+@pytest.mark.parametrize(
+    "model", [Job, FrameSettings, FrameTask, ModelCard, PrepareReport], ids=lambda model: model.__name__
+)
 def test_a_table_lists_the_fields_of_its_class_in_order(model: type[BaseModel]) -> None:
     assert list(rows(model.__name__)) == names(model)
 
@@ -53,6 +56,9 @@ def test_a_table_lists_the_fields_of_its_class_in_order(model: type[BaseModel]) 
         ("FrameTask", "window", [Neighbour]),
         ("ModelCard", "weights", [WeightsFile]),
         ("ModelCard", "networks", [WeightsFile]),
+        ("PrepareReport", "groups", [GroupReport]),
+        ("PrepareReport", "refused", [RefusedPicture]),
+        ("PrepareReport", "warnings", [PictureWarning]),
     ],
 )
 def test_a_row_names_the_fields_of_its_parts(table: str, row: str, parts: Iterable[type[BaseModel]]) -> None:

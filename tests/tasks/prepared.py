@@ -29,7 +29,7 @@ def run(**prepare_section):
 
 
 def run_params(document):
-    return prepare(parse_params(document), Path("data/prepared"))
+    return prepare(parse_params(document), Path("data/prepared")).model_dump(mode="json")
 
 
 def read(output=Path("data/prepared")):
