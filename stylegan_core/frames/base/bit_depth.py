@@ -18,7 +18,7 @@ _TABLE_BITS = 16
 _BAND = 1 << 22  # samples a step where there is no table, to bound the 64-bit intermediates
 
 
-def held_in(bits: int) -> np.dtype[Any]:
+def array_type(bits: int) -> np.dtype[Any]:
     """The unsigned array type that samples of a depth are stored in.
 
     Raises:
@@ -36,9 +36,9 @@ def from_codes(codes: Samples, bits: int) -> Samples:
         codes: any shape, unsigned integers below 2 ** bits.
         bits: 1 to 32.
     Returns:
-        Same shape, ``held_in(bits)``.
+        Same shape, ``array_type(bits)``.
     """
-    target = held_in(bits)
+    target = array_type(bits)
     if bits == target.itemsize * 8:
         return codes.astype(target, copy=False)
     if bits <= _TABLE_BITS:
@@ -51,15 +51,15 @@ def to_codes(pixels: Samples, bits: int) -> Samples:
     """Rounds full-range samples to the codes of a depth; the inverse of ``from_codes``.
 
     Args:
-        pixels: any shape, ``held_in(bits)``.
+        pixels: any shape, ``array_type(bits)``.
         bits: 1 to 32.
     Returns:
         Same shape and type, values below 2 ** bits.
     Raises:
         ValueError: the pixels have another type.
     """
-    if pixels.dtype != held_in(bits):
-        raise ValueError(f"samples of {bits} bits must be {held_in(bits)}, not {pixels.dtype}")
+    if pixels.dtype != array_type(bits):
+        raise ValueError(f"samples of {bits} bits must be {array_type(bits)}, not {pixels.dtype}")
     if bits == pixels.dtype.itemsize * 8:
         return pixels
     if bits <= _TABLE_BITS:
@@ -80,11 +80,11 @@ def _scale(samples: Samples, of: int, to: int, target: np.dtype[Any]) -> Samples
 
 @lru_cache(maxsize=32)
 def _spread_table(bits: int) -> Samples:
-    target = held_in(bits)
+    target = array_type(bits)
     return _scale(np.arange(1 << bits, dtype=np.uint32), (1 << bits) - 1, int(np.iinfo(target).max), target)
 
 
 @lru_cache(maxsize=32)
 def _code_table(bits: int) -> Samples:
-    most = int(np.iinfo(held_in(bits)).max)
-    return _scale(np.arange(most + 1, dtype=np.uint32), most, (1 << bits) - 1, held_in(bits))
+    most = int(np.iinfo(array_type(bits)).max)
+    return _scale(np.arange(most + 1, dtype=np.uint32), most, (1 << bits) - 1, array_type(bits))

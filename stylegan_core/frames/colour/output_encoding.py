@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stylegan_core.frames.base.sniff import SUFFIX_FORMATS
-from stylegan_core.frames.colour.source_space import OWN_SPACES, SourceSpace, in_words, known_space
+from stylegan_core.frames.colour.source_space import OWN_SPACES, SourceSpace, known_space, space_label
 from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.frames.profiles.ocio import load_config
 from stylegan_core.frames.profiles.primaries import KNOWN, is_by_primaries
@@ -34,7 +34,7 @@ class OutputEncoding:
 
     def describe(self) -> str:
         """A message for the log."""
-        return f"results are converted to {in_words(self.space)}; strength 0 is then not bit-exact"
+        return f"results are converted to {space_label(self.space)}; strength 0 is then not bit-exact"
 
 
 def choose_output_encoding(

@@ -50,7 +50,7 @@ class SourceSpace:
 
     def describe(self) -> str:
         """A message for the log."""
-        return f"colours are read as {in_words(self.name)} ({self.reason})"
+        return f"colours are read as {space_label(self.name)} ({self.reason})"
 
 
 def source_space_of(
@@ -152,7 +152,7 @@ def _numbers(value: object) -> list[float]:
     return [float(number) for number in value] if isinstance(value, Sequence) and not isinstance(value, str) else []
 
 
-def in_words(name: str) -> str:
+def space_label(name: str) -> str:
     """The name of a colour space for messages."""
     words = {"srgb": "sRGB", "linear_rec709": "linear Rec.709", "icc": "the space of its ICC profile"}
     return words.get(name, "linear light with its own primaries" if name.startswith("linear:") else name)

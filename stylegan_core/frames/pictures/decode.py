@@ -10,10 +10,10 @@ import numpy as np
 import OpenImageIO as oiio  # noqa: N813
 from numpy.typing import NDArray
 
-from stylegan_core.frames.base.bit_depth import from_codes, held_in
+from stylegan_core.frames.base.bit_depth import array_type, from_codes
 from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.base.sniff import CheckSize, PictureHeader
-from stylegan_core.frames.formats.tiff.extra_channels import take_out
+from stylegan_core.frames.formats.tiff.extra_channels import split_channels
 from stylegan_core.frames.pictures.integrity import validate
 from stylegan_core.frames.pictures.metadata import png_colour_tags, png_profile, read_metadata, tiff_attributes
 from stylegan_core.frames.pictures.picture import Picture
@@ -54,7 +54,7 @@ def decode_picture(path: Path, picture_format: str, check_size: CheckSize) -> Pi
     has_alpha = spec.alpha_channel >= 0
     straight = bool(spec.get_int_attribute("oiio:UnassociatedAlpha", 0))
     upright = orient(pixels, spec.get_int_attribute("Orientation", 1))
-    pixels, other = take_out(upright, spec.channelnames, spec.alpha_channel)
+    pixels, other = split_channels(upright, spec.channelnames, spec.alpha_channel)
     if other is not None and picture_format != "tiff":
         raise UnreadablePictureError(f"unsupported: its channels are {', '.join(spec.channelnames)}")
     return Picture(
@@ -137,7 +137,7 @@ def _depth(spec: oiio.ImageSpec) -> int | None:
     bits = spec.get_int_attribute("oiio:BitsPerSample", 0)
     whole = {"uint8": 8, "uint16": 16, "uint": 32}.get(str(spec.format), 0)
     is_palette = spec.get_int_attribute("tiff:PhotometricInterpretation", 0) == _PALETTE
-    return bits if 1 < bits < whole and held_in(bits).itemsize * 8 == whole and not is_palette else None
+    return bits if 1 < bits < whole and array_type(bits).itemsize * 8 == whole and not is_palette else None
 
 
 def _full_range(pixels: Pixels, bits: int, byte_order: bytes) -> Pixels:

@@ -17,7 +17,7 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from stylegan_core.frames.base.bit_depth import held_in
+from stylegan_core.frames.base.bit_depth import array_type
 from stylegan_core.frames.base.sniff import SUFFIX_FORMATS
 from stylegan_core.frames.formats.dpx import dpx
 from stylegan_core.frames.formats.exr import write as exr_write
@@ -147,12 +147,12 @@ def _fit(path: Path, picture: Picture, picture_format: str) -> Picture:
 def _dpx_writer(picture: Picture) -> Callable[[Path], None]:
     pixels, metadata = picture.pixels, picture.metadata or Metadata()
     source = metadata.dpx
-    if source is not None and source.channels == pixels.shape[2] and held_in(source.packing.bits) == pixels.dtype:
+    if source is not None and source.channels == pixels.shape[2] and array_type(source.packing.bits) == pixels.dtype:
         if not dpx.fits_source(source, pixels):
             source = dpx.resized(source, pixels.shape[0], pixels.shape[1])
     else:
         bits = picture.bits
-        depth = bits if bits in _DPX_BITS and held_in(bits) == pixels.dtype else pixels.dtype.itemsize * 8
+        depth = bits if bits in _DPX_BITS and array_type(bits) == pixels.dtype else pixels.dtype.itemsize * 8
         source = dpx.new_source(pixels.shape[0], pixels.shape[1], pixels.shape[2], depth)
     texts, chosen = dict(metadata.texts), source
     return lambda temporary: dpx.write_dpx(temporary, pixels, chosen, texts)

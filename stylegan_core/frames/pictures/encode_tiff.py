@@ -13,10 +13,10 @@ import numpy as np
 import OpenImageIO as oiio  # noqa: N813
 from numpy.typing import NDArray
 
-from stylegan_core.frames.base.bit_depth import held_in, to_codes
+from stylegan_core.frames.base.bit_depth import array_type, to_codes
 from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.formats.tiff.directory import put_xmp, replace_pixels
-from stylegan_core.frames.formats.tiff.extra_channels import put_back
+from stylegan_core.frames.formats.tiff.extra_channels import join_channels
 from stylegan_core.frames.formats.tiff.validate import validate_tiff
 from stylegan_core.frames.pictures.metadata import Metadata
 from stylegan_core.frames.pictures.picture import Picture
@@ -39,8 +39,8 @@ def write_tiff(path: Path, picture: Picture) -> None:
         OSError: the file cannot be written.
     """
     pixels, bits, other = picture.pixels, picture.bits, (picture.metadata or Metadata()).other_channels
-    whole = put_back(pixels, other)
-    fewer = bits is not None and bits != pixels.dtype.itemsize * 8 and held_in(bits) == pixels.dtype
+    whole = join_channels(pixels, other)
+    fewer = bits is not None and bits != pixels.dtype.itemsize * 8 and array_type(bits) == pixels.dtype
     spec = _spec(picture)
     if whole is not None and other is not None:
         pixels = whole

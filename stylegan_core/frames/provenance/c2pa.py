@@ -33,12 +33,12 @@ class SigningError(ValueError):
     """Signing is impossible: the library, the certificate or the key is missing or unsuitable."""
 
 
-def embeds(path: Path) -> bool:
+def can_embed(path: Path) -> bool:
     """Whether a file of this name can embed a manifest; other files get a sidecar with the suffix .c2pa."""
     return path.suffix.lower() in _EMBEDDED
 
 
-def sidecar(path: Path) -> Path:
+def sidecar_path(path: Path) -> Path:
     """The path of the manifest of a file that cannot embed one."""
     return path.with_suffix(".c2pa")
 
@@ -64,7 +64,7 @@ class C2paSigner:
         Raises:
             SigningError: one of them is missing, unreadable or unsuitable.
         """
-        library()
+        load_library()
         from cryptography import x509
         from cryptography.hazmat.primitives import serialization
 
@@ -104,7 +104,7 @@ class C2paSigner:
         """Writes a signed copy of a file.
 
         Args:
-            unsigned: a file that can embed a manifest, see ``embeds``.
+            unsigned: a file that can embed a manifest, see ``can_embed``.
             signed: path of the copy, with the same suffix; overwritten.
             facts: provenance for the manifest.
             source: the file that it was made from, whose own manifest is kept.
@@ -129,7 +129,7 @@ class C2paSigner:
         read: BinaryIO,
         written: BinaryIO | None,
     ) -> bytes:
-        c2pa = library()
+        c2pa = load_library()
         try:
             builder = c2pa.Builder(_manifest(facts, title, opened=source is not None), context=_context(c2pa))
             if source is not None:
@@ -143,7 +143,7 @@ class C2paSigner:
             raise SigningError(f"{title} cannot be signed: {error}") from error
 
     def _native(self) -> Any:
-        c2pa = library()
+        c2pa = load_library()
         info = c2pa.C2paSignerInfo(alg=self.algorithm, sign_cert=self.certificates, private_key=self.key, ta_url=None)
         return c2pa.Signer.from_info(info)
 
@@ -160,13 +160,13 @@ def read_manifest(path: Path) -> tuple[dict[str, str], str]:
     """
     import json
 
-    c2pa = library()
+    c2pa = load_library()
     try:
-        if embeds(path):
+        if can_embed(path):
             reader = c2pa.Reader(path)
-        elif sidecar(path).is_file():
+        elif sidecar_path(path).is_file():
             with path.open("rb") as file:
-                reader = c2pa.Reader(_OTHER, file, manifest_data=sidecar(path).read_bytes())
+                reader = c2pa.Reader(_OTHER, file, manifest_data=sidecar_path(path).read_bytes())
         else:
             return {}, ""
         found = json.loads(reader.json())
@@ -178,7 +178,7 @@ def read_manifest(path: Path) -> tuple[dict[str, str], str]:
     return ({str(name): str(text) for name, text in ours[0].items()}, state) if ours else ({}, state)
 
 
-def library() -> Any:
+def load_library() -> Any:
     """The module c2pa, if it is installed.
 
     Raises:
@@ -211,7 +211,7 @@ def _manifest(facts: Mapping[str, str], title: str, *, opened: bool) -> dict[str
 
 def _add_source(c2pa: Any, builder: Any, source: Path) -> None:
     described = {"title": source.name, "relationship": "parentOf"}
-    kinds = [_EMBEDDED[source.suffix.lower()]] if embeds(source) else []
+    kinds = [_EMBEDDED[source.suffix.lower()]] if can_embed(source) else []
     for kind in (*kinds, _OTHER):
         try:
             with source.open("rb") as file:

@@ -11,7 +11,7 @@ from stylegan_core.frames.movies.frame_file import write_movie_frame
 from stylegan_core.frames.movies.planes import changed_planes
 from stylegan_core.frames.pictures.encode import write_picture
 from stylegan_core.frames.pictures.picture import Picture
-from stylegan_core.frames.provenance.c2pa import C2paSigner, SigningError, embeds, sidecar
+from stylegan_core.frames.provenance.c2pa import C2paSigner, SigningError, can_embed, sidecar_path
 from stylegan_core.frames.provenance.tags import provenance_tags
 from stylegan_core.inference.job.delivery import Signing
 from stylegan_core.inference.job.frame_task import FrameTask
@@ -111,10 +111,10 @@ def write_signed(
         SigningError: it cannot be signed.
         OSError: it cannot be written.
     """
-    if signer is None or not embeds(path):
+    if signer is None or not can_embed(path):
         make(path)
         if signer is not None:
-            write_bytes_atomically(sidecar(path), signer.detached(path, facts, source))
+            write_bytes_atomically(sidecar_path(path), signer.detached(path, facts, source))
         return
     unsigned = temporary_folder / f"{path.stem}.{os.getpid()}.{os.urandom(4).hex()}.unsigned{path.suffix}"
     try:

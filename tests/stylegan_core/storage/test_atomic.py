@@ -44,13 +44,13 @@ def test_folders_are_synced_at_once_or_left_to_the_caller_of_this_thread(
 ) -> None:
     synced: list[Path] = []
     monkeypatch.setattr(atomic, "fsync_folder", synced.append)
-    with defer_folder_syncs() as left:
+    with defer_folder_syncs() as deferred:
         for name in ("a/1", "a/2", "b/3"):
             write_bytes_atomically(tmp_path / name, b"x")
         other = threading.Thread(target=write_bytes_atomically, args=(tmp_path / "c/4", b"x"))
         other.start()
         other.join()
-        assert left == {tmp_path / "a", tmp_path / "b"}
+        assert deferred == {tmp_path / "a", tmp_path / "b"}
         assert synced == [tmp_path / "c"]
     write_bytes_atomically(tmp_path / "a/5", b"x")
     assert synced == [tmp_path / "c", tmp_path / "a"]

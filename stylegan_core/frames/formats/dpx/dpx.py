@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from stylegan_core.frames.base.bit_depth import from_codes, held_in, to_codes
+from stylegan_core.frames.base.bit_depth import array_type, from_codes, to_codes
 from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.base.sniff import CheckSize, PictureHeader
 from stylegan_core.frames.formats.dpx.packing import (
@@ -93,7 +93,7 @@ def read_dpx(content: bytes, check_size: CheckSize) -> tuple[Pixels, DpxSource]:
     if len(data) < size * rows:  # the last word of joined lines may be truncated
         data = np.concatenate([data, np.zeros(size * rows - len(data), np.uint8)])
     lines = data.reshape(rows, size)
-    pixels = np.empty((rows, samples // source.channels, source.channels), held_in(source.packing.bits))
+    pixels = np.empty((rows, samples // source.channels, source.channels), array_type(source.packing.bits))
     for top in range(0, rows, _BAND_ROWS):
         codes = unpack_lines(source.packing, lines[top : top + _BAND_ROWS], samples, single=source.channels == 1)
         spread = from_codes(codes, source.packing.bits).reshape(-1, *pixels.shape[1:])
@@ -106,7 +106,7 @@ def write_dpx(path: Path, pixels: Pixels, source: DpxSource, texts: Mapping[str,
 
     Args:
         path: of the file.
-        pixels: (H, W, C) of the source's size, channels and ``held_in`` type.
+        pixels: (H, W, C) of the source's size, channels and ``array_type`` type.
         source: from ``read_dpx`` or ``new_source``.
         texts: appended to the user data; they replace earlier ones.
     Raises:
@@ -122,7 +122,7 @@ def fits_source(source: DpxSource, pixels: Pixels) -> bool:
     """Whether pixels can replace those that were read."""
     order = source.packing.order
     width, height = struct.unpack_from(order + "II", source.before, _ORIENTATION_AT + 4)
-    held = held_in(source.packing.bits)
+    held = array_type(source.packing.bits)
     return pixels.shape == (height, width, source.channels) and pixels.dtype == held
 
 

@@ -38,7 +38,7 @@ class OtherChannels:
         return tuple(self.names[index] for index in self.rest)
 
 
-def take_out(pixels: Pixels, names: Sequence[str], alpha: int) -> tuple[Pixels, OtherChannels | None]:
+def split_channels(pixels: Pixels, names: Sequence[str], alpha: int) -> tuple[Pixels, OtherChannels | None]:
     """Splits the channels of a file into picture and extra channels.
 
     Args:
@@ -58,7 +58,7 @@ def take_out(pixels: Pixels, names: Sequence[str], alpha: int) -> tuple[Pixels, 
     return np.ascontiguousarray(pixels[..., own]), other
 
 
-def put_back(pixels: Pixels, other: OtherChannels | None) -> Pixels | None:
+def join_channels(pixels: Pixels, other: OtherChannels | None) -> Pixels | None:
     """All channels in file order; None if the picture's size, type or number of channels has changed."""
     if other is None or pixels.shape[:2] != other.pixels.shape[:2] or pixels.dtype != other.pixels.dtype:
         return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.colour.convert import working_space_name
 from stylegan_core.frames.colour.output_encoding import SAME
-from stylegan_core.frames.colour.source_space import OWN_SPACES, in_words, known_space
+from stylegan_core.frames.colour.source_space import OWN_SPACES, known_space, space_label
 from stylegan_core.frames.profiles.ocio import (
     PINNED_CONFIG,
     VIEW,
@@ -102,5 +102,5 @@ def _log_spaces(job: Job) -> None:
             log.info("%s", form.describe())
         elif frame.output.lower().endswith(".exr") and picture.format != "exr" and space.name != "linear_rec709":
             words = "%s stays in %s, which its header does not record: readers assume linear light; use --output-space"
-            log.warning(words, frame.output, in_words(space.name))
+            log.warning(words, frame.output, space_label(space.name))
         return

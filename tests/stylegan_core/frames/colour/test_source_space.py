@@ -79,7 +79,7 @@ def test_what_a_file_says(picture: Picture, name: str) -> None:
     assert source_space_of(picture, "ACEScct").name == "ACEScct"  # what is asked for comes first
 
 
-def test_it_is_said_aloud() -> None:
+def test_the_description_names_space_and_reason() -> None:
     assert source_space_of(FLOATS).describe() == (
         "colours are read as linear Rec.709 (default for untagged floating-point samples)"
     )

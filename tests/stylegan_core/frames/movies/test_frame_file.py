@@ -30,7 +30,7 @@ def test_every_sample_comes_back(tmp_path, pix_fmt):
     assert [path.name for path in tmp_path.iterdir()] == ["f.mkv"]
 
 
-def test_damage_is_told(tmp_path):
+def test_damage_is_reported(tmp_path):
     write_movie_frame(tmp_path / "f.mkv", "yuv422p10le", random_planes("yuv422p10le", 1))
     content = bytearray((tmp_path / "f.mkv").read_bytes())
     for at in range(len(content) * 2 // 3, len(content) * 2 // 3 + 20):

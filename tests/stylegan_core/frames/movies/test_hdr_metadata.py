@@ -26,17 +26,17 @@ def graded(tmp_path):
 @pytest.mark.parametrize(("suffix", "codec"), [(".mp4", "hevc"), (".mp4", "h264"), (".mkv", "hevc")])
 def test_the_mastering_display_is_kept(tmp_path, graded, suffix, codec):
     reader = MovieReader(graded)
-    facts = reader.info
-    assert facts.hdr == {"master-display": DISPLAY, "max-cll": "1000,400"}
+    info = reader.info
+    assert info.hdr == {"master-display": DISPLAY, "max-cll": "1000,400"}
     made = tmp_path / f"made{suffix}"
-    frames = [(pts, reader.read(at).pix_fmt, reader.read(at).planes) for at, pts in enumerate(facts.pts)]
-    assert assemble_movie(made, frames, facts, choose_encoding(made, facts, "yuv420p10le", codec)) == ()
-    assert (probe_movie(made).hdr, probe_movie(made).colour) == (facts.hdr, HDR)
-    left = assemble_movie(
-        tmp_path / "m.mov", frames, facts, choose_encoding(tmp_path / "m.mov", facts, "yuv420p10le", "prores")
+    frames = [(pts, reader.read(at).pix_fmt, reader.read(at).planes) for at, pts in enumerate(info.pts)]
+    assert assemble_movie(made, frames, info, choose_encoding(made, info, "yuv420p10le", codec)) == ()
+    assert (probe_movie(made).hdr, probe_movie(made).colour) == (info.hdr, HDR)
+    dropped = assemble_movie(
+        tmp_path / "m.mov", frames, info, choose_encoding(tmp_path / "m.mov", info, "yuv420p10le", "prores")
     )
-    assert len(left) == 1
-    assert "HDR mastering metadata" in left[0]
+    assert len(dropped) == 1
+    assert "HDR mastering metadata" in dropped[0]
 
 
 def test_encoders_get_their_own_names():

@@ -54,9 +54,9 @@ def test_planes_and_colours_are_the_movies_own(tmp_path):
     frames = movies.make_movie(tmp_path / "m.mkv", "ffv1", "yuv420p10le", colour=(2, 9, 9, 16))
     reader = MovieReader(tmp_path / "m.mkv")
     assert all(np.array_equal(a, b) for a, b in zip(reader.read(4).planes, frames[4], strict=True))
-    facts = reader.info
-    assert (facts.colour, facts.matrix, facts.full_range, facts.bits) == ((2, 9, 9, 16), "bt2020", True, 10)
-    assert facts.warnings == ()
+    info = reader.info
+    assert (info.colour, info.matrix, info.full_range, info.bits) == ((2, 9, 9, 16), "bt2020", True, 10)
+    assert info.warnings == ()
 
 
 def test_rgb_follows_matrix_and_range(tmp_path):
@@ -74,24 +74,24 @@ def test_rgb_follows_matrix_and_range(tmp_path):
 def test_variable_times_timecode_and_sound_are_found(tmp_path):
     times = [0, 40, 80, 200, 240, 280, 300, 400, 440, 500]
     movies.make_movie(tmp_path / "v.mkv", "ffv1", "yuv420p", times=times)
-    facts = probe_movie(tmp_path / "v.mkv")
-    assert [int(pts * facts.time_base * 1000) for pts in facts.pts] == times
-    assert len({after - before for before, after in pairwise(facts.pts)}) > 1
+    info = probe_movie(tmp_path / "v.mkv")
+    assert [int(pts * info.time_base * 1000) for pts in info.pts] == times
+    assert len({after - before for before, after in pairwise(info.pts)}) > 1
     movies.make_movie(tmp_path / "t.mov", "prores_ks", "yuv422p10le", timecode="01:00:00:00", audio="pcm_s16le")
-    facts = probe_movie(tmp_path / "t.mov")
-    assert (facts.timecode, facts.rate) == ("01:00:00:00", Fraction(24000, 1001))
-    assert len({after - before for before, after in pairwise(facts.pts)}) == 1
-    assert ("audio", "pcm_s16le") in facts.tracks
-    assert facts.metadata["title"] == "a tiny movie"
+    info = probe_movie(tmp_path / "t.mov")
+    assert (info.timecode, info.rate) == ("01:00:00:00", Fraction(24000, 1001))
+    assert len({after - before for before, after in pairwise(info.pts)}) == 1
+    assert ("audio", "pcm_s16le") in info.tracks
+    assert info.metadata["title"] == "a tiny movie"
     assert frame_count(tmp_path / "t.mov") == movies.COUNT
     assert frame_count(tmp_path / "none.mov") == 0
 
 
-def test_untagged_colours_are_guessed_by_size_and_said(tmp_path):
+def test_an_untagged_matrix_is_guessed_by_height_with_a_warning(tmp_path):
     movies.make_movie(tmp_path / "m.mkv", "ffv1", "yuv420p", colour=(0, 2, 2, 2))
-    facts = probe_movie(tmp_path / "m.mkv")
-    assert facts.matrix == "bt601"
-    assert "no colour matrix" in facts.warnings[0]
+    info = probe_movie(tmp_path / "m.mkv")
+    assert info.matrix == "bt601"
+    assert "no colour matrix" in info.warnings[0]
 
 
 def test_what_is_no_movie_or_ends_early_says_so(tmp_path):

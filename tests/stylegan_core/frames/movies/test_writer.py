@@ -19,11 +19,11 @@ HDR = (1, 9, 9, 16)  # limited range, BT.2020, PQ
 
 def assembled(source, path, codec=None):
     reader = MovieReader(source)
-    facts = reader.info
-    frames = ((pts, reader.read(at).pix_fmt, reader.read(at).planes) for at, pts in enumerate(facts.pts))
-    left = assemble_movie(path, frames, facts, choose_encoding(path, facts, reader.read(0).pix_fmt, codec))
+    info = reader.info
+    frames = ((pts, reader.read(at).pix_fmt, reader.read(at).planes) for at, pts in enumerate(info.pts))
+    dropped = assemble_movie(path, frames, info, choose_encoding(path, info, reader.read(0).pix_fmt, codec))
     reader.close()
-    return facts, probe_movie(path), left
+    return info, probe_movie(path), dropped
 
 
 @pytest.mark.parametrize(
@@ -43,12 +43,12 @@ def test_the_codec_depth_and_colours_are_kept(tmp_path, codec, pix_fmt, suffix, 
     size = {"width": 256, "height": 128} if codec == "dnxhd" else {}
     source = tmp_path / f"source{suffix}"
     movies.make_movie(source, codec, pix_fmt, colour=colour, options=options, **size)
-    before, after, left = assembled(source, tmp_path / f"made{suffix}")
-    assert left == ()
+    before, after, dropped = assembled(source, tmp_path / f"made{suffix}")
+    assert dropped == ()
     same = ("codec", "profile", "pix_fmt", "bits", "matrix", "full_range", "colour", "rate", "width_px", "height_px")
     assert {name: getattr(after, name) for name in same} == {name: getattr(before, name) for name in same}
     assert after.colour == colour
-    seconds = [[float(pts * facts.time_base) for pts in facts.pts] for facts in (before, after)]
+    seconds = [[float(pts * info.time_base) for pts in info.pts] for info in (before, after)]
     assert seconds[0] == pytest.approx(seconds[1], abs=1e-3)
     one, other = MovieReader(source).read(6), MovieReader(tmp_path / f"made{suffix}").read(6)
     difference = np.abs(one.planes[0].astype(float) - other.planes[0]).mean() / (1 << one.bits)
@@ -81,31 +81,31 @@ def test_timecode_tags_and_variable_times_are_kept(tmp_path):
         assert [round(float(pts * after.time_base) * 1000) for pts in after.pts] == times
 
 
-def test_what_a_container_does_not_take_is_said(tmp_path):
+def test_what_a_container_does_not_take_is_reported(tmp_path):
     movies.make_movie(tmp_path / "a.mp4", "libx264", "yuv420p", audio="aac", width=256, height=128)
-    _, after, left = assembled(tmp_path / "a.mp4", tmp_path / "b.mxf")
+    _, after, dropped = assembled(tmp_path / "a.mp4", tmp_path / "b.mxf")
     assert after.codec == "dnxhd"
-    assert len(left) == 1
-    assert "PCM" in left[0]
-    facts = after
+    assert len(dropped) == 1
+    assert "PCM" in dropped[0]
+    info = after
     with pytest.raises(MovieWriteError, match="mp4 takes h264, hevc here, not ffv1"):
-        choose_encoding(tmp_path / "c.mp4", facts, "yuv420p", "ffv1")
+        choose_encoding(tmp_path / "c.mp4", info, "yuv420p", "ffv1")
     with pytest.raises(MovieWriteError, match="must end in"):
-        choose_encoding(tmp_path / "c.gif", facts, "yuv420p")
+        choose_encoding(tmp_path / "c.gif", info, "yuv420p")
 
 
-def test_another_codec_than_the_sources_is_told_and_where_it_loses_detail(tmp_path):
+def test_another_codec_than_the_sources_is_reported_with_any_loss_of_detail(tmp_path):
     movies.make_movie(tmp_path / "a.mov", "v210", "yuv422p10le")
-    facts = probe_movie(tmp_path / "a.mov")
-    assert encoding_warnings(tmp_path / "b.mov", facts) == [
+    info = probe_movie(tmp_path / "a.mov")
+    assert encoding_warnings(tmp_path / "b.mov", info) == [
         "is v210, which cannot be written; prores loses detail, a .mkv output does not"
     ]
-    assert encoding_warnings(tmp_path / "b.mkv", facts) == ["is v210, which cannot be written; the output is ffv1"]
-    assert encoding_warnings(tmp_path / "b.mov", facts, "h264") == []
+    assert encoding_warnings(tmp_path / "b.mkv", info) == ["is v210, which cannot be written; the output is ffv1"]
+    assert encoding_warnings(tmp_path / "b.mov", info, "h264") == []
     movies.make_movie(tmp_path / "a.mp4", "libx264", "yuv420p")
-    facts = probe_movie(tmp_path / "a.mp4")
-    assert encoding_warnings(tmp_path / "b.mp4", facts) == []
-    assert encoding_warnings(tmp_path / "b.mxf", facts) == [
+    info = probe_movie(tmp_path / "a.mp4")
+    assert encoding_warnings(tmp_path / "b.mp4", info) == []
+    assert encoding_warnings(tmp_path / "b.mxf", info) == [
         "is h264, which .mxf does not take here; the output is dnxhd"
     ]
 
@@ -123,27 +123,27 @@ def test_codes_of_full_range_look_alike_in_a_container_that_cannot_say_so(tmp_pa
 
 
 def test_nothing_is_left_of_a_movie_that_breaks_off(tmp_path):
-    facts = info_of_pictures(64, 48, 4, Fraction(24))
+    info = info_of_pictures(64, 48, 4, Fraction(24))
 
     def frames():
         yield 0, "gbrp", movies.random_planes("gbrp", 0)
         raise RuntimeError("a frame is gone")
 
     with pytest.raises(RuntimeError, match="gone"):
-        assemble_movie(tmp_path / "m.mov", frames(), facts, choose_encoding(tmp_path / "m.mov", facts, "gbrp"))
+        assemble_movie(tmp_path / "m.mov", frames(), info, choose_encoding(tmp_path / "m.mov", info, "gbrp"))
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(MovieWriteError, match="no frame"):
-        assemble_movie(tmp_path / "m.mov", iter(()), facts, choose_encoding(tmp_path / "m.mov", facts, "gbrp"))
+        assemble_movie(tmp_path / "m.mov", iter(()), info, choose_encoding(tmp_path / "m.mov", info, "gbrp"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_pictures_become_what_players_show(tmp_path):
-    facts = info_of_pictures(64, 48, 6, Fraction(24000, 1001), bits=16)
+    info = info_of_pictures(64, 48, 6, Fraction(24000, 1001), bits=16)
     grey = tuple(np.full((48, 64), code, np.uint16) for code in (40000, 20000, 50000))  # green, blue, red
     for suffix, pix_fmt in ((".mp4", "yuv420p"), (".mov", "yuv422p10le")):
         path = tmp_path / f"m{suffix}"
-        form = choose_encoding(path, facts, "gbrp16le")
-        assemble_movie(path, ((at, "gbrp16le", grey) for at in range(6)), facts, form)
+        encoding = choose_encoding(path, info, "gbrp16le")
+        assemble_movie(path, ((at, "gbrp16le", grey) for at in range(6)), info, encoding)
         made = probe_movie(path)
         assert (made.pix_fmt, made.colour, made.rate) == (pix_fmt, (1, 1, 1, 1), Fraction(24000, 1001))
         planes = MovieReader(path).read(3)
@@ -165,15 +165,15 @@ def test_rotation_chapters_languages_and_quality(tmp_path):
             if packet.size:
                 packet.stream = copies[packet.stream.index]
                 write.mux(packet)
-    before, after, left = assembled(source, made)
-    assert left == ()
+    before, after, dropped = assembled(source, made)
+    assert dropped == ()
     assert abs(before.rotation) == 90
     assert after.rotation == before.rotation
     with av.open(str(made)) as container:
         assert [chapter["metadata"]["title"] for chapter in container.chapters()] == ["one"]
         assert container.streams.audio[0].metadata["language"] == "swe"
-    form = choose_encoding(made, after, "yuv420p", quality=30)
-    assert form.options["crf"] == "30"
+    encoding = choose_encoding(made, after, "yuv420p", quality=30)
+    assert encoding.options["crf"] == "30"
     assert choose_encoding(made, after, "yuv420p").options["crf"] == "12"
     with pytest.raises(MovieWriteError, match="prores has none"):
         choose_encoding(tmp_path / "m.mov", after, "yuv420p", "prores", quality=30)

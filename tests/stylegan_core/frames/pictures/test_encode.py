@@ -14,8 +14,7 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from stylegan_core.frames.pictures import encode as writing
-from stylegan_core.frames.pictures import encode_tiff as tiff_writing
+from stylegan_core.frames.pictures import encode, encode_tiff
 from stylegan_core.frames.pictures.encode import convert_samples, write_picture
 from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.frames.pictures.read import read_picture
@@ -165,7 +164,7 @@ def test_a_failure_leaves_the_old_file_and_no_temporary(
         temporary.write_bytes(before[:100])
         raise OSError(errno.ENOSPC, "no space left")
 
-    monkeypatch.setattr(writing, "write_tiff" if suffix == ".tif" else "_write_bytes", truncate)
+    monkeypatch.setattr(encode, "write_tiff" if suffix == ".tif" else "_write_bytes", truncate)
     with pytest.raises(OSError, match="no space left"):
         write_picture(path, Picture(255 - RGBA))
     assert path.read_bytes() == before
@@ -173,19 +172,19 @@ def test_a_failure_leaves_the_old_file_and_no_temporary(
 
 
 def test_a_tiff_that_a_full_disk_cut_short_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = tiff_writing._write
+    write = encode_tiff._write
 
     def cut_short(path: Path, *rest: Any) -> None:
         write(path, *rest)
         path.write_bytes(path.read_bytes()[:-200])
 
-    monkeypatch.setattr(tiff_writing, "_write", cut_short)
+    monkeypatch.setattr(encode_tiff, "_write", cut_short)
     with pytest.raises(OSError, match="truncated"):
         write_picture(tmp_path / "a.tif", Picture(RGBA))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_temporaries_go_where_they_are_told(tmp_path: Path) -> None:
+def test_temporary_files_are_written_to_the_temporary_folder(tmp_path: Path) -> None:
     write_picture(tmp_path / "out" / "a.png", Picture(RGBA), temporary_folder=tmp_path / "out" / ".stylereel")
     assert (tmp_path / "out" / ".stylereel").is_dir()
     assert not list((tmp_path / "out" / ".stylereel").iterdir())

@@ -1,4 +1,4 @@
-"""Texts in a file's own metadata, in every format, beside what is there; pixels stay as they are."""
+"""Text metadata in every format: added to existing metadata, without a change of pixels."""
 
 from __future__ import annotations
 

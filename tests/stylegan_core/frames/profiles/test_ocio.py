@@ -90,7 +90,7 @@ def test_names_aliases_roles_and_ids_are_one_space() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("ACESgc", "did you mean ACEScg"),
         ("zzz", r"its spaces are: .* and \d+ more"),
@@ -98,8 +98,8 @@ def test_names_aliases_roles_and_ids_are_one_space() -> None:
         ("view:sRGB - Display/Filmic", "no view 'Filmic' of sRGB - Display; it has: ACES 2.0"),
     ],
 )
-def test_a_space_that_is_not_there_is_said_with_what_is(name: str, said: str) -> None:
-    with pytest.raises(ColourError, match=said):
+def test_an_unknown_space_is_reported_with_alternatives(name: str, message: str) -> None:
+    with pytest.raises(ColourError, match=message):
         load_config(PINNED_CONFIG).find(name)
 
 
@@ -152,8 +152,8 @@ def test_which_config_is_taken(own_config: Path, tmp_path: Path, monkeypatch: py
 
 def test_a_working_space_needs_a_way_back(own_config: Path) -> None:
     assert working_space_name("my_grade", str(own_config)) == "graded"
-    for name, said in (("clamped", "round trip"), ("one_way", "cannot convert"), ("none", "no colour space")):
-        with pytest.raises(ColourError, match=said):
+    for name, message in (("clamped", "round trip"), ("one_way", "cannot convert"), ("none", "no colour space")):
+        with pytest.raises(ColourError, match=message):
             working_space_name(name, str(own_config))
     config = load_config(PINNED_CONFIG)
     for space in config.space_names():

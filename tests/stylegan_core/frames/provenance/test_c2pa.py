@@ -13,7 +13,7 @@ from stylegan_core.frames.movies.preview_writer import write_preview
 from stylegan_core.frames.pictures.encode import write_picture
 from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.frames.pictures.read import read_picture
-from stylegan_core.frames.provenance.c2pa import C2paSigner, SigningError, embeds, read_manifest, sidecar
+from stylegan_core.frames.provenance.c2pa import C2paSigner, SigningError, can_embed, read_manifest, sidecar_path
 from tests.stylegan_core.frames.provenance.certificates import write_chain
 
 c2pa = pytest.importorskip("c2pa")
@@ -69,13 +69,13 @@ def test_a_signed_source_stays_in_the_chain_whatever_its_suffix_says(tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["a.exr", "a.dpx"])
-def test_film_formats_have_a_manifest_beside_them(tmp_path: Path, name: str) -> None:
+def test_film_formats_have_a_sidecar_manifest(tmp_path: Path, name: str) -> None:
     signer = C2paSigner.load(*write_chain(tmp_path))
     file = tmp_path / name
     assert oiio.ImageBuf(oiio.ImageSpec(16, 8, 3, "half" if name == "a.exr" else "uint16")).write(str(file))
-    assert not embeds(file)
-    sidecar(file).write_bytes(signer.detached(file, FACTS, file))
-    assert sidecar(file).name == "a.c2pa"
+    assert not can_embed(file)
+    sidecar_path(file).write_bytes(signer.detached(file, FACTS, file))
+    assert sidecar_path(file).name == "a.c2pa"
     assert read_manifest(file) == (FACTS, "Valid")
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     assert read_manifest(file) == (FACTS, "Invalid")
@@ -111,6 +111,6 @@ def test_what_cannot_sign_says_why(tmp_path: Path) -> None:
             C2paSigner.load(*pair)
 
 
-def test_a_certificate_that_c2pa_refuses_is_told_before_the_first_frame(tmp_path: Path) -> None:
+def test_a_certificate_that_c2pa_refuses_is_reported_on_loading(tmp_path: Path) -> None:
     with pytest.raises(SigningError, match=r"C2PA does not accept .*es256\.cert\.pem: .*self-signed"):
         C2paSigner.load(*write_chain(tmp_path, alone=True))

@@ -26,7 +26,7 @@ def test_facts_come_back_and_newer_ones_take_their_place(tmp_path: Path, suffix:
     write_picture(path, provenance_tags(picture, FACTS))
     assert read_provenance_tags(path) == SAID
     write_picture(path, provenance_tags(read_picture(path), {"model": "cd" * 32, "asked": "two\nlines"}))
-    # Nothing of the earlier making is left: it would be said of this one.
+    # Tags of the source do not remain: they would describe this file.
     assert read_provenance_tags(path) == {"model": "cd" * 32, "asked": "two lines"}
     write_picture(path, provenance_tags(picture, {}))
     assert read_provenance_tags(path) == {}

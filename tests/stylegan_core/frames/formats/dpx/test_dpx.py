@@ -34,8 +34,8 @@ def test_what_openimageio_writes(tmp_path: Path, channels: int, bits: int, packi
     for width in (36, 37):  # its lines follow each other without a gap, which 37 pixels tell
         codes = codes_of(bits, channels, width)
         source = tmp_path / "a.dpx"
-        facts = {"oiio_BitsPerSample": bits, "dpx_Packing": packing, "oiio_Endian": order}
-        save_with_oiio(source, from_codes(codes, bits), **facts)
+        options = {"oiio_BitsPerSample": bits, "dpx_Packing": packing, "oiio_Endian": order}
+        save_with_oiio(source, from_codes(codes, bits), **options)
         picture = read_picture(source)
         assert np.array_equal(picture.pixels, from_codes(codes, bits))
         assert picture.bits == (bits if bits in (10, 12) else None)
