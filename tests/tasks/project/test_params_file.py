@@ -13,9 +13,9 @@ from ruamel.yaml import YAML
 from stylegan_core.config import Params, TrainSettings, load_params, parse_params
 from stylegan_core.recipes import config_class, list_recipes
 from stylegan_core.settings import SettingsError
+from tasks.project.params_comments import SHOTS_EXAMPLE
 from tasks.project.params_file import (
     PRESETS,
-    SHOTS_EXAMPLE,
     example_params,
     preset_values,
     recipe_settings,
