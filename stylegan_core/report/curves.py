@@ -1,4 +1,4 @@
-"""Loss curves and figures over frames as inline SVG: axes, ticks, legend, coloured by the page's style sheet."""
+"""Charts of loss curves and figures over frames as inline SVG, coloured by the page's style sheet."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Series:
         name: in the legend.
         x: positions.
         y: values.
-        colour: number of its colour; None is its place among the lines.
+        colour: index of its colour; None is its index among the lines.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Mark:
-    """A vertical line with a word, e.g. a key frame."""
+    """A vertical line with a label, e.g. a key frame."""
 
     x: float
     label: str
@@ -62,7 +62,7 @@ class Chart:
 
 
 def read_columns(path: Path) -> dict[str, list[float | None]]:
-    """Numeric columns of a CSV file; empty, NaN and infinite cells are None, columns of text are left out.
+    """Numeric columns of a CSV file; empty, NaN and infinite cells are None; columns of text are omitted.
 
     Raises:
         OSError: the file cannot be read.
@@ -78,7 +78,7 @@ def read_columns(path: Path) -> dict[str, list[float | None]]:
 
 
 def series_of(columns: Mapping[str, list[float | None]], x: str) -> list[Series]:
-    """A line for each column, over column ``x``; rows where either is missing are left out."""
+    """A line for each column, over column ``x``; rows where either is missing are omitted."""
     found = []
     for name, cells in columns.items():
         points = [(a, b) for a, b in zip(columns.get(x, []), cells, strict=True) if a is not None and b is not None]
@@ -93,7 +93,7 @@ def training_charts(path: Path, *, kept_step: float | None = None) -> list[Chart
 
     Args:
         path: CSV with a column ``step`` and columns such as ``loss/generator/l1`` and ``validation/psnr_db``.
-        kept_step: marked in the validation charts, where another step than the last was kept.
+        kept_step: marked in the validation charts, where the weights of another step than the last are used.
 
     Raises:
         OSError: the file cannot be read.
@@ -101,15 +101,15 @@ def training_charts(path: Path, *, kept_step: float | None = None) -> list[Chart
     groups: dict[str, list[Series]] = {}
     for series in series_of(read_columns(path), "step"):
         group, _, name = series.name.rpartition("/")
-        # Metrics have units of their own: each gets a chart, while the terms of one objective share one.
+        # Metrics differ in unit: each has its own chart, while the terms of one objective share one.
         key = series.name if group == "validation" else group
         groups.setdefault(key, []).append(Series(name, series.x, series.y))
-    groups.pop("validation/collapsed", None)  # the page has a sentence for it
+    groups.pop("validation/collapsed", None)  # the page shows a sentence instead
     if sum(key.startswith("validation/") for key in groups) > 1:
-        groups.pop("validation/score", None)  # what chooses the best weights: one of the others, or made of them
+        groups.pop("validation/score", None)  # the criterion for the best weights equals or combines the others
     charts = []
     marks = [] if kept_step is None else [Mark(kept_step, "kept")]
-    for key, lines in sorted(groups.items(), key=lambda item: _place(item[0])):
+    for key, lines in sorted(groups.items(), key=lambda item: _chart_order(item[0])):
         group, _, name = key.partition("/")
         if group == "validation":
             metric = describe(f"truth/{name}")
@@ -124,13 +124,13 @@ def training_charts(path: Path, *, kept_step: float | None = None) -> list[Chart
     return charts
 
 
-def _place(key: str) -> tuple[int, str]:
+def _chart_order(key: str) -> tuple[int, str]:
     order = ("loss/generator", "loss/discriminator", "loss", "validation")
     return next((i for i, start in enumerate(order) if key.startswith(start)), len(order)), key
 
 
 def chart(title: str, lines: Sequence[Series], *, x_label: str, note: str = "", marks: Sequence[Mark] = ()) -> Chart:
-    """Draws lines over one pair of axes; long lines are shown smoothed, with the raw values faint behind.
+    """Draws lines over one pair of axes; long lines are smoothed, with the raw values faint behind.
 
     Raises:
         ValueError: there is no line.
@@ -172,7 +172,7 @@ def ticks(low: float, high: float, about: int) -> list[float]:
 
 
 def tick_texts(values: Sequence[float]) -> list[str]:
-    """The values with as many decimals as their step needs, and no minus zero."""
+    """The values with as many decimals as their step needs, without a negative zero."""
     step = values[1] - values[0] if len(values) > 1 else 1.0
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     return [f"{v if abs(v) > step / 2 else 0.0:,.{decimals}f}" for v in values]
@@ -180,7 +180,7 @@ def tick_texts(values: Sequence[float]) -> list[str]:
 
 @dataclass(frozen=True)
 class _Axes:
-    """Places values on the drawing."""
+    """Maps values to positions in the drawing."""
 
     x_low: float
     x_high: float
@@ -191,7 +191,7 @@ class _Axes:
 
     @classmethod
     def around(cls, lines: Sequence[Series], smooth: Sequence[Series]) -> _Axes:
-        """Axes that show all of the smooth lines and all but the wildest two percent of the raw values."""
+        """Axes that contain all of the smooth lines and all but the extreme two percent of the raw values."""
         x_low, x_high = min(s.x[0] for s in lines), max(s.x[-1] for s in lines)
         raw = sorted(v for s in lines for v in s.y)
         eased = [v for s in smooth for v in s.y]
@@ -245,7 +245,7 @@ def _number(cell: str | None) -> float | None:
 
 
 def _thinned(line: Series) -> Series:
-    """At most ``_MOST_POINTS`` points: each the mean of its neighbours."""
+    """At most ``_MOST_POINTS`` points, each the mean of consecutive ones."""
     size = math.ceil(len(line.x) / _MOST_POINTS)
     if size == 1:
         return line
@@ -255,7 +255,7 @@ def _thinned(line: Series) -> Series:
 
 
 def _smoothed(line: Series) -> Series:
-    """The mean over a window of about a twentieth of the line, centred, so that nothing is shifted."""
+    """The mean over a window of about a twentieth of the line, centred, so that nothing moves."""
     half = max(1, len(line.y) // 40)
     means = tuple(_mean(line.y[max(0, i - half) : i + half + 1]) for i in range(len(line.y)))
     return replace(line, y=means)

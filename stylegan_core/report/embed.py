@@ -1,4 +1,4 @@
-"""Pictures and movies as data URIs that together stay within a limit."""
+"""Encodes pictures and movies as data URIs that together stay within a size limit."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from stylegan_core.report.panels import Pixels, Uint8Pixels, scale_to, to_uint8
 
 @dataclass(frozen=True)
 class PictureFile:
-    """A picture in any format that frames/ reads.
+    """A picture file in any format that ``frames`` reads.
 
     Attributes:
         path: the file.
-        source_space: what its colours are taken for, see ``source_space_of``.
+        source_space: how its colours are read, see ``source_space_of``.
         ocio: the config that knows it, see ``load_config``.
     """
 
@@ -30,7 +30,7 @@ class PictureFile:
     ocio: str | None = None
 
 
-Source = Pixels | PictureFile
+PictureSource = Pixels | PictureFile
 """Pixels in memory, sRGB in unit range or uint8, or a picture file."""
 
 LADDER = ((1920, 95), (1280, 92), (1280, 85), (1024, 83), (800, 81), (640, 78), (512, 74), (384, 70))
@@ -38,7 +38,7 @@ LADDER = ((1920, 95), (1280, 92), (1280, 85), (1024, 83), (800, 81), (640, 78), 
 
 _FEWEST_FRAMES = 4
 _BASE64 = 4 / 3
-_HOPELESS = 40
+_NOT_REDUCIBLE = 40
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ class Encoding:
     frames: tuple[int, ...]
 
 
-def display_pixels(source: Source) -> Uint8Pixels:
+def display_pixels(source: PictureSource) -> Uint8Pixels:
     """(H, W, 3) uint8 in sRGB.
 
     Raises:
-        UnreadablePictureError: the file is no picture that can be read.
+        UnreadablePictureError: the file cannot be read as a picture.
     """
     if not isinstance(source, PictureFile):
         return to_uint8(source)
@@ -86,13 +86,13 @@ def data_uri(content: bytes, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def picture_uri(source: Source, *, width_px: int = 640, quality: int = 80) -> str:
+def picture_uri(source: PictureSource, *, width_px: int = 640, quality: int = 80) -> str:
     """A picture as the data URI of a WebP."""
     return data_uri(webp(display_pixels(source), width_px=width_px, quality=quality), "image/webp")
 
 
 def spread(count: int, most: int, keep: Collection[int] = ()) -> tuple[int, ...]:
-    """At most ``most`` of ``range(count)``, evenly, with the first, the last and those of ``keep`` (while they fit)."""
+    """At most ``most`` of ``range(count)``, evenly spaced, with the first, the last and as many of ``keep`` as fit."""
     if count <= most:
         return tuple(range(count))
     even = [round(i * (count - 1) / max(1, most - 1)) for i in range(most)]
@@ -105,16 +105,16 @@ def spread(count: int, most: int, keep: Collection[int] = ()) -> tuple[int, ...]
 
 
 def choose_encoding(
-    frames: Sequence[Sequence[Source]], *, limit_bytes: int, most_frames: int, keep: Collection[int] = ()
+    frames: Sequence[Sequence[PictureSource]], *, limit_bytes: int, most_frames: int, keep: Collection[int] = ()
 ) -> Encoding:
     """The best width, quality and number of frames whose data URIs stay within ``limit_bytes``.
 
-    Three frames are encoded to know; smaller pictures are preferred to fewer frames.
+    Three frames are encoded as samples; smaller pictures are preferred to fewer frames.
 
     Args:
         frames: for each frame its pictures.
         limit_bytes: of all data URIs together.
-        most_frames: the most that are shown.
+        most_frames: upper limit of the frames that are shown.
         keep: indices of frames that are shown in any case, such as key frames.
     """
     shown = spread(len(frames), most_frames, keep)
@@ -122,7 +122,7 @@ def choose_encoding(
     share = 0.0
     for width_px, quality in LADDER:
         sizes = [sum(len(webp(p, width_px=width_px, quality=quality)) for p in probe) for probe in probes]
-        # Pictures between the probes may be busier: keep a tenth in hand.
+        # Frames between the samples may need more bytes: a reserve of a tenth.
         share = 1.1 * _BASE64 * max(sizes)
         if share * len(shown) <= limit_bytes:
             return Encoding(width_px, quality, shown)
@@ -131,11 +131,11 @@ def choose_encoding(
 
 
 def movie_uri(path: Path, *, limit_bytes: int) -> str | None:
-    """An MP4 as a data URI; one that is too large is encoded again, smaller; None if that cannot do either."""
+    """An MP4 as a data URI; one that is too large is encoded again, smaller; None if that is too large as well."""
     size = path.stat().st_size * _BASE64
     if size <= limit_bytes:
         return data_uri(path.read_bytes(), "video/mp4")
-    if size > _HOPELESS * limit_bytes:  # a long film: not worth minutes of encoding
+    if size > _NOT_REDUCIBLE * limit_bytes:  # a long movie: encoding would take minutes for nothing
         return None
     for width_px, crf in ((720, 27), (480, 32)):
         content = _smaller(path, width_px, crf)
@@ -145,7 +145,7 @@ def movie_uri(path: Path, *, limit_bytes: int) -> str | None:
 
 
 def _smaller(path: Path, width_px: int, crf: int) -> bytes:
-    """The movie's pictures as H.264 at most ``width_px`` wide."""
+    """The movie's frames as H.264, at most ``width_px`` wide."""
     import av
 
     buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Figures as people read them: what each metric means, which way is better, and who wins beside the baselines."""
+"""Describes metrics for reports: meaning, direction and unit, and which of result and baselines is best."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Better = Literal["lower", "higher", "one", ""]
-"""Which value wins; "one" is the nearest to 1, "" is neither."""
+"""Which value is best: "one" is the nearest to 1, "" means no direction."""
 
 SUBJECTS: dict[str, str] = {
     "": "Result",
@@ -16,20 +16,20 @@ SUBJECTS: dict[str, str] = {
     "best_filter": "Best filter",
     "truth": "Painter",
 }
-"""Suffix of a metric's name -> heading; the painter's own figures are a reference and do not compete."""
+"""Suffix of a metric's name -> heading; the figures of the truth are a reference and are not compared."""
 
 _REFERENCES = frozenset({"truth"})
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What is known of a metric.
+    """Description of a metric.
 
     Attributes:
         name: as in reports/metrics.json, without a baseline's suffix.
         title: short name.
         unit: "1" for a ratio or another number without a unit.
-        better: which value wins.
+        better: direction of improvement.
         meaning: one or two plain sentences.
     """
 
@@ -132,10 +132,10 @@ class Row:
     """One metric with a value for each subject.
 
     Attributes:
-        metric: what it is.
+        metric: its description.
         values: subject (key of the table's ``subjects``) -> value; subjects without one are missing.
-        shown: the same, as text with equal decimals.
-        winners: subjects with the best value among those that compete; empty if there is nothing to win.
+        shown: the values as text with equal decimals.
+        winners: subjects with the best value among those that are compared; empty without a comparison.
     """
 
     metric: Metric
@@ -146,7 +146,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """Rows that belong together, under a heading."""
+    """Rows under a common heading."""
 
     title: str
     rows: tuple[Row, ...]
@@ -154,7 +154,7 @@ class Group:
 
 @dataclass(frozen=True)
 class FigureTable:
-    """All figures beside their baselines.
+    """All figures with their baselines.
 
     Attributes:
         subjects: suffix -> heading of the columns, in order; only those that have a value.
@@ -171,9 +171,9 @@ class Headline:
 
     Attributes:
         value: as text, with its unit.
-        label: what it is, in plain words.
-        note: what it stands beside.
-        good: whether it wins; None where there is nothing to compare with.
+        label: its meaning, in plain words.
+        note: the values that it is compared with.
+        good: whether it is better than those; None without a comparison.
     """
 
     value: str
@@ -197,7 +197,7 @@ def split_name(name: str) -> tuple[str, str]:
 
 
 def describe(name: str) -> Metric:
-    """What is known of a metric; an unknown one is named as it is."""
+    """The description of a metric; an unknown one is titled by its name."""
     return METRICS.get(name) or Metric(name, name.rsplit("/", maxsplit=1)[-1].replace("_", " "), "1", "", "")
 
 
@@ -207,7 +207,7 @@ def heading(subject: str) -> str:
 
 
 def figure_table(figures: Mapping[str, float]) -> FigureTable:
-    """Arranges flat figures (as in reports/metrics.json) by metric and subject; what is not finite is left out."""
+    """Arranges flat figures (as in reports/metrics.json) by metric and subject; only finite values are included."""
     values: dict[str, dict[str, float]] = {}
     for name, value in figures.items():
         if math.isfinite(value):
@@ -215,7 +215,7 @@ def figure_table(figures: Mapping[str, float]) -> FigureTable:
             values.setdefault(metric, {})[subject] = float(value)
     present = {subject for row in values.values() for subject in row}
     order = [s for s in SUBJECTS if s in present] + sorted(present - set(SUBJECTS))
-    order.sort(key=lambda s: s in _REFERENCES)  # the reference stands last
+    order.sort(key=lambda s: s in _REFERENCES)  # the reference is last
     known = list(METRICS)
     names = sorted(values, key=lambda n: (known.index(n) if n in METRICS else len(known), n))
     groups = []
@@ -238,14 +238,14 @@ def shown(values: Sequence[float]) -> list[str]:
 
 
 def headlines(figures: Mapping[str, float]) -> list[Headline]:
-    """The few figures that say whether it worked, each beside what it must beat."""
+    """The few figures that say whether a training succeeded, each with the values that it must beat."""
     found = [
         _ratio(figures, "truth/swd", "unstylized", "best_filter", "of the untouched frame's distance to the painter"),
         _detail(figures),
         _gain(figures),
         _ratio(figures, "temporal/warp_error", "truth", "unstylized", "of the flicker of painting frame by frame"),
     ]
-    if found[0] is None:  # no painter to stand beside: the style's own pictures
+    if found[0] is None:  # no truth to compare with: use the style pictures
         label = "of the untouched input's distance to the style"
         found.insert(0, _ratio(figures, "style/swd", "unstylized", "best_filter", label))
     speed = figures.get("speed/images_per_s")
@@ -279,7 +279,7 @@ def _pair(figures: Mapping[str, float], name: str, subject: str) -> tuple[float,
 
 
 def _ratio(figures: Mapping[str, float], name: str, over: str, beside: str, label: str) -> Headline | None:
-    """The result over ``over``, which it must beat; ``beside`` must be beaten too where it is a filter."""
+    """The result over ``over``, which it must beat; ``beside`` too, if it is a filter."""
     pair = _pair(figures, name, over)
     if pair is None or pair[1] <= 0.0:
         return None

@@ -28,10 +28,10 @@ _INK = (41, 37, 36)
 
 
 def to_uint8(picture: Pixels) -> Uint8Pixels:
-    """(H, W, 3) float in [0, 1] (clipped, NaN is black), or uint8 as it is; grey (H, W) is replicated.
+    """Converts (H, W, 3) float in [0, 1] (clipped, NaN is black) to uint8; uint8 is returned as it is, grey replicated.
 
     Raises:
-        ValueError: the shape or the type is another one.
+        ValueError: another shape or type.
     """
     if picture.ndim == 2:
         picture = np.repeat(picture[:, :, None], 3, axis=2)
@@ -45,20 +45,20 @@ def to_uint8(picture: Pixels) -> Uint8Pixels:
     return (clipped * 255.0 + 0.5).astype(np.uint8)
 
 
-def difference_picture(before: Pixels, after: Pixels, *, gain: float = DIFFERENCE_GAIN) -> Uint8Pixels:
-    """``gain`` times the absolute change of each channel: black is untouched.
+def difference_picture(original: Pixels, result: Pixels, *, gain: float = DIFFERENCE_GAIN) -> Uint8Pixels:
+    """``gain`` times the absolute change of each channel: black is unchanged.
 
     Raises:
         ValueError: the two differ in shape.
     """
-    if before.shape != after.shape:
-        raise ValueError(f"the pictures differ in shape: {before.shape} and {after.shape}")
-    change = np.abs(to_uint8(after).astype(np.float32) - to_uint8(before).astype(np.float32))
+    if original.shape != result.shape:
+        raise ValueError(f"the pictures differ in shape: {original.shape} and {result.shape}")
+    change = np.abs(to_uint8(result).astype(np.float32) - to_uint8(original).astype(np.float32))
     return np.minimum(gain * change + 0.5, 255.0).astype(np.uint8)
 
 
 def fit(picture: Pixels, width_px: int, height_px: int) -> Uint8Pixels:
-    """The picture scaled to lie inside the box, aspect kept, centred on paper colour."""
+    """The picture scaled into a box with its aspect kept, centred on the background colour."""
     pixels = to_uint8(picture)
     scale = min(width_px / pixels.shape[1], height_px / pixels.shape[0])
     size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
@@ -70,7 +70,7 @@ def fit(picture: Pixels, width_px: int, height_px: int) -> Uint8Pixels:
 
 
 def scale_to(picture: Pixels, width_px: int, height_px: int) -> Uint8Pixels:
-    """The picture at exactly this size: areas are averaged to shrink (no aliasing), Lanczos to enlarge."""
+    """The picture at exactly this size: area averaging to shrink (no aliasing), Lanczos to enlarge."""
     pixels = to_uint8(picture)
     if width_px <= pixels.shape[1] and height_px <= pixels.shape[0]:
         import cv2
@@ -87,16 +87,16 @@ def picture_grid(
     row_labels: Sequence[str] = (),
     cell_width_px: int | None = None,
 ) -> Uint8Pixels:
-    """Pictures in rows and columns with labels above and beside them.
+    """A grid of pictures with labels above columns and left of rows.
 
     Args:
         rows: pictures of any sizes, each scaled into a cell; None leaves its cell empty.
-        column_labels: one a column, or none.
-        row_labels: one a row, or none.
-        cell_width_px: width of a cell; default: the first picture's width; the aspect is its too.
+        column_labels: one per column, or none.
+        row_labels: one per row, or none.
+        cell_width_px: width of a cell; default: the first picture's width, whose aspect cells have.
 
     Raises:
-        ValueError: there is no picture at all, or the labels do not fit the rows or columns.
+        ValueError: there is no picture, or the number of labels is not that of rows or columns.
     """
     first = next((picture for row in rows for picture in row if picture is not None), None)
     if first is None:
@@ -132,11 +132,11 @@ def four_panel(
     labels: Sequence[str] = ("style", "original", "result", "difference"),
     panel_width_px: int | None = None,
 ) -> Uint8Pixels:
-    """The picture that readers of the literature know: style, original, result and difference, side by side.
+    """Style, original, result and difference side by side, as in the literature on style transfer.
 
     Args:
-        style: the painting that was taught, of any size.
-        original: the untouched frame.
+        style: the style picture that was trained on, of any size.
+        original: the input frame.
         result: the stylized frame, of the original's size.
         difference: default: ``difference_picture(original, result)``.
         labels: above the panels.
@@ -154,7 +154,7 @@ def four_panel(
 
 
 def _font() -> Any:
-    return ImageFont.load_default(size=14)  # ships inside Pillow: the same letters on every machine
+    return ImageFont.load_default(size=14)  # part of Pillow: the same on every machine
 
 
 def _text_width(texts: Sequence[str]) -> int:
@@ -163,7 +163,7 @@ def _text_width(texts: Sequence[str]) -> int:
 
 
 def _write(sheet: Uint8Pixels, texts: Sequence[tuple[tuple[int, int], str, int]]) -> Uint8Pixels:
-    """Writes (position, text, widest) entries; what is too wide is shortened with an ellipsis."""
+    """Draws (position, text, maximum width) entries; a text that is too wide is cut with an ellipsis."""
     if not texts:
         return sheet
     picture = Image.fromarray(sheet)

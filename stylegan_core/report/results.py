@@ -1,12 +1,12 @@
-"""docs/results.json, the list of every published figure, and the tables in docs/*.md that are made from it.
+"""docs/results.json, the list of every published figure, and the tables in docs/*.md that are generated from it.
 
-A document asks for a table with a pair of markers; what stands between them is replaced:
+A document requests a table with a pair of markers; the text between them is replaced:
 
     <!-- results match="ablation/{row}/{column}" recipe="keyframe" heading="Variant" -->
     <!-- /results -->
 
 ``match`` selects entries by name: ``*`` is anything, a comma separates patterns; ``{row}`` is one part of the name
-between slashes and ``{column}`` is the rest. ``recipe``, ``machine`` and ``status`` narrow the choice.
+between slashes and ``{column}`` is the rest. ``recipe``, ``machine`` and ``status`` restrict the selection.
 
 With ``{column}`` the table has a row for each ``{row}`` (or each recipe, without ``{row}``), and ``columns="a,b"``
 selects and orders its columns; with ``layout="baselines"`` it has a row for each metric and a column for each baseline;
@@ -37,7 +37,7 @@ _DIRECTION = {"lower": "↓", "higher": "↑", "one": "→ 1", "": ""}
 
 
 class ResultsError(ValueError):
-    """docs/results.json or a marker in a document is wrong; the message says where."""
+    """docs/results.json or a marker in a document is invalid; the message says where."""
 
 
 class Result(BaseModel):
@@ -49,7 +49,7 @@ class Result(BaseModel):
         value: None while ``status`` is "pending GPU".
         status: whether it is measured.
         unit: "1" for a ratio.
-        command: makes it again; the trial data folder is ``$DATA``.
+        command: reproduces it; the trial data folder is ``$DATA``.
         seed: None where nothing is random.
         machine: in words, e.g. "2 CPU cores".
         date: YYYY-MM-DD.
@@ -76,7 +76,7 @@ class Result(BaseModel):
         return self
 
     def key(self) -> tuple[str, str, int, str]:
-        """What makes an entry the same as another one measured again."""
+        """The identity of an entry: measuring again replaces the entry with the same key."""
         return (self.recipe, self.name, -1 if self.seed is None else self.seed, self.machine)
 
 
@@ -84,7 +84,7 @@ def read_results(path: Path) -> list[Result]:
     """Reads and checks docs/results.json.
 
     Raises:
-        ResultsError: an entry is wrong or there twice.
+        ResultsError: an entry is invalid or duplicated.
     """
     try:
         entries = [Result(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
@@ -93,12 +93,12 @@ def read_results(path: Path) -> list[Result]:
     keys = [entry.key() for entry in entries]
     for key in keys:
         if keys.count(key) > 1:
-            raise ResultsError(f"{path}: {key} is there twice")
+            raise ResultsError(f"{path}: {key} is listed twice")
     return entries
 
 
 def record_results(path: Path, fresh: Iterable[Result]) -> None:
-    """Adds entries; replaces those of the same recipe, name, seed and machine, and what was pending for them."""
+    """Adds entries; replaces those with the same key, and pending entries of the same recipe and name."""
     entries = {entry.key(): entry for entry in (read_results(path) if path.is_file() else [])}
     for entry in fresh:
         if entry.status == "measured":
@@ -111,7 +111,7 @@ def record_results(path: Path, fresh: Iterable[Result]) -> None:
 
 
 def fill_tables(text: str, results: Sequence[Result], where: str = "document") -> str:
-    """The document with the table between each pair of markers made anew.
+    """The document with the table between each pair of markers generated again.
 
     Raises:
         ResultsError: a marker has an unknown option, or has no end.
@@ -122,7 +122,7 @@ def fill_tables(text: str, results: Sequence[Result], where: str = "document") -
 
 
 def stale_documents(docs: Path) -> dict[Path, str]:
-    """Markdown documents below ``docs`` that are not in step with its results.json, with their new text."""
+    """Markdown documents below ``docs`` that differ from their results.json, with their new text."""
     results = read_results(docs / "results.json")
     stale = {}
     for path in sorted(docs.rglob("*.md")):
@@ -148,10 +148,10 @@ def results_of(metrics: Mapping[str, float], prefix: str = "", **facts: Any) -> 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Fills the tables; with ``--check`` only says which documents are stale, with exit code 1."""
+    """Fills the tables; with ``--check`` only lists the stale documents, with exit code 1."""
     parser = argparse.ArgumentParser(description="Fill the tables in docs/*.md from docs/results.json.")
     parser.add_argument("--docs", type=Path, default=Path("docs"))
-    parser.add_argument("--check", action="store_true", help="only say which documents are stale")
+    parser.add_argument("--check", action="store_true", help="only list the stale documents")
     adding = parser.add_argument_group("publish the figures of a metrics.json first")
     adding.add_argument("--add", type=Path, metavar="METRICS_JSON")
     adding.add_argument("--prefix", default="", help="before each name, e.g. ablation/l1_only/")
@@ -171,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     for path, text in stale.items():
-        print(f"{path} is not in step with results.json" if options.check else f"wrote {path}")
+        print(f"{path} is out of date with results.json" if options.check else f"wrote {path}")
         if not options.check:
             write_bytes_atomically(path, text.encode())
     return 1 if options.check and stale else 0
@@ -216,7 +216,7 @@ def _pivot(cells: list[tuple[str, str, Result]], columns: list[str], corner: str
 
 def _baselines(results: list[Result]) -> str:
     if twice := [r.name for r in results if sum(r.name == other.name for other in results) > 1]:
-        raise ResultsError(f"a table of baselines takes one run, but {twice[0]} is there from several: narrow it down")
+        raise ResultsError(f"a table of baselines takes one run, but several have {twice[0]}: restrict the selection")
     table = figure_table({r.name: r.value for r in results if r.value is not None})
     body = [
         [
@@ -241,7 +241,7 @@ def _list(results: list[Result]) -> str:
 
 
 def _cell(results: list[Result]) -> str:
-    """One value; several seeds are a mean and their standard deviation."""
+    """One value; for several seeds the mean and the standard deviation."""
     values = [r.value for r in results if r.value is not None]
     if not values:
         return results[0].status if results else ""

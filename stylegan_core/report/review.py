@@ -1,4 +1,4 @@
-"""The review page: one self-contained HTML file, which opens offline, to judge a stylized shot by."""
+"""The review page of stylized shots: one self-contained HTML file that opens offline."""
 
 from __future__ import annotations
 
@@ -8,18 +8,29 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from stylegan_core.report.curves import Chart, Mark, Series, chart, training_charts
-from stylegan_core.report.embed import Encoding, Source, choose_encoding, display_pixels, movie_uri, picture_uri
-from stylegan_core.report.figures import SUBJECTS, describe, figure_table, heading, headlines, shown, split_name
+from stylegan_core.report.embed import Encoding, PictureSource, choose_encoding, display_pixels, movie_uri, picture_uri
+from stylegan_core.report.figures import (
+    SUBJECTS,
+    FigureTable,
+    describe,
+    figure_table,
+    heading,
+    headlines,
+    shown,
+    split_name,
+)
 from stylegan_core.report.panels import DIFFERENCE_GAIN, difference_picture
 from stylegan_core.storage.atomic import write_bytes_atomically
 
 PAGE_LIMIT_BYTES = 7_500_000
 MOST_FRAMES = 48
 FRAME_FIGURES = ("truth/swd", "truth/detail_ratio", "truth/psnr_db", "temporal/warp_error")
-"""Shown frame by frame."""
+"""Metrics that are shown for each frame."""
+
+_FrameEntry = dict[str, str | int | bool | None]
+"""A frame as JSON for the page's script: label, number, key, figures, and data URIs of its pictures."""
 
 _THUMBNAIL_PX = 220
 _PANEL_PX = 560
@@ -30,20 +41,20 @@ class FrameReview:
     """One frame.
 
     Attributes:
-        label: shown, e.g. the file's name.
+        label: on the page, e.g. the file's name.
         result: the stylized frame.
-        original: the untouched frame.
+        original: the input frame.
         number: of the frame, where it has one.
-        truth: the painter's own picture of it, where there is one.
-        key: whether training was shown the painting.
+        truth: its painted version, where there is one.
+        key: whether training saw the painted version.
         figures: of this frame alone, with its baselines, named as in reports/metrics.json.
     """
 
     label: str
-    result: Source
-    original: Source
+    result: PictureSource
+    original: PictureSource
     number: int | None = None
-    truth: Source | None = None
+    truth: PictureSource | None = None
     key: bool = False
     figures: Mapping[str, float] = field(default_factory=dict)
 
@@ -55,20 +66,20 @@ class ShotReview:
     Attributes:
         name: of the shot.
         frames: all of them, in order; the page shows at most ``MOST_FRAMES``.
-        facts: (label, value) of its model, recipe, digest, run, steps, and of what was asked of it.
-        style: the painting that was taught, for the four-panel picture.
-        panel_frame: index of the frame in the four-panel picture; None is the middle one that is no key frame.
+        facts: (label, value) of its model, recipe, digest, run, steps, and the requested conditioning.
+        style: a style picture that was trained on, for the four-panel picture.
+        panel_frame: index of the frame in the four-panel picture; None is the middle one that is not a key frame.
         movie: the preview movie.
         curves: CSV of the training.
-        kept_step: the step whose weights were kept, where it is not the last.
-        figures: of this shot alone; empty if the project's figures are all there is.
+        kept_step: the step whose weights are used, where it is not the last.
+        figures: of this shot alone; empty if there are only figures of the project.
         frames_per_s: speed at which the slider plays.
     """
 
     name: str
     frames: tuple[FrameReview, ...]
     facts: tuple[tuple[str, str], ...] = ()
-    style: Source | None = None
+    style: PictureSource | None = None
     panel_frame: int | None = None
     movie: Path | None = None
     curves: Path | None = None
@@ -79,7 +90,7 @@ class ShotReview:
 
 @dataclass(frozen=True)
 class Refused:
-    """An input that was left out (or is odd), and why in words that a person understands."""
+    """An input that was refused or caused a warning, with the reason in plain words."""
 
     path: str
     reason: str
@@ -88,7 +99,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class ReviewData:
-    """All that the page shows; plain values, so that equal data make equal bytes.
+    """The content of the page, as plain values: equal data give equal bytes.
 
     Attributes:
         project: name of the project.
@@ -96,9 +107,9 @@ class ReviewData:
         shots: at least one.
         figures: flat, as in reports/metrics.json.
         lineage: (label, value): commit, MLflow run, flow run, model digest and the like.
-        refused: inputs that were left out.
-        warnings: inputs that were taken, with what is odd about them.
-        notes: sentences that the reader should know, such as a dirty tree.
+        refused: inputs without a result.
+        warnings: inputs that were used with a warning.
+        notes: sentences for the reader, about a dirty tree for example.
     """
 
     project: str
@@ -112,12 +123,12 @@ class ReviewData:
 
 
 def write_review(path: Path, data: ReviewData, *, limit_bytes: int = PAGE_LIMIT_BYTES) -> None:
-    """Writes the page, whole or not at all.
+    """Writes the page atomically.
 
     Args:
         path: of the HTML file.
         data: what it shows.
-        limit_bytes: about the most that pictures and movies may take.
+        limit_bytes: approximate upper limit for pictures and movies.
 
     Raises:
         ValueError: there is no shot, or a shot has no frame.
@@ -154,54 +165,88 @@ def render_review(data: ReviewData, *, limit_bytes: int = PAGE_LIMIT_BYTES) -> s
 
 
 def _short(value: str) -> str:
-    """The beginning of a digest; words are left alone."""
+    """The beginning of a digest; other texts are returned as they are."""
     return value[:10] if re.fullmatch("[0-9a-f]{12,}", value) else value
 
 
-def _shot(shot: ShotReview, limit_bytes: int) -> dict[str, Any]:
-    """What the template needs of one shot, pictures as data URIs."""
+@dataclass(frozen=True)
+class _ShotPage:
+    """A shot as the template renders it, with pictures as data URIs.
+
+    Attributes:
+        shot: see there.
+        frames: for the page's script.
+        thumbnails: of ``frames``.
+        width: of the pictures, px.
+        aspect: width over height.
+        frames_per_s: at which the slider plays.
+        has_truth: some frame has a painted version.
+        movie: the preview movie; None without one that is small enough.
+        panel_number: number of the frame in the four-panel picture.
+        panels: (caption, data URI) of the four-panel picture.
+        curves: of the training.
+        over_frames: charts of figures over frames.
+        table: of the shot's figures.
+    """
+
+    shot: ShotReview
+    frames: list[_FrameEntry]
+    thumbnails: list[str]
+    width: int
+    aspect: float
+    frames_per_s: float
+    has_truth: bool
+    movie: str | None
+    panel_number: int
+    panels: list[tuple[str, str]]
+    curves: list[Chart]
+    over_frames: list[Chart]
+    table: FigureTable
+
+
+def _shot(shot: ShotReview, limit_bytes: int) -> _ShotPage:
     if not shot.frames:
         raise ValueError(f"shot {shot.name} has no frame to show")
     movie = None if shot.movie is None else movie_uri(shot.movie, limit_bytes=limit_bytes * 3 // 10)
     sources = [[s for s in (f.result, f.original, f.truth) if s is not None] for f in shot.frames]
     keys = {i for i, frame in enumerate(shot.frames) if frame.key}
     encoding = choose_encoding(sources, limit_bytes=limit_bytes * 6 // 10, most_frames=MOST_FRAMES, keep=keys)
-    with ThreadPoolExecutor(os.cpu_count()) as threads:  # decoding and encoding leave Python's lock
+    with ThreadPoolExecutor(os.cpu_count()) as threads:  # decoding and encoding release the GIL
         frames = list(threads.map(lambda i: _frame(shot, i, encoding), encoding.frames))
     first = display_pixels(shot.frames[0].result)
-    return {
-        "shot": shot,
-        "frames": frames,
-        "thumbnails": [frame.pop("thumbnail") for frame in frames],
-        "width": min(first.shape[1], encoding.width_px),
-        "aspect": first.shape[1] / first.shape[0],
-        "frames_per_s": shot.frames_per_s * len(encoding.frames) / len(shot.frames),
-        "has_truth": any(frame["truth"] for frame in frames),
-        "movie": movie,
-        "panel_number": _number(shot, _panel_frame(shot)),
-        "panels": _panels(shot),
-        "curves": training_charts(shot.curves, kept_step=shot.kept_step) if shot.curves else [],
-        "over_frames": _over_frames(shot),
-        "table": figure_table(shot.figures),
-    }
+    return _ShotPage(
+        shot=shot,
+        frames=[entry for entry, _ in frames],
+        thumbnails=[thumbnail for _, thumbnail in frames],
+        width=min(first.shape[1], encoding.width_px),
+        aspect=first.shape[1] / first.shape[0],
+        frames_per_s=shot.frames_per_s * len(encoding.frames) / len(shot.frames),
+        has_truth=any(entry["truth"] for entry, _ in frames),
+        movie=movie,
+        panel_number=_number(shot, _panel_frame(shot)),
+        panels=_panels(shot),
+        curves=training_charts(shot.curves, kept_step=shot.kept_step) if shot.curves else [],
+        over_frames=_over_frames(shot),
+        table=figure_table(shot.figures),
+    )
 
 
-def _frame(shot: ShotReview, index: int, encoding: Encoding) -> dict[str, Any]:
-    """One frame as the page's script reads it, and its thumbnail."""
+def _frame(shot: ShotReview, index: int, encoding: Encoding) -> tuple[_FrameEntry, str]:
+    """A frame for the page's script, and its thumbnail as a data URI."""
     frame = shot.frames[index]
     uris: dict[str, str | None] = {"truth": None}
     for name, source in (("original", frame.original), ("truth", frame.truth), ("result", frame.result)):
         if source is not None:
             pixels = display_pixels(source)
             uris[name] = picture_uri(pixels, width_px=encoding.width_px, quality=encoding.quality)
-    return {
+    entry: _FrameEntry = {
         "label": frame.label,
         "number": _number(shot, index),
         "key": frame.key,
         "figures": _frame_figures(frame.figures),
-        "thumbnail": picture_uri(pixels, width_px=_THUMBNAIL_PX, quality=70),
         **uris,
     }
+    return entry, picture_uri(pixels, width_px=_THUMBNAIL_PX, quality=70)
 
 
 def _frame_figures(figures: Mapping[str, float]) -> str:
@@ -229,7 +274,7 @@ def _panels(shot: ShotReview) -> list[tuple[str, str]]:
     """(caption, data URI) of style, original, result and difference of one frame."""
     frame = shot.frames[_panel_frame(shot)]
     original, result = display_pixels(frame.original), display_pixels(frame.result)
-    pictures: list[tuple[str, Source]] = [] if shot.style is None else [("Style", shot.style)]
+    pictures: list[tuple[str, PictureSource]] = [] if shot.style is None else [("Style", shot.style)]
     pictures += [("Original", original), ("Result", result)]
     if original.shape == result.shape:  # super-resolution changes the size
         caption = f"Difference ×{DIFFERENCE_GAIN:g}"
@@ -238,7 +283,7 @@ def _panels(shot: ShotReview) -> list[tuple[str, str]]:
 
 
 def _over_frames(shot: ShotReview) -> list[Chart]:
-    """A chart for each metric that is known frame by frame: the result beside the baselines, key frames marked."""
+    """A chart for each metric with values per frame: the result and its baselines, with key frames marked."""
     marks = [Mark(float(_number(shot, i)), "key") for i, frame in enumerate(shot.frames) if frame.key]
     lines: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for i, frame in enumerate(shot.frames):
