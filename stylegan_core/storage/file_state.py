@@ -54,8 +54,9 @@ class FileState:
         Raises:
             ValueError: not a list of size, modification time and SHA-256.
         """
-        match value:
-            case [int(size_bytes), int(mtime_ns), str(sha256)]:
+        if isinstance(value, list) and len(value) == 3:
+            size_bytes, mtime_ns, sha256 = value
+            if isinstance(size_bytes, int) and isinstance(mtime_ns, int) and isinstance(sha256, str):
                 return cls(size_bytes, mtime_ns, sha256)
         raise ValueError(f"expected [size, modification time, SHA-256], got {value!r}")
 

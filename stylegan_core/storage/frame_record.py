@@ -61,7 +61,7 @@ class FrameRecord:
             job=_text(fields, "job"),
             context=context,
             regions=tuple(_optional_state(state) for state in regions),
-            unknown={name: value for name, value in fields.items() if name not in _FIELDS},
+            unknown={name: fields[name] for name in fields.keys() - _FIELDS},
         )
 
     def dump(self) -> dict[str, object]:
