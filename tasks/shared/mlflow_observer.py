@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from tasks.shared.tracking import best_effort, client, log_metrics
+from tasks.shared.tracking import LoggedMetrics, best_effort, client, log_metrics
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _FLUSH_S = 2.0
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A grid of pictures of one step, (H, W, 3) uint8."""
+
+    step: int
+    grid: np.ndarray[Any, Any]
 
 
 class MlflowObserver:
@@ -31,7 +39,7 @@ class MlflowObserver:
 
     def __init__(self, run_id: str | None) -> None:
         self.run_id = run_id
-        self._queue: queue.SimpleQueue[tuple[str, int, Any] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[LoggedMetrics | _Picture | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
         self._skip_to = -1
@@ -47,12 +55,12 @@ class MlflowObserver:
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Queues metrics of a step."""
         if self._thread is not None and step > self._skip_to:
-            self._queue.put(("metrics", step, (int(time.time() * 1000), dict(values))))
+            self._queue.put(LoggedMetrics(step, dict(values)))
 
     def pictures(self, step: int, grid: np.ndarray[Any, Any]) -> None:
         """Queues a picture, (H, W, 3) uint8."""
         if self._thread is not None:
-            self._queue.put(("picture", step, grid))
+            self._queue.put(_Picture(step, grid))
 
     def checkpoint(self, step: int) -> None:
         """Does nothing: checkpoints stay on the machine."""
@@ -91,11 +99,10 @@ class MlflowObserver:
             while not self._queue.empty():
                 batch.append(self._queue.get())
             running = None not in batch
-            entries = [e for e in batch if e is not None]
-            log_metrics(run_id, [(step, *payload) for what, step, payload in entries if what == "metrics"])
-            for what, step, payload in entries:
-                if what == "picture":
-                    _log_picture(run_id, step, payload)
+            log_metrics(run_id, [entry for entry in batch if isinstance(entry, LoggedMetrics)])
+            for entry in batch:
+                if isinstance(entry, _Picture):
+                    _log_picture(run_id, entry)
 
 
 @best_effort
@@ -104,8 +111,8 @@ def _set_status(run_id: str, status: str) -> None:
 
 
 @best_effort
-def _log_picture(run_id: str, step: int, grid: np.ndarray[Any, Any]) -> None:
-    client().log_image(run_id, grid, key="samples", step=step)
+def _log_picture(run_id: str, picture: _Picture) -> None:
+    client().log_image(run_id, picture.grid, key="samples", step=picture.step)
 
 
 def last_logged_step(run_id: str) -> int:

@@ -12,6 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -97,7 +98,7 @@ def _experiment_id(store: MlflowClient) -> str:
 
 @best_effort
 def start_training_run(
-    name: str, *, settings: Mapping[str, Any], tags: Mapping[str, str] | None = None, run_id: str | None = None
+    name: str, *, settings: Mapping[str, object], tags: Mapping[str, str] | None = None, run_id: str | None = None
 ) -> str | None:
     """Creates the MLflow run of a training, or reopens it when the training is resumed.
 
@@ -135,9 +136,9 @@ def _is_active(store: MlflowClient, run_id: str) -> bool:
         return False
 
 
-def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(settings: Mapping[str, object], prefix: str = "") -> dict[str, object]:
     """Flattens nested mappings; keys are joined by dots."""
-    flat: dict[str, Any] = {}
+    flat: dict[str, object] = {}
     for key, value in settings.items():
         if isinstance(value, Mapping):
             flat.update(flatten(value, f"{prefix}{key}."))
@@ -146,14 +147,29 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+@dataclass(frozen=True)
+class LoggedMetrics:
+    """Metrics of one step.
+
+    Attributes:
+        step: of the training; 0 for results.
+        values: by name.
+        time_ms: since the epoch.
+    """
+
+    step: int
+    values: Mapping[str, float]
+    time_ms: int = field(default_factory=lambda: int(time.time() * 1000))
+
+
 @best_effort
-def log_metrics(run_id: str, rows: Sequence[tuple[int, int, Mapping[str, float]]]) -> None:
-    """Adds metrics to a run: step, milliseconds since the epoch and values of each row."""
+def log_metrics(run_id: str, rows: Sequence[LoggedMetrics]) -> None:
+    """Adds metrics to a run; values that are not finite are left out."""
     from mlflow.entities import Metric
 
     # SQL stores cannot hold NaN, and a plot cannot show it.
     metrics = [
-        Metric(k, float(v), stamp, step) for step, stamp, values in rows for k, v in values.items() if math.isfinite(v)
+        Metric(k, float(v), row.time_ms, row.step) for row in rows for k, v in row.values.items() if math.isfinite(v)
     ]
     for start in range(0, len(metrics), _BATCH):
         client().log_batch(run_id, metrics=metrics[start : start + _BATCH])
@@ -180,7 +196,7 @@ def log_results(
     from mlflow.entities import RunTag
 
     store = client()
-    log_metrics(run_id, [(0, int(time.time() * 1000), metrics or {})])
+    log_metrics(run_id, [LoggedMetrics(0, metrics or {})])
     if tags:
         store.log_batch(run_id, tags=[RunTag(TAG + k, str(v)) for k, v in tags.items()])
     for target, path in (files or {}).items():
