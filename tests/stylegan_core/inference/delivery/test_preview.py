@@ -31,7 +31,7 @@ def decoded(path):
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
 
 
-def test_the_movie_shows_the_outputs_that_are_there_in_order(job, tmp_path):
+def test_the_movie_contains_the_existing_outputs_in_order(job, tmp_path):
     planned = job("f.1.png", "f.2.tif", "f.3.png")
     for name, level in (("f.1.png", 40), ("f.2.tif", 180)):
         value = np.full((40, 56, 3), level * 257 if name.endswith("tif") else level)
@@ -41,7 +41,7 @@ def test_the_movie_shows_the_outputs_that_are_there_in_order(job, tmp_path):
     assert np.allclose(levels, [40, 180], atol=3)
 
 
-def test_large_frames_are_shrunk(job, tmp_path):
+def test_large_frames_are_reduced(job, tmp_path):
     cv2.imwrite(str(tmp_path / "out/f.1.png"), np.zeros((100, 2 * LARGEST_SIDE_PX, 3), np.uint8))
     (frame,) = decoded(write_job_preview(job("f.1.png"), tmp_path / "movie.mp4"))
     assert frame.shape == (50, LARGEST_SIDE_PX, 3)

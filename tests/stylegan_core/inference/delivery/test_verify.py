@@ -1,4 +1,4 @@
-"""What an output folder holds beside its records."""
+"""Verification of output folders."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_whole_folder(output: Path) -> None:
     assert verdict.temporaries == ()
 
 
-def test_everything_that_is_wrong_is_named(output: Path) -> None:
+def test_every_problem_is_named(output: Path) -> None:
     (output / "sub0/f.0.png").unlink()
     changed = output / "sub1/f.1.png"
     before = changed.stat()
@@ -61,7 +61,7 @@ def test_everything_that_is_wrong_is_named(output: Path) -> None:
     assert json.loads(json.dumps(verdict.as_dict()))["changed"] == list(verdict.changed)
 
 
-def test_a_folder_without_records_is_none_of_ours(tmp_path: Path) -> None:
+def test_a_folder_without_records_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"x")
     with pytest.raises(NoRecordsError, match="no records"):
         verify(tmp_path)
@@ -89,7 +89,7 @@ def test_a_movie_is_checked_with_the_frames_that_it_was_made_of(tmp_path: Path) 
     assert [failure.reason for failure in verify(movie).wrong] == ["missing"]
 
 
-def test_signatures_beside_frames_are_ours(output: Path) -> None:
+def test_signatures_next_to_frames_are_not_foreign(output: Path) -> None:
     (output / "sub0/f.0.c2pa").write_bytes(b"manifest")
     (output / "sub0/g.0.c2pa").write_bytes(b"somebody's own")
     assert verify(output).foreign == ("sub0/g.0.c2pa",)

@@ -1,4 +1,4 @@
-"""Frames are recorded in groups, after the sync of their folders, and one bad record costs no other."""
+"""Frames are recorded in groups, after the sync of their folders; a bad record fails alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.stylegan_core.storage.sample_records import sample_record
 
 
 def test_frames_that_wait_share_a_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, go, events, told = threading.Event(), threading.Event(), [], []
+    begun, go, events, results = threading.Event(), threading.Event(), [], []
 
     def sync(folder: Path) -> None:
         events.append(("sync", folder.name))
@@ -32,53 +32,53 @@ def test_frames_that_wait_share_a_sync(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(RecordWriter, "append", append)
     with RecordWriter(tmp_path) as writer:
         committer = GroupCommitter(writer)
-        futures = [committer.commit([tmp_path / "a"], sample_record(0), told.append)]
+        futures = [committer.commit([tmp_path / "a"], sample_record(0), results.append)]
         assert begun.wait(10)  # the first is at the disk: the others wait for each other
-        futures += [committer.commit([tmp_path / "b"], sample_record(n), told.append) for n in range(1, 9)]
+        futures += [committer.commit([tmp_path / "b"], sample_record(n), results.append) for n in range(1, 9)]
         assert not any(future.done() for future in futures)
         go.set()
         committer.close()
         assert all(future.result(0) is None for future in futures)
-        assert told == [None] * 9
+        assert results == [None] * 9
     assert events == [("sync", "a"), ("record", "0"), ("sync", "b"), ("record", *map(str, range(1, 9)))]
     assert [int(record.frame) for record in read_records(tmp_path)] == list(range(9))
 
 
-def test_a_bad_record_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_record_fails_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go = threading.Event(), threading.Event()
     monkeypatch.setattr(commit, "fsync_folder", lambda folder: (begun.set(), go.wait(10)))
     with RecordWriter(tmp_path) as writer:
         committer = GroupCommitter(writer)
-        told: dict[str, Exception | None] = {}
+        results: dict[str, Exception | None] = {}
         committer.commit([tmp_path], sample_record(0), lambda error: None)
         assert begun.wait(10)
-        committer.commit([tmp_path], sample_record(1), lambda error: told.update(good=error))
+        committer.commit([tmp_path], sample_record(1), lambda error: results.update(good=error))
         committer.commit(
-            [tmp_path], sample_record("bad", unknown={"seconds": float("nan")}), lambda error: told.update(bad=error)
+            [tmp_path], sample_record("bad", unknown={"seconds": float("nan")}), lambda error: results.update(bad=error)
         )
         go.set()
         committer.close()
-    assert told["good"] is None
-    assert isinstance(told["bad"], ValueError)
+    assert results["good"] is None
+    assert isinstance(results["bad"], ValueError)
     assert sorted(record.frame for record in read_records(tmp_path)) == ["0", "1"]
 
 
-def test_a_full_disk_is_told_to_every_frame_that_it_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_to_every_frame_that_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(writer: RecordWriter, *records: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(RecordWriter, "append", full)
     with RecordWriter(tmp_path) as writer:
         committer = GroupCommitter(writer)
-        told: list[Exception | None] = []
+        results: list[Exception | None] = []
         for number in range(3):
-            committer.commit([tmp_path], sample_record(number), told.append)
+            committer.commit([tmp_path], sample_record(number), results.append)
         committer.close()
-        assert len(told) == 3
-        assert all(isinstance(error, OSError) for error in told)
+        assert len(results) == 3
+        assert all(isinstance(error, OSError) for error in results)
 
 
-def test_what_is_told_may_fail_as_a_task_of_any_pool(tmp_path: Path) -> None:
+def test_a_callback_may_raise_like_a_task_of_any_pool(tmp_path: Path) -> None:
     def fail(error: Exception | None) -> None:
         raise KeyError("a progress bar, say")
 

@@ -1,4 +1,4 @@
-"""What files say of their making, in every format, and signed where a certificate is given."""
+"""Provenance in files of every format, signed if there is a certificate."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def made(plates: Path, model: Model, output: str, **render: Any) -> Job:
     return job
 
 
-def test_every_format_says_what_made_it_and_pixels_do_not_change(plates: Path, tiny_model: Model) -> None:
+def test_every_format_has_provenance_and_its_pixels_do_not_change(plates: Path, tiny_model: Model) -> None:
     job = made(plates, tiny_model, "out", strength=0.5)
     silent = made(plates, tiny_model, "silent", strength=0.5, provenance=False)
     for frame in job.frames:
@@ -62,14 +62,14 @@ def test_every_format_says_what_made_it_and_pixels_do_not_change(plates: Path, t
     assert silent.settings.digest() == job.settings.digest()
 
 
-def test_equal_work_gives_equal_bytes_wherever_and_beside_whatever_it_is_made(plates: Path, tiny_model: Model) -> None:
+def test_equal_work_gives_equal_bytes_in_any_folder_and_job(plates: Path, tiny_model: Model) -> None:
     first, again = made(plates, tiny_model, "first"), made(plates, tiny_model, "again")
     assert first.digest != again.digest
     for frame in first.frames:
         assert first.output_path(frame).read_bytes() == again.output_path(frame).read_bytes()
 
 
-def test_a_stylized_frame_that_is_stylized_again_says_the_last_making(plates: Path, tiny_model: Model) -> None:
+def test_a_frame_that_is_stylized_twice_has_the_last_provenance(plates: Path, tiny_model: Model) -> None:
     once = made(plates, tiny_model, "once")
     twice = made(once.output_folder, tiny_model, "twice", strength=0.25)
     for frame in twice.frames:
@@ -100,7 +100,7 @@ def test_files_are_signed_with_a_certificate(plates: Path, tiny_model: Model, tm
 
 
 @pytest.mark.parametrize("suffix", [".mov", ".mkv"])
-def test_a_movie_is_signed_whole_and_says_what_made_it(tiny_model: Model, tmp_path: Path, suffix: str) -> None:
+def test_a_movie_is_signed_as_a_whole_and_has_provenance(tiny_model: Model, tmp_path: Path, suffix: str) -> None:
     pytest.importorskip("c2pa")
     from stylegan_core.frames.movies.preview_writer import write_preview
     from stylegan_core.frames.provenance.c2pa import read_manifest

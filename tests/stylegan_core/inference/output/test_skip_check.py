@@ -86,7 +86,7 @@ def test_touched_files_are_hashed_once_and_the_new_times_are_returned(done):
     assert kept.source.sha256 == records[0].source.sha256
 
 
-def test_sizes_and_times_are_trusted_unless_checksums_are_asked(done):
+def test_sizes_and_times_are_trusted_without_checksum(done):
     source, made, _ = done
     records = [record_of(source, made)]
     status = source.stat()

@@ -14,8 +14,8 @@ def never() -> bool:
     return False
 
 
-def test_large_frames_after_small_ones_are_held_by_as_many_as_decode_at_once() -> None:
-    """Sizes are known only afterwards: each of the two readers may take one too many, no queued frame more."""
+def test_large_frames_after_small_ones_exceed_the_budget_by_at_most_one_for_each_decoder() -> None:
+    """Sizes are known after decoding: each decoder may exceed the budget by one frame, queued frames may not."""
     budget, most, readers = MemoryBudget(100), 0, 2
     sizes = [1] * 30 + [90] * 12
     held: dict[int, int] = {}
@@ -41,7 +41,7 @@ def test_large_frames_after_small_ones_are_held_by_as_many_as_decode_at_once() -
     assert 90 <= most <= 100 + readers * 90
 
 
-def test_turns_are_in_order_so_that_nobody_waits_for_a_later_frame() -> None:
+def test_memory_is_granted_in_order() -> None:
     budget, order = MemoryBudget(10), list[int]()
     tickets = [budget.ticket() for _ in range(20)]
 

@@ -158,7 +158,7 @@ def test_bad_inputs_are_named_and_have_no_output(shot, tiny_model):
         assert shot.output_path(frame).exists() == (frame not in named)
 
 
-def test_a_failed_input_costs_no_file_that_we_did_not_make(shot, tiny_model):
+def test_a_failed_input_removes_no_file_that_stylereel_did_not_make(shot, tiny_model):
     frame = shot.frames[1]
     shot.input_path(frame).write_bytes(b"")
     shot.output_path(frame).parent.mkdir(parents=True)
@@ -176,7 +176,7 @@ def test_a_frame_that_cannot_be_recorded_leaves_no_file(shot, tiny_model, monkey
     assert list(shot.output_folder.rglob("*.png")) == []
 
 
-def test_a_network_that_fails_or_overflows_costs_its_frame_alone(shot, tiny_model, monkeypatch):
+def test_a_network_that_fails_or_overflows_fails_its_frame_alone(shot, tiny_model, monkeypatch):
     plain = conditioned_model.translate_batch_unit
 
     def fails_on_some(recipe, batch, **kwargs):
@@ -214,7 +214,7 @@ def test_a_full_disk_stops_and_a_rerun_finishes(shot, tiny_model, monkeypatch):
     assert sum(report.skipped for report in reports) == 3
 
 
-def test_a_vanished_input_stops_and_spares_what_was_made_of_it(shot, tiny_model, monkeypatch):
+def test_a_vanished_input_stops_and_keeps_earlier_outputs(shot, tiny_model, monkeypatch):
     run(shot, tiny_model)
     before = {path: path.read_bytes() for path in shot.output_folder.rglob("*.png")}
     again = shot.model_copy(update={"settings": shot.settings.model_copy(update={"strength": 0.5})})
@@ -231,7 +231,7 @@ def test_a_vanished_input_stops_and_spares_what_was_made_of_it(shot, tiny_model,
     assert len(made(run(again, tiny_model))) == 10
 
 
-def test_a_vanished_output_stops_and_nothing_lands_below_its_mount_point(shot, tiny_model):
+def test_a_vanished_output_stops_and_nothing_is_written_below_its_mount_point(shot, tiny_model):
     away = shot.output_folder.with_name("unmounted")
 
     def unmount(progress):
@@ -244,8 +244,8 @@ def test_a_vanished_output_stops_and_nothing_lands_below_its_mount_point(shot, t
         for index in range(3):
             work.chunk(index)
     assert len(read_records(away)) >= 2
-    left = {path.relative_to(shot.output_folder) for path in shot.output_folder.rglob("*") if path.is_file()}
-    assert len(left) <= encode_stage.ENCODE_THREADS, "more than what was being written at that moment"
+    written = {path.relative_to(shot.output_folder) for path in shot.output_folder.rglob("*") if path.is_file()}
+    assert len(written) <= encode_stage.ENCODE_THREADS, "more than the frames that were being written at that moment"
 
 
 def test_a_stop_ends_soon_and_leaves_whole_files(shot, tiny_model):

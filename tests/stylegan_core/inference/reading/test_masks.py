@@ -24,7 +24,7 @@ def read(regions, files, height=40, width=64):
     return RegionReader(regions, ColourContext(), 200.0).read(frame, height, width)
 
 
-def test_soft_edges_are_gaussian_and_end():
+def test_feathered_edges_are_gaussian_and_end():
     hard = np.zeros((60, 90), np.float32)
     hard[20:40, 30:60] = 1
     soft = feathered(hard, 4.0)
@@ -35,7 +35,7 @@ def test_soft_edges_are_gaussian_and_end():
     assert feathered(hard, 0.0) is hard
 
 
-def test_parts_that_fill_a_frame_still_do_with_soft_edges():
+def test_regions_that_fill_a_frame_also_fill_it_when_feathered():
     rng = np.random.default_rng(0)
     labels = cv2.resize(rng.integers(0, 3, (5, 7), dtype=np.uint8), (70, 50), interpolation=cv2.INTER_NEAREST)
     parts = [feathered(selected(labels[:, :, None], value), 3.0) for value in range(3)]
@@ -44,7 +44,7 @@ def test_parts_that_fill_a_frame_still_do_with_soft_edges():
     assert rest is None
 
 
-def test_overlaps_share_and_gaps_are_the_rest():
+def test_overlaps_are_scaled_and_gaps_are_the_rest():
     one, two = np.zeros((2, 4), np.float32), np.zeros((2, 4), np.float32)
     one[:, :2], two[:, 1:3] = 1.0, 0.5
     (a, none, b), rest = normalized([one, None, two], 2, 4)
@@ -77,7 +77,7 @@ def test_a_region_without_a_mask(half):
     assert found.files[1] is None
 
 
-def test_a_mask_of_another_size_names_itself(half):
+def test_a_mask_of_another_size_is_named_in_the_error(half):
     with pytest.raises(UnreadablePictureError, match=r"half\.png is 64 x 40 px, but the picture 60 x 40"):
         read([Region()], [RegionFiles(where=half)], width=60)
 

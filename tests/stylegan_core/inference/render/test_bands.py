@@ -39,7 +39,7 @@ def test_bands_equal_the_whole(height, width):
     assert given.most_rows < height or height == 64
 
 
-def test_a_picture_of_its_own_statistics_is_what_instance_norm_makes_of_it():
+def test_bands_with_statistics_of_the_picture_equal_instance_norm_of_the_whole():
     recipe, (given,) = uneven("cut"), frames((331, 205))
     whole = translate_batch_unit(recipe, given.pixels[None])[0]
     _, after, count = assembled(translate_in_bands(given, recipe, Conditions(), small_tiles()), 331)
@@ -56,7 +56,7 @@ def test_frozen_statistics_are_used_where_there_are_any():
     assert np.abs(after - translate_batch_unit(recipe, given.pixels[None])[0]).max() > 0.01
 
 
-def test_a_network_of_the_whole_picture_gets_it_whole_unless_approximate_tiles_are_asked_for():
+def test_a_network_that_needs_the_whole_picture_gets_it_unless_tiles_may_be_approximate():
     recipe, (given,) = build("swap"), frames((800, 420))
     _, after, count = assembled(translate_in_bands(given, recipe, Conditions(), small_tiles()), 800)
     whole = translate_batch_unit(recipe, given.pixels[None])[0]
@@ -67,7 +67,7 @@ def test_a_network_of_the_whole_picture_gets_it_whole_unless_approximate_tiles_a
     assert np.abs(tiled - whole).max() < 0.2
 
 
-def test_what_runs_in_place_of_torch_is_run():
+def test_bands_use_the_given_back_end():
     recipe, (given,), calls = build("keyframe"), frames((331, 205)), []
     inner = network(recipe, Conditions())
     _, _, count = assembled(
@@ -84,7 +84,7 @@ def test_bf16_bands_equal_the_bf16_whole_to_its_rounding():
     assert np.abs(after - whole).max() <= max(1e-6, 0.5 * np.abs(whole - exact).max())
 
 
-def test_rows_of_a_picture_are_converted_as_they_are_asked_for_and_refused_where_they_are_no_numbers():
+def test_rows_are_converted_on_demand_and_refused_if_they_are_not_finite():
     pixels = np.random.default_rng(0).random((40, 30, 3)).astype(np.float32)
     seen = []
 

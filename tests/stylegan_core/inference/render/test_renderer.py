@@ -1,4 +1,4 @@
-"""Several models over one frame, through the stylizer, beside a plain loop."""
+"""Several models on one frame, through the stylizer, compared with a plain loop."""
 
 import shutil
 
@@ -110,7 +110,7 @@ def test_two_models_share_a_frame_and_the_rest_is_the_source(job_of, tiny_model,
             assert np.abs(made - source)[frames == label].mean() > 1  # both did something
 
 
-def test_label_maps_say_the_same_as_masks(job_of, tiny_model, second_model, tmp_path):
+def test_label_maps_equal_masks(job_of, tiny_model, second_model, tmp_path):
     run(job_of([of(tiny_model), of(second_model)], ["left", "middle"]), tiny_model)
     by_masks = [rgb(path) for path in sorted((tmp_path / "out").glob("*.png"))]
     shutil.rmtree(tmp_path / "out")
@@ -142,7 +142,7 @@ def test_a_picture_replaces_a_region(job_of, tiny_model, tmp_path, frames):
     assert (made[frames != 1] == source[frames != 1]).all()
 
 
-def test_models_run_only_where_they_show_and_alike_regions_share_a_run(
+def test_models_run_only_where_they_are_visible_and_equal_regions_share_a_run(
     job_of, tiny_model, second_model, tmp_path, monkeypatch
 ):
     ran, plain = [], conditioned_model.translate_batch_unit
@@ -180,7 +180,7 @@ def test_a_changed_mask_or_region_is_made_again_and_nothing_else(job_of, tiny_mo
     assert len(frames_to_make(without)) == 3
 
 
-def test_a_missing_mask_costs_its_frame_alone(job_of, tiny_model):
+def test_a_missing_mask_fails_its_frame_alone(job_of, tiny_model):
     job = job_of([of(tiny_model)], ["left"])
     frames = (job.frames[0].model_copy(update={"regions": (RegionFiles(),)}), *job.frames[1:])
     report = run(job.model_copy(update={"frames": frames}), tiny_model)
@@ -194,7 +194,7 @@ def test_a_region_whose_model_was_trained_again_is_refused(job_of, tiny_model, s
         Stylizer(job, tiny_model)
 
 
-def test_strength_is_the_recipes_matter_where_it_accepts_it(tiny_model, monkeypatch):
+def test_a_recipe_that_accepts_strength_applies_it_itself(tiny_model, monkeypatch):
     assert model_bank.blend_back_strength(tiny_model.recipe, 0.4) == 0.4
     monkeypatch.setattr(type(tiny_model.recipe), "conditioned_on", ("labels",))
     assert model_bank.blend_back_strength(tiny_model.recipe, 0.4) == 1.0

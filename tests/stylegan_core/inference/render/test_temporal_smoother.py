@@ -74,19 +74,19 @@ def test_windows_end_where_shots_and_films_end(film, tiny_model):
     assert [frame.shot for frame in by_rate["@8"].frames] == [0] * 5 + [1] * 3 + [2] * 4
 
 
-def test_a_wrong_list_of_cuts_is_told_though_nothing_depends_on_it(film, tiny_model):
-    with pytest.raises(PlanError, match="there is no list of cuts"):
+def test_a_missing_list_of_cuts_is_refused_even_if_nothing_depends_on_it(film, tiny_model):
+    with pytest.raises(PlanError, match=r"the cut list .* does not exist"):
         plan(film, tiny_model, blend_frames=0, cuts="missing.edl")
 
 
-def test_a_gap_leaves_its_frame_out_of_windows(film, tiny_model):
+def test_a_missing_frame_is_not_part_of_windows(film, tiny_model):
     (film / "in/sh.1003.png").unlink()
     job = plan(film, tiny_model)
     assert offsets(job.frames[3]) == [-2, 1, 2]
     assert job.frames[3].input == "sh.1004.png"
 
 
-def test_chunks_cannot_show(film, tiny_model):
+def test_results_do_not_depend_on_chunks(film, tiny_model):
     whole = made(plan(film, tiny_model), tiny_model)
     assert len(whole) == FRAMES
     assert made(plan(film, tiny_model, "small", chunk_frames=3), tiny_model) == whole
@@ -98,7 +98,7 @@ def test_chunks_cannot_show(film, tiny_model):
     assert lone == plain
 
 
-def test_strength_zero_is_still_exact(film, tiny_model):
+def test_strength_zero_is_exact_with_windows(film, tiny_model):
     for name, content in made(plan(film, tiny_model, strength=0.0), tiny_model).items():
         result = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
         assert np.array_equal(result, cv2.imread(str(film / "in" / name), cv2.IMREAD_UNCHANGED))
@@ -118,7 +118,7 @@ def test_a_changed_neighbour_is_noticed(film, tiny_model):
     assert {"sh.1000.png", "sh.1011.png"} <= set(frames_to_make(plan(film, tiny_model, blend_frames=1)))
 
 
-def test_a_damaged_neighbour_is_left_out_and_noticed_when_it_is_whole_again(film, tiny_model):
+def test_a_damaged_neighbour_is_excluded_and_noticed_when_it_is_repaired(film, tiny_model):
     path = film / "in/sh.1004.png"
     good = path.read_bytes()
     path.write_bytes(good[:500])
@@ -135,7 +135,7 @@ def test_a_damaged_neighbour_is_left_out_and_noticed_when_it_is_whole_again(film
     assert all((film / "out" / name).read_bytes() == content for name, content in whole.items())
 
 
-def test_cuts_are_looked_for_once(film, tiny_model, monkeypatch):
+def test_cuts_are_detected_once(film, tiny_model, monkeypatch):
     first = plan(film, tiny_model)
     find_cuts = "stylegan_core.inference.planning.steps.shots.find_cuts"
     monkeypatch.setattr(find_cuts, lambda proxies: pytest.fail("decoded again"))
