@@ -112,7 +112,7 @@ def sizes(name: str, model: Model, options: argparse.Namespace) -> dict[str, tup
     kept: dict[str, tuple[float, str]] = {}
     output = options.work / f"{name}.fp16.onnx"
     card = export_model(str(model.folder), options.work, output, precision="fp16", accept_loss_db=40.0).card
-    kept[f"{name}_fp16_mb"] = (card["bytes"] / 1e6, "MB")
+    kept[f"{name}_fp16_mb"] = (card.bytes / 1e6, "MB")
     if options.int8:
         output = options.work / f"{name}.int8.onnx"
         try:
@@ -127,8 +127,9 @@ def sizes(name: str, model: Model, options: argparse.Namespace) -> dict[str, tup
         except UsageError as error:
             print(json.dumps({"model": name, "int8": str(error)}))
             return kept
-        kept[f"{name}_int8_mb"] = (card["bytes"] / 1e6, "MB")
-        kept[f"{name}_int8_psnr_db"] = (card["psnr_to_torch_db"], "dB")
+        kept[f"{name}_int8_mb"] = (card.bytes / 1e6, "MB")
+        assert card.psnr_to_torch_db is not None
+        kept[f"{name}_int8_psnr_db"] = (card.psnr_to_torch_db, "dB")
     return kept
 
 

@@ -79,15 +79,16 @@ def export(
         test=test,
         accept_loss_db=accept_loss,
     )
-    card, sides = made.card, made.card["sides_px"]
+    card = made.card
     typer.echo(
-        f"{made.file}: {card['precision']}, {card['bytes'] / 1e6:.2f} MB, inputs {', '.join(card['inputs'])}; "
+        f"{made.file}: {card.precision}, {card.bytes / 1e6:.2f} MB, inputs {', '.join(card.inputs)}; "
         f"described in {made.card_file}"
     )
-    loss = f", {card['psnr_to_torch_db']:.1f} dB PSNR on the worst" if "psnr_to_torch_db" in card else ""
+    psnr_db, difference = card.psnr_to_torch_db, card.largest_difference_to_torch_on_pictures
+    loss = "" if psnr_db is None else f", {psnr_db:.1f} dB PSNR on the worst"
     typer.echo(
-        f"sides are multiples of {sides['multiple_of']} px, {sides['least']} or more; on {card['pictures_tested']} "
-        f"pictures it differs from the model by {card['largest_difference_to_torch_on_pictures']:g} at most{loss}"
+        f"sides are multiples of {card.sides_px.multiple_of} px, {card.sides_px.least} or more; on "
+        f"{card.pictures_tested} pictures it differs from the model by {difference:g} at most{loss}"
     )
 
 

@@ -1,11 +1,11 @@
-"""The task export: a trained model as ONNX or OpenVINO file for other programs, with a card."""
+"""The task export: a trained model for other programs, ONNX or OpenVINO, with its card."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
 
-from stylegan_core.inference.export.export import LEAST_PSNR_DB, Exported, Form, export_onnx
+from stylegan_core.inference.export.export import LEAST_PSNR_DB, Exported, ExportOptions, export_onnx
 from stylegan_core.inference.export.formats import ExportPrecision
 from stylegan_core.inference.export.onnx_graph import ExportError
 from stylegan_core.inference.export.sample_pictures import read_pictures
@@ -33,11 +33,11 @@ def export_model(
         given: a model folder, the name of one in ``models``, or a models:/ URI.
         models: the project's folder of models.
         output: ends in .onnx or .xml.
-        direction: for models that translate both ways.
+        direction: for recipes with both directions.
         precision: of the export.
-        calibrate: folder of pictures to calibrate int8 with; without ``test``, every second one is held out to test.
+        calibrate: folder of pictures for the quantization to int8; without ``test`` every second one is used to test.
         test: folder of pictures to test with, in addition to the built-in photographs.
-        accept_loss_db: see ``Form``.
+        accept_loss_db: see ``ExportOptions``.
 
     Raises:
         UsageError: there is no such model, or it cannot be exported; nothing was written.
@@ -48,8 +48,8 @@ def export_model(
         fitted = read_pictures(calibrate, space) if calibrate else []
         tested = read_pictures(test, space) if test else fitted[1::2]
         if precision == "int8" and fitted and not tested:
-            raise PlanError(f"{calibrate} holds one picture: int8 needs at least one more to be tested with")
-        wanted = Form(precision, fitted if test else fitted[::2], tested, accept_loss_db)
-        return export_onnx(model, output, direction=direction, wanted=wanted)
+            raise PlanError(f"{calibrate} holds only one picture: int8 needs two or more, to calibrate and to test")
+        options = ExportOptions(precision, fitted if test else fitted[::2], tested, accept_loss_db)
+        return export_onnx(model, output, direction=direction, options=options)
     except (PlanError, ModelError, ExportError, SettingsError) as error:
         raise UsageError(str(error)) from error

@@ -1,4 +1,4 @@
-"""What an export may be: ONNX or OpenVINO, in fp32, with weights of two bytes, or quantized to int8.
+"""Formats and precisions of an export: ONNX or OpenVINO, in fp32, with two-byte weights, or quantized to int8.
 
 Quantization: Jacob et al. 2018, Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
 Inference (arXiv 1712.05877), after training, by NNCF.
@@ -26,37 +26,37 @@ from stylegan_core.inference.network.backends.openvino_runtime import (
 ExportPrecision = Literal["fp32", "fp16", "bf16", "int8"]
 EXPORT_PRECISIONS: tuple[ExportPrecision, ...] = ("fp32", "fp16", "bf16", "int8")
 SUFFIXES = (".onnx", ".xml")
-"""ONNX, and OpenVINO's, whose weights lie beside it in a file with the suffix .bin."""
+"""ONNX, and OpenVINO's, whose weights are in a second file with the suffix .bin."""
 _LEAST_HALVED = 256
-"""Numbers of a constant that is worth halving."""
+"""Least number of values of a constant that is stored in two bytes each."""
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Files = dict[str, bytes]
 """Content of each file of an export, by suffix."""
 
 
-def packages(suffix: str, precision: ExportPrecision) -> tuple[str, ...]:
-    """What a form needs beside torch."""
+def required_packages(suffix: str, precision: ExportPrecision) -> tuple[str, ...]:
+    """Packages that an export in this format and precision requires, in addition to torch."""
     wanted = ("onnx", "onnxscript", "onnxruntime", *(("openvino",) if suffix == ".xml" else ()))
     return (*wanted, "nncf") if precision == "int8" else wanted
 
 
-def missing(suffix: str, precision: ExportPrecision) -> list[str]:
-    """What of it is not installed."""
-    return [package for package in packages(suffix, precision) if importlib.util.find_spec(package) is None]
+def missing_packages(suffix: str, precision: ExportPrecision) -> list[str]:
+    """Those of ``required_packages`` that are not installed."""
+    return [package for package in required_packages(suffix, precision) if importlib.util.find_spec(package) is None]
 
 
-def form(content: bytes, suffix: str, precision: ExportPrecision, calibration: Sequence[Arrays] = ()) -> Files:
-    """An ONNX network in another form.
+def convert(content: bytes, suffix: str, precision: ExportPrecision, calibration: Sequence[Arrays] = ()) -> Files:
+    """Converts an ONNX network to another format and precision.
 
     Args:
         content: the ONNX file, in fp32.
         suffix: one of ``SUFFIXES``.
-        precision: int8 leaves the output layers in fp32.
-        calibration: inputs by name, as they will be, for int8.
+        precision: int8 keeps the output layers in fp32.
+        calibration: inputs by name, typical of the use, for int8.
     """
     if precision in ("fp16", "bf16"):
-        content = _halved(content, precision)
+        content = _with_two_byte_constants(content, precision)
     if suffix == ".onnx":
         return {suffix: _quantized_onnx(content, calibration) if precision == "int8" else content}
     openvino = import_openvino()
@@ -69,8 +69,8 @@ def form(content: bytes, suffix: str, precision: ExportPrecision, calibration: S
         return {".xml": file.read_bytes(), ".bin": file.with_suffix(".bin").read_bytes()}
 
 
-def running(files: Files, precision: ExportPrecision) -> Callable[[Arrays], npt.NDArray[np.float32]]:
-    """What such files compute: inputs by name to the pictures."""
+def runner_of(files: Files, precision: ExportPrecision) -> Callable[[Arrays], npt.NDArray[np.float32]]:
+    """A function that runs exported files: inputs by name to the output pictures."""
     if ".onnx" in files:
         import onnxruntime  # type: ignore[import-untyped]  # it has none
 
@@ -86,13 +86,13 @@ def running(files: Files, precision: ExportPrecision) -> Callable[[Arrays], npt.
 
 
 def psnr_db(made: npt.NDArray[Any], expected: npt.NDArray[Any]) -> float:
-    """Of pictures in [-1, 1]; infinite where they are equal."""
+    """PSNR of pictures in [-1, 1]; infinite if they are equal."""
     error = float(np.mean(np.square((made.astype(np.float64) - expected) / 2)))
     return -10 * math.log10(error) if error > 0 else math.inf
 
 
-def _halved(content: bytes, precision: Literal["fp16", "bf16"]) -> bytes:
-    """With constants of two bytes, which runtimes widen when they load them."""
+def _with_two_byte_constants(content: bytes, precision: Literal["fp16", "bf16"]) -> bytes:
+    """The network with constants of two bytes, which runtimes widen when they load it."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -115,8 +115,8 @@ def _halved(content: bytes, precision: Literal["fp16", "bf16"]) -> bytes:
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
-    halved: bytes = model.SerializeToString()
-    return halved
+    result: bytes = model.SerializeToString()
+    return result
 
 
 def _quantized_onnx(content: bytes, calibration: Sequence[Arrays]) -> bytes:
@@ -129,7 +129,7 @@ def _quantized_onnx(content: bytes, calibration: Sequence[Arrays]) -> bytes:
 
 def _quantize(network: Any, calibration: Sequence[Arrays], in_fp32: Sequence[str]) -> Any:
     import_openvino()
-    with quiet_imports():  # imported first: it sets its logger's level
+    with quiet_imports():  # imported before the context below: the import sets its logger's level
         import nncf
     with quiet_imports(), without_bars():
         return nncf.quantize(
@@ -142,7 +142,7 @@ def _quantize(network: Any, calibration: Sequence[Arrays], in_fp32: Sequence[str
 
 
 def _output_layers_openvino(network: Any) -> list[str]:
-    """Convolutions that no other follows: their codes would be the picture's."""
+    """Convolutions that no other follows: quantized, their codes would be those of the picture."""
     found, seen, ahead = [], set(), [result.input_value(0).get_node() for result in network.get_results()]
     while ahead:
         node = ahead.pop()

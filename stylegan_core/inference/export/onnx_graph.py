@@ -1,8 +1,9 @@
-"""A network as an ONNX graph of free picture size, proved equal to torch at sizes that it was not traced at."""
+"""A network as an ONNX graph with free picture sizes, compared with torch at sizes that it was not traced at."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -17,26 +18,45 @@ from stylegan_core.recipes.base import BaseRecipe, Conditions
 from stylegan_core.recipes.model import Model
 
 TOLERANCE_SIGNED = 1e-4
-"""Largest difference to torch that an export may have, of outputs in [-1, 1]."""
+"""Largest permitted difference of an export to torch, of outputs in [-1, 1]."""
 _MULTIPLES_PX = (8, 16, 32)
-"""Sides are free multiples of the first of these that the model can be expressed for."""
+"""Sides are multiples of the first of these for which the model can be exported."""
 _LARGEST_PX = 1 << 15
 TRACED = ((128, 96), 2, 2)
-_PROVED_ODD, _PROVED_EVEN = ((64, 160), 1, 3), ((192, 96), 3, 1)
-"""Height and width, how many pictures, how many references: apart from what is traced, in all of them.
+_TESTED_ODD, _TESTED_EVEN = ((64, 160), 1, 3), ((192, 96), 3, 1)
+"""(Height, width), number of pictures, number of references: each differs from what is traced.
 
-The sides of the first are raised to odd multiples: a network that pads to a larger multiple hides that at even ones.
+Sides of the first are raised to odd multiples: at even ones, padding to a larger multiple would not show.
 """
 Feed = dict[str, Tensor]
 _Case = tuple[tuple[int, int], int, int]
 
 
 class ExportError(RuntimeError):
-    """The model cannot be exported; the message says why, or what to install. Nothing was written."""
+    """The model cannot be exported; the message states the reason or what to install. Nothing was written."""
+
+
+@dataclass(frozen=True)
+class OnnxGraph:
+    """An ONNX file of a model in fp32.
+
+    Attributes:
+        content: of the file.
+        direction: that it translates in.
+        attributes: names of the columns of the input labels.
+        multiple_px: sides are multiples of this.
+        difference: largest difference to torch, of outputs in [-1, 1].
+    """
+
+    content: bytes
+    direction: Literal["forward", "backward"]
+    attributes: tuple[str, ...]
+    multiple_px: int
+    difference: float
 
 
 class Graph(nn.Module):
-    """What is exported: tensors in, one tensor out."""
+    """The module that is exported: tensors in, one tensor out."""
 
     def __init__(self, recipe: BaseRecipe, direction: Literal["forward", "backward"]) -> None:
         super().__init__()
@@ -61,20 +81,22 @@ class Graph(nn.Module):
         return self.recipe.translate(content, self.recipe.prepare_conditions(conditions))
 
 
-def express(
-    model: Model, direction: Literal["forward", "backward"], attributes: Sequence[str]
-) -> tuple[bytes, int, float]:
-    """The ONNX file, what its sides are multiples of, and its largest difference to torch."""
+def build_graph(model: Model, direction: Literal["forward", "backward"], attributes: Sequence[str]) -> OnnxGraph:
+    """The ONNX graph of a model, at the least multiple of sides for which it can be exported and agrees with torch.
+
+    Raises:
+        ExportError: torch cannot express the model, or no graph agrees with it.
+    """
     problem: ExportError | None = None
     for multiple_px in _MULTIPLES_PX:
         try:
-            content = _expressed(model.recipe, direction, attributes, multiple_px)
+            content = _export(model.recipe, direction, attributes, multiple_px)
             difference = _largest_difference(content, model.recipe, direction, attributes, multiple_px)
             if difference <= TOLERANCE_SIGNED:
-                return content, multiple_px, difference
+                return OnnxGraph(content, direction, tuple(attributes), multiple_px, difference)
             raise ExportError(
-                f"the export of {model.folder} differs from the model by {difference:.2g}, "
-                f"more than {TOLERANCE_SIGNED:g}: it is not kept"
+                f"the export of {model.folder} differs from the model by {difference:.2g}, more than "
+                f"{TOLERANCE_SIGNED:g}: nothing was written"
             )
         except ExportError as error:
             problem = problem or error
@@ -82,18 +104,18 @@ def express(
     raise problem
 
 
-def _expressed(
+def _export(
     recipe: BaseRecipe, direction: Literal["forward", "backward"], attributes: Sequence[str], multiple_px: int
 ) -> bytes:
     """The ONNX file."""
-    feed = feed_of(recipe, attributes, *_at_odd(TRACED, multiple_px))
+    feed = example_feed(recipe, attributes, *_at_odd(TRACED, multiple_px))
     try:
         with quiet_imports(), torch.no_grad():
             program = torch.onnx.export(
                 Graph(recipe, direction),
                 kwargs=feed,
                 dynamo=True,
-                # Its optimizer takes + 1e-8 for + 0, which some norms need; runtimes optimize by themselves.
+                # Its optimizer replaces + 1e-8, which some norms need, by + 0; runtimes optimize by themselves.
                 optimize=False,
                 input_names=list(feed),
                 output_names=["translated"],
@@ -101,15 +123,15 @@ def _expressed(
                 verbose=False,
             )
         assert program is not None  # as dynamo gives it
-        content = _without_traces(program.model_proto)
+        content = _without_source_locations(program.model_proto)
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ExportError(f"torch cannot express this model in ONNX: {reason}") from error
     return content
 
 
-def _without_traces(network: Any) -> bytes:
-    """The file without where in our source, on this machine, each node came from: a megabyte of any network."""
+def _without_source_locations(network: Any) -> bytes:
+    """The file without each node's location in the source code of this machine, which is a megabyte of any network."""
     graph = network.graph
     for part in (network, graph, *graph.node, *graph.initializer, *graph.input, *graph.output, *graph.value_info):
         del part.metadata_props[:]
@@ -119,7 +141,7 @@ def _without_traces(network: Any) -> bytes:
 
 
 def _free(name: str, multiple_px: int) -> dict[int, Any] | None:
-    """Which dimensions of an input are free; those of one name are equal."""
+    """The free dimensions of an input; dimensions with the same name are equal."""
     dim = torch.export.Dim
 
     def side(of: str) -> Any:
@@ -141,14 +163,14 @@ def _largest_difference(
     attributes: Sequence[str],
     multiple_px: int,
 ) -> float:
-    """To torch, at the sizes to prove."""
+    """Largest difference to torch at the test sizes."""
     import onnxruntime  # type: ignore[import-untyped]  # it has none
 
     try:
         session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
         largest = 0.0
-        for case in (_at_odd(_PROVED_ODD, multiple_px), _PROVED_EVEN):
-            feed = feed_of(recipe, attributes, *case)
+        for case in (_at_odd(_TESTED_ODD, multiple_px), _TESTED_EVEN):
+            feed = example_feed(recipe, attributes, *case)
             (made,) = session.run(None, {name: value.numpy() for name, value in feed.items()})
             with torch.no_grad():
                 expected = Graph(recipe, direction)(**feed).numpy()
@@ -168,10 +190,10 @@ def _at_odd(case: _Case, multiple_px: int) -> _Case:
     return ((height // multiple_px | 1) * multiple_px, (width // multiple_px | 1) * multiple_px), pictures, references
 
 
-def feed_of(
+def example_feed(
     recipe: BaseRecipe, attributes: Sequence[str], size_px: tuple[int, int], pictures: int, references: int
 ) -> Feed:
-    """Inputs as they will be: parts of photographs, and directions of every sign."""
+    """Example inputs: parts of photographs, and label changes of both signs."""
     feed = {"content": photographs("china", size_px, pictures)}
     if "labels" in recipe.conditioned_on:
         count = pictures * len(attributes)
@@ -186,7 +208,7 @@ def feed_of(
 
 
 def photographs(name: str, size_px: tuple[int, int], count: int) -> Tensor:
-    """(N, 3, H, W) in [-1, 1], contiguous."""
+    """(count, 3, H, W) crops of a built-in photograph in [-1, 1], contiguous."""
     photograph = load_photograph(name)
     height, width = size_px
     corners = [(7 + 60 * at, 11 + 90 * at) for at in range(count)]

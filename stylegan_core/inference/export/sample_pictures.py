@@ -1,4 +1,4 @@
-"""A user's pictures as a network sees them: what exports are fitted to and tested with, and what a student learns."""
+"""A user's pictures as network inputs, to calibrate and test exports and to train students."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from stylegan_core.inference.network.translate import pad_to_network
 from stylegan_core.networks.padding import MINIMUM_PX
 
 MOST_PICTURES = 64
-"""Evenly chosen of a folder: a longer look changes little."""
+"""Largest number of pictures of a folder, evenly chosen: more change little."""
 MOST_SIDE_PX = 512
-"""Of the middle that is cut out of each."""
+"""Longest side of the centre crop of each."""
 
 
 def read_pictures(folder: Path, working_space: str, *, most: int = MOST_PICTURES) -> list[Tensor]:
-    """The middles of pictures, (1, 3, H, W) in [-1, 1] in the working space, sides of 32 px or more.
+    """Centre crops of pictures, (1, 3, H, W) in [-1, 1] in the working space, sides of 32 px or more.
 
     Args:
-        folder: with its tree.
+        folder: searched with its subfolders.
         working_space: the model's.
-        most: pictures.
+        most: largest number of pictures.
     Raises:
-        PlanError: there is no such folder, or it holds no picture that can be read.
+        PlanError: there is no such folder, or a picture in it cannot be read.
     """
     try:
         found = list_pictures(folder)
