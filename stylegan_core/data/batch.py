@@ -17,8 +17,8 @@ class Batch:
         style: style crops; aligned with ``content`` when the recipe needs pairs.
         mask_unit: (N, 1, H, W) in [0, 1], which part of a style crop is painted; None is all of it.
         unpainted: content crops that have no style version, for terms that need no truth; None if there are none.
-        labels: (N, L) in {0, 1}, the attributes of ``content`` in the order of ``Needs.labels``; None if none are
-            asked for.
+        labels: (N, L) in {0, 1}, the attributes of ``content`` in the order of ``Needs.labels``; None if the
+            recipe needs none.
         known_content: content crops whose translation is known, for weak supervision; None if there are none.
         known_style: (N, 3, H, W), their translations, aligned.
     """

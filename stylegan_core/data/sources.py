@@ -21,7 +21,7 @@ class SourceError(ValueError):
 
 @dataclass(frozen=True)
 class DecodedFacts:
-    """What decoding found out about a picture; the cache keeps it beside the samples.
+    """What decoding found out about a picture; the cache keeps it with the samples.
 
     Attributes:
         sha256: of the file; empty if it could not be read.

@@ -24,7 +24,7 @@ class Still:
     """One picture to evaluate.
 
     Attributes:
-        name: shown in tables.
+        name: in tables.
         content: the content picture.
         frame: number in its shot; None for a picture of a collection.
         truth: its painted version, which training never saw; None where it is not known.

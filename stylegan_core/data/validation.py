@@ -1,4 +1,4 @@
-"""What training is validated on: held-out areas of key frames, and held-out pictures of collections."""
+"""The validation set: held-out areas of style frames and pairs, and held-out pictures of collections."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def validation_set(
             pictures are there that none is in it, of the split "train", which is logged.
         shots: only these shots; empty is every one.
         labels: attributes that the recipe edits: one of them is changed in each area, by turns.
-        context_px: pixels around a held-out box that the network sees beside it, where the picture has them.
+        context_px: pixels around a held-out box that the network sees too, where the picture has them.
         side_px: side of the centre crop of a picture of a collection; smaller pictures are taken whole.
         limit: pictures of a collection at the most, evenly spread.
     """

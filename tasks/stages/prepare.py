@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stylegan_core.config import Params, PrepareSettings
+from stylegan_core.config import Params, PrepareSettings, ShotSettings
 from stylegan_core.data.decode import DecodeSettings, decode, trim_cache
 from stylegan_core.data.layouts.files import list_layout, unpack_layout
 from stylegan_core.data.layouts.halves import list_halves, unpack_halves
@@ -267,7 +267,7 @@ def _list_shot(shot: Shot, settings: PrepareSettings, display: PathDisplay) -> l
     )
 
 
-def _shot(entry: Any) -> Shot:
+def _shot(entry: ShotSettings) -> Shot:
     return Shot(
         entry.name,
         entry.plates,

@@ -96,7 +96,7 @@ def build_sample(
 ) -> None:
     """Writes the sample below ``folder``: shot/{plates,painted,truth,motion.json}, pairs/, photograph/ and oil/.
 
-    Training is shown ``shot/painted`` alone; ``shot/truth`` holds every other frame's painting, for evaluation.
+    Training uses ``shot/painted`` alone; ``shot/truth`` has the style version of every other frame, for evaluation.
 
     Raises:
         FileNotFoundError: a photograph is missing from its wheel.

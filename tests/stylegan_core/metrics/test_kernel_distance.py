@@ -61,7 +61,7 @@ def test_tells_colours_and_textures_apart_and_not_samples_of_one_set() -> None:
     assert random_feature_kid(reference, textures(12, 7, smooth_px=1.5)) < smoother
 
 
-def test_refuses_what_it_cannot_judge() -> None:
+def test_refuses_too_few_and_too_small_pictures() -> None:
     with pytest.raises(ValueError, match="at least two rows on each side, got"):
         random_feature_kid(textures(1, 0), textures(3, 1))
     with pytest.raises(ValueError, match="32 px"):
