@@ -43,7 +43,7 @@ def stylize_command(runner: Runner, source: Path, output: Path, **options: Any) 
         runner: calls the tasks.
         source: a folder of pictures.
         output: another folder.
-        options: further fields of ``Request`` and of its manner.
+        options: other fields of ``Request``, and of ``StylizeSettings``.
     """
     report = stylize_directory(Request.of(source, output, **options), runner)
     report.raise_if_failed()

@@ -17,7 +17,7 @@ FRAMES_PER_S = 24.0
 
 
 class RenderSettings(Settings):
-    """How frames are stylized, whichever they are: what a person may ask of any job."""
+    """Settings of any job, independent of its frames."""
 
     strength: float = Field(1.0, ge=0.0, le=2.0, description="factor of the change; 0 returns the source exactly")
     curve: Path | None = Field(
@@ -56,7 +56,7 @@ class RenderSettings(Settings):
     )
 
     def named_files(self) -> list[Path]:
-        """What it reads beside the frames and the model; words such as "auto" are none."""
+        """Files that the settings name; words such as "auto" are not files."""
         words = {"auto", "none", "shot", "picture"}
         named = [None if self.cuts in words else self.cuts.rpartition("@")[0] or self.cuts]
         named += [None if self.statistics in words else self.statistics]
@@ -65,7 +65,7 @@ class RenderSettings(Settings):
 
 
 class RegionSettings(Settings):
-    """One entry of ``stylize.regions``: where, and what is made there."""
+    """One entry of ``stylize.regions``: its area, and the model or picture inside."""
 
     where: Path | None = Field(None, description="a mask or a folder of masks: white is inside")
     labels: Path | None = Field(None, description="a label map or a folder of label maps, instead of masks")
@@ -84,15 +84,15 @@ class RegionSettings(Settings):
     @model_validator(mode="after")
     def _parts_fit(self) -> RegionSettings:
         if (self.where is None) == (self.labels is None):
-            raise ValueError("a region needs either where (masks) or labels (label maps)")
+            raise ValueError("a region requires either where (masks) or labels (label maps)")
         if (self.labels is None) != (self.value is None):
-            raise ValueError("labels and value belong together: the value of the label maps that is the region")
+            raise ValueError("labels and value require each other: value is that of the region in the label maps")
         if self.picture and (self.model or self.style_images or self.edit or self.direction != "forward"):
-            raise ValueError("a region shows a picture or what a model makes, not both")
+            raise ValueError("a region takes either a picture or a model, not both")
         return self
 
     def files(self) -> list[Path]:
-        """What it reads beside models, weights of style images taken off."""
+        """Files that the region names, apart from models; style images without their weights."""
         named = [path for path in (self.where, self.labels, self.picture) if path is not None]
         return named + [style_image_path(text) for text in self.style_images]
 

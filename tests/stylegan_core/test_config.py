@@ -72,3 +72,10 @@ def test_an_unknown_setting_is_told_beside_its_known_neighbours(document: Any, m
 def test_settings_that_do_not_go_together_are_named() -> None:
     with pytest.raises(SettingsError, match=r"^train\.keyframe: lr_decay_end_step"):
         parse_params({"train": {"recipe": "keyframe", "keyframe": {"lr_decay_start_step": 9000}}})
+
+
+def test_outside_regions_has_its_former_name_too() -> None:
+    for key in ("elsewhere", "outside_regions"):
+        assert parse_params({"stylize": {key: "style"}}).stylize.outside_regions == "style"
+    with pytest.raises(SettingsError, match=r"stylize\.elsewhere: .*'source' or 'style'"):
+        parse_params({"stylize": {"elsewhere": "model"}})

@@ -92,7 +92,7 @@ def test_wrong_calls(call: Any, job: Path, plates: Path) -> None:
     assert call("verify", plates)[0] == 2
 
 
-def test_a_chunk_at_work_elsewhere_is_told_by_its_exit_code(call: Any, job: Path) -> None:
+def test_a_chunk_of_another_process_gives_exit_code_3(call: Any, job: Path) -> None:
     planned = read_job(job)
     with (
         hold_output(planned.state_folder, job=planned.digest),

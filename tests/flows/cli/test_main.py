@@ -118,6 +118,7 @@ def test_options_of_stylize_need_an_input(options: list[str], capfd: pytest.Capt
         (["--edit", "smiling"], "takes no edits"),
         (["--direction", "backward"], "takes no direction"),
         (["--direction", "up"], "not one of 'forward'"),
+        (["--outside-regions", "style"], "there are none"),
         (["--elsewhere", "style"], "there are none"),
         (["--regions", "none.yaml"], "cannot be read"),
     ],

@@ -1,4 +1,4 @@
-"""A dry run tells and changes nothing; a look-dev sheet shows frames and leaves the output folder alone."""
+"""A dry run writes nothing; a look-dev sheet shows frames and does not touch the output folder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def plates(tmp_path: Path, noise_picture: Callable[..., Any]) -> Path:
 
 
 @pytest.fixture
-def asked(plates: Path, tiny_model_folder: Path) -> Callable[..., Request]:
+def request_of(plates: Path, tiny_model_folder: Path) -> Callable[..., Request]:
     def make(output: str = "out/s_%06d.tif", **options: Any) -> Request:
         options = {"missing": "hold", "precision": "fp32", "back_end": "torch", **options}
         return Request.of(f"{plates}/p.####.png", plates.parent / output, model=tiny_model_folder, **options)
@@ -41,9 +41,9 @@ def listing(folder: Path) -> list[tuple[str, int]]:
     return sorted((str(path), path.stat().st_mtime_ns) for path in folder.rglob("*"))
 
 
-def test_a_dry_run_tells_what_would_be_made(asked: Callable[..., Request], plates: Path, tmp_path: Path) -> None:
+def test_a_dry_run_reports_what_would_be_made(request_of: Callable[..., Request], plates: Path, tmp_path: Path) -> None:
     before = listing(tmp_path)
-    summary = dry_run(asked(chunk_frames=3)).summary()
+    summary = dry_run(request_of(chunk_frames=3)).summary()
     assert listing(tmp_path) == before
     assert summary.numbers == "frames 1-8, missing 4 (1 of 8)"
     assert summary.held_or_black == 1
@@ -54,20 +54,20 @@ def test_a_dry_run_tells_what_would_be_made(asked: Callable[..., Request], plate
     assert summary.seconds is None
 
 
-def test_a_dry_run_knows_what_is_done(asked: Callable[..., Request], plates: Path, tmp_path: Path) -> None:
-    report = stylize_directory(asked(limit=3), LocalRunner(), preview=None)
+def test_a_dry_run_counts_finished_frames(request_of: Callable[..., Request], plates: Path, tmp_path: Path) -> None:
+    report = stylize_directory(request_of(limit=3), LocalRunner(), preview=None)
     before = listing(tmp_path / "out")
-    found = dry_run(asked())
+    found = dry_run(request_of())
     assert listing(tmp_path / "out") == before
     assert found.to_make == tuple(f"s_{number:06d}.tif" for number in (4, 5, 6, 7, 8))
     assert found.job.settings == report.job.settings
     with pytest.raises(UsageError, match="missing 4"):
-        dry_run(asked(missing="error"))
+        dry_run(request_of(missing="error"))
 
 
 @pytest.mark.parametrize("output", ["out", "out/s_%06d.exr", "sheet.png"])
-def test_a_sheet_shows_frames_before_and_after(asked: Callable[..., Request], tmp_path: Path, output: str) -> None:
-    sheet = look_dev(asked(output), LocalRunner(), sheet_path(tmp_path / output), frames=4)
+def test_a_sheet_shows_frames_before_and_after(request_of: Callable[..., Request], tmp_path: Path, output: str) -> None:
+    sheet = look_dev(request_of(output), LocalRunner(), sheet_path(tmp_path / output), frames=4)
     expected = tmp_path / ("sheet.png" if output == "sheet.png" else "out-look.png")
     assert sheet == expected
     assert not (tmp_path / "out").exists()
@@ -81,11 +81,11 @@ def test_a_sheet_shows_frames_before_and_after(asked: Callable[..., Request], tm
     assert after.std() > 10
 
 
-def test_a_sheet_without_a_frame_is_an_error(asked: Callable[..., Request], plates: Path, tmp_path: Path) -> None:
+def test_a_sheet_without_a_frame_is_an_error(request_of: Callable[..., Request], plates: Path, tmp_path: Path) -> None:
     for path in plates.iterdir():
         path.write_bytes(b"no picture")
     with pytest.raises(InputsFailedError, match="no frame could be made"):
-        look_dev(asked("out"), LocalRunner(), tmp_path / "sheet.png", frames=2)
+        look_dev(request_of("out"), LocalRunner(), tmp_path / "sheet.png", frames=2)
     assert not (tmp_path / "sheet.png").exists()
 
 

@@ -109,7 +109,7 @@ def test_wrong_calls_do_nothing(request_of, tmp_path, options):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_manner_out_of_range_is_named(request_of):
+def test_a_setting_out_of_range_is_named(request_of):
     with pytest.raises(SettingsError, match=r"stylize\.strength"):
         request_of(strength=5.0)
 
@@ -120,7 +120,7 @@ def test_an_output_that_touches_the_input_is_refused(request_of, plates):
             stylize_directory(request_of(output=output), LocalRunner())
 
 
-def test_a_users_own_files_are_not_overwritten_unless_asked(request_of, tmp_path):
+def test_files_of_the_user_are_not_overwritten_without_the_option(request_of, tmp_path):
     own = tmp_path / "out/shot.0002.png"
     own.parent.mkdir()
     own.write_bytes(b"mine")

@@ -223,7 +223,7 @@ def test_entries_of_a_style_bank_stand_for_their_pictures(tinter, references):
         conditions_of(tinter, by_bank, SRGB)
 
 
-def test_a_bank_counts_by_the_codes_that_are_asked_for(tinter, references):
+def test_digests_of_a_bank_cover_only_the_named_codes(tinter, references):
     from stylegan_core.inference.conditioning.style_bank import build_style_bank, save_style_bank
 
     def digest_of_green():

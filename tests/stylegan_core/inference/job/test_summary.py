@@ -15,8 +15,8 @@ def reference(file, weight=1.0, **more):
 
 
 @pytest.fixture
-def told():
-    def tell(*, files=(), **settings):
+def summary_of():
+    def make(*, files=(), **settings):
         frames = tuple(
             FrameTask(input=f"{n}.png", output=f"{n}.png", regions=tuple(of_frame(n) for of_frame in files))
             for n in range(2)
@@ -28,28 +28,28 @@ def told():
                 settings=settings, frames=frames)
         )  # fmt: skip
 
-    return tell
+    return make
 
 
-def test_what_was_not_asked_for_is_left_out(told):
-    assert told() == {"strength": "1"}
+def test_unused_settings_are_left_out(summary_of):
+    assert summary_of() == {"strength": "1"}
 
 
-def test_directions(told):
+def test_conditioning(summary_of):
     both = (reference("dusk.jpg", 0.75), reference("sea.jpg", 0.25))
-    asked = told(strength=0.8, directions=Conditioning(styles=both, edit={"Smiling": 1, "Young": -0.5}))
-    assert asked == {
+    summary = summary_of(strength=0.8, directions=Conditioning(styles=both, edit={"Smiling": 1, "Young": -0.5}))
+    assert summary == {
         "strength": "0.8", "references": "dusk.jpg 0.75, sea.jpg 0.25", "edit": "Smiling +1, Young -0.5"
     }  # fmt: skip
-    assert told(directions=Conditioning(styles=both[:1], direction="backward")) == {
+    assert summary_of(directions=Conditioning(styles=both[:1], direction="backward")) == {
         "strength": "1", "references": "dusk.jpg", "direction": "backward"
     }  # fmt: skip
     entry = reference("monet", name="day/lily.png")
-    assert told(directions=Conditioning(styles=(entry,)))["references"] == "day/lily.png"
-    assert told(directions=Conditioning(styles=(entry,)))["style bank"] == "monet"
+    assert summary_of(directions=Conditioning(styles=(entry,)))["references"] == "day/lily.png"
+    assert summary_of(directions=Conditioning(styles=(entry,)))["style bank"] == "monet"
 
 
-def test_regions(told):
+def test_regions(summary_of):
     swap = {"model_folder": Path("/project/models/swap"), "model_digest": "b" * 64, "strength": 0.5}
     regions = (
         Region(**swap, directions=Conditioning(styles=(reference("ink.png"),)), feather_px=4.0),
@@ -59,19 +59,19 @@ def test_regions(told):
         lambda n: RegionFiles(where=MASKS / f"{n}.png"),
         lambda n: RegionFiles(where=LABELS / "all.png", picture=Path("/backdrops/harbour.exr")),
     )
-    asked = told(regions=regions, files=files, outside_regions="style")
-    assert asked == {
+    summary = summary_of(regions=regions, files=files, outside_regions="style")
+    assert summary == {
         "strength": "1",
         "region 1": "masks masks, model swap bbbbbbbbbbbb, references ink.png, strength 0.5, edge 4 px",
         "region 2": "label (220, 20, 60) of all.png, picture harbour.exr, strength 1, without a mask nowhere",
         "elsewhere": "as the model makes it",
     }
-    assert "/" not in "".join(asked.values())
+    assert "/" not in "".join(summary.values())
     nothing = (lambda n: RegionFiles(), *files[1:])
-    assert told(regions=regions, files=nothing)["region 1"].startswith("masks missing, ")
-    assert told(regions=regions, files=nothing)["elsewhere"] == "the source"
+    assert summary_of(regions=regions, files=nothing)["region 1"].startswith("masks missing, ")
+    assert summary_of(regions=regions, files=nothing)["elsewhere"] == "the source"
 
 
-def test_a_blend_is_told(told):
-    assert told(blend_frames=2, blend_weight=0.5)["blend"] == "2 frames to each side, weight 0.5"
-    assert "blend" not in told()
+def test_temporal_smoothing(summary_of):
+    assert summary_of(blend_frames=2, blend_weight=0.5)["blend"] == "2 frames to each side, weight 0.5"
+    assert "blend" not in summary_of()

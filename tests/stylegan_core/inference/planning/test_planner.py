@@ -103,6 +103,7 @@ def test_regions_and_conditioning_survive_the_job_file(tiny_model, tmp_path, mon
 
     job = plan_with(directions, regions, outside_regions="style")
     assert read_job(write_job(job)) == job
+    assert '"elsewhere":"style"' in job.file.read_text(), "the key of version 1"
     assert read_job(write_job(job)).model_dump_json() == job.model_dump_json(), "texts in files show this order"
     moved = StyleReference(path=tmp_path / "b.png", sha256="0" * 64, weight=1.0)
     same = plan_with(directions.model_copy(update={"styles": (moved,)}), ())

@@ -94,7 +94,7 @@ def test_wrong_regions_are_refused_by_number(folder, tiny_model):
     [
         ("- {}", r"regions.yaml\[0\].*either where"),
         ("- {where: a, labels: b, value: 1}", "either where"),
-        ("- {labels: b}", "belong together"),
+        ("- {labels: b}", "require each other"),
         ("- {where: a, picture: b, model: c}", "not both"),
         ("- {where: a, feather: 3}", "unknown setting.*feather_px"),
         ("where: a", "list of regions"),

@@ -87,7 +87,7 @@ def test_empty_and_missing_folders_are_named(tmp_path):
         select_frames(tmp_path / "missing", tmp_path / "out")
 
 
-def test_a_call_that_means_something_else_is_told_how_to_say_it(shot, tmp_path):
+def test_messages_for_wrong_sources_name_the_right_form(shot, tmp_path):
     for pattern, meant in (
         ("s.*.png", r"write frame numbers as #### or @: s\.@\.png"),
         ("s.####.png", r"s\.1\.png has another .*s\.@"),
@@ -228,7 +228,7 @@ def test_folders_that_would_eat_each_other_are_refused(tmp_path):
     check_folders(source, tmp_path / "out")
 
 
-def test_a_pattern_or_a_picture_may_go_beside_itself_but_not_onto_itself(shot):
+def test_outputs_may_be_next_to_their_input_but_not_replace_it(shot):
     beside = select_frames(f"{shot}/s.@.png", f"{shot}/styl.####.png", frames="1-2")
     assert [frame.output for frame in beside.frames] == ["styl.0001.png", "styl.0002.png"]
     assert outputs(shot / "s.1.png", shot / "out") == ["s.1.png"]

@@ -73,12 +73,12 @@ def test_plain_lists_name_frames(tmp_path, name, text):
         ("cuts.xml", "<a/>", "must be an .edl"),
     ],
 )
-def test_a_wrong_list_is_told(tmp_path, name, text, message):
+def test_a_wrong_list_is_refused(tmp_path, name, text, message):
     (tmp_path / name).write_text(text)
     with pytest.raises(PlanError, match=message):
         read_cut_list(tmp_path / name, first=1, fps=24)
 
 
-def test_a_missing_list_is_told(tmp_path):
+def test_a_missing_list_is_refused(tmp_path):
     with pytest.raises(PlanError, match="does not exist"):
         read_cut_list(tmp_path / "none.edl", first=1, fps=24)

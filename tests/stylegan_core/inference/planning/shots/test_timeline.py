@@ -15,7 +15,7 @@ def frame(name, **known):
     return FrameTask(input=name, output=name, **known)
 
 
-def test_neighbours_are_there_whether_asked_for_or_not(tmp_path):
+def test_neighbours_include_frames_that_are_not_selected(tmp_path):
     touch(tmp_path, *(f"a/sh.{n:04d}.exr" for n in range(1, 30)), "a/other.0005.exr", "a/sh.0005.jpg", "a/sh.0006.txt")
     (line,) = timelines([frame("a/sh.0010.exr"), frame("a/sh.0012.exr")], tmp_path, reach=2)
     assert line.frames == ((0, 10), (1, 12))
@@ -23,7 +23,7 @@ def test_neighbours_are_there_whether_asked_for_or_not(tmp_path):
     assert line.existing[13] == TimelineFrame("a/sh.0013.exr")
 
 
-def test_sequences_are_told_apart(tmp_path):
+def test_sequences_are_separated(tmp_path):
     names = ["sh.0001.png", "sh.0002.png", "sh.0003.jpg", "b/sh.0001.png", "sh2.0003.png", "tree.png"]
     touch(tmp_path, *names)
     lines = timelines([frame(name) for name in names], tmp_path, reach=1)

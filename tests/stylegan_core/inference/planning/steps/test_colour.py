@@ -81,7 +81,7 @@ def plan(model, source: Path, output: Path, *frames: str, source_space: str = "a
 
 
 @pytest.mark.parametrize("working_space", ["srgb", "ACEScct", "view:"])
-def test_real_models_keep_every_bit_where_nothing_is_asked_and_highlights_where_they_paint(tmp_path, working_space):
+def test_real_models_keep_every_bit_at_strength_0_and_highlights_otherwise(tmp_path, working_space):
     (tmp_path / "in").mkdir()
     ten_bits = Picture(from_codes(RNG.integers(0, 1024, (40, 56, 3)).astype(np.uint16), 10), "dpx", bits=10)
     sixteen = Picture(RNG.integers(0, 65536, (40, 56, 3)).astype(np.uint16), "tiff")
@@ -225,7 +225,7 @@ def longest_run(row: np.ndarray) -> int:
     return max((len(list(run)) for code, run in groupby(row) if 0 < code < 1023), default=0)
 
 
-def test_a_linear_model_runs_in_fp32_unless_told(tmp_path, caplog, monkeypatch):
+def test_a_linear_model_runs_in_fp32_unless_the_precision_is_named(tmp_path, caplog, monkeypatch):
     from stylegan_core.inference.planning import planner
 
     monkeypatch.setattr(planner, "STEPS", (plan_colour,))

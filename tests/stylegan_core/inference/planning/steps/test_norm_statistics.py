@@ -116,7 +116,7 @@ def test_what_was_measured_is_used_again_while_its_frames_are_unchanged(plates, 
     assert len({frame.statistics for frame in other.frames}) == 1
 
 
-def test_pictures_without_numbers_have_their_own_unless_shot_is_asked_for(plates, tmp_path, normed):
+def test_pictures_without_numbers_have_their_own_unless_statistics_is_shot(plates, tmp_path, normed):
     for number, path in enumerate(sorted(plates.iterdir())):
         path.rename(plates / f"{'abcdef'[number]}.png")
     job = job_for(plates, tmp_path / "out", normed)
