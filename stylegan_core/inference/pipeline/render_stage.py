@@ -67,13 +67,13 @@ class RenderStage:
                 return [self._run([frame], tally)[0] for frame in batch]
             self._fail(batch[0], error, tally)
             return [None]
-        return [self._if_finite(frame, views, tally) for frame, views in zip(batch, outputs, strict=True)]
-
-    def _if_finite(self, frame: DecodedFrame, views: FrameOutputs, tally: ChunkTally) -> FrameOutputs | None:
-        if all(isinstance(output, Picture) or np.isfinite(output).all() for output in views):
-            return views
-        self._fail(frame, ValueError("the output of the network is not finite"), tally)
-        return None
+        results: list[FrameOutputs | None] = []
+        for frame, views in zip(batch, outputs, strict=True):
+            finite = all(isinstance(output, Picture) or np.isfinite(output).all() for output in views)
+            if not finite:
+                self._fail(frame, ValueError("the output of the network is not finite"), tally)
+            results.append(views if finite else None)
+        return results
 
     def _fail(self, frame: DecodedFrame, error: Exception, tally: ChunkTally) -> None:
         self._memory.release(frame.task.output)

@@ -15,7 +15,6 @@ from stylegan_core.frames.movies.reader import MovieReader
 from stylegan_core.frames.movies.to_picture import movie_picture, with_alpha
 from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.frames.pictures.read import read_picture
-from stylegan_core.inference.job.frame_settings import FrameSettings
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.spec import Job
 from stylegan_core.inference.network.tiling import MOST_WHOLE_PX
@@ -51,8 +50,10 @@ class FrameReader:
         """
         picture, state = self.read(task)
         settings = self._job.settings
-        space = space_of(picture, settings, self.path(task))
-        rows = 0 if _needs_bands(picture, settings) else picture.height_px
+        space = space_of(picture, settings, self._job.input_path(task))
+        # A large frame is rendered in bands, to save memory; regions and windows need whole frames.
+        large = picture.height_px * picture.width_px > MOST_WHOLE_PX
+        rows = 0 if large and not settings.regions and not settings.blend_frames else picture.height_px
         first, *others = [
             DecodedFrame(
                 task,
@@ -112,9 +113,3 @@ def _black(picture: Picture) -> Picture:
     """A picture of the same size, sample type and metadata whose samples are all 0, alpha too."""
     others = tuple(np.zeros_like(view) for view in picture.other_views)
     return replace(picture, pixels=np.zeros_like(picture.pixels), other_views=others, warnings=())
-
-
-def _needs_bands(picture: Picture, settings: FrameSettings) -> bool:
-    """Whether a frame is too large to be held as a whole in float32; regions and windows need whole frames."""
-    large = picture.height_px * picture.width_px > MOST_WHOLE_PX
-    return large and not settings.regions and not settings.blend_frames
