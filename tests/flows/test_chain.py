@@ -146,7 +146,7 @@ def test_a_scheduled_run_needs_a_commit(tmp_path: Path) -> None:
         refuse_changes(tmp_path)
 
 
-def test_a_stage_that_says_why_it_failed_is_heard(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_a_stage_reaches_the_pipeline(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(root: Path, stage: str, **_: Any) -> None:
         left = {"stage": stage, "code": 2, "message": "prepare.content does not exist"}
         (root / ".stylereel" / "last-exit.json").write_text(json.dumps(left))

@@ -97,7 +97,7 @@ def test_presets_that_cannot_be_had(arguments: list[str], words: str, capfd: pyt
     assert words in capfd.readouterr().err + result.output
 
 
-def test_whence_of_the_unknown_says_what_to_give(capfd: pytest.CaptureFixture[str]) -> None:
+def test_whence_of_an_unknown_id_lists_valid_arguments(capfd: pytest.CaptureFixture[str]) -> None:
     result = CliRunner().invoke(app, ["whence", "?"])
     assert result.exit_code == 2
     assert "a stylized frame" in capfd.readouterr().err + result.output
@@ -198,7 +198,7 @@ def test_stylize_of_the_project_tells_of_failed_frames(
     assert ("sea: shot.0002.png: it is empty" in capfd.readouterr().err + result.output) == bool(failed)
 
 
-def test_init_says_how_to_go_on_whatever_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_init_prints_the_next_steps_for_any_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "bin" / "stylereel"
     program.parent.mkdir()
     program.touch(mode=0o755)

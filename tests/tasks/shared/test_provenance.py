@@ -40,7 +40,7 @@ def test_what_training_noted_needs_no_mlflow(asked: list[str], tiny_model: Model
     assert asked == []
 
 
-def test_mlflow_is_asked_once_for_the_projects_own_models(asked: list[str], tiny_model: Model, tmp_path: Path) -> None:
+def test_mlflow_is_queried_once_for_the_projects_own_models(asked: list[str], tiny_model: Model, tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     own: Any = load_model(_copy(tiny_model.folder, tmp_path / "models" / "all"))
     assert origin_of(own) == {}
@@ -53,7 +53,7 @@ def test_mlflow_is_asked_once_for_the_projects_own_models(asked: list[str], tiny
     assert asked == [own.card.digest]
 
 
-def test_a_model_that_no_run_knows(asked: list[str], tiny_model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_without_a_run(asked: list[str], tiny_model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracking, "run_tags", lambda run: None)
     note_model(tiny_model.card.digest, RUN)
     assert origin_of(tiny_model) == {"mlflow_run": RUN}

@@ -113,7 +113,7 @@ def test_a_changed_frame_in_its_place_is_said_to_be_changed(root: Path) -> None:
     assert not trail.frames
 
 
-def test_a_continued_run_leads_to_the_model_that_was_asked_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_continued_run_leads_to_the_requested_model(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     later = "ff77" * 16
     tags = {f"model.{d[:16]}": d for d in (MODEL, later)}
     monkeypatch.setattr(registry, "find_runs", lambda start: [registry.TrackedRun(RUN, tags)])
@@ -132,7 +132,7 @@ def test_the_unknown_is_an_error(root: Path) -> None:
         whence(root, "0123456789")
 
 
-def test_a_frame_leads_to_what_was_asked_for(
+def test_a_frame_leads_to_the_settings_of_its_job(
     root: Path, tmp_path: Path, tiny_model_folder: Path, noise_picture: Callable[[int], npt.NDArray[np.uint8]]
 ) -> None:
     for name in ("plates/a.png", "mask.png"):

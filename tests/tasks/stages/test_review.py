@@ -126,7 +126,7 @@ def test_figures_are_the_projects_and_the_shots(project, shown):
     assert data.shots[0].figures == {"truth/swd": 0.02}
 
 
-def test_refusals_warnings_failures_and_lineage_are_told(project, shown):
+def test_refusals_warnings_failures_and_lineage_are_listed(project, shown):
     failed = [{"path": "s.0009.png", "reason": "damaged"}]
     report = {"sea": {"training": "all", "failed": failed, "asked": {"strength": "0.8", "region 1": "masks sky"}}}
     (project / "out/stylized/report.json").write_text(json.dumps(report))
@@ -181,7 +181,7 @@ def test_missing_models_and_reports_leave_gaps_and_nothing_to_show_is_an_error(p
         build(project)
 
 
-def test_a_collapsed_model_is_told(project, shown):
+def test_a_collapsed_model_is_noted(project, shown):
     for digits, (collapsed, told) in enumerate(((1.0, True), (0.0, False))):
         figures = {"psnr_db": 20.5, "diversity": 0.04, "collapsed": collapsed}
         card(project / "models/all", validation={"last": {"psnr_db": 19.0}, "best": figures})

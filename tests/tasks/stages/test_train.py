@@ -352,7 +352,7 @@ def test_further_processes_of_a_distributed_run_write_nothing(project, monkeypat
     assert plan.jobs[0].folder.finished() is None
 
 
-def test_the_console_says_what_is_going_on(caplog, monkeypatch):
+def test_the_console_logs_progress(caplog, monkeypatch):
     monkeypatch.setattr(train_watch, "_LINE_EVERY_S", 0.0)
     with caplog.at_level("INFO"), train_watch.ConsoleObserver("sea") as console:
         console.start(1000, 0)

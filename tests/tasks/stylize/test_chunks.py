@@ -105,7 +105,7 @@ def test_another_job_is_refused_while_workers_are_there(planned: tuple[Job, Mode
             work_on(Plan(job), model, LocalRunner())  # `stylize` works alone
 
 
-def test_a_chunk_that_is_held_is_left_or_waited_for(
+def test_a_held_chunk_is_skipped_or_waited_for(
     planned: tuple[Job, Model], caplog: pytest.LogCaptureFixture
 ) -> None:
     job, model = planned
