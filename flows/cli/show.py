@@ -83,9 +83,9 @@ def print_trail(trail: Trail, *, most: int = 10) -> None:
     for label, ids in (("flow run", trail.flow_runs), ("commit", trail.commits)):
         for one in ids:
             typer.echo(f"{label:<12}{one}")
-    for job, asked in [*trail.jobs.items()][:most]:
+    for job, settings in [*trail.jobs.items()][:most]:
         typer.echo(f"job         {job[:16]}")
-        _print_facts(asked)
+        _print_facts(settings)
     for frame in trail.frames[:most]:
         typer.echo(f"frame       {frame.frame}  sha256 {frame.sha256[:16]}  job {frame.job[:16]}")
     if len(trail.frames) > most:

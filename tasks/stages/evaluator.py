@@ -43,7 +43,7 @@ class Evaluator:
         translate: (H, W, 3) in the model's working space to the same; one call at a time.
         read: a file as the network sees it, (H, W, 3) in the model's working space; its side "content" or "style".
         filters: tuned on the key frames.
-        motion: the shot's true motion; None where it is not known or not asked for.
+        motion: the shot's true motion; None if unknown or not needed.
         temporal: frames are compared with the ones before them.
         speed: ``speed/...`` figures, in images per second and MB.
     """

@@ -1,4 +1,4 @@
-"""What is noted of a model's making, and when MLflow is asked for it."""
+"""Provenance of models: what is noted, and when MLflow is queried."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ RUN, COMMIT = "bb22" * 8, "ee55" * 10
 
 
 @pytest.fixture
-def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A project with a store; lists the digests that MLflow is asked for."""
+def queries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A project with a store; lists the digests that MLflow is queried for."""
     monkeypatch.setenv("STYLEREEL_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     digests: list[str] = []
@@ -33,27 +33,29 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return digests
 
 
-def test_what_training_noted_needs_no_mlflow(asked: list[str], tiny_model: Model) -> None:
+def test_what_training_noted_needs_no_mlflow(queries: list[str], tiny_model: Model) -> None:
     note_model(tiny_model.card.digest, RUN)
     note_model(tiny_model.card.digest, "a later run that made the same")
     assert origin_of(tiny_model) == {"mlflow_run": RUN, "commit": COMMIT, "commit_changed": "no"}
-    assert asked == []
+    assert queries == []
 
 
-def test_mlflow_is_queried_once_for_the_projects_own_models(asked: list[str], tiny_model: Model, tmp_path: Path) -> None:
+def test_mlflow_is_queried_once_for_the_projects_own_models(
+    queries: list[str], tiny_model: Model, tmp_path: Path
+) -> None:
     (tmp_path / "models").mkdir()
     own: Any = load_model(_copy(tiny_model.folder, tmp_path / "models" / "all"))
     assert origin_of(own) == {}
-    assert asked == []
+    assert queries == []
     (tmp_path / "mlflow.db").touch()
     assert origin_of(tiny_model) == {}
-    assert asked == []
+    assert queries == []
     for _ in range(2):
         assert origin_of(own)["mlflow_run"] == RUN
-    assert asked == [own.card.digest]
+    assert queries == [own.card.digest]
 
 
-def test_a_model_without_a_run(asked: list[str], tiny_model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_without_a_run(queries: list[str], tiny_model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracking, "run_tags", lambda run: None)
     note_model(tiny_model.card.digest, RUN)
     assert origin_of(tiny_model) == {"mlflow_run": RUN}

@@ -105,9 +105,7 @@ def test_another_job_is_refused_while_workers_are_there(planned: tuple[Job, Mode
             work_on(Plan(job), model, LocalRunner())  # `stylize` works alone
 
 
-def test_a_held_chunk_is_skipped_or_waited_for(
-    planned: tuple[Job, Model], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_held_chunk_is_skipped_or_waited_for(planned: tuple[Job, Model], caplog: pytest.LogCaptureFixture) -> None:
     job, model = planned
     with hold_output(job.state_folder, job=job.digest), hold_chunk(job.state_folder, job.digest, 2):
         with pytest.raises(StoppedError, match="chunk 2 is still at work in other processes"):
