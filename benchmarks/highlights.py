@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from stylegan_core.data.sample.photographs import load_photograph
 from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.colour.convert import linear_to_srgb, srgb_to_linear, to_working
-from stylegan_core.frames.colour.residual import carried_change
+from stylegan_core.frames.colour.residual import blend_back_change
 from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.frames.profiles.ocio import load_config
 from stylegan_core.inference.network.translate import translate_unit
@@ -68,7 +68,7 @@ RULES: dict[str, Rule] = {
     "gain_in_light": lambda source, before, after: source * (np.maximum(after, 0) + _FLOOR) / (before + _FLOOR),
     "sum_in_log": _by_log,
     "sum_in_srgb": _continued,
-    "residual": lambda source, before, after: source + carried_change(source, before, after, logarithmic=False),
+    "residual": lambda source, before, after: source + blend_back_change(source, before, after, logarithmic=False),
 }
 
 
@@ -131,7 +131,7 @@ def measure(rule: Rule, source: Light, before: Light, after: Light) -> dict[str,
     config = load_config()
     to_log = lambda light: config.convert(light.copy(), "linear_rec709", LOG)  # noqa: E731
     if rule is RULES["residual"]:  # which knows that the encoding is logarithmic
-        logged = to_log(source) + carried_change(to_log(source), to_log(before), to_log(after), logarithmic=True)
+        logged = to_log(source) + blend_back_change(to_log(source), to_log(before), to_log(after), logarithmic=True)
     else:
         logged = rule(to_log(source), to_log(before), to_log(after))
     from_log = config.convert(logged.astype(np.float32), LOG, "linear_rec709")
