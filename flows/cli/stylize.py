@@ -112,14 +112,9 @@ def register(
         stylize_folder.stylize_folder(request, checksum=checksum, preview=preview, as_json=as_json, dask=dask)
 
     command("stylize", _EXAMPLES)(takes_request(stylize, needs_input=False))
-    command("plan", _PLAN_EXAMPLES)(takes_request(plan))
+    command("plan", _PLAN_EXAMPLES)(takes_request(stylize_folder.plan))
     command("work", _WORK_EXAMPLES)(work)
     command("verify", "stylereel verify out\nstylereel verify out --json")(verify)
-
-
-def plan(request: Request) -> None:
-    """The first half of stylize: plan the whole shot, write the job file, print its path."""
-    stylize_folder.plan_only(request)
 
 
 def work(  # noqa: PLR0917  # Typer's options

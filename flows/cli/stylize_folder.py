@@ -43,17 +43,17 @@ def stylize_folder(
     _print_report(report, as_json)
 
 
-def plan_only(request: Request) -> None:
-    """Writes the plan and prints the path of its job file, the first half of ``stylize``."""
+def plan(request: Request) -> None:
+    """The first half of stylize: plan the whole shot, write the job file, print its path."""
     from stylegan_core.inference.job.plan import write_plan
     from stylegan_core.inference.output.skip_check import frames_to_make
     from tasks.stylize.stylize import plan_request
 
     with libraries_on_stderr():
-        plan, _ = plan_request(request)
-        job = plan.job
+        planned, _ = plan_request(request)
+        job = planned.job
         to_make = len(frames_to_make(job))
-        path = write_plan(plan)
+        path = write_plan(planned)
     last = len(job.chunks()) - 1
     chunks = f"chunks 0 to {last}" if last else "chunk 0"
     typer.echo(f"{len(job.frames)} frames, {to_make} to make, {chunks}, {job.settings.precision}", err=True)
