@@ -30,8 +30,8 @@ def test_words_and_json_say_the_same_and_nothing_is_done(call: list[str], tmp_pa
     assert words.exit_code == 0, words.output
     assert "frames 1-4, missing 3 (1 of 4)" in words.stdout
     assert "4 of 4, in one chunk" in words.stdout
-    told = json.loads(CliRunner().invoke(app, [*call, "--missing", "hold", "--dry-run", "--json"]).stdout)
-    assert (told["to_make"], told["held_or_black"], told["first"]) == (4, 1, "s.001.png")
+    report = json.loads(CliRunner().invoke(app, [*call, "--missing", "hold", "--dry-run", "--json"]).stdout)
+    assert (report["to_make"], report["held_or_black"], report["first"]) == (4, 1, "s.001.png")
     assert not (tmp_path / "out").exists()
 
 
@@ -43,7 +43,7 @@ def test_a_gap_is_a_wrong_call(call: list[str], capfd: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize(
-    ("now", "told"),
+    ("now", "text"),
     [
         (Progress(1000, 400, 10, 2, 3.2123), "3.21 frames/s, 0:03:07 left, 2 failed"),
         (Progress(9, 9, 0, 0, 0.5), "0.5 frames/s"),
@@ -51,5 +51,5 @@ def test_a_gap_is_a_wrong_call(call: list[str], capfd: pytest.CaptureFixture[str
         (Progress(100_000, 1, 0, 0, 2.0), "2 frames/s, 13:53:20 left"),
     ],
 )
-def test_speed_in_words(now: Progress, told: str) -> None:
-    assert describe_rate(now) == told
+def test_speed_in_words(now: Progress, text: str) -> None:
+    assert describe_rate(now) == text

@@ -107,8 +107,8 @@ def test_whence_of_an_unknown_id_lists_valid_arguments(capfd: pytest.CaptureFixt
 def test_options_of_stylize_need_an_input(options: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     result = CliRunner().invoke(app, ["stylize", *options])
     assert result.exit_code == 2
-    assert f"{options[0]}" in (said := capfd.readouterr().err + result.output)
-    assert "params.yaml" in said
+    assert f"{options[0]}" in (printed := capfd.readouterr().err + result.output)
+    assert "params.yaml" in printed
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ def _write(folder: Path, figures: Any) -> Path:
 
 
 def test_a_good_model_passes(tmp_path: Path) -> None:
-    said = check_gate(_write(tmp_path, {"truth/swd": 0.2, "truth/swd_unstylized": 1.0}), max_swd_ratio=0.27)
-    assert "0.2" in said
+    comparison = check_gate(_write(tmp_path, {"truth/swd": 0.2, "truth/swd_unstylized": 1.0}), max_swd_ratio=0.27)
+    assert "0.2" in comparison
 
 
 @pytest.mark.parametrize(

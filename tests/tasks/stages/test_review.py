@@ -182,12 +182,12 @@ def test_missing_models_and_reports_leave_gaps_and_nothing_to_show_is_an_error(p
 
 
 def test_a_collapsed_model_is_noted(project, shown):
-    for digits, (collapsed, told) in enumerate(((1.0, True), (0.0, False))):
+    for digits, (collapsed, noted) in enumerate(((1.0, True), (0.0, False))):
         figures = {"psnr_db": 20.5, "diversity": 0.04, "collapsed": collapsed}
         card(project / "models/all", validation={"last": {"psnr_db": 19.0}, "best": figures})
         build(project)
         data = shown[digits][1]
-        assert any("Mode collapse" in note and "4 %" in note for note in data.notes) is told
+        assert any("Mode collapse" in note and "4 %" in note for note in data.notes) is noted
         facts = dict(data.shots[0].facts)
         assert "Diversity" in facts["Validation, best"]
         assert "ollapsed" not in facts["Validation, best"]
