@@ -1,4 +1,4 @@
-"""The adversarial side that recipes share: its settings, its discriminator, and real against fake."""
+"""The adversarial part that recipes share: settings, discriminator, and the losses on reals and fakes."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ class AdversarialConfig(RecipeConfig):
         least_px = 3 * 2**self.discriminator_layers
         if smallest_px < least_px:
             raise ValueError(
-                f"crop_px {self.crop_px} leaves the smallest judge of {self.discriminator_layout} {smallest_px} px, "
-                f"and discriminator_layers {self.discriminator_layers} need {least_px} or more"
+                f"with crop_px {self.crop_px} the smallest input of {self.discriminator_layout} is {smallest_px} px, "
+                f"but discriminator_layers {self.discriminator_layers} require {least_px} or more"
             )
         return self
 
@@ -81,11 +81,11 @@ class AdversarialConfig(RecipeConfig):
     def _parts_fit(self) -> Self:
         if self.frozen_layers > self.discriminator_layers + 1:
             raise ValueError(
-                f"frozen_layers is {self.frozen_layers}, and a discriminator of discriminator_layers "
-                f"{self.discriminator_layers} has {self.discriminator_layers + 2}: one at least must learn"
+                f"frozen_layers is {self.frozen_layers}, but discriminator_layers "
+                f"{self.discriminator_layers} has {self.discriminator_layers + 2} layers: one must be trainable"
             )
         if self.augmentation == "ada" and self.adversarial == "wasserstein":
-            raise ValueError("ada asks how sure the discriminator is, which wasserstein's logits do not say")
+            raise ValueError("ada measures the discriminator's certainty, which wasserstein logits do not express")
         return self
 
     def fresh_start_warning(self) -> str | None:
@@ -95,10 +95,10 @@ class AdversarialConfig(RecipeConfig):
         return "frozen_layers freezes discriminator layers that are untrained: name a model in train.common.init_from"
 
     def build_discriminator(self, in_channels: int = 3) -> Discriminator:
-        """A discriminator of these settings.
+        """Builds a discriminator with these settings.
 
         Args:
-            in_channels: 6 for a picture after what it was made from.
+            in_channels: 6 for a picture concatenated with its content.
         """
         discriminator = Discriminator(
             in_channels,
@@ -115,9 +115,9 @@ class AdversarialConfig(RecipeConfig):
 
 
 class Adversary(nn.Module):
-    """Real against fake under ``AdversarialConfig``; its only state is ADA's probability, a buffer.
+    """Adversarial losses under ``AdversarialConfig``; its only state is ADA's probability, a buffer.
 
-    The discriminator is handed over with each call, since it is one of the recipe's networks.
+    The discriminator is an argument of each call, since it is one of the recipe's networks.
     """
 
     probability: Tensor
@@ -137,12 +137,12 @@ class Adversary(nn.Module):
         Args:
             discriminator: of ``build_discriminator``.
             fake: (N, 3, H, W) in [-1, 1].
-            given: (N, C, H, W), what the fake was made from, for a conditional discriminator.
+            given: (N, C, H, W), the content of the fakes, for a conditional discriminator.
         """
         return self.generator_loss(self.discriminate(discriminator, fake, given))
 
     def generator_loss(self, judgement: Judgement) -> Tensor:
-        """The weighted generator loss of what a discriminator said of fakes."""
+        """The weighted generator loss of a discriminator's output on fakes."""
         return self.config.adversarial_weight * generator_loss(self.config.adversarial, judgement.logits)
 
     def discriminator_terms(
@@ -156,22 +156,22 @@ class Adversary(nn.Module):
         given_fake: Tensor | None = None,
         name: str = "discriminator",
     ) -> Losses:
-        """Real against fake, lazy R1 and WGAN-GP's penalty where they are asked for, under names from ``name``.
+        """The discriminator loss, lazy R1 and WGAN-GP's penalty if they are on, under names that begin with ``name``.
 
         Args:
             discriminator: of ``build_discriminator``.
             real: (N, 3, H, W) in [-1, 1].
             fake: (M, 3, H, W), detached.
             step: of the training.
-            given_real: what the reals belong to, for a conditional discriminator.
-            given_fake: what the fakes were made from.
+            given_real: content of the reals, for a conditional discriminator.
+            given_fake: content of the fakes.
             name: of the loss.
         """
         c = self.config
-        real_logits, fake_logits = self._judge_both(discriminator, real, fake, given_real, given_fake)
+        real_logits, fake_logits = self._logits_of_both(discriminator, real, fake, given_real, given_fake)
         losses: Losses = {name: discriminator_loss(c.adversarial, real_logits, fake_logits)}
         if c.augmentation == "ada" and self._augments():
-            self._follow(real_logits, len(real))
+            self._update_probability(real_logits, len(real))
         if c.r1_gamma > 0 and step % c.r1_every_steps == 0:
             penalty = self._penalty(r1_penalty, discriminator, real, given_real)
             losses[f"{name}_r1"] = 0.5 * c.r1_gamma * c.r1_every_steps * penalty
@@ -183,19 +183,19 @@ class Adversary(nn.Module):
         return losses
 
     def discriminate(self, discriminator: nn.Module, pictures: Tensor, given: Tensor | None = None) -> Judgement:
-        """What the discriminator says of augmented pictures."""
-        (judgement,) = self.judge_alike(discriminator, [pictures], given)
+        """The discriminator's output on augmented pictures."""
+        (judgement,) = self.discriminate_versions(discriminator, [pictures], given)
         return judgement
 
-    def judge_alike(
+    def discriminate_versions(
         self, discriminator: nn.Module, versions: Sequence[Tensor], given: Tensor | None = None
     ) -> list[Judgement]:
-        """What the discriminator says of versions of the same pictures, augmented alike, for feature matching.
+        """The discriminator's outputs on versions of the same pictures with equal augmentation, for feature matching.
 
         Args:
             discriminator: of ``build_discriminator``.
-            versions: (N, 3, H, W) in [-1, 1] each, fakes and reals say.
-            given: (N, C, H, W), what they were made from, for a conditional discriminator.
+            versions: (N, 3, H, W) in [-1, 1] each, such as fakes and reals.
+            given: (N, C, H, W), their content, for a conditional discriminator.
         """
         condition = [] if given is None else [given]
         if self._augments():
@@ -209,7 +209,7 @@ class Adversary(nn.Module):
             discriminator(torch.cat([*condition, version], dim=1) if condition else version) for version in versions
         ]
 
-    def _judge_both(
+    def _logits_of_both(
         self,
         discriminator: nn.Module,
         real: Tensor,
@@ -217,7 +217,7 @@ class Adversary(nn.Module):
         given_real: Tensor | None,
         given_fake: Tensor | None,
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Logits of reals and of fakes, in one call where that changes nothing: a third of the overhead."""
+        """Logits of reals and of fakes, in one call if that changes nothing: a third of the overhead."""
         if self.config.discriminator_norm == "batch" or real.shape[1:] != fake.shape[1:]:
             real_logits = self.discriminate(discriminator, real, given_real).logits
             return real_logits, self.discriminate(discriminator, fake, given_fake).logits
@@ -230,13 +230,13 @@ class Adversary(nn.Module):
         return c.augmentation != "none" and (count is None or count <= c.augment_below_pictures)
 
     @torch.no_grad()
-    def _follow(self, real_logits: list[Tensor], count: int) -> None:
-        """Moves ADA's probability towards the target: overfitting is how sure the discriminator is of reals."""
+    def _update_probability(self, real_logits: list[Tensor], count: int) -> None:
+        """Updates ADA's probability towards the target: overfitting is the discriminator's certainty of reals."""
         middle = 0.5 if self.config.adversarial == "least_squares" else 0.0
         sign = torch.stack([(logits.float() - middle).sign().mean() for logits in real_logits]).mean()
         self.sign_sum += torch.stack([sign, torch.ones_like(sign), torch.full_like(sign, count)])
         signs, calls, pictures = self.sign_sum
-        due = (calls >= _ADA_EVERY_CALLS).float()  # no branch: the device need not be waited for
+        due = (calls >= _ADA_EVERY_CALLS).float()  # no branch: it would wait for the device
         direction = (signs / calls - self.config.ada_target).sign()
         self.probability.add_(due * direction * pictures / (1000 * self.config.ada_kimg)).clamp_(0.0, 1.0)
         self.sign_sum.mul_(1 - due)
@@ -259,5 +259,5 @@ class AdversarialRecipe(BaseRecipe):
 
 
 def _mix(share: Tensor, real: Tensor, fake: Tensor) -> Tensor:
-    """Mixtures of the first of both, (N, C, H, W), for the penalty of WGAN-GP."""
+    """Interpolates of the first pictures of both, (N, C, H, W), for the penalty of WGAN-GP."""
     return share * real[: len(share)] + (1 - share) * fake[: len(share)]

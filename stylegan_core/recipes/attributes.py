@@ -1,8 +1,8 @@
 """Attribute editing: add or remove what a label names, and keep the rest.
 
 He et al. 2019, AttGAN: Facial Attribute Editing by Only Changing What You Want (arXiv 1711.10678); Choi et al. 2018,
-StarGAN (arXiv 1711.09020); Liu et al. 2019, STGAN (arXiv 1904.09709), whose generator is told wanted changes instead of
-all attributes. A wish that a picture meets already is trained too, so that no label of the source is needed.
+StarGAN (arXiv 1711.09020); Liu et al. 2019, STGAN (arXiv 1904.09709), whose generator receives changes instead of all
+attributes. Changes to attributes that a picture already has are trained too, so that the source needs no labels.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Config(SteadinessConfig):
 
 
 class Recipe(AdversarialRecipe):
-    """A generator that bends and paints, and a discriminator with a head for the attributes."""
+    """A generator that warps and recolours, and a discriminator with a head for the attributes."""
 
     kind: ClassVar[Kind] = Kind.TRANSLATE
     needs: ClassVar[Needs] = Needs(content=True, style=False)
@@ -168,15 +168,15 @@ class Recipe(AdversarialRecipe):
         return Needs(content=True, style=False, labels=config.attributes)
 
     def generator_losses(self, batch: Batch, step: int) -> tuple[Losses, Fakes]:
-        """Edits by drawn wishes: real to the judges, showing what was wished, and otherwise the source.
+        """Adversarial, attribute and reconstruction terms of edits by random attribute changes.
 
         Raises:
             ValueError: the batch has no labels.
         """
         c = self.config
         content, labels = batch.content, _labels(batch)
-        wish, wanted = draw_wishes(labels, c.met_share)
-        edited = self.networks["generator"](content, wish)
+        change, wanted = draw_changes(labels, c.met_share)
+        edited = self.networks["generator"](content, change)
         discriminator = self.networks["discriminator"]
         judgement = self.adversary.discriminate(discriminator, edited)
         named: Tensor = discriminator.attributes(judgement)  # type: ignore[operator]
@@ -192,11 +192,11 @@ class Recipe(AdversarialRecipe):
             undone = self.networks["generator"](edited, labels - wanted)
             losses["cycle"] = c.cycle_weight * masked_l1(undone, content)
         generator = self.networks["generator"]
-        losses |= c.steadiness(lambda pictures: generator(pictures, wish), content, step, edited)
+        losses |= c.steadiness(lambda pictures: generator(pictures, change), content, step, edited)
         return losses, {"edited": edited}
 
     def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:
-        """Pictures against edits, and the pictures' own labels.
+        """Adversarial terms of pictures and edits, and the classification of the pictures' own labels.
 
         Raises:
             ValueError: the batch has no labels.
@@ -219,24 +219,24 @@ class Recipe(AdversarialRecipe):
         labels = content.new_zeros(shape) if conditions.labels is None else conditions.labels
         if labels.shape != shape:
             raise ValueError(
-                f"labels must be {shape}, a row a picture, for {', '.join(self.config.attributes)}: "
+                f"labels must have the shape {shape}, a row for each picture, for {', '.join(self.config.attributes)}: "
                 f"got {tuple(labels.shape)}"
             )
         edited = self.networks["generator"](content, conditions.strength * labels)
         return blend_by_mask(edited, content.float(), conditions.mask_unit)
 
 
-def draw_wishes(labels: Tensor, met_share: float) -> tuple[Tensor, Tensor]:
-    """Random wishes of one attribute or more a picture, by torch's global generator.
+def draw_changes(labels: Tensor, met_share: float) -> tuple[Tensor, Tensor]:
+    """Random changes of one attribute or more for each picture, by torch's global generator.
 
     Args:
         labels: (N, L) in {0, 1}.
-        met_share: of the wishes, those for what the picture has already.
+        met_share: share of changes to attributes that the picture already has.
     Returns:
-        The wishes (N, L) in {-1, 0, 1}, and the labels (N, L) in {0, 1} of a picture that meets them.
+        The changes (N, L) in {-1, 0, 1}, and the labels (N, L) in {0, 1} after them.
     """
     count = labels.shape[1]
-    # Drawn on the CPU: equal on every device, and part of the checkpoint.
+    # Drawn on the CPU: the same on every device, and part of the checkpoint.
     mentioned = torch.rand(labels.shape) < 0.5
     mentioned[torch.arange(len(labels)), torch.randint(count, (len(labels),))] = True
     opposite = torch.rand(labels.shape) >= met_share
@@ -247,5 +247,5 @@ def draw_wishes(labels: Tensor, met_share: float) -> tuple[Tensor, Tensor]:
 
 def _labels(batch: Batch) -> Tensor:
     if batch.labels is None:
-        raise ValueError("attributes needs labelled pictures: set prepare.labels to a CSV of them")
+        raise ValueError("attributes requires labelled pictures: set prepare.labels to a CSV file")
     return batch.labels.float()

@@ -15,15 +15,15 @@ Losses = dict[str, Tensor]
 """Scalar terms, already weighted: the objective is their sum."""
 
 Fakes = dict[str, Tensor]
-"""What the generator step made and the discriminator step judges, by name, (N, 3, H, W) in [-1, 1]."""
+"""Outputs of the generator for the discriminator step, by name, (N, 3, H, W) in [-1, 1]."""
 
 
 Preset = Literal["two_cores", "one_gpu", "paper"]
-"""Machines that a recipe has settings for: minutes on two CPU cores, hours on one GPU, and what the paper did."""
+"""Settings for a machine: minutes on two CPU cores, hours on one GPU, and the paper's."""
 
 
 class Kind(Enum):
-    """What a recipe makes pictures from."""
+    """Whether a recipe translates pictures or generates them from noise."""
 
     TRANSLATE = "translate"
     SYNTHESIZE = "synthesize"
@@ -31,7 +31,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Needs:
-    """What a recipe trains on; prepare and the batch sampler serve it.
+    """The training data of a recipe, for prepare and the batch sampler.
 
     Attributes:
         content: pictures of the content domain.
@@ -107,24 +107,24 @@ class RecipeConfig(BaseModel):
         return -(-self.budget_images // (self.batch_size * devices))
 
     def check_crop(self, *, halvings: int, discriminator_layers: int) -> None:
-        """Refuses crops that shrink to nothing on their way through a recipe's networks.
+        """Refuses crops that are too small for a recipe's networks.
 
         Args:
-            halvings: of the generator, up to its blocks, whose padding mirrors at least two pixels.
-            discriminator_layers: strided layers, which two more convolutions follow; 0 is no discriminator.
+            halvings: downsamplings of the generator before its blocks, whose padding reflects at least two pixels.
+            discriminator_layers: strided layers, followed by two more convolutions; 0: no discriminator.
         Raises:
             ValueError: ``crop_px`` is too small.
         """
         least_px = max(2 * 2**halvings, 3 * 2**discriminator_layers if discriminator_layers else 0)
         if self.crop_px < least_px:
             raise ValueError(
-                f"crop_px is {self.crop_px}, and these downsamplings and discriminator_layers need {least_px} or more"
+                f"crop_px is {self.crop_px}, but downsamplings and discriminator_layers require {least_px} or more"
             )
 
 
 @dataclass(frozen=True)
 class ParameterGroup:
-    """Networks that one optimizer steps, by their names in ``BaseRecipe.networks``."""
+    """Networks of one optimizer, by their names in ``BaseRecipe.networks``, with its settings."""
 
     networks: tuple[str, ...]
     lr: float
@@ -133,14 +133,14 @@ class ParameterGroup:
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of training with its own networks, rates and step ratio, e.g. an L1 warm-up and then the GAN.
+    """A part of the training with its own networks, rates and step ratio, such as an L1 warm-up before the GAN.
 
     Attributes:
         name: shown in the log.
         end_step: first step that no longer belongs to the phase; None is the end of training.
-        generator: what the generator step updates (projection heads and the like are named here too).
-        discriminator: what the discriminator step updates; empty runs no discriminator step.
-        discriminator_steps: discriminator steps a generator step.
+        generator: groups that the generator step updates, projection heads included.
+        discriminator: groups that the discriminator step updates; empty: no discriminator step.
+        discriminator_steps: discriminator steps for each generator step.
     """
 
     name: str
@@ -152,15 +152,15 @@ class Phase:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a translation may be directed by, beside the content.
+    """Conditions of a translation, in addition to the content.
 
     Attributes:
         mask_unit: (N, 1, H, W) in [0, 1], where the style applies; None is everywhere.
         styles: (K, 3, H, W) reference pictures in [-1, 1], for recipes that take them at run time.
-        style_codes: (K, D) what a recipe made of references before, in place of ``styles`` or after them.
+        style_codes: (K, D) precomputed codes of references, instead of ``styles`` or after them.
         style_weights: (K,) weights of the references, pictures first and then codes, summing to 1.
         labels: (N, L) in [-1, 1], the wanted change of each attribute: 1 adds it, -1 removes it, 0 keeps it.
-        strength: how far to go from the content's own style to the references' or the labels'; beyond 1 exaggerates.
+        strength: interpolation from the content's own style to the target; above 1 it extrapolates.
         direction: "forward" is content to style.
     """
 
@@ -176,8 +176,8 @@ class Conditions:
 class BaseRecipe(nn.Module):
     """One paper: its networks, losses and phases. Only the trainer calls backward, step, detach and EMA.
 
-    A subclass says ``config: Config``, fills ``self.networks`` in ``__init__`` and is built as ``Recipe(config)``, with
-    torch's global generator seeded by the caller.
+    A subclass declares ``config: Config``, fills ``self.networks`` in ``__init__`` and is built as ``Recipe(config)``,
+    with torch's global generator seeded by the caller.
     """
 
     kind: ClassVar[Kind]
@@ -192,7 +192,7 @@ class BaseRecipe(nn.Module):
     presets: ClassVar[dict[Preset, dict[str, Any]]] = {}
     """Settings for a machine, where they differ from the defaults, shown by ``stylereel recipes``."""
     conditioned_on: ClassVar[tuple[str, ...]] = ()
-    """Fields of ``Conditions``, beside the mask, that ``translate`` heeds: "styles", "labels", "direction"."""
+    """Fields of ``Conditions`` that ``translate`` uses besides the mask: "styles", "labels", "direction"."""
 
     config: RecipeConfig
     networks: nn.ModuleDict
@@ -204,7 +204,7 @@ class BaseRecipe(nn.Module):
 
     @classmethod
     def needs_with(cls, config: RecipeConfig) -> Needs:  # noqa: ARG003  # for recipes whose settings change it
-        """What training needs under ``config``; ``needs`` itself where no setting changes it."""
+        """The training data that ``config`` requires; ``needs`` if no setting changes it."""
         return cls.needs
 
     def set_dataset_size(self, pictures: int | None) -> None:
@@ -219,17 +219,24 @@ class BaseRecipe(nn.Module):
     def phases(self) -> list[Phase]:
         """The phases in order; the last one has ``end_step`` None.
 
-        By default one: networks named ``discriminator`` or ``..._discriminator`` judge, all others generate.
+        By default one: networks named ``discriminator`` or ``..._discriminator`` are stepped as discriminators, all
+        others as generators.
         """
         c = self.config
         betas = (c.beta1, c.beta2)
-        judges = tuple(name for name in self.networks if name.endswith("discriminator"))
-        makers = tuple(name for name in self.networks if name not in judges)
-        generator = (ParameterGroup(makers, c.generator_lr, betas),)
-        if not judges:
+        discriminators = tuple(name for name in self.networks if name.endswith("discriminator"))
+        generators = tuple(name for name in self.networks if name not in discriminators)
+        generator = (ParameterGroup(generators, c.generator_lr, betas),)
+        if not discriminators:
             return [Phase("without a discriminator", None, generator)]
         return [
-            Phase("gan", None, generator, (ParameterGroup(judges, c.discriminator_lr, betas),), c.discriminator_steps)
+            Phase(
+                "gan",
+                None,
+                generator,
+                (ParameterGroup(discriminators, c.discriminator_lr, betas),),
+                c.discriminator_steps,
+            )
         ]
 
     def generator_losses(self, batch: Batch, step: int) -> tuple[Losses, Fakes]:
@@ -245,8 +252,8 @@ class BaseRecipe(nn.Module):
         raise NotImplementedError
 
     def prepare_conditions(self, conditions: Conditions) -> Conditions:
-        """What ``translate`` needs of ``conditions`` for many pictures, computed once, e.g. codes of the references.
+        """Precomputes what ``translate`` needs for many pictures, such as codes of the references.
 
-        Called without gradients, in evaluation mode; the conditions come back unchanged where nothing is to gain.
+        Called without gradients, in evaluation mode; the default returns the conditions unchanged.
         """
         return conditions

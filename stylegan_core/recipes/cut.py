@@ -2,11 +2,11 @@
 
 Park et al. 2020, Contrastive Learning for Unpaired Image-to-Image Translation (arXiv 2007.15651).
 
-SinCUT learns from one content picture and one style picture, of high resolution, by small crops at random zooms. As in
-the paper the discriminator gets R1, and the generator an L1 term that keeps style pictures as they are. Other than in
-the paper the generator is the residual one and the discriminator a patch discriminator, not StyleGAN2's; patches are
-told from those of their own crop, not of the whole batch; and a zoomed crop shows less of the picture, enlarged, where
-the paper's shows more of it, reduced.
+SinCUT learns from one content and one style picture of high resolution, in small crops at random zooms. As in the
+paper, the discriminator has R1, and the generator an L1 identity term on style pictures. Unlike the paper: generator
+and discriminator are the residual and the patch network, not StyleGAN2's; negatives are patches of the same crop, not
+of the whole batch; a zoomed crop is a smaller part of the picture, enlarged, where the paper's is a larger part,
+reduced.
 """
 
 from __future__ import annotations
@@ -98,14 +98,14 @@ class Config(WeakSupervisionConfig):
     @model_validator(mode="after")
     def _single_image_is_smoothed(self) -> Self:
         if self.single_image and self.r1_gamma == 0:
-            raise ValueError("single_image needs r1_gamma, such as 1: a discriminator soon knows one picture by heart")
+            raise ValueError("single_image requires r1_gamma, such as 1: a discriminator soon memorizes one picture")
         return self
 
     @model_validator(mode="after")
     def _content_passes_through_the_encoder(self) -> Self:
         if self.generator != "resnet":
             raise ValueError(
-                f"cut compares what its generator encodes, which a {self.generator}'s skips would go round"
+                f"cut compares features of the encoder, which a {self.generator}'s skips bypass: use resnet"
             )
         return self
 
@@ -114,7 +114,7 @@ class Config(WeakSupervisionConfig):
         last = 1 + self.downsamplings + self.blocks
         wrong = [stage for stage in self.stages() if not 0 <= stage <= last]
         if wrong or not self.stages():
-            raise ValueError(f"nce_stages must be some of 0 to {last}, got {self.nce_stages}")
+            raise ValueError(f"nce_stages must be one or more of 0 to {last}, got {self.nce_stages}")
         return self
 
     @model_validator(mode="after")
@@ -123,7 +123,7 @@ class Config(WeakSupervisionConfig):
         return self
 
     def stages(self) -> tuple[int, ...]:
-        """The generator stages compared, given or by default."""
+        """The generator stages to compare, as set or by default."""
         if self.nce_stages is not None:
             return self.nce_stages
         first_block = 2 + self.downsamplings
@@ -131,18 +131,18 @@ class Config(WeakSupervisionConfig):
         return (0, *range(2, first_block), *sorted({first_block, middle}))
 
     def weights(self) -> tuple[float, float]:
-        """Weights of PatchNCE on content and on style, given or by ``fast`` and ``single_image``."""
+        """Weights of PatchNCE on content and on style, as set or by ``fast`` and ``single_image``."""
         default = 10.0 if self.fast else 4.0 if self.single_image else 1.0
         content = self.nce_weight if self.nce_weight is not None else default
         identity = self.identity_nce_weight if self.identity_nce_weight is not None else (0.0 if self.fast else 1.0)
         return content, identity
 
     def l1_identity_weight(self) -> float:
-        """Weight of the L1 identity term, given or by ``single_image``."""
+        """Weight of the L1 identity term, as set or by ``single_image``."""
         return self.identity_weight if self.identity_weight is not None else float(self.single_image)
 
     def zoom(self) -> float:
-        """Least share of a crop's side, given or by ``single_image``."""
+        """Least share of a crop's side, as set or by ``single_image``."""
         return self.zoom_min if self.zoom_min is not None else (0.4 if self.single_image else 1.0)
 
 
@@ -187,12 +187,12 @@ class Recipe(AdversarialRecipe):
         self.networks["heads"] = PatchProjection(
             [channels[stage] for stage in config.stages()], config.projection_width
         )
-        self.networks["discriminator"] = config.build_judge(generator)
+        self.networks["discriminator"] = config.build_discriminator_for(generator)
         self.adversary = Adversary(config)
 
     @classmethod
     def needs_with(cls, config: RecipeConfig) -> Needs:
-        """Known pairs and zoomed crops as far as the settings ask for them."""
+        """Known pairs and zoomed crops, if they are on."""
         assert isinstance(config, Config)
         return replace(config.supervised(cls.needs), zoom_min=config.zoom())
 
@@ -224,7 +224,7 @@ class Recipe(AdversarialRecipe):
         return losses, {"translated": fake}
 
     def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:
-        """Style against translations, and the penalties.
+        """The losses on style pictures and translations, and the penalties.
 
         Raises:
             ValueError: the batch has no style.
@@ -233,11 +233,11 @@ class Recipe(AdversarialRecipe):
         return self.adversary.discriminator_terms(discriminator, _style(batch), fakes["translated"], step)
 
     def translate(self, content: Tensor, conditions: Conditions) -> Tensor:
-        """The picture in the style, (N, 3, H, W), fp32; unchanged where the mask is 0."""
+        """The translated picture, (N, 3, H, W), fp32; unchanged where the mask is 0."""
         return blend_by_mask(self.networks["generator"](content), content, conditions.mask_unit)
 
     def _nce(self, made: Tensor, sources: Tensor) -> Tensor:
-        """(N,) PatchNCE of results against what they were made from, mean over stages and patches."""
+        """(N,) PatchNCE between results and their sources, mean over stages and patches."""
         heads = self.networks["heads"]
         queries, keys = self._features(made), self._features(sources)
         positions = [sample_positions(q.shape[2] * q.shape[3], self.config.nce_patches, q.device) for q in queries]
@@ -251,5 +251,5 @@ class Recipe(AdversarialRecipe):
 
 def _style(batch: Batch) -> Tensor:
     if batch.style is None:
-        raise ValueError("cut needs pictures of the style: the batch has none")
+        raise ValueError("cut requires style pictures: the batch has none")
     return batch.style

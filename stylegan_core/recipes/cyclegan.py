@@ -1,4 +1,4 @@
-"""Unpaired translation both ways, each undoing the other: CycleGAN.
+"""Unpaired translation in both directions, each the inverse of the other: CycleGAN.
 
 Zhu et al. 2017, Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks (arXiv 1703.10593).
 """
@@ -52,7 +52,7 @@ class Config(WeakSupervisionConfig):
 
 
 class Recipe(AdversarialRecipe):
-    """A generator and a discriminator for each direction; each discriminator is named for the domain that it knows."""
+    """A generator and a discriminator for each direction; each discriminator is named after its domain."""
 
     kind: ClassVar[Kind] = Kind.TRANSLATE
     needs: ClassVar[Needs] = Needs(content=True, style=True, paired=False)
@@ -94,15 +94,15 @@ class Recipe(AdversarialRecipe):
         super().__init__(config)
         forward, backward = config.build_generator(), config.build_generator()
         self.networks["forward_generator"], self.networks["backward_generator"] = forward, backward
-        self.networks["style_discriminator"] = config.build_judge(forward)
-        self.networks["content_discriminator"] = config.build_judge(backward)
+        self.networks["style_discriminator"] = config.build_discriminator_for(forward)
+        self.networks["content_discriminator"] = config.build_discriminator_for(backward)
         self.style_adversary, self.content_adversary = Adversary(config), Adversary(config)
         self.style_pool = ReplayPool(config.replay_pictures, config.crop_px)
         self.content_pool = ReplayPool(config.replay_pictures, config.crop_px)
 
     @classmethod
     def needs_with(cls, config: RecipeConfig) -> Needs:
-        """Known pairs as far as the settings ask for them."""
+        """Known pairs, if they are on."""
         assert isinstance(config, Config)
         return config.supervised(cls.needs)
 
@@ -116,7 +116,7 @@ class Recipe(AdversarialRecipe):
         content, style = batch.content, _style(batch)
         forward, backward = networks["forward_generator"], networks["backward_generator"]
         if c.cycle_weight * c.identity_share > 0:
-            # Whether a picture needs translating at all is asked along with the translations: half of the calls.
+            # The identity term is computed in the same calls as the translations: half of the calls.
             fake_style, same_style = forward(torch.cat([content, style])).split([len(content), len(style)])
             fake_content, same_content = backward(torch.cat([style, content])).split([len(style), len(content)])
             identity = masked_l1(same_style, style) + masked_l1(same_content, content)
@@ -139,7 +139,7 @@ class Recipe(AdversarialRecipe):
         return losses, {"style": fake_style, "content": fake_content}
 
     def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:
-        """Both domains against their fakes, of this step and from the pools, and the penalties.
+        """The losses on both domains and their fakes, of this step and from the pools, and the penalties.
 
         Raises:
             ValueError: the batch has no style.
@@ -158,7 +158,7 @@ class Recipe(AdversarialRecipe):
     def translate(self, content: Tensor, conditions: Conditions) -> Tensor:
         """The picture in the other domain, (N, 3, H, W), fp32; unchanged where the mask is 0.
 
-        ``conditions.direction`` "backward" takes pictures of the style to the content's domain.
+        ``conditions.direction`` "backward" translates style pictures to the content domain.
         """
         name = "forward_generator" if conditions.direction == "forward" else "backward_generator"
         return blend_by_mask(self.networks[name](content), content, conditions.mask_unit)
@@ -166,5 +166,5 @@ class Recipe(AdversarialRecipe):
 
 def _style(batch: Batch) -> Tensor:
     if batch.style is None:
-        raise ValueError("cyclegan needs pictures of the style: the batch has none")
+        raise ValueError("cyclegan requires style pictures: the batch has none")
     return batch.style

@@ -92,13 +92,13 @@ class Config(SteadinessConfig):
         if self.mixing_taps and (self.mixing_taps % 2 == 0 or self.mixing_taps < 3):
             raise ValueError(f"mixing_taps must be 0, or odd and at least 3: got {self.mixing_taps}")
         if self.mixing_taps and self.half_resolution:
-            raise ValueError("mixing needs every pixel: set mixing_taps to 0, or half_resolution to false")
+            raise ValueError("mixing_taps requires full resolution: set mixing_taps to 0, or half_resolution to false")
         return self
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
         if self.stem_px % 2 == 0:
-            raise ValueError(f"stem_px must be odd, to have a centre: got {self.stem_px}")
+            raise ValueError(f"stem_px must be odd: got {self.stem_px}")
         shrunk = 2 if self.half_resolution else 1
         if self.stem_px // 2 >= self.crop_px // shrunk:
             raise ValueError(f"stem_px is {self.stem_px}, too wide for crop_px {self.crop_px}")
@@ -151,7 +151,7 @@ class Recipe(AdversarialRecipe):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        # The generator comes first, so that it starts alike with and without a discriminator.
+        # The generator is first, so that its initial weights do not depend on the discriminator.
         self.networks["generator"] = ResnetGenerator(
             config.channels,
             config.blocks,
@@ -167,11 +167,11 @@ class Recipe(AdversarialRecipe):
             mixing_taps=config.mixing_taps,
             mixing_step_px=config.mixing_step_px,
         )
-        self._judges_unpainted = config.adversarial_weight > 0 and config.unpainted_weight > 0
+        self._discriminates_unpainted = config.adversarial_weight > 0 and config.unpainted_weight > 0
         self.adversary = Adversary(config)
         if config.adversarial_weight > 0:
             self.networks["discriminator"] = config.build_discriminator(6)
-        if self._judges_unpainted and config.unpainted_judge == "unconditional":
+        if self._discriminates_unpainted and config.unpainted_judge == "unconditional":
             self.networks["style_discriminator"] = config.build_discriminator()
 
     def phases(self) -> list[Phase]:
@@ -190,12 +190,12 @@ class Recipe(AdversarialRecipe):
         c = self.config
         style = _style(batch)
         adversarial = c.adversarial_weight > 0 and step >= c.warmup_steps
-        unpainted = batch.unpainted if self._judges_unpainted and adversarial else None
+        unpainted = batch.unpainted if self._discriminates_unpainted and adversarial else None
         content = batch.content if unpainted is None else torch.cat([batch.content, unpainted])
         made = self.networks["generator"](content)  # painted crops first, then the unpainted
         painted = made[: len(style)]
         losses: Losses = {"l1": c.l1_weight * masked_l1(painted, style, batch.mask_unit)}
-        # Where nobody painted both sides show the same pixels, so there is nothing to tell apart.
+        # Outside the mask both show the same pixels, so that the discriminator cannot use them.
         shown = blend_by_mask(painted, style, batch.mask_unit)
         if c.texture_weight > 0:
             losses["texture"] = c.texture_weight * _texture_distance(shown, style)
@@ -204,7 +204,7 @@ class Recipe(AdversarialRecipe):
             return losses, {}
         fakes: Fakes = {"painted": shown}
         versions = [shown, style] if c.feature_matching_weight > 0 else [shown]
-        made_like, *real = self.adversary.judge_alike(self.networks["discriminator"], versions, batch.content)
+        made_like, *real = self.adversary.discriminate_versions(self.networks["discriminator"], versions, batch.content)
         losses["adversarial"] = self.adversary.generator_loss(made_like)
         if real:
             losses["feature_matching"] = c.feature_matching_weight * feature_matching(
@@ -212,12 +212,12 @@ class Recipe(AdversarialRecipe):
             )
         if unpainted is not None:
             fakes["unpainted"] = made[len(style) :]
-            judgement = self._judge_unpainted(unpainted, fakes["unpainted"])
+            judgement = self._discriminate_unpainted(unpainted, fakes["unpainted"])
             losses["adversarial_unpainted"] = c.unpainted_weight * self.adversary.generator_loss(judgement)
         return losses, fakes
 
     def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:
-        """Real against fake for each judge, with the penalties that are asked for.
+        """The losses of each discriminator, with the penalties that are on.
 
         Raises:
             ValueError: the batch has no paintings.
@@ -229,9 +229,9 @@ class Recipe(AdversarialRecipe):
         if conditional and unpainted is not None:
             given.append(unpainted)
             judged.append(fakes["unpainted"])
-        judge, fake = self.networks["discriminator"], torch.cat(judged)
+        discriminator, fake = self.networks["discriminator"], torch.cat(judged)
         losses = self.adversary.discriminator_terms(
-            judge, style, fake, step, given_real=batch.content, given_fake=torch.cat(given)
+            discriminator, style, fake, step, given_real=batch.content, given_fake=torch.cat(given)
         )
         if not conditional and unpainted is not None:
             losses |= self.adversary.discriminator_terms(
@@ -243,7 +243,7 @@ class Recipe(AdversarialRecipe):
         """The painted picture, (N, 3, H, W), fp32; unchanged where the mask is 0."""
         return blend_by_mask(self.networks["generator"](content), content, conditions.mask_unit)
 
-    def _judge_unpainted(self, content: Tensor, painting: Tensor) -> Judgement:
+    def _discriminate_unpainted(self, content: Tensor, painting: Tensor) -> Judgement:
         if self.config.unpainted_judge == "conditional":
             return self.adversary.discriminate(self.networks["discriminator"], painting, content)
         return self.adversary.discriminate(self.networks["style_discriminator"], painting)
@@ -251,12 +251,12 @@ class Recipe(AdversarialRecipe):
 
 def _style(batch: Batch) -> Tensor:
     if batch.style is None:
-        raise ValueError("keyframe needs paintings that are aligned with the content: the batch has no style")
+        raise ValueError("keyframe requires paintings that are aligned with the content: the batch has no style")
     return batch.style
 
 
 def _texture_distance(made: Tensor, style: Tensor) -> Tensor:
-    """One patch size and scale a step, drawn by torch's global generator: in the mean over steps it is all of them."""
+    """Sliced distance at one random patch size and scale in each step: over many steps, all of them."""
     size_px = (3, 5, 7)[int(torch.randint(3, ()))]
     scale = (1, 2)[int(torch.randint(2, ()))]
     directions = zero_mean_directions(size_px, 16, made.device)

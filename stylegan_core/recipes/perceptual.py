@@ -94,7 +94,7 @@ class Config(TranslatorConfig):
 
 
 class Recipe(AdversarialRecipe):
-    """A generator that is judged by features that nobody trains, and by a discriminator on crops of the style."""
+    """A generator with losses on fixed features, and a discriminator on crops of the style."""
 
     kind: ClassVar[Kind] = Kind.TRANSLATE
     needs: ClassVar[Needs] = Needs(content=True, style=True, paired=False)
@@ -151,7 +151,7 @@ class Recipe(AdversarialRecipe):
         generator = config.build_generator(skips=config.skips)
         self.networks["generator"] = generator
         if config.adversarial_weight > 0:
-            self.networks["discriminator"] = config.build_judge(generator)
+            self.networks["discriminator"] = config.build_discriminator_for(generator)
         self.adversary = Adversary(config)
 
     def generator_losses(self, batch: Batch, step: int) -> tuple[Losses, Fakes]:
@@ -178,7 +178,7 @@ class Recipe(AdversarialRecipe):
         return losses, {"translated": fake}
 
     def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:
-        """Crops of the style against results.
+        """The losses on crops of the style and results.
 
         Raises:
             ValueError: the batch has no style.
@@ -188,7 +188,7 @@ class Recipe(AdversarialRecipe):
         )
 
     def translate(self, content: Tensor, conditions: Conditions) -> Tensor:
-        """The picture in the style, (N, 3, H, W), fp32; unchanged where the mask is 0."""
+        """The translated picture, (N, 3, H, W), fp32; unchanged where the mask is 0."""
         return blend_by_mask(self.networks["generator"](content), content, conditions.mask_unit)
 
     def _features(self, pictures: Tensor, layers: tuple[str, ...]) -> dict[str, Tensor]:
@@ -202,28 +202,28 @@ class Recipe(AdversarialRecipe):
             fake, content, distance = _grey(fake), _grey(content), structure_distance
         made = self._features(fake, layers)
         with torch.no_grad():
-            asked = self._features(content, layers)
-        return torch.stack([distance(made[layer], asked[layer]) for layer in layers]).mean()
+            expected = self._features(content, layers)
+        return torch.stack([distance(made[layer], expected[layer]) for layer in layers]).mean()
 
     def _style_distance(self, fake: Tensor, style: Tensor) -> Tensor:
         layers = self.config.style_layers
         made = self._features(fake, layers)
         with torch.no_grad():
-            asked = self._features(style, layers)
+            expected = self._features(style, layers)
         if self.config.style_statistic == "gram":
-            return torch.stack([gram_distance(made[layer], asked[layer]) for layer in layers]).mean()
+            return torch.stack([gram_distance(made[layer], expected[layer]) for layer in layers]).mean()
         distances = []
         for layer in layers:
             ours = made[layer].flatten(2)  # (N, C, h * w)
-            theirs = asked[layer].transpose(0, 1).flatten(1)  # (C, M * h * w)
+            theirs = expected[layer].transpose(0, 1).flatten(1)  # (C, M * h * w)
             count = min(_PLACES, ours.shape[2])
             directions = unit_directions(ours.shape[1], _SLICES, fake.device)
-            distances.append(sliced_feature_distance(_some(ours, count), _some(theirs, count), directions))
+            distances.append(sliced_feature_distance(_sampled(ours, count), _sampled(theirs, count), directions))
         return torch.stack(distances).mean()
 
 
-def _some(features: Tensor, count: int) -> Tensor:
-    """``count`` of the places along the last axis, drawn by torch's global generator."""
+def _sampled(features: Tensor, count: int) -> Tensor:
+    """``count`` random positions along the last axis, drawn by torch's global generator."""
     return features[..., torch.randperm(features.shape[-1])[:count].to(features.device)]
 
 
@@ -234,5 +234,5 @@ def _grey(pictures: Tensor) -> Tensor:
 
 def _style(batch: Batch) -> Tensor:
     if batch.style is None:
-        raise ValueError("perceptual needs pictures of the style: the batch has none")
+        raise ValueError("perceptual requires style pictures: the batch has none")
     return batch.style

@@ -2,7 +2,7 @@
 
 Isola et al. 2017, Image-to-Image Translation with Conditional Adversarial Networks (arXiv 1611.07004). Feature matching
 is that of Wang et al. 2018, High-Resolution Image Synthesis and Semantic Manipulation with Conditional GANs (arXiv
-1711.11585). Which way it translates, label maps to photographs or photographs to label maps, is which side is content.
+1711.11585). The direction, such as label maps to photographs, is determined by which side is the content.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from stylegan_core.recipes.translator import TranslatorConfig
 class Config(TranslatorConfig):
     """Settings of ``pix2pix``; the defaults are the paper's for 400 pairs.
 
-    Its batch norm is, at batch size 1, this instance norm.
+    At batch size 1, its batch norm is this instance norm.
     """
 
     budget_steps: int = Field(80_000, ge=1, description="generator steps; a larger value continues a finished run")
@@ -95,15 +95,15 @@ class Recipe(AdversarialRecipe):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        # The generator comes first, so that it starts alike with and without a discriminator.
+        # The generator is first, so that its initial weights do not depend on the discriminator.
         self.networks["generator"] = config.build_generator(skips=True)
         if config.adversarial_weight > 0:
-            self.networks["discriminator"] = config.build_judge(self.networks["generator"], in_channels=6)
+            self.networks["discriminator"] = config.build_discriminator_for(self.networks["generator"], in_channels=6)
         self.adversary = Adversary(config)
 
     @classmethod
     def needs_with(cls, config: RecipeConfig) -> Needs:
-        """Zoomed crops as far as the settings ask for them."""
+        """Zoomed crops, if they are on."""
         assert isinstance(config, Config)
         return replace(cls.needs, zoom_min=config.zoom_min)
 
@@ -120,10 +120,10 @@ class Recipe(AdversarialRecipe):
         losses |= c.steadiness(self.networks["generator"], batch.content, step, made)
         if "discriminator" not in self.networks:
             return losses, {}
-        # Where nothing is known both sides show the same pixels, so there is nothing to tell apart.
+        # Outside the mask both show the same pixels, so that the discriminator cannot use them.
         shown = blend_by_mask(made, truth, batch.mask_unit)
         versions = [shown, truth] if c.feature_matching_weight > 0 else [shown]
-        judged, *real = self.adversary.judge_alike(self.networks["discriminator"], versions, batch.content)
+        judged, *real = self.adversary.discriminate_versions(self.networks["discriminator"], versions, batch.content)
         losses["adversarial"] = self.adversary.generator_loss(judged)
         for judgement in real:
             distance = feature_matching(judged.features, judgement.features)
@@ -131,7 +131,7 @@ class Recipe(AdversarialRecipe):
         return losses, {"made": shown}
 
     def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:
-        """Content with its truth against content with what was made of it.
+        """The losses on content with its truth, and on content with its translation.
 
         Raises:
             ValueError: the batch has no truth.
@@ -152,5 +152,5 @@ class Recipe(AdversarialRecipe):
 
 def _truth(batch: Batch) -> Tensor:
     if batch.style is None:
-        raise ValueError("pix2pix needs pairs: the batch has no style that is aligned with the content")
+        raise ValueError("pix2pix requires pairs: the batch has no style that is aligned with the content")
     return batch.style

@@ -1,4 +1,4 @@
-"""Steadiness in training: consistency losses as settings that every translation recipe shares."""
+"""Consistency losses for temporally stable translations, with settings that every translation recipe shares."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stylegan_core.recipes.base import Losses
 
 
 class SteadinessConfig(AdversarialConfig):
-    """Settings of a recipe whose translations can be asked to be steady."""
+    """Settings of the temporal consistency losses of a recipe."""
 
     noise_consistency_weight: float = Field(
         0.0, ge=0.0, description="weight of the result's change when noise is added to its input"
@@ -38,15 +38,15 @@ class SteadinessConfig(AdversarialConfig):
     def steadiness(
         self, translate: Callable[[Tensor], Tensor], content: Tensor, step: int, made: Tensor | None = None
     ) -> Losses:
-        """The weighted consistency terms that are due in this step; nothing is drawn where all weights are 0.
+        """The weighted consistency terms that are due in this step; with all weights 0, no random number is drawn.
 
-        The terms take turns, so that a step has as few of them as can be.
+        The terms alternate between steps, so that each step has as few of them as possible.
 
         Args:
             translate: (N, 3, H, W) in [-1, 1] to the same, with gradients.
             content: (N, 3, H, W) in [-1, 1].
             step: of the training.
-            made: what ``translate`` makes of ``content``; None: it is asked.
+            made: the result of ``translate`` for ``content``; None: it is computed.
         """
         terms: list[tuple[str, float, Callable[[Tensor], Change]]] = [
             ("noise", self.noise_consistency_weight, lambda pictures: draw_noise(pictures, self.noise_unit)),

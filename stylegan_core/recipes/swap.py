@@ -36,9 +36,9 @@ from stylegan_core.recipes.base import (
 from stylegan_core.recipes.steadiness import SteadinessConfig
 
 _DIRECTIONS = 8
-"""Of the sliced distance, drawn anew in every step."""
+"""Number of random directions of the sliced distance, drawn in every step."""
 _SURFACE_WEIGHT = 3.0
-"""Of patches without their mean colour over colours, whose distances are about so much larger."""
+"""Weight of the distances of zero-mean patches, which are about this much smaller than those of colours."""
 
 
 class Config(SteadinessConfig):
@@ -93,18 +93,18 @@ class Config(SteadinessConfig):
     def _sizes_fit(self) -> Self:
         self.check_crop(halvings=self.halvings(), discriminator_layers=0)
         if self.one_folder and self.batch_size < 2:
-            raise ValueError("one_folder needs a batch_size of 2 or more: a crop takes its texture from another")
+            raise ValueError("one_folder requires a batch_size of 2 or more: each crop takes its texture from another")
         return self
 
     def halvings(self) -> int:
-        """Between a picture and its structure code."""
+        """Downsamplings by 2 between a picture and its structure code."""
         return self.downsamplings + self.half_resolution
 
 
 class Recipe(AdversarialRecipe):
     """An encoder, one generator for reconstructions and swaps, and two discriminators.
 
-    Pictures of both folders are content and reference in turn, so that the model also restyles paintings.
+    Pictures of both folders are both content and reference, so that the model also restyles paintings.
     """
 
     kind: ClassVar[Kind] = Kind.TRANSLATE
@@ -113,7 +113,7 @@ class Recipe(AdversarialRecipe):
     inference_networks: ClassVar[tuple[str, ...]] = ("encoder", "generator")
     conditioned_on: ClassVar[tuple[str, ...]] = ("styles",)
     presets: ClassVar[dict[Preset, dict[str, Any]]] = {
-        # About 12 minutes of one core: the style term draws swaps to their references before discriminators can.
+        # About 12 minutes on one core: the style term acts earlier than the discriminators.
         "two_cores": {
             "budget_steps": 2400,
             "crop_px": 64,
@@ -186,12 +186,12 @@ class Recipe(AdversarialRecipe):
 
     @classmethod
     def needs_with(cls, config: RecipeConfig) -> Needs:
-        """One folder or two."""
+        """The content folder, and the style folder unless ``one_folder`` is on."""
         assert isinstance(config, Config)
         return Needs(content=True, style=not config.one_folder)
 
     def generator_losses(self, batch: Batch, step: int) -> tuple[Losses, Fakes]:
-        """L1 of reconstructions, the adversarial term of both, and the terms that draw swaps to their references.
+        """L1 of reconstructions, the adversarial terms of both, and the style terms between swaps and references.
 
         Raises:
             ValueError: the batch has no style, and ``one_folder`` is off.
@@ -205,10 +205,10 @@ class Recipe(AdversarialRecipe):
         rebuilt, swap = made.chunk(2)
         losses: Losses = {"l1": c.l1_weight * F.l1_loss(rebuilt, pictures)}
         if c.adversarial_weight > 0:
-            judge = self.networks["discriminator"]
-            losses["adversarial"] = self.adversary.generator_term(judge, swap)
+            discriminator = self.networks["discriminator"]
+            losses["adversarial"] = self.adversary.generator_term(discriminator, swap)
             if c.reconstruction_share > 0:
-                term = self.adversary.generator_term(judge, rebuilt)
+                term = self.adversary.generator_term(discriminator, rebuilt)
                 losses["adversarial_rebuilt"] = c.reconstruction_share * term
         if c.cooccurrence_weight > 0:
             logits = self.networks["cooccurrence_discriminator"](self._patches(swap), self._patches(references))
@@ -228,7 +228,7 @@ class Recipe(AdversarialRecipe):
         return losses, {"swap": swap, "rebuilt": rebuilt}
 
     def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:
-        """Pictures against what was made, patches of a reference against those of its swap, and lazy R1.
+        """The losses on pictures and results, on patches of references and of swaps, and lazy R1.
 
         Raises:
             ValueError: the batch has no style, and ``one_folder`` is off.
@@ -240,14 +240,16 @@ class Recipe(AdversarialRecipe):
             fake = torch.cat([fakes["swap"], fakes["rebuilt"]]) if c.reconstruction_share > 0 else fakes["swap"]
             losses |= self.adversary.discriminator_terms(self.networks["discriminator"], pictures, fake, step)
         if c.cooccurrence_weight > 0:
-            judge = self.networks["cooccurrence_discriminator"]
+            discriminator = self.networks["cooccurrence_discriminator"]
             real, fake = self._patches(references), self._patches(fakes["swap"])
-            beside = self._patches(references)
-            losses["cooccurrence"] = discriminator_loss(c.adversarial, judge(real, beside), judge(fake, beside))
+            reference = self._patches(references)
+            losses["cooccurrence"] = discriminator_loss(
+                c.adversarial, discriminator(real, reference), discriminator(fake, reference)
+            )
             if c.r1_gamma > 0 and step % c.r1_every_steps == 0:
                 seen = real.detach().requires_grad_()
                 with torch.autocast(seen.device.type, enabled=False):  # bf16 gradients of gradients are noise
-                    penalty = r1_penalty(seen, judge(seen, beside)).mean()
+                    penalty = r1_penalty(seen, discriminator(seen, reference)).mean()
                 losses["cooccurrence_r1"] = 0.5 * c.r1_gamma * c.r1_every_steps * penalty
         return losses
 
@@ -271,7 +273,7 @@ class Recipe(AdversarialRecipe):
         return blend_by_mask(made, content, conditions.mask_unit)
 
     def prepare_conditions(self, conditions: Conditions) -> Conditions:
-        """The references' mixture as one texture code, (1, D)."""
+        """The weighted mean of the references as one texture code, (1, D)."""
         return replace(conditions, styles=None, style_codes=self._mixed(conditions), style_weights=None)
 
     def texture_codes(self, pictures: Tensor) -> Tensor:
@@ -280,7 +282,7 @@ class Recipe(AdversarialRecipe):
         return codes
 
     def _mixed(self, conditions: Conditions) -> Tensor | None:
-        """(1, D) mixture of what the references are, or None without any."""
+        """(1, D) weighted mean of the references' texture codes, or None without any."""
         parts = [self.texture_codes(conditions.styles)] if conditions.styles is not None else []
         if conditions.style_codes is not None:
             parts.append(conditions.style_codes)
@@ -296,7 +298,7 @@ class Recipe(AdversarialRecipe):
         if self.config.one_folder:
             return batch.content, batch.content.roll(1, dims=0)
         if batch.style is None:
-            raise ValueError("swap needs pictures of two folders, or one_folder: the batch has no style")
+            raise ValueError("swap requires style pictures or one_folder: the batch has no style")
         return torch.cat([batch.content, batch.style]), torch.cat([batch.style, batch.content])
 
     def _patches(self, pictures: Tensor) -> Tensor:
@@ -311,9 +313,9 @@ class Recipe(AdversarialRecipe):
 
 
 def _style_distance(made: Tensor, references: Tensor) -> Tensor:
-    """How far each swap's colours, and its patches without their mean colour, are from its reference's.
+    """Sliced distances of colours and of zero-mean patches between each swap and its reference.
 
-    One scale and patch size a step, drawn by torch's global generator: in the mean over steps it is all of them.
+    Each step has one scale and patch size, drawn by torch's global generator: over many steps, all of them.
     """
     colours = F.normalize(torch.randn(_DIRECTIONS, 3), dim=1)[:, :, None, None].to(made.device)
     surfaces = zero_mean_directions((3, 5, 7)[int(torch.randint(3, ()))], _DIRECTIONS, made.device)

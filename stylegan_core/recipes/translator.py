@@ -1,4 +1,4 @@
-"""The generator that picture-to-picture recipes share: its settings, and how it and its discriminator are built."""
+"""The generator that picture-to-picture recipes share: settings, and construction of it and its discriminator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stylegan_core.recipes.steadiness import SteadinessConfig
 
 _MOST_LEVELS = 8
 _LOCAL_SHARE = 4
-"""A local generator's layers are so much narrower than the global one's."""
+"""Ratio of the global generator's channels to a local one's."""
 
 
 class TranslatorConfig(SteadinessConfig):
@@ -61,14 +61,14 @@ class TranslatorConfig(SteadinessConfig):
         return self
 
     def levels(self) -> int:
-        """Halvings of a U-Net, given or by ``crop_px``."""
+        """Downsamplings of a U-Net, as set or by ``crop_px``."""
         return self.unet_levels or min(self.crop_px.bit_length() - 1, _MOST_LEVELS)
 
     def build_generator(self, *, skips: bool = False) -> nn.Module:
-        """A generator of these settings, with ``encode`` and ``stage_channels``.
+        """Builds a generator with these settings; it has ``encode`` and ``stage_channels``.
 
         Args:
-            skips: a resnet adds encoder features to the decoder's.
+            skips: whether a resnet adds encoder features to the decoder's.
         """
         whole: ResnetGenerator | UnetGenerator
         if self.generator == "unet":
@@ -96,12 +96,12 @@ class TranslatorConfig(SteadinessConfig):
         width = max(self.channels // _LOCAL_SHARE, 4)
         return LocalGenerators(whole, self.local_generators, channels=width, padding=self.padding)
 
-    def build_judge(self, generator: nn.Module, in_channels: int = 3) -> nn.Module:
-        """A discriminator of these settings, which sees through ``generator``'s first layer with ``shared_stem``.
+    def build_discriminator_for(self, generator: nn.Module, in_channels: int = 3) -> nn.Module:
+        """Builds a discriminator with these settings; with ``shared_stem`` it also sees ``generator``'s features.
 
         Args:
-            generator: of ``build_generator``; its weights stay its own.
-            in_channels: 6 for a picture after what it was made from.
+            generator: of ``build_generator``; its weights are not trained with the discriminator.
+            in_channels: 6 for a picture concatenated with its content.
         """
         if not self.shared_stem:
             return self.build_discriminator(in_channels)

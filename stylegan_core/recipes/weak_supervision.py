@@ -26,11 +26,11 @@ class WeakSupervisionConfig(TranslatorConfig):
     )
 
     def supervised(self, needs: Needs) -> Needs:
-        """``needs`` with the known pairs that these settings ask for."""
+        """``needs`` with the share of known pairs of these settings."""
         return replace(needs, known_fraction=self.known_fraction)
 
     def mixed_objective(self, losses: Losses, distance: Tensor | None) -> Losses:
-        """``losses`` times lambda, and ``distance`` times 1 - lambda; ``losses`` alone where nothing is known.
+        """``losses`` times lambda, and ``distance`` times 1 - lambda; ``losses`` unchanged without known pairs.
 
         Args:
             losses: the terms of the unpaired objective.
@@ -45,10 +45,10 @@ class WeakSupervisionConfig(TranslatorConfig):
 def known_distance(
     batch: Batch, forward: Callable[[Tensor], Tensor], backward: Callable[[Tensor], Tensor] | None = None
 ) -> Tensor | None:
-    """L1 between the translations of the batch's known content and its known style, the way back too if there is one.
+    """L1 between the translations of known content and the known style, in both directions if there are two.
 
     Args:
-        batch: without known pairs there is no distance.
+        batch: its known pairs, if any.
         forward: content to style.
         backward: style to content.
     Returns:

@@ -45,14 +45,14 @@ class AveragedEvaluation:
         return self._sample is not None
 
     def figures(self) -> dict[str, float]:
-        """What validation measures; an infinite score where this process does not validate."""
+        """The metrics of the validation; an infinite score if this process does not validate."""
         if self._validate is None or not self._active:
             return {"score": math.inf}
         with self._averaged() as recipe:
             return {key: float(value) for key, value in self._validate(recipe).items()}
 
     def grid(self) -> npt.NDArray[np.uint8] | None:
-        """The sample grid (H, W, 3); None where this process makes none."""
+        """The sample grid (H, W, 3); None if this process makes none."""
         if self._sample is None or not self._active:
             return None
         with self._averaged() as recipe:

@@ -12,11 +12,11 @@ from pathlib import Path
 from stylegan_core.storage.atomic import write_bytes_atomically
 
 Row = dict[str, float]
-"""One line of the curves: "step", and what was measured then by name."""
+"""One row of the curves: "step", and the metrics of that step by name."""
 
 
 class NotFiniteError(ArithmeticError):
-    """A loss or a weight became NaN or infinite; the message names it, the step, and what to try."""
+    """A loss or a weight is NaN or infinite; the message names it, the step, and what to try."""
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Window:
     counts: dict[str, int] = field(default_factory=dict)
 
     def add(self, step: int, losses: Mapping[str, float]) -> None:
-        """Takes in the losses of ``step`` (counted from 0).
+        """Adds the losses of ``step`` (counted from 0).
 
         Raises:
             NotFiniteError: one of them is NaN or infinite.
@@ -48,7 +48,7 @@ class Window:
 
 
 def not_finite_message(name: str, value: float, step: int) -> str:
-    """What is said of a term that is not finite."""
+    """The message about a term that is not finite."""
     return (
         f"{name} is {value} at step {step}: training stopped, and the last good checkpoint is kept. Try a lower "
         "learning rate (generator_lr, discriminator_lr), gradient_clip: 1.0, or train.common.precision: fp32"
@@ -56,7 +56,7 @@ def not_finite_message(name: str, value: float, step: int) -> str:
 
 
 def write_curves(path: Path, rows: Sequence[Row]) -> None:
-    """Writes the rows as CSV: the column step, then all others by name; what a row lacks is empty.
+    """Writes the rows as CSV: the column step, then all others by name; missing values are empty.
 
     The bytes depend on the rows alone. Numbers have six significant digits.
     """

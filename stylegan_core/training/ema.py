@@ -28,10 +28,10 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Takes in the networks as they are after generator step ``step`` (counted from 0).
+        """Updates the averages with the networks' weights after generator step ``step`` (counted from 0).
 
-        The first steps use a shorter memory, (1 + step) / (10 + step), or a short training would average in its
-        random start.
+        The first steps use a smaller decay, (1 + step) / (10 + step): otherwise a short training would keep a share of
+        its random start.
         """
         decay = min(self.decay, (1 + step) / (10 + step))
         averages = [self.state[key] for key in self._averaged]
@@ -47,7 +47,7 @@ class MovingAverage:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Within the context the networks have the averaged weights; afterwards their own again, bit for bit."""
+        """Gives the networks the averaged weights in the context; restores their own afterwards, bit for bit."""
         with torch.no_grad():
             own = {key: tensor.clone() for key, tensor in self._sources.items()}
             for key, tensor in self._sources.items():

@@ -35,18 +35,18 @@ _FABRIC_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"
 
 
 def make_fabric(accelerator: str, devices: int, precision: str) -> Fabric:
-    """A launched Fabric.
+    """Creates and launches a Fabric.
 
     Args:
         accelerator: "auto", "cpu", "cuda" or "mps".
-        devices: processes, one a device; more than one trains data-parallel.
+        devices: number of processes, one for each device; more than one train data-parallel.
         precision: "fp32", "bf16" or "fp16", see ``resolve_precision``.
     Raises:
         ValueError: the machine has no such accelerator.
     """
     from lightning.fabric import Fabric  # seconds to import: only where training begins
 
-    for name in ("lightning.fabric", "lightning.pytorch"):  # it announces the precision through both
+    for name in ("lightning.fabric", "lightning.pytorch"):  # both log the precision
         logging.getLogger(name).setLevel(logging.WARNING)
     fabric = Fabric(
         accelerator=resolve_accelerator(accelerator),
@@ -59,7 +59,7 @@ def make_fabric(accelerator: str, devices: int, precision: str) -> Fabric:
 
 
 def resolve_accelerator(accelerator: str) -> str:
-    """The best accelerator there is for "auto".
+    """Resolves "auto" to the best accelerator of the machine.
 
     Raises:
         ValueError: the machine has no such accelerator.
@@ -74,7 +74,7 @@ def resolve_accelerator(accelerator: str) -> str:
 
 
 def resolve_precision(precision: str, accelerator: str) -> str:
-    """The fastest precision that the hardware has for "auto".
+    """Resolves "auto" to the fastest precision of the hardware.
 
     Args:
         precision: "auto", "fp32", "bf16" or "fp16".
@@ -97,11 +97,11 @@ def cpu_has_bf16() -> bool:
 
 @contextmanager
 def repeatable(threads: int | None = None, *, accelerator: str = "cpu") -> Iterator[int]:
-    """Within the context torch's results on the CPU depend on its inputs alone.
+    """Makes torch's results on the CPU depend on its inputs only, within the context.
 
     Args:
-        threads: torch's threads, since sums are split among them; None keeps what is set.
-        accelerator: on CUDA some layers (reflection padding) have no deterministic gradient, so there speed goes first.
+        threads: of torch, since sums are divided among them; None: unchanged.
+        accelerator: on CUDA some layers (reflection padding) have no deterministic gradient: speed has priority.
     Yields:
         The number of threads.
     """
@@ -110,8 +110,8 @@ def repeatable(threads: int | None = None, *, accelerator: str = "cpu") -> Itera
     fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     benchmark = torch.backends.cudnn.benchmark
     torch.use_deterministic_algorithms(accelerator == "cpu")
-    torch.backends.cudnn.benchmark = accelerator == "cuda"  # crops have one size: the search pays
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs, finds bugs only
+    torch.backends.cudnn.benchmark = accelerator == "cuda"  # crops have one size: the search is worth its time
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # slow, only finds bugs
     if threads is not None and threads != before:
         torch.set_num_threads(threads)
     try:

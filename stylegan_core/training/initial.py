@@ -1,4 +1,4 @@
-"""Weights of an earlier model as the start of a training (``train.common.init_from``)."""
+"""Initial weights from an earlier model (``train.common.init_from``)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 def load_initial(recipe: BaseRecipe, weights: Mapping[str, Tensor]) -> None:
     """Copies ``weights`` ("<network>.<parameter>") into the recipe's networks.
 
-    Networks that the weights lack, a discriminator say, keep their fresh start; that is logged.
+    Networks without weights in it, such as a discriminator, stay randomly initialized, with a warning.
 
     Raises:
         ModelError: a network that translates is missing or incomplete, or sizes differ; the recipe is unchanged.
@@ -26,17 +26,17 @@ def load_initial(recipe: BaseRecipe, weights: Mapping[str, Tensor]) -> None:
     own = prefixed_state(dict(recipe.networks.items()))
     missing = [key for key in own if key not in weights and key.split(".")[0] in recipe.inference_networks]
     if missing:
-        raise ModelError(f"train.common.init_from names a model of another kind: it has no {missing[0]}")
+        raise ModelError(f"the model in train.common.init_from is of another kind: it has no {missing[0]}")
     wrong = [key for key, tensor in own.items() if key in weights and weights[key].shape != tensor.shape]
     if wrong:
         key = wrong[0]
         raise ModelError(
-            f"train.common.init_from names a model of another size: its {key} is {tuple(weights[key].shape)}, "
-            f"the settings ask for {tuple(own[key].shape)}"
+            f"the model in train.common.init_from is of another size: its {key} is {tuple(weights[key].shape)}, "
+            f"the settings require {tuple(own[key].shape)}"
         )
     fresh = sorted({key.split(".")[0] for key in own if key not in weights})
     if fresh:
-        log.warning("the initial model lacks weights of %s: they start fresh", ", ".join(fresh))
+        log.warning("the initial model has no weights of %s: they are initialized randomly", ", ".join(fresh))
     with torch.no_grad():
         for key, tensor in own.items():
             if key in weights:

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT as a request that the training loop answers between two steps."""
+"""SIGTERM and SIGINT as a stop request that the training loop checks between two steps."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 
-class TrainingInterrupted(Exception):  # noqa: N818  (a request that was granted, no fault)
-    """Training stopped on request after saving a checkpoint; the same command continues it (exit code 3)."""
+class TrainingInterrupted(Exception):  # noqa: N818  (not an error)
+    """Training was stopped by a signal and saved a checkpoint; the same command continues it (exit code 3)."""
 
 
 class StopRequest:
     """A context in which the first SIGTERM or SIGINT sets ``reason``; a second SIGINT interrupts at once.
 
-    Outside the main thread no signal can be caught; then only ``ask`` sets it.
+    Outside the main thread signals cannot be caught; only ``request`` sets it there.
     """
 
     def __init__(self) -> None:
         self.reason: str | None = None
         self._previous: dict[signal.Signals, Any] = {}
 
-    def ask(self, reason: str) -> None:
+    def request(self, reason: str) -> None:
         """Requests the stop."""
         self.reason = self.reason or reason
 
@@ -45,4 +45,4 @@ class StopRequest:
     def _caught(self, number: int, _frame: FrameType | None) -> None:
         if self.reason is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.ask(signal.Signals(number).name)
+        self.request(signal.Signals(number).name)

@@ -1,4 +1,4 @@
-"""Who watches a training: progress bars, trackers. Watching never changes or ends a training."""
+"""Observers of a training, such as progress bars and trackers; they never change or end a training."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ log = logging.getLogger(__name__)
 
 
 class Observer(Protocol):
-    """Told of what happens, in the thread that trains: it must return soon."""
+    """Receives the events of a training, in the thread that trains: its methods must return quickly."""
 
     def start(self, total_steps: int, resumed_from: int) -> None:
-        """Training begins; ``resumed_from`` steps are already done."""
+        """Training starts; ``resumed_from`` steps are already done."""
         ...
 
     def metrics(self, step: int, values: dict[str, float]) -> None:
@@ -35,44 +35,46 @@ class Observer(Protocol):
         ...
 
     def checkpoint(self, step: int) -> None:
-        """A checkpoint is on the disk."""
+        """A checkpoint was written."""
         ...
 
     def finish(self, result: TrainResult) -> None:
-        """Training is done; not called when it is interrupted."""
+        """Training is complete; not called after an interruption."""
         ...
 
 
 class Observers:
-    """Several observers as one. One that raises is named once in the log and left out from then on."""
+    """Several observers as one. An observer that raises is logged once and removed."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._observers = list(observers)
 
     def start(self, total_steps: int, resumed_from: int) -> None:
         """See ``Observer.start``."""
-        self._tell(lambda o: o.start(total_steps, resumed_from))
+        self._notify(lambda o: o.start(total_steps, resumed_from))
 
     def metrics(self, step: int, values: dict[str, float]) -> None:
         """See ``Observer.metrics``."""
-        self._tell(lambda o: o.metrics(step, dict(values)))
+        self._notify(lambda o: o.metrics(step, dict(values)))
 
     def pictures(self, step: int, grid: npt.NDArray[np.uint8]) -> None:
         """See ``Observer.pictures``."""
-        self._tell(lambda o: o.pictures(step, grid))
+        self._notify(lambda o: o.pictures(step, grid))
 
     def checkpoint(self, step: int) -> None:
         """See ``Observer.checkpoint``."""
-        self._tell(lambda o: o.checkpoint(step))
+        self._notify(lambda o: o.checkpoint(step))
 
     def finish(self, result: TrainResult) -> None:
         """See ``Observer.finish``."""
-        self._tell(lambda o: o.finish(result))
+        self._notify(lambda o: o.finish(result))
 
-    def _tell(self, call: Callable[[Any], None]) -> None:
+    def _notify(self, call: Callable[[Any], None]) -> None:
         for observer in list(self._observers):
             try:
                 call(observer)
             except Exception:
-                log.warning("%s failed and is left out from now on", type(observer).__name__, exc_info=True)
+                log.warning(
+                    "%s failed: it is disabled for the rest of the training", type(observer).__name__, exc_info=True
+                )
                 self._observers.remove(observer)

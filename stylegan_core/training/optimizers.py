@@ -1,4 +1,4 @@
-"""The optimizers of a phase: one Adam a parameter group (Kingma and Ba 2014, arXiv 1412.6980)."""
+"""The optimizers of a phase: one Adam for each parameter group (Kingma and Ba 2014, arXiv 1412.6980)."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ ROLES: tuple[Role, ...] = ("generator", "discriminator")
 
 @dataclass
 class GroupOptimizer:
-    """An Adam and what it steps.
+    """An Adam optimizer and its parameters.
 
     Attributes:
-        role: whose step it belongs to.
+        role: the step that it belongs to.
         group: networks, base rate, betas.
-        parameters: by name, "<network>.<parameter>", those that train.
+        parameters: the trainable ones, by "<network>.<parameter>".
         adam: the optimizer as Fabric wraps it.
     """
 
@@ -41,22 +41,22 @@ class GroupOptimizer:
 
 
 class PhaseOptimizers:
-    """The optimizers of the phase that runs.
+    """The optimizers of the current phase.
 
     Args:
         fabric: wraps the optimizers.
         networks: the recipe's.
-        fused: one kernel a step; not with fp16, whose scaler wants the gradients apart.
+        fused: use one kernel for each step; not with fp16, whose scaler needs separate gradients.
     """
 
     def __init__(self, fabric: Fabric, networks: nn.ModuleDict, fused: bool) -> None:
         self._fabric, self._networks, self._fused = fabric, networks, fused
-        # What is frozen from the start, a pretrained part say, stays frozen.
+        # Parameters that are frozen at the start, such as a pretrained part, stay frozen.
         self._trainable = {id(p) for p in networks.parameters() if p.requires_grad}
         self.members: list[GroupOptimizer] = []
 
     def enter(self, phase: Phase) -> None:
-        """Makes the optimizers of ``phase``; a group that goes on with the same networks keeps its moments.
+        """Creates the optimizers of ``phase``; a group with the same networks as before keeps its moments.
 
         Raises:
             ValueError: the phase names a network that the recipe lacks, or one twice.
@@ -105,7 +105,7 @@ class PhaseOptimizers:
         return rates
 
     def require_grad_for(self, role: Role) -> None:
-        """Lets gradients reach the networks of ``role`` only."""
+        """Enables gradients for the networks of ``role`` only."""
         chosen = {id(p) for member in self.of(role) for p in member.parameters.values()}
         for parameter in self._networks.parameters():
             if id(parameter) in self._trainable:
@@ -121,7 +121,7 @@ class PhaseOptimizers:
         return found
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Undoes ``tensors``, for the same phase."""
+        """Restores what ``tensors`` returned in the same phase."""
         moments: dict[str, dict[str, dict[str, Tensor]]] = {}
         for key, value in tensors.items():
             group, name, moment = key.split("/")
@@ -138,6 +138,6 @@ def _check(phase: Phase, networks: nn.ModuleDict) -> None:
         named = [name for group in getattr(phase, role) for name in group.networks]
         unknown = [name for name in named if name not in networks]
         if unknown:
-            raise ValueError(f"phase {phase.name!r} steps {unknown[0]!r}, which is no network of the recipe")
+            raise ValueError(f"phase {phase.name!r} trains {unknown[0]!r}, which is not a network of the recipe")
         if len(set(named)) < len(named):
             raise ValueError(f"phase {phase.name!r} names a network twice for the {role}")

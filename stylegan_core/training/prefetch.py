@@ -1,4 +1,4 @@
-"""Draws the next batch while the current one is used."""
+"""Prefetches the next batch while the current one is used."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Sampler(Protocol):
 
 
 class Prefetcher:
-    """Same batches as the sampler's own; asking for them in order makes them earlier, on one thread.
+    """Returns the sampler's batches; after each call it prefetches the following one on a thread.
 
     Args:
-        sampler: where they come from.
-        stride: distance of the steps that will be asked for.
+        sampler: source of the batches.
+        stride: distance between consecutive requested steps.
     """
 
     def __init__(self, sampler: Sampler, stride: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""What a training makes."""
+"""The result of a training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stylegan_core.training.curves import Row
 
 @dataclass(frozen=True)
 class TrainResult:
-    """The end of a training.
+    """Weights, metrics and curves at the end of a training.
 
     Attributes:
         recipe: with its own last weights.
@@ -20,12 +20,12 @@ class TrainResult:
         images_seen: training crops drawn.
         stopped_by: "budget" or "limit_minutes".
         last: averaged weights of the inference networks at the end, "<network>.<parameter>", on the CPU.
-        best: the same where validation liked them best.
+        best: the same at the lowest validation score.
         best_step: steps done then.
-        networks: all networks as they are, for ``init_from``.
-        validation: what validation measured, for "last" and "best"; empty without a validation.
+        networks: weights of all networks without averaging, for ``init_from``.
+        validation: metrics of "last" and "best"; empty without a validation.
         history: rows of the loss curves.
-        precision: "fp32", "bf16" or "fp16": what was used.
+        precision: that was used: "fp32", "bf16" or "fp16".
     """
 
     recipe: BaseRecipe

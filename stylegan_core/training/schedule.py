@@ -9,7 +9,7 @@ from stylegan_core.recipes.base import Phase
 
 
 def lr_factor(schedule: str, step: int, decay_start_step: int, decay_end_step: int) -> float:
-    """What the base learning rate is multiplied by at ``step``.
+    """Factor of the base learning rate at ``step``.
 
     Args:
         schedule: "constant"; "linear" or "cosine", which fall from 1 at the start step to 0 at the end step.

@@ -22,9 +22,9 @@ class Best:
     """The averaged weights with the lowest validation score so far.
 
     Attributes:
-        step: steps done then.
+        step: steps done at that time.
         score: lower is better.
-        metrics: all that validation measured.
+        metrics: of the validation.
         weights: "<network>.<parameter>", on the CPU.
     """
 
@@ -41,11 +41,11 @@ class Progress:
     Attributes:
         step: generator steps done.
         position: batches drawn, which is all of the sampler's state.
-        phase: index of the phase whose optimizers are in use; -1 is none yet.
+        phase: index of the phase whose optimizers are in use; -1: none yet.
         elapsed_s: time spent, over all starts.
         history: rows of the curves.
         window: losses since the last row.
-        validation: what the last validation on schedule measured.
+        validation: metrics of the last scheduled validation.
     """
 
     step: int = 0

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 class Stepper:
-    """Updates a recipe's networks; backward, step, detach and the moving average are called here and nowhere else.
+    """Updates a recipe's networks; the only code that calls backward, step, detach and the moving average.
 
     Args:
         fabric: precision and devices.
         recipe: its networks are on the device.
-        optimizers: none before the first step, or those of ``phase``.
+        optimizers: empty before the first step, or those of ``phase``.
         average: updated after each generator step.
         config: schedules and clipping.
-        phase: index of the phase that ``optimizers`` serve; -1 is none yet.
+        phase: index of the phase that ``optimizers`` serve; -1: none yet.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Stepper:
 
         Args:
             step: absolute, so that schedules and lazy regularization do not depend on where a run was resumed.
-            next_batch: gives a batch on the device; called once for each discriminator step.
+            next_batch: returns a batch on the device; called once for each discriminator step.
         Returns:
             The losses, "loss/generator/<term>" and "loss/discriminator/<term>", detached fp32 scalars.
         """
@@ -64,32 +64,32 @@ class Stepper:
             batch = next_batch()
             self._optimizers.require_grad_for("discriminator")
             with self._fabric.autocast():
-                # Fakes come with the generator's losses, whose gradients are not wanted here.
+                # The fakes come with the generator's losses, whose gradients are not needed here.
                 _, fakes = self._recipe.generator_losses(batch, step)
-            self._judge(batch, fakes, step)
+            self._step_discriminator(batch, fakes, step)
         batch = next_batch()
         self._optimizers.require_grad_for("generator")
         with self._fabric.autocast():
             losses, fakes = self._recipe.generator_losses(batch, step)
-        self._descend("generator", losses)
+        self._step_role("generator", losses)
         self._average.update(step)
         named = {f"loss/generator/{term}": loss for term, loss in losses.items()}
         if phase.discriminator:
-            losses = self._judge(batch, fakes, step)
+            losses = self._step_discriminator(batch, fakes, step)
             named |= {f"loss/discriminator/{term}": loss for term, loss in losses.items()}
         return {name: loss.detach().float() for name, loss in named.items()}
 
-    def _judge(self, batch: Batch, fakes: dict[str, Tensor], step: int) -> Losses:
+    def _step_discriminator(self, batch: Batch, fakes: dict[str, Tensor], step: int) -> Losses:
         self._optimizers.require_grad_for("discriminator")
         detached = {name: fake.detach() for name, fake in fakes.items()}
         with self._fabric.autocast():
             losses = self._recipe.discriminator_losses(batch, detached, step)
-        self._descend("discriminator", losses)
+        self._step_role("discriminator", losses)
         return losses
 
-    def _descend(self, role: Role, losses: Losses) -> None:
+    def _step_role(self, role: Role, losses: Losses) -> None:
         if not losses:
-            raise ValueError(f"the recipe gave no {role} losses in phase {self._phases[self.phase].name!r}")
+            raise ValueError(f"the recipe returned no {role} losses in phase {self._phases[self.phase].name!r}")
         members = self._optimizers.of(role)
         for member in members:
             member.adam.zero_grad(set_to_none=True)
@@ -112,7 +112,7 @@ class Stepper:
                 parameter.clamp_(-bound, bound)
 
     def _average_over_processes(self, gradients: list[Tensor]) -> None:
-        """Means over the processes, without a DDP wrapper: that wants one forward and one backward pass a step."""
+        """Averages over the processes, without a DDP wrapper, which requires one forward and backward pass per step."""
         if self._fabric.world_size == 1 or not gradients:
             return
         flat = torch.cat([gradient.reshape(-1) for gradient in gradients])

@@ -1,4 +1,4 @@
-"""Validation while training: figures on what is held out, and sample grids."""
+"""Validation during training: metrics on held-out areas, and sample grids."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ class Validator:
     """Measures and shows a recipe on held-out areas.
 
     Args:
-        held_out: where; at least one area.
-        rows: areas in a sample grid at the most.
+        held_out: at least one area.
+        rows: largest number of areas in a sample grid.
     """
 
     def __init__(self, held_out: ValidationSet, rows: int = 4) -> None:
         if not held_out.areas:
-            raise ValueError("nothing is held out: there is nothing to validate on")
+            raise ValueError("no area is held out: validation needs at least one")
         self._held_out, self._rows = held_out, rows
 
     def measure(self, recipe: BaseRecipe) -> dict[str, float]:
-        """Figures of a recipe in evaluation mode, directed as its users direct it: by references, by wishes.
+        """Metrics of a recipe in evaluation mode, conditioned as in use: on references or attribute changes.
 
         Returns:
             With paintings: psnr_db, swd and detail_ratio against them. Without: ssim to the content, and swd to the
@@ -74,7 +74,7 @@ class Validator:
         return {**figures, "score": 1.0 - figures["ssim"]}
 
     def grid(self, recipe: BaseRecipe) -> npt.NDArray[np.uint8]:
-        """Content, result and painting (or a held-out style crop) of some areas, one area a row, (H, W, 3)."""
+        """Content, result and painting (or a held-out style crop) of the first areas, one in each row, (H, W, 3)."""
         rows = []
         for index, area in enumerate(self._held_out.areas[: self._rows]):
             style = self._style(index)
@@ -83,7 +83,7 @@ class Validator:
         return _grid(rows)
 
     def _translated(self, recipe: BaseRecipe, index: int) -> Tensor:
-        """Of an area, with a reference where the recipe takes one: its own painting, a style crop or another area."""
+        """The translated area; the reference, if any, is its painting, a style crop or another area."""
         areas, reference = self._held_out.areas, None
         if "styles" in recipe.conditioned_on:
             style = self._style(index)
@@ -91,7 +91,7 @@ class Validator:
         return translate(recipe, areas[index], reference)
 
     def _style(self, index: int) -> Tensor | None:
-        """What is shown beside an area: its painting, or a held-out style crop."""
+        """The style picture of an area: its painting, or a held-out style crop."""
         references, style = self._held_out.references, self._held_out.areas[index].style
         return references[index % len(references)] if style is None and references else style
 
@@ -99,8 +99,8 @@ class Validator:
 def translate(recipe: BaseRecipe, area: ValidationArea, reference: Tensor | None = None) -> Tensor:
     """(1, 3, H * scale, W * scale) in about [-1, 1], on the recipe's device: the area and its context, translated.
 
-    The area's change of attributes is applied, and ``reference``, (1, 3, h, w) in [-1, 1], is the style where it is
-    given. Sides are padded by reflection to what a network with three halvings needs, and cut again.
+    The area's change of attributes is applied; ``reference``, (1, 3, h, w) in [-1, 1], is the style picture, if any.
+    The sides are padded as in translation, see ``networks.padding``, and cropped again.
     """
     device = next(recipe.parameters()).device
     height, width = area.content.shape[-2:]
@@ -114,15 +114,15 @@ def translate(recipe: BaseRecipe, area: ValidationArea, reference: Tensor | None
 
 
 def _diversity(
-    results: Sequence[npt.NDArray[np.float32]], beside: Sequence[npt.NDArray[np.float32]]
+    results: Sequence[npt.NDArray[np.float32]], expected: Sequence[npt.NDArray[np.float32]]
 ) -> dict[str, float]:
-    ratio = diversity(results, beside)
+    ratio = diversity(results, expected)
     if ratio is None:
         return {}
     collapsed = ratio < COLLAPSED_BELOW
     if collapsed:
         _log.warning(
-            "mode collapse: results of %d pictures differ by %.0f %% of what they should; the alarm is below %.0f %%",
+            "mode collapse: the results of %d pictures have %.0f %% of the expected diversity, the limit is %.0f %%",
             *(len(results), 100 * ratio, 100 * COLLAPSED_BELOW),
         )
     return {"diversity": ratio, "collapsed": float(collapsed)}

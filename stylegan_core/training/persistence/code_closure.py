@@ -16,11 +16,11 @@ _TRAINING = (f"{_PACKAGE}.training.trainer", f"{_PACKAGE}.training.validation", 
 def code_closure_digest(recipe: str, root: Path | None = None) -> str:
     """SHA-256, in hex, over the modules that training ``recipe`` imports.
 
-    An edit to another recipe, or to how pictures are decoded, changes nothing here.
+    Edits to other recipes or to picture decoding do not change it.
 
     Args:
         recipe: its name.
-        root: folder that holds the package; default: where it is installed.
+        root: folder that contains the package; default: the installed one.
     """
     place = root or Path(next(iter(stylegan_core.__path__))).parent
     digest = hashlib.sha256()
@@ -47,7 +47,7 @@ def code_closure(modules: Iterable[str], root: Path) -> dict[str, Path]:
 
 
 def _imports(path: Path) -> list[str]:
-    """Absolute imports from the package, as modules; names that are no modules are dropped by the caller."""
+    """Absolute imports from the package, as modules; names that are not modules are dropped by the caller."""
     names: list[str] = []
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):

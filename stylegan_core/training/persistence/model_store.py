@@ -1,6 +1,6 @@
-"""Models that were trained on this machine, by digest: what ``train.common.init_from`` finds.
+"""Store of the models that were trained on this machine, by digest, for ``train.common.init_from``.
 
-DVC empties the stage's outputs before it runs, so the model to continue from is gone from there by then.
+DVC empties the stage's outputs before it runs, so the model to start from is no longer there.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def find_model(name: str) -> Path:
     Args:
         name: a folder, or a digest or its first eight characters or more.
     Raises:
-        ModelError: there is none, or several; the message says what is known.
+        ModelError: there is none, or more than one; the message lists the newest models.
     """
     if (Path(name).expanduser() / MODEL_CARD).is_file():
         return Path(name).expanduser()
@@ -43,7 +43,7 @@ def find_model(name: str) -> Path:
         if len(found) == 1:
             return found[0]
         if found:
-            raise ModelError(f"train.common.init_from: several models begin with {name}: write more of the digest")
+            raise ModelError(f"train.common.init_from: several digests begin with {name}: write more digits")
     known = sorted((p for p in store.iterdir() if (p / MODEL_CARD).is_file()), key=lambda p: -p.stat().st_mtime)
     listed = ", ".join(f"{p.name[:12]} ({read_card(p).recipe})" for p in known[:5]) or "none"
     raise ModelError(

@@ -98,7 +98,7 @@ def test_no_augmentation_draws_no_number() -> None:
 def test_versions_are_augmented_as_what_they_were_made_from() -> None:
     part, judge = adversary(augmentation="diffaugment"), Fixed()
     one = crops(8)
-    part.judge_alike(judge, [one, one], given=one)
+    part.discriminate_versions(judge, [one, one], given=one)
     first, second = judge.seen
     assert torch.equal(first[:, :3], first[:, 3:])
     assert torch.equal(first, second)
@@ -146,10 +146,10 @@ def test_mixtures_have_mixed_conditions() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"frozen_layers": 3}, "frozen_layers is 3.*one at least must learn"),
-        ({"augmentation": "ada", "adversarial": "wasserstein"}, "ada asks"),
-        ({"discriminator_layout": "multi_scale", "discriminator_scales": 4}, "smallest judge of multi_scale 4 px"),
-        ({"discriminator_layout": "global_local", "discriminator_regions": 8}, "smallest judge of global_local 4 px"),
+        ({"frozen_layers": 3}, "frozen_layers is 3.*one must be trainable"),
+        ({"augmentation": "ada", "adversarial": "wasserstein"}, "ada measures"),
+        ({"discriminator_layout": "multi_scale", "discriminator_scales": 4}, "smallest input of multi_scale is 4 px"),
+        ({"discriminator_layout": "global_local", "discriminator_regions": 8}, "input of global_local is 4 px"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], words: str) -> None:

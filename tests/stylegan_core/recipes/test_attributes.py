@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from stylegan_core.data.batch import Batch
-from stylegan_core.recipes.attributes import Config, Recipe, draw_wishes
+from stylegan_core.recipes.attributes import Config, Recipe, draw_changes
 from stylegan_core.recipes.base import Conditions, Needs
 
 TINY: dict[str, Any] = {
@@ -46,23 +46,25 @@ def test_attributes_are_each_named_once(names: tuple[str, ...]) -> None:
 def test_wishes_say_what_is_wanted() -> None:
     torch.manual_seed(0)
     labels = torch.randint(2, (4000, 3)).float()
-    wish, wanted = draw_wishes(labels, met_share=0.25)
-    assert set(wish.unique().tolist()) == {-1.0, 0.0, 1.0}
-    assert (wish != 0).any(dim=1).all(), "a picture without a wish teaches nothing"
-    assert torch.equal(wanted[wish == 0], labels[wish == 0])
-    assert torch.equal(wanted[wish == 1], torch.ones_like(wanted[wish == 1]))
-    assert torch.equal(wanted[wish == -1], torch.zeros_like(wanted[wish == -1]))
-    met = (wanted == labels)[wish != 0].float().mean().item()
+    change, wanted = draw_changes(labels, met_share=0.25)
+    assert set(change.unique().tolist()) == {-1.0, 0.0, 1.0}
+    assert (change != 0).any(dim=1).all(), "a picture without a change teaches nothing"
+    assert torch.equal(wanted[change == 0], labels[change == 0])
+    assert torch.equal(wanted[change == 1], torch.ones_like(wanted[change == 1]))
+    assert torch.equal(wanted[change == -1], torch.zeros_like(wanted[change == -1]))
+    met = (wanted == labels)[change != 0].float().mean().item()
     assert met == pytest.approx(0.25, abs=0.02)
-    assert (wish == 0).float().mean().item() == pytest.approx(1 / 3, abs=0.02)  # not mentioned, and not the forced one
+    assert (change == 0).float().mean().item() == pytest.approx(
+        1 / 3, abs=0.02
+    )  # not mentioned, and not the forced one
 
 
 def test_no_wish_is_drawn_for_what_is_there_at_share_0() -> None:
     torch.manual_seed(0)
     labels = torch.randint(2, (100, 1)).float()
-    wish, wanted = draw_wishes(labels, met_share=0.0)
+    change, wanted = draw_changes(labels, met_share=0.0)
     assert torch.equal(wanted, 1 - labels)
-    assert torch.equal(wish, 1 - 2 * labels)
+    assert torch.equal(change, 1 - 2 * labels)
 
 
 def test_reconstruction_looks_at_met_wishes_alone() -> None:
@@ -91,7 +93,7 @@ def test_labels_of_a_wrong_shape_are_refused_by_name() -> None:
 
 
 def test_it_learns_to_add_and_remove_a_bright_half() -> None:
-    """One attribute that is easy to see: after a short training the wish is met and the other half stays."""
+    """One attribute that is easy to see: after a short training the change is met and the other half stays."""
     made = recipe(
         attributes=("bright",),
         norm="none",
@@ -130,11 +132,11 @@ def test_it_learns_to_add_and_remove_a_bright_half() -> None:
         return pictures[:, :, 2:14].mean(dim=(1, 2, 3)) - pictures[:, :, 18:].mean(dim=(1, 2, 3))
 
     made.eval()
-    for before, wish in ((0.0, 1.0), (1.0, -1.0)):
+    for before, change in ((0.0, 1.0), (1.0, -1.0)):
         content = faces(16, torch.full((16, 1), before))
         with torch.no_grad():
-            edited = made.translate(content, Conditions(labels=torch.full((16, 1), wish)))
-        assert ((gap(edited) > 0.3).float() == float(wish > 0)).float().mean() > 0.9, (wish, gap(edited))
+            edited = made.translate(content, Conditions(labels=torch.full((16, 1), change)))
+        assert ((gap(edited) > 0.3).float() == float(change > 0)).float().mean() > 0.9, (change, gap(edited))
         kept = (edited - content)[:, :, 18:].abs().mean()
         assert kept < 0.15, kept
 

@@ -50,11 +50,11 @@ def test_a_stem_has_a_centre_and_fits() -> None:
     config(stem_px=31, crop_px=16)
 
 
-def test_half_resolution_and_no_judge_change_what_fits() -> None:
+def test_half_resolution_and_no_discriminator_change_what_fits() -> None:
     config = config_class("keyframe")
-    with pytest.raises(ValidationError, match="need 32"):
+    with pytest.raises(ValidationError, match="require 32"):
         config(half_resolution=True, mixing_taps=0, downsamplings=3, crop_px=16)
-    with pytest.raises(ValidationError, match="need 96"):
+    with pytest.raises(ValidationError, match="require 96"):
         config(discriminator_layers=5)
     config(discriminator_layers=5, adversarial_weight=0.0)
 

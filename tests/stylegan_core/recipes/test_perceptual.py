@@ -110,5 +110,5 @@ def test_unknown_layers_are_refused() -> None:
 
 
 def test_a_batch_without_style_is_refused() -> None:
-    with pytest.raises(ValueError, match="perceptual needs pictures of the style"):
+    with pytest.raises(ValueError, match="perceptual requires style pictures"):
         recipe().generator_losses(Batch(crops(0)), 0)

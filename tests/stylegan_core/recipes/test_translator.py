@@ -31,5 +31,5 @@ def test_builds_what_is_asked_for() -> None:
     assert isinstance(local, LocalGenerators)
     assert len(local.locals) == 9
     sharing = TranslatorConfig(**SMALL, shared_stem=True)
-    assert isinstance(sharing.build_judge(sharing.build_generator(), in_channels=6), SharedStem)
-    assert not isinstance(TranslatorConfig(**SMALL).build_judge(local), SharedStem)
+    assert isinstance(sharing.build_discriminator_for(sharing.build_generator(), in_channels=6), SharedStem)
+    assert not isinstance(TranslatorConfig(**SMALL).build_discriminator_for(local), SharedStem)

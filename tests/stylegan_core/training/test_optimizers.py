@@ -97,7 +97,7 @@ def test_rates_follow_the_factor():
 
 def test_wrong_phases_are_named():
     made = optimizers(networks())
-    with pytest.raises(ValueError, match="'mapping', which is no network"):
+    with pytest.raises(ValueError, match="'mapping', which is not a network"):
         made.enter(Phase("p", None, (ParameterGroup(("mapping",), 1e-3, (0.0, 0.9)),)))
     with pytest.raises(ValueError, match="twice"):
         made.enter(Phase("p", None, (G, G)))

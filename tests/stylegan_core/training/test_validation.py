@@ -80,7 +80,7 @@ def test_collections_compare_surfaces_with_the_held_out_style():
 
 
 def test_nothing_held_out_is_refused():
-    with pytest.raises(ValueError, match="nothing is held out"):
+    with pytest.raises(ValueError, match="no area is held out"):
         Validator(ValidationSet(()))
 
 

@@ -227,7 +227,7 @@ def test_a_model_of_another_size_is_a_wrong_setting(project):
     plan = plan_trainings(
         settings(("sea",), {"init_from": str(project / "models" / "sea")}, channels=8), project / "prepared"
     )
-    with pytest.raises(UsageError, match=r"sea: train.common.init_from names a model of another size"):
+    with pytest.raises(UsageError, match=r"sea: the model in train.common.init_from is of another size"):
         train_model(plan.jobs[0], project / "prepared", project / "models", project / "reports")
 
 
