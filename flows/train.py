@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stylegan_core.config import Params
 from tasks.shared.runner import Runner
 from tasks.stages.train import mark_finished, train_model
-from tasks.stages.train_watch import register, watch
+from tasks.stages.training_observers import open_observers, register
 from tasks.stages.training_plan import plan_trainings
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def train_flow(
     cards = {}
     for job in plan.jobs:
         name = job.training.name
-        cards[name] = runner.run(f"train {name}", train_model, job, prepared, output, reports, watch)
+        cards[name] = runner.run(f"train {name}", train_model, job, prepared, output, reports, open_observers)
         runner.run(f"register {name}", register, job, cards[name], output)
     runner.run("mark finished", mark_finished, plan, output, reports)
     return cards

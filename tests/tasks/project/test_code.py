@@ -34,7 +34,7 @@ _WITHOUT_A_SAY = {
     *("flows.stage", "tasks.project.code", "tasks.shared.errors", "tasks.shared.origin"),
     *(f"tasks.project.{name}" for name in ("inputs", "sync")),
     *("tasks.shared.mlflow_observer", "tasks.shared.registry", "tasks.shared.tracking"),
-    *("tasks.stages.train_watch", "tasks.shared.versioning"),
+    *("tasks.stages.training_observers", "tasks.shared.versioning"),
     *("stylegan_core.storage.atomic", "stylegan_core.storage.cache", "stylegan_core.storage.state_folder"),
     "stylegan_core.storage.model_folder",  # a file name
     "stylegan_core.recipes.base",

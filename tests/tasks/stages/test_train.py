@@ -22,7 +22,7 @@ from stylegan_core.training.observer import Observers
 from stylegan_core.training.persistence.run_folder import RunNotes
 from tasks.shared.errors import StoppedError, UsageError
 from tasks.stages import train as stage
-from tasks.stages import train_watch
+from tasks.stages import training_observers as observers
 from tasks.stages.train import mark_finished, train_model
 from tasks.stages.training_plan import plan_trainings
 
@@ -316,11 +316,11 @@ def test_the_flow_tracks_and_registers(project, monkeypatch):
         calls.append(("start", name, settings["keyframe"]["budget_steps"], run_id))
         return run_id or f"run of {name}"
 
-    monkeypatch.setattr(train_watch, "MlflowObserver", Mlflow)
-    monkeypatch.setattr(train_watch.tracking, "start_training_run", start)
-    monkeypatch.setattr(train_watch.tracking, "log_results", lambda run_id, **what: calls.append(("results", run_id)))
+    monkeypatch.setattr(observers, "MlflowObserver", Mlflow)
+    monkeypatch.setattr(observers.tracking, "start_training_run", start)
+    monkeypatch.setattr(observers.tracking, "log_results", lambda run_id, **what: calls.append(("results", run_id)))
     monkeypatch.setattr(
-        train_watch.tracking,
+        observers.tracking,
         "register_model",
         lambda run_id, folder, *, training, digest: calls.append(("register", run_id, training, digest)),
     )
@@ -353,8 +353,8 @@ def test_further_processes_of_a_distributed_run_write_nothing(project, monkeypat
 
 
 def test_the_console_logs_progress(caplog, monkeypatch):
-    monkeypatch.setattr(train_watch, "_LINE_EVERY_S", 0.0)
-    with caplog.at_level("INFO"), train_watch.ConsoleObserver("sea") as console:
+    monkeypatch.setattr(observers, "_LINE_EVERY_S", 0.0)
+    with caplog.at_level("INFO"), observers.ConsoleObserver("sea") as console:
         console.start(1000, 0)
         rates = {"rate/steps_per_s": 12.5, "time_left_s": 3725.0}
         console.metrics(25, {"loss/generator/l1": 0.1234, "loss/discriminator/r1": 2.0, **rates})

@@ -33,7 +33,7 @@ _SLOW_ADVICE = (
 
 
 @contextmanager
-def watch(job: TrainingJob) -> Iterator[Observer]:
+def open_observers(job: TrainingJob) -> Iterator[Observer]:
     """The observers of a training; a resumed training continues its MLflow run."""
     import torch
 
