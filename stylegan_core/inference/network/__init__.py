@@ -1,4 +1,4 @@
 """One network on one picture: padding, precision, tiling, receptive field, frozen norm statistics, back ends.
 
-Knows tensors and jobs, no files.
+It works on tensors and jobs, not on files.
 """

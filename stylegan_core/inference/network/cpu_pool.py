@@ -1,4 +1,4 @@
-"""Pictures side by side on a CPU, each on one core: half the processor time of a small picture on all of them."""
+"""A CPU thread pool, one picture per core: half the processor time of a small picture on all cores."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ import torch
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_CORES = torch.get_num_threads()  # read once: threads of a pool are told to use one
+_CORES = torch.get_num_threads()  # read once: the threads of the pool use one each
 
 
 def map_one_core_each(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """Results in order; torch runs each call on one core.
 
-    One item alone runs on one core too: what a picture becomes must not depend on which others came with it.
+    A single item runs on one core too: a result must not depend on the other items of the call.
 
     Args:
         function: may use torch.
-        items: pictures, say.
+        items: such as pictures.
     """
     return [*_pool(cores()).map(function, items)]
 
 
 def cores() -> int:
-    """That pictures may share."""
+    """Number of cores that pictures are distributed over."""
     return _CORES
 
 
@@ -38,13 +38,13 @@ def _pool(workers: int) -> ThreadPoolExecutor:
     everyone = threading.Barrier(workers + 1)
 
     def alone() -> None:
-        torch.set_num_threads(1)  # of this thread, and of all that begin later
-        torch.get_num_threads()  # settles it: else a thread takes, at its first parallel work, what was set last
+        torch.set_num_threads(1)  # of this thread, and of threads that start later
+        torch.get_num_threads()  # fixes it: otherwise a thread adopts the latest value at its first parallel work
         everyone.wait()
 
     pool = ThreadPoolExecutor(workers, thread_name_prefix="picture", initializer=alone)
     for _ in range(workers):
         pool.submit(lambda: None)
     everyone.wait()
-    torch.set_num_threads(workers)  # of the caller and of all that begin later; the pool's stay as they are
+    torch.set_num_threads(workers)  # of the caller and of threads that start later; the pool's do not change
     return pool

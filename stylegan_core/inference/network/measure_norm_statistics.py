@@ -1,7 +1,7 @@
-"""Measures what the instance norm layers of a network find in chosen frames, layer by layer, in bounded memory.
+"""Measures the statistics of a network's instance norm layers over chosen frames, in bounded memory.
 
-A layer's statistics depend on those of all layers before it. If the frames fit into memory together, each layer pools
-them over all frames as they pass; if not, the frames are streamed through in tiles once a layer, up to that layer.
+A layer's statistics depend on those of all layers before it. If all frames fit into memory, each layer pools them
+over all frames in one pass; otherwise the frames are streamed through in tiles once for each layer, up to that layer.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ logger = logging.getLogger(__name__)
 
 MOST_FRAMES = 5
 MOST_PIXELS = 1 << 22
-"""Of all frames that are measured together, unless more are asked for: two at 1080p, one at 4K."""
+"""Largest number of pixels of all measured frames, unless more are requested: two at 1080p, one at 4K."""
 WHOLE_BYTES = 6 << 30
-"""Working memory for frames of ``MOST_PIXELS`` in one pass: what such a frame takes when it is translated whole."""
+"""Working memory for ``MOST_PIXELS`` in one pass, the same as for translating such a frame without tiles."""
 
 Progress = Callable[[int, int], None]
 
 
 class Rows(Protocol):
-    """A picture that is looked at in bands of rows."""
+    """A picture that is read in bands of rows."""
 
     @property
     def height_px(self) -> int:
@@ -61,12 +61,12 @@ class Rows(Protocol):
 
 
 def choose_frames(count: int, pixels: int, wanted: int | None = None) -> list[int]:
-    """Indices of the frames of a shot to measure: evenly over its length, none at its very ends.
+    """Indices of the frames of a shot to measure: evenly spaced, without its first and last.
 
     Args:
         count: frames of the shot.
-        pixels: of a frame.
-        wanted: how many; None is as many as ``MOST_FRAMES`` and ``MOST_PIXELS`` allow.
+        pixels: of one frame.
+        wanted: their number; None: as many as ``MOST_FRAMES`` and ``MOST_PIXELS`` allow.
     """
     most = min(count, wanted or max(1, min(MOST_FRAMES, MOST_PIXELS // max(1, pixels))))
     return [(2 * index + 1) * count // (2 * most) for index in range(most)]
@@ -83,15 +83,15 @@ def measure(
 ) -> Statistics:
     """Statistics of every instance norm layer over all pictures together, at full resolution.
 
-    A pass a layer costs half as many forward passes as there are layers.
+    One pass for each layer costs half as many forward passes as there are layers.
 
     Args:
         recipe: in evaluation mode, on the device that computes.
-        pictures: each opens one; a pass a layer opens them again for every layer, one at a time.
+        pictures: each opens one picture; with one pass for each layer, pictures are opened again in each pass.
         conditions: as the pictures will be translated.
-        whole_bytes: of working memory that a single pass may take.
-        tile_bytes: of working memory of a tile; None is ``TILE_BYTES``.
-        progress: called with how many passes are done, and of how many.
+        whole_bytes: limit of the working memory of a single pass.
+        tile_bytes: working memory of a tile; None: ``TILE_BYTES``.
+        progress: called with the number of passes that are done, and of all.
     """
     given = conditions or Conditions()
     layers = norm_layers(recipe, given)
@@ -114,15 +114,15 @@ def measure(
 
 
 def frozen_field(recipe: BaseRecipe, conditions: Conditions) -> ReceptiveField | None:
-    """The receptive field with norm layers frozen, which are why there is none now.
+    """The receptive field with frozen norm layers, which without freezing depend on the whole picture.
 
-    Frozen to statistics of noise: the recipe looks as far with any others, on the same grid.
+    The layers are frozen to statistics of noise; the field does not depend on the values.
 
     Args:
         recipe: in evaluation mode.
-        conditions: what it is directed by.
+        conditions: of the translation.
     Returns:
-        None: there are no such layers, or it depends on the whole picture for more than them.
+        None: there are no such layers, or other parts depend on the whole picture.
     """
     layers = [*norm_layers(recipe, conditions)]
     if not layers:
@@ -134,7 +134,7 @@ def frozen_field(recipe: BaseRecipe, conditions: Conditions) -> ReceptiveField |
 
 
 class _Moments:
-    """Mean and summed squared deviations that grow piece by piece.
+    """Mean and sum of squared deviations, updated with each piece.
 
     Chan, Golub and LeVeque 1979, Updating Formulae and a Pairwise Algorithm for Computing Sample Variances.
     """
@@ -145,7 +145,7 @@ class _Moments:
         self.squares: Tensor | None = None
 
     def add(self, values: Tensor) -> None:
-        """Takes (N, C, h, w) in, fp32 or narrower."""
+        """Adds (N, C, h, w), fp32 or narrower."""
         values = values.float()
         count = values.shape[0] * values.shape[2] * values.shape[3]
         near = values.mean(dim=(0, 2, 3))
@@ -169,7 +169,7 @@ class _Moments:
 
 
 class _PooledNorm(nn.Module):
-    """An instance norm whose statistics are those of all pictures of the batch together."""
+    """An instance norm with the pooled statistics of all pictures of the batch."""
 
     def __init__(self, norm: nn.InstanceNorm2d) -> None:
         super().__init__()
@@ -201,10 +201,10 @@ def _layer_by_layer(
     area_px: int,
     progress: Progress | None,
 ) -> dict[str, Tensor]:
-    """Each layer behind those that were measured before it."""
+    """Statistics of each layer, with the layers before it frozen to theirs."""
     window = frozen_field(recipe, conditions)
     if window is None:
-        logger.warning("this network depends on the whole picture for more than its norm layers: it is not tiled")
+        logger.warning("the network depends on the whole picture beyond its norm layers: measuring without tiles")
     return_large_blocks()
     frozen, found = copy.deepcopy(recipe), dict[str, Tensor]()
     for done, (name, stride) in enumerate(layers.items()):
@@ -222,7 +222,7 @@ def _layer_by_layer(
 
 @dataclass(frozen=True)
 class _Side:
-    """A span, and whether it ends where the picture does."""
+    """A span, and whether it ends at the end of the picture."""
 
     span: TileSpan
     is_last: bool
@@ -244,13 +244,13 @@ def _tiles(
 
 
 def _inside(side: _Side, stride: int) -> slice:
-    """Without the halo, at a layer's own stride; to the end where the picture ends, padding included."""
+    """The span without its halo at a layer's stride; with padding at the end of the picture."""
     begin, end, first, _ = side.span
     return slice((begin - first) // stride, None if side.is_last else (end - first) // stride)
 
 
 class _Reached(Exception):  # noqa: N818  (not an error)
-    """The layer's input has been seen: the rest of the network need not run."""
+    """The layer's input is known: the rest of the network need not run."""
 
     def __init__(self, values: Tensor) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Which arithmetic a model runs in: bfloat16 where the hardware has it and the pictures stay the same to the eye."""
+"""Chooses the precision of a model: bfloat16 if the hardware has it and its outputs agree with fp32."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from stylegan_core.recipes.base import BaseRecipe
 logger = logging.getLogger(__name__)
 
 LARGEST_DIFFERENCE_UNIT = 0.5 / 255
-"""Root mean square over a probe that bfloat16 may differ by: half a code of an 8-bit picture."""
+"""Largest permitted RMS difference of bfloat16 on a probe: half a code of an 8-bit picture."""
 PROBE_PX = 96
 
 
 def choose_precision(recipe: BaseRecipe, requested: Precision | Literal["auto"], device: str = "cpu") -> Precision:
-    """Settles "auto"; other requests are honoured.
+    """Resolves "auto"; returns other requests unchanged.
 
-    The answer depends on the model and the machine alone, not on the pictures or on a clock, so that a rerun
-    settles the same way and redoes nothing.
+    The result depends only on the model and the machine, not on pictures or time, so that a rerun chooses the
+    same and redoes nothing.
 
     Args:
         recipe: the translator.
         requested: the setting.
-        device: where it will run.
+        device: that it will run on.
     """
     if requested != "auto":
         return requested
@@ -37,7 +37,7 @@ def choose_precision(recipe: BaseRecipe, requested: Precision | Literal["auto"],
     difference = bf16_difference_unit(recipe, device)
     if difference <= LARGEST_DIFFERENCE_UNIT:
         return "bf16"
-    logger.info("bf16 differs by %.2f codes of 255 (rms): running in fp32", difference * 255)
+    logger.info("bf16 differs by %.2f codes of 255 (RMS): using fp32", difference * 255)
     return "fp32"
 
 
@@ -60,7 +60,7 @@ def probe_unit(side_px: int = PROBE_PX) -> Pixels:
 
 
 def has_bf16(device: str = "cpu") -> bool:
-    """Whether ``device`` multiplies bfloat16 in hardware; emulation would only be slower."""
+    """Whether ``device`` multiplies bfloat16 in hardware; emulation is slower than fp32."""
     kind = torch.device(device).type
     if kind == "cuda":
         return bool(torch.cuda.get_device_capability(device)[0] >= 8)

@@ -1,8 +1,9 @@
-"""The window of the input that an output pixel depends on, found by running the network, not by reading it.
+"""The receptive field of a network, measured by running it instead of reading its layers.
 
-NaN survives every sum and product, NaN * 0 too: what a block of NaN reaches depends on it, whatever the weights are.
+NaN propagates through every sum and product, even NaN * 0: pixels that a block of NaN reaches depend on it,
+whatever the weights are.
 Araujo, Norris and Sim 2019, Computing Receptive Fields of Convolutional Neural Networks (doi 10.23915/distill.00021),
-derive the same figure layer by layer, which a network with skips or warps in it does not allow.
+derive the field layer by layer, which networks with skips or warps do not allow.
 """
 
 from __future__ import annotations
@@ -20,25 +21,25 @@ from torch import Tensor, nn
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 
 LARGEST_GRID_PX = 256
-"""Eight halvings, more than any generator has."""
+"""Eight downsamplings by 2, more than any generator has."""
 LARGEST_RADIUS_PX = 2048
-"""A network that looks further has no use for tiles."""
+"""Tiles are useless for networks with a larger field."""
 TOLERANCE = 1e-5
-"""Share of the largest output that a tile may differ from the whole by: rounding in another order."""
+"""Permitted difference of a tile to the whole, relative to the largest output: rounding in another order."""
 _GRID_FLOOR_PX = 8
 _STRIP_PX = 32
 _INSIDE_PX = 64
 _WORKSPACE = 1.8
-"""Bytes that are held at the same time over those of the largest layer's input and output: padded copies, skips."""
+"""Ratio of peak memory to the largest layer's input and output: padded copies, skips."""
 
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """What tiles have to respect to equal the whole picture.
+    """The geometry that tiles must respect to equal the whole picture.
 
     Attributes:
-        radius_px: what lies farther than this from a tile, whose borders are on the grid, does not reach into it.
-        grid_px: borders of tiles are multiples of this, so that downsamplings fall on the same pixels.
+        radius_px: pixels farther than this from a tile with borders on the grid do not influence it.
+        grid_px: tile borders are multiples of this, so that downsamplings align.
     """
 
     radius_px: int
@@ -46,7 +47,7 @@ class ReceptiveField:
 
     @property
     def halo_px(self) -> int:
-        """The radius, raised to the grid."""
+        """The radius, rounded up to the grid."""
         return -(-self.radius_px // self.grid_px) * self.grid_px
 
 
@@ -54,7 +55,7 @@ _known: WeakKeyDictionary[BaseRecipe, dict[tuple[object, ...], ReceptiveField | 
 
 
 def receptive_field(recipe: BaseRecipe, conditions: Conditions | None = None) -> ReceptiveField | None:
-    """Of a recipe under ``conditions``, computed once for each; None if an output pixel depends on the whole picture.
+    """The field of a recipe under ``conditions``, cached; None if an output pixel depends on the whole picture.
 
     Args:
         recipe: in evaluation mode.
@@ -69,7 +70,7 @@ def receptive_field(recipe: BaseRecipe, conditions: Conditions | None = None) ->
 
 
 def bytes_per_pixel(recipe: BaseRecipe, conditions: Conditions | None = None) -> int:
-    """Working memory of the network in fp32, of an input pixel, estimated from the largest layer.
+    """Working memory of the network in fp32 per input pixel, estimated from the largest layer.
 
     Args:
         recipe: in evaluation mode.
@@ -79,7 +80,7 @@ def bytes_per_pixel(recipe: BaseRecipe, conditions: Conditions | None = None) ->
 
     def watch(_module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         nonlocal most
-        if threading.get_ident() != here:  # another picture, on its way through the same network
+        if threading.get_ident() != here:  # another picture in the same network
             return
         tensors = [each for each in (*inputs, output) if isinstance(each, Tensor)]
         most = max(most, sum(each.numel() * each.element_size() for each in tensors))
@@ -97,7 +98,7 @@ def bytes_per_pixel(recipe: BaseRecipe, conditions: Conditions | None = None) ->
 
 
 def device_of(recipe: BaseRecipe) -> torch.device:
-    """Where the recipe runs."""
+    """The device of the recipe's weights."""
     return next((parameter.device for parameter in recipe.parameters()), torch.device("cpu"))
 
 
@@ -126,7 +127,7 @@ def _compute(recipe: BaseRecipe, conditions: Conditions) -> ReceptiveField | Non
 
 @contextlib.contextmanager
 def _plain(recipe: BaseRecipe) -> Iterator[torch.device]:
-    """Arithmetic as exact as the device has it."""
+    """Disables autocast and TF32 within the context."""
     device = device_of(recipe)
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch.inference_mode())
@@ -137,14 +138,14 @@ def _plain(recipe: BaseRecipe) -> Iterator[torch.device]:
 
 
 def _reach_px(recipe: BaseRecipe, conditions: Conditions, axis: int, device: torch.device) -> int | None:
-    """How far a block of NaN, all cells of any grid at once, shows beyond its ends; None: everywhere."""
+    """How far a block of NaN that covers a whole grid cell spreads beyond its ends; None: everywhere."""
     margin_px = LARGEST_GRID_PX
     while margin_px <= LARGEST_RADIUS_PX:
         content = _noise(2 * margin_px + LARGEST_GRID_PX, axis, device)
         content.narrow(axis, margin_px, LARGEST_GRID_PX).fill_(torch.nan)
         lost = recipe.translate(content, conditions).isnan().any(dim=1)[0].any(dim=3 - axis)  # (length * scale,)
         touched = lost.nonzero().flatten()
-        if not len(touched):  # nothing of the content is looked at, or it is looked at past NaN: not to be trusted
+        if not len(touched):  # the content has no influence, or an operation drops NaN: unreliable
             return None
         first, last = int(touched[0]) // recipe.scale, int(touched[-1]) // recipe.scale
         reach_px = max(margin_px - first, last - (margin_px + LARGEST_GRID_PX - 1), 0)
@@ -155,9 +156,9 @@ def _reach_px(recipe: BaseRecipe, conditions: Conditions, axis: int, device: tor
 
 
 def _grid_px(recipe: BaseRecipe, conditions: Conditions, axis: int, radius_px: int, device: torch.device) -> int | None:
-    """The finest grid on which a part translated alone equals the same part of the whole.
+    """The finest grid on which a part that is translated alone equals the same part of the whole.
 
-    None if it never does: what a pixel becomes depends on where in the picture it is, or an operation swallows NaN.
+    None if there is none: the output depends on the position in the picture, or an operation drops NaN.
     """
     content = _noise(4 * LARGEST_GRID_PX + 2 * radius_px, axis, device)
     whole = recipe.translate(content, conditions)

@@ -25,33 +25,33 @@ from stylegan_core.recipes.base import BaseRecipe, Conditions
 logger = logging.getLogger(__name__)
 
 MOST_WHOLE_PX = 1 << 22
-"""Larger pictures are translated in tiles: 2048 x 2048 takes a 64-channel network 5 GB."""
+"""Larger pictures are translated in tiles: 2048 x 2048 takes 5 GB with a 64-channel network."""
 TILE_BYTES = 512 << 20
-"""Working memory of a tile on a CPU: with an 8K frame before and after, and its rows at work, less than 2 GB."""
+"""Working memory of a tile on a CPU: with the input and output of an 8K frame, less than 2 GB in total."""
 MOST_TILE_PX = 1 << 20
-"""Of a tile of a small network: larger ones only make bands of rows larger."""
+"""Largest tile of a small network: larger ones only make bands of rows larger."""
 
 Translate = Callable[[Tensor], Tensor]
 
 FAST_TILE_BYTES = 48 << 20
-"""Working memory of a fast tile: blocks so small stay with the process, and need no fresh pages for the next one.
+"""Working memory of a fast tile: the process keeps blocks of this size, so the next tile needs no fresh pages.
 
-A 1080p frame through the default network takes 1.6 s of processor time in place of 3.1 s.
+A 1080p frame through the default network takes 1.6 s of processor time instead of 3.1 s.
 """
 FAST_WHOLE_PX = 1 << 18
 """Pictures up to this are never tiled for speed."""
 MOST_OVERHEAD = 1.4
-"""Work of a fast tile over that of what it gives."""
+"""Largest ratio of the area that a fast tile reads to the area that it outputs."""
 _LEAST_FAST_PX = 256
 _M_MMAP_THRESHOLD, _LARGE_BLOCK_BYTES = -3, 16 << 20
 _LEAST_INSIDE_PX = 64
-"""Of a tile: smaller ones would be nearly all halo."""
+"""Least inner side of a tile: smaller ones would be mostly halo."""
 
 
 APPROXIMATE = ReceptiveField(radius_px=128, grid_px=32)
-"""What tiles of a network that depends on the whole picture respect all the same."""
+"""Geometry of approximate tiles, for networks that depend on the whole picture."""
 APPROXIMATE_AREA_PX = 1 << 20
-"""Of such a tile, the same on every machine: its size shows in the pixels."""
+"""Area of an approximate tile, the same on every machine: the pixels depend on it."""
 
 
 class OutOfMemoryError(RuntimeError):
@@ -59,12 +59,12 @@ class OutOfMemoryError(RuntimeError):
 
 
 class TileSpan(NamedTuple):
-    """A tile's extent along one side: what it gives, and what is read for it.
+    """A tile's extent along one side: the pixels that it outputs, and those that it reads.
 
     Attributes:
-        begin: first pixel that it gives.
+        begin: first pixel of the output.
         end: one after the last.
-        first: first pixel that is read, a multiple of the grid.
+        first: first pixel of the input, a multiple of the grid.
         last: one after the last.
     """
 
@@ -75,11 +75,11 @@ class TileSpan(NamedTuple):
 
 
 def spans(side_px: int, most_px: int, window: ReceptiveField) -> list[TileSpan]:
-    """Tiles along a side, nearly all of one size so that nothing is compiled or tuned for a second one.
+    """Tiles along a side, nearly all of one size, so that back ends compile or tune for one size.
 
     Args:
         side_px: of the picture.
-        most_px: that are read at once; raised to the least that gives anything beside the halos.
+        most_px: largest input of a tile; raised to the least that outputs anything.
         window: the network's.
     """
     halo_px, grid_px = window.halo_px, window.grid_px
@@ -102,7 +102,7 @@ def spans(side_px: int, most_px: int, window: ReceptiveField) -> list[TileSpan]:
 def tile_grid(
     height: int, width: int, most_area_px: int, window: ReceptiveField
 ) -> tuple[list[TileSpan], list[TileSpan]]:
-    """Rows and columns of tiles that read so many pixels at most and waste little on halos.
+    """Rows and columns of tiles with a limited input area and small halos.
 
     Args:
         height: of the picture.
@@ -117,7 +117,7 @@ def tile_grid(
 
 
 def least_px(window: ReceptiveField) -> int:
-    """The smallest side that a tile is read with."""
+    """The least side of a tile's input."""
     return 2 * window.halo_px + -(-max(_LEAST_INSIDE_PX, window.grid_px) // window.grid_px) * window.grid_px
 
 
@@ -130,11 +130,11 @@ def translate_tiles(
         translate: (N, 3, h, w) to (N, 3, h * scale, w * scale).
         content: (N, 3, H, W).
         window: of ``translate``.
-        most_area_px: that are read at once, of all pictures of the batch together.
+        most_area_px: largest input area, of all pictures of the batch together.
         scale: output side over input side.
 
     Returns:
-        (N, 3, H * scale, W * scale), equal to the whole picture's but for rounding in the last bits.
+        (N, 3, H * scale, W * scale), equal to the whole picture's except for rounding.
     """
     height, width = content.shape[-2:]
     rows, columns = tile_grid(height, width, most_area_px // len(content), window)
@@ -154,7 +154,7 @@ def translate_tiles(
 
 
 class Tiling:
-    """How one network's pictures are tiled; remembers what memory has taught it."""
+    """Tiling of one network's pictures; keeps what it learned about memory."""
 
     def __init__(
         self,
@@ -164,25 +164,25 @@ class Tiling:
         tile_bytes: int | None = None,
         fast: bool = False,
     ) -> None:
-        """Begins with what memory should hold.
+        """Starts with estimates of the memory.
 
         Args:
-            approximate: tile networks that depend on the whole picture, too; seams may show.
+            approximate: also tile networks that depend on the whole picture; seams may be visible.
             most_whole_px: larger pictures are tiled.
             tile_bytes: working memory of a tile; None is ``TILE_BYTES``, or half of what a GPU has free.
-            fast: tile smaller pictures, too, where torch itself runs a small network on a CPU and gains by it.
+            fast: also tile smaller pictures if torch runs a small network on a CPU, which is faster.
         """
         self.approximate, self.most_whole_px, self.tile_bytes = approximate, most_whole_px, tile_bytes
         self._fast, self._fast_area_px = fast, -1
         self._tilers: dict[ReceptiveField, Tiler] = {}
-        self._lock = threading.RLock()  # pictures side by side settle it once
+        self._lock = threading.RLock()  # concurrent pictures determine it once
 
     def tiler(self, recipe: BaseRecipe, conditions: Conditions) -> Tiler | None:
-        """What divides pictures of a network; None if it depends on the whole picture.
+        """The tiler of a network; None if it depends on the whole picture.
 
         Args:
-            recipe: on the device where it will run.
-            conditions: what it is directed by, labels of one row.
+            recipe: on the device that it will run on.
+            conditions: of the translation, labels of one row.
         """
         with self._lock:
             window = receptive_field(recipe, conditions) or (APPROXIMATE if self.approximate else None)
@@ -201,7 +201,7 @@ class Tiling:
 
         Args:
             recipe: what ``run`` runs, for its receptive field.
-            conditions: what it is directed by, labels of one row.
+            conditions: of the translation, labels of one row.
             run: (N, 3, h, w) to (N, 3, h * scale, w * scale).
             content: (N, 3, H, W), sides that any network takes.
 
@@ -224,20 +224,20 @@ class Tiling:
             tiler = self.tiler(recipe, conditions)
         if tiler is None:
             raise OutOfMemoryError(
-                "not enough memory for a picture of this size, and this network depends on the whole of it: "
-                "--tiles approximate divides it all the same"
+                "not enough memory for a picture of this size, and the network depends on the whole picture: "
+                "--tiles approximate divides it with possible seams"
             )
         return tiler.translate(run, content, scale=recipe.scale)
 
     def _fast_px(self, recipe: BaseRecipe, conditions: Conditions) -> int:
-        """Area of fast tiles; 0 if larger ones cost less."""
+        """Area of fast tiles; 0 if larger tiles are cheaper."""
         with self._lock:
             if self._fast_area_px < 0:
                 self._fast_area_px = 0
                 if self._fast and self.tile_bytes is None and device_of(recipe).type == "cpu":
                     area_px = FAST_TILE_BYTES // bytes_per_pixel(recipe, conditions)
                     side_px = math.isqrt(area_px)
-                    # Looked for only where halos could be small enough beside such a tile: it takes a moment.
+                    # Computed only if halos can be small enough for such a tile: it takes time.
                     window = receptive_field(recipe, conditions) if side_px >= _LEAST_FAST_PX else None
                     if window is not None and side_px**2 <= MOST_OVERHEAD * (side_px - 2 * window.halo_px) ** 2:
                         self._fast_area_px = area_px
@@ -245,13 +245,13 @@ class Tiling:
 
 
 class Tiler:
-    """Tiles as large as memory allows; when it does not, smaller ones from there on. The pixels stay the same."""
+    """Tiles as large as memory allows; after an out-of-memory error smaller ones, with the same pixels."""
 
     def __init__(self, window: ReceptiveField, most_area_px: int) -> None:
         """Begins with the largest tiles.
 
         Args:
-            window: of what will be translated; tiles of ``APPROXIMATE`` are never made smaller, which would show.
+            window: of the network; tiles of ``APPROXIMATE`` are never made smaller, which would change the pixels.
             most_area_px: that are read at once.
         """
         self.window = window
@@ -273,7 +273,7 @@ class Tiler:
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
-            self._shrink(content)  # here, where the error no longer holds what it was raised over
+            self._shrink(content)  # outside the handler, where the error no longer references tensors
 
     def _shrink(self, content: Tensor) -> None:
         height, width = content.shape[-2:]
@@ -281,12 +281,12 @@ class Tiler:
         tried_px = min(self.most_area_px, height * width * len(content))
         if tried_px <= least_area_px or self.window is APPROXIMATE:
             raise OutOfMemoryError(
-                f"not enough memory for a tile of {least_px(self.window)} px, the least that this network needs"
+                f"not enough memory for a tile of {least_px(self.window)} px, the least size for this network"
             )
         self.most_area_px = max(tried_px // 2, least_area_px)
         if content.device.type == "cuda":
             torch.cuda.empty_cache()
-        logger.info("out of memory: on with tiles of %d px", math.isqrt(self.most_area_px))
+        logger.info("out of memory: continuing with tiles of %d px", math.isqrt(self.most_area_px))
 
 
 def _affordable_bytes(device: torch.device) -> int:
@@ -307,9 +307,9 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 @lru_cache(maxsize=1)
 def return_large_blocks() -> None:
-    """Has glibc give blocks of tiles back to the system when they are freed, in place of a heap that falls into pieces.
+    """Makes glibc return the blocks of tiles to the system when they are freed, which avoids heap fragmentation.
 
-    A third of the memory of an 8K frame. Fresh pages cost small frames time, so only large ones ask for it.
+    It saves a third of the memory of an 8K frame. Fresh pages slow small frames down, so only large ones use it.
     """
     with contextlib.suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK_BYTES)

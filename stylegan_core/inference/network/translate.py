@@ -1,4 +1,4 @@
-"""One picture through a trained translator: ranges, padding and precision, in one place."""
+"""Translates pictures with a trained recipe: value ranges, padding and precision."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def translate_unit(
     Args:
         model: from ``load_model``.
         rgb_unit: (H, W, 3) in [0, 1], in the model's working space.
-        strength: 0 returns ``rgb_unit`` exactly, 1 the network's answer.
-        mask_unit: (H, W) in [0, 1], where the style applies; None is everywhere.
+        strength: 0 returns ``rgb_unit`` exactly, 1 the network's output.
+        mask_unit: (H, W) in [0, 1], where the style applies; None: everywhere.
         precision: of the convolutions; inputs, outputs and the addition are float32 in either.
         device: torch's name of the device; the model is moved there if it is elsewhere.
-        conditions: on ``device``, see ``conditions_of``; their strength is the recipe's matter.
+        conditions: on ``device``, see ``conditions_of``; the recipe applies their strength.
     Returns:
         (H * scale, W * scale, 3) float32, not clipped: a network may overshoot [0, 1] slightly.
     Raises:
@@ -50,7 +50,7 @@ def translate_unit(
     """
     recipe = model.recipe
     if recipe.scale != 1 and (strength != 1.0 or mask_unit is not None):
-        raise ValueError(f"strength and masks need a model that keeps the size; this one enlarges by {recipe.scale}")
+        raise ValueError(f"strength and masks require a model that keeps the size, this one enlarges by {recipe.scale}")
     after: Pixels = translate_batch_unit(
         recipe, rgb_unit[None], precision=precision, device=device, conditions=conditions
     )[0]
@@ -71,23 +71,23 @@ def translate_batch_unit(
     tiling: Tiling | None = None,
     run: Translate | None = None,
 ) -> Pixels:
-    """Pictures of one size through ``recipe``.
+    """Translates pictures of one size.
 
     Args:
         recipe: a recipe of kind TRANSLATE, on any device.
         batch_unit: (N, H, W, 3) in [0, 1].
         precision: "bf16" runs what torch autocasts in bfloat16.
         device: where to run.
-        conditions: on ``device``, labels of one row; None is none.
-        tiling: what earlier pictures taught of memory; None begins anew.
-        run: what runs the network in place of torch as it is.
+        conditions: on ``device``, labels of one row; None: none.
+        tiling: keeps what earlier pictures showed about memory; None: a new one.
+        run: the network in a back end; None: torch.
     Returns:
         (N, H * scale, W * scale, 3) float32, not clipped.
     Raises:
         ValueError: ``batch_unit`` has another shape.
     """
     if batch_unit.ndim != 4 or batch_unit.shape[3] != 3:
-        raise ValueError(f"pictures have the shape (N, H, W, 3), not {batch_unit.shape}")
+        raise ValueError(f"expected pictures of shape (N, H, W, 3), got {batch_unit.shape}")
     ready(recipe, device)
     signed = signed_from_unit(batch_unit, device)
     translated = translate_signed(recipe, signed, precision=precision, conditions=conditions, tiling=tiling, run=run)
@@ -95,11 +95,11 @@ def translate_batch_unit(
 
 
 def ready(recipe: BaseRecipe, device: str) -> None:
-    """Moves a recipe where it will run, unless it is there: threads may be running it."""
+    """Moves a recipe to its device and layout, unless it is there already: threads may be running it."""
     weights = [parameter for parameter in recipe.parameters() if parameter.ndim == 4]
     there = all(weight.device == torch.device(device) for weight in weights)
     if recipe.training or not there or not all(w.is_contiguous(memory_format=torch.channels_last) for w in weights):
-        # Convolutions of few channels spend much of their time on copies between layouts: one layout throughout.
+        # Convolutions with few channels spend much of their time on layout copies: use one layout throughout.
         recipe.to(device).to(memory_format=torch.channels_last).eval()
 
 
@@ -123,15 +123,15 @@ def translate_signed(
     tiling: Tiling | None = None,
     run: Translate | None = None,
 ) -> Tensor:
-    """Tensor in, tensor out; pads by reflection to a size that any generator takes and crops again.
+    """Translates tensors; pads by reflection to a size that any generator takes, and crops again.
 
-    Large pictures go through in tiles where that gives the same pixels, so that memory does not grow with them.
+    Large pictures are translated in tiles if that gives the same pixels, which bounds the memory.
 
     Args:
         recipe: on the device of ``content``, in evaluation mode.
         content: (N, 3, H, W) in [-1, 1], any size.
         precision: see ``translate_unit``.
-        conditions: the same for every picture; a mask is the caller's matter.
+        conditions: the same for every picture; masks are applied by the caller.
         tiling: as in ``translate_batch_unit``.
         run: as in ``translate_batch_unit``.
     Returns:

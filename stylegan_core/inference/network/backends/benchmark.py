@@ -1,4 +1,4 @@
-"""Settles which back end and precision a job runs with: once, by what is installed and measured on this machine."""
+"""Chooses back end and precision of a job, by a measurement on this machine that is made once and cached."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ from stylegan_core.storage.cache import cache_folder
 logger = logging.getLogger(__name__)
 
 WORTH_A_SEARCH_S = 0.1
-"""Frames that torch is faster with stay with torch: converting takes longer than a shot of them gains."""
+"""Frames that torch translates faster stay with torch: the conversion costs more than a shot gains."""
 LEAST_GAIN = 1.15
-"""What another back end must be faster by, so that a measurement of a busy machine does not decide."""
+"""Least speed-up over torch, so that noise on a busy machine does not decide."""
 _PROBE_PX = 320
 """Not the size that OpenVINO's networks are traced at for it, 64 px: one that fits that size alone is seen."""
 _SLOW_S = 0.1
-"""A picture of the probe that takes as long is timed once: what disturbs a measurement is short beside it."""
+"""A slower probe is timed once: disturbances are short in comparison."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What runs a network, and how fast it did.
+    """A back end and precision, with the measured speed.
 
     Attributes:
-        back_end: what runs it.
+        back_end: that runs the network.
         precision: of its convolutions.
         megapixels_per_s: of a picture of 320 x 320.
     """
@@ -53,13 +53,13 @@ class Choice:
 
 
 def fastest(model: Model, requested: str, device: str, megapixels: float) -> Choice:
-    """The fastest that gives torch's pictures, to half a code of 8 bit; measured once a model and machine.
+    """The fastest back end that agrees with torch to half an 8-bit code; measured once for each model and machine.
 
     Args:
-        model: whose network will run.
+        model: its network will run.
         requested: precision, or "auto".
-        device: where.
-        megapixels: of a frame: small ones stay with torch.
+        device: of the run.
+        megapixels: of a frame; small ones stay with torch.
     """
     memory = cache_folder("back-ends") / f"{_key(model, requested, device)}.json"
     remembered = _remembered(memory)
@@ -67,7 +67,7 @@ def fastest(model: Model, requested: str, device: str, megapixels: float) -> Cho
     plain = known[0]
     small = device == "cpu" and megapixels / plain.megapixels_per_s < WORTH_A_SEARCH_S
     if not small and len(known) == 1:
-        if remembered:  # of an hour that may have been busier than that of the others
+        if remembered:  # the machine may have been busier at that time
             plain = _plain(model.recipe, plain.precision, device)
         known.append(_better(model.recipe, plain, requested, device))
         logger.info("%s in %s runs %s fastest here", known[1].back_end, known[1].precision, model.folder)
@@ -76,26 +76,26 @@ def fastest(model: Model, requested: str, device: str, megapixels: float) -> Cho
 
 
 def _plain(recipe: BaseRecipe, requested: str, device: str) -> Choice:
-    """Torch as it is."""
+    """Torch without compilation."""
     precision = choose_precision(recipe, requested, device)  # type: ignore[arg-type]  # "auto" or one of them
     content = probe(recipe, device)
     run = runner(recipe, Conditions(), "torch", precision)
-    if device != "cpu":  # whose libraries start with the first picture
+    if device != "cpu":  # its libraries start with the first picture
         run(content)
     return Choice("torch", precision, _rate(content, _seconds(run, content, device)))
 
 
 def _better(recipe: BaseRecipe, plain: Choice, requested: str, device: str) -> Choice:
-    """The first of what is there that is worth leaving torch for; ``plain`` if none is."""
+    """The first available candidate with a sufficient speed-up; ``plain`` if there is none."""
     content = probe(recipe, device)
     exact = runner(recipe, Conditions(), "torch", "fp32")(content)
     for back_end, precision in _candidates(requested, plain.precision, device):
         try:
             run = runner(recipe, Conditions(), back_end, precision)
             made = run(content)
-            seconds_a_picture(run, content, device)  # each thread sets something up
+            seconds_a_picture(run, content, device)  # each thread has a set-up cost
             seconds = _seconds(run, content, device)
-        except Exception as error:  # whatever a converter or a compiler stumbles over
+        except Exception as error:  # converters and compilers raise anything
             logger.info("%s does not run this network: %s", back_end, error)
             continue
         difference = difference_unit(made, exact)
@@ -107,7 +107,7 @@ def _better(recipe: BaseRecipe, plain: Choice, requested: str, device: str) -> C
 
 
 def probe(recipe: BaseRecipe, device: str) -> torch.Tensor:
-    """(1, 3, 320, 320) in [-1, 1] on ``device``, where ``recipe`` is moved, too."""
+    """(1, 3, 320, 320) in [-1, 1] on ``device``; moves ``recipe`` there."""
     recipe.to(device).to(memory_format=torch.channels_last).eval()
     return signed_from_unit(probe_unit(_PROBE_PX)[None], device).contiguous(memory_format=torch.channels_last)
 
@@ -117,12 +117,12 @@ def _rate(content: torch.Tensor, seconds: float) -> float:
 
 
 def difference_unit(made: torch.Tensor, exact: torch.Tensor) -> float:
-    """Root mean square, of pictures in [-1, 1]."""
+    """RMS difference of pictures in [-1, 1], in unit range."""
     return float((made - exact).double().square().mean().sqrt()) / 2
 
 
 def _candidates(requested: str, precision: Precision, device: str) -> Iterator[tuple[BackEnd, Precision]]:
-    """The fastest first."""
+    """Back ends and precisions to try, the fastest first."""
     if device != "cpu":
         yield "compiled", precision
         return
@@ -137,18 +137,18 @@ def _candidates(requested: str, precision: Precision, device: str) -> Iterator[t
 
 
 def _seconds(run: Translate, content: torch.Tensor, device: str) -> float:
-    """Of a picture; the better of two turns if they are quick."""
+    """Seconds for one picture; the better of two runs if they are fast."""
     seconds = seconds_a_picture(run, content, device)
     return seconds if seconds > _SLOW_S else min(seconds, seconds_a_picture(run, content, device))
 
 
 def seconds_a_picture(run: Translate, content: torch.Tensor, device: str) -> float:
-    """Of one call, as a job calls it: on a CPU pictures run side by side, one a core.
+    """Seconds for one picture, as in a job: on a CPU one picture runs on each core.
 
     Args:
         run: from ``runner``.
         content: (1, 3, H, W) in [-1, 1] on ``device``.
-        device: where.
+        device: of the run.
     """
     began_s = time.perf_counter()
     if device == "cpu":
@@ -161,7 +161,7 @@ def seconds_a_picture(run: Translate, content: torch.Tensor, device: str) -> flo
 
 
 def _key(model: Model, requested: str, device: str) -> str:
-    """What decides the measurement: model, machine and versions."""
+    """Cache key of the measurement: model, machine and versions."""
     norms = "frozen" if any(isinstance(m, nn.BatchNorm2d) for m in model.recipe.networks.modules()) else "own"
     other = "" if missing_packages("openvino") else importlib.metadata.version("openvino")
     versions = [norms, torch.__version__, other]

@@ -1,4 +1,4 @@
-"""The network of a recipe under fixed conditions, as a function that some back end runs."""
+"""Compiles or converts a recipe's network under fixed conditions for a back end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PACKAGES: dict[BackEnd, tuple[str, ...]] = {
     "openvino": ("openvino",),
     "onnxruntime": ("onnx", "onnxscript", "onnxruntime"),
 }
-"""What each back end needs beside torch."""
+"""Packages that each back end requires in addition to torch."""
 PRECISIONS: dict[BackEnd, tuple[Precision, ...]] = {
     "torch": ("fp32", "bf16", "fp16"),
     "compiled": ("fp32", "bf16", "fp16"),
@@ -33,27 +33,27 @@ PRECISIONS: dict[BackEnd, tuple[Precision, ...]] = {
     "onnxruntime": ("fp32",),
 }
 _MOST_SHAPES = 6
-"""Sizes that a converted network is kept for; it is converted for each, since fixed sizes run fastest."""
+"""Number of converted networks to keep, one for each picture size, since fixed sizes run fastest."""
 
 _PADDED_TO_PX, _LEAST_TRACED_PX = 256, 64
-"""A network pads inside to a divisor of the first: eight halvings are the most that any has."""
+"""Networks pad internally to a divisor of the first: none has more than eight downsamplings by 2."""
 MOST_TOGETHER_PX = 1 << 18
-"""Frames of one size are translated together up to this many pixels, on a GPU."""
+"""Largest number of pixels of a batch on a GPU."""
 
 
 class BackEndError(RuntimeError):
-    """A back end cannot run this network here; the message says why, or what to install."""
+    """A back end cannot run the network here; the message states the reason or what to install."""
 
 
 def missing_packages(back_end: BackEnd) -> list[str]:
-    """What would have to be installed for a back end."""
+    """Packages of a back end that are not installed."""
     return [package for package in PACKAGES[back_end] if importlib.util.find_spec(package) is None]
 
 
 def pictures_at_once(height: int, width: int, device: str) -> int:
-    """How many pictures of a size are translated together: always as many, since a sum's order follows the count.
+    """Batch size for a picture size: always the same, since the order of sums depends on it.
 
-    On a CPU one a core, each by itself (see ``map_one_core_each``): a batch would not fit into its caches.
+    On a CPU one picture for each core, each alone (see ``map_one_core_each``): a batch would exceed the caches.
     """
     return max(1, MOST_TOGETHER_PX // max(1, height * width)) if device.startswith("cuda") else cores()
 
@@ -64,16 +64,16 @@ def runner(recipe: BaseRecipe, conditions: Conditions, back_end: BackEnd, precis
     Args:
         recipe: in evaluation mode; on the CPU for openvino and onnxruntime.
         conditions: the same for every picture.
-        back_end: what runs it; converted at the first picture of each size.
-        precision: of the convolutions; outputs are fp32 in any.
+        back_end: converted at the first picture of each size.
+        precision: of the convolutions; outputs are always fp32.
 
     Raises:
-        BackEndError: a package is missing, or the back end knows no such precision.
+        BackEndError: a package is missing, or the back end does not support the precision.
     """
     if precision not in PRECISIONS[back_end]:
-        raise BackEndError(f"{back_end} runs in {' or '.join(PRECISIONS[back_end])}, not in {precision}")
+        raise BackEndError(f"{back_end} supports precision {' or '.join(PRECISIONS[back_end])}, not {precision}")
     if missing := missing_packages(back_end):
-        raise BackEndError(f"{back_end} needs {', '.join(missing)}: pip install {' '.join(missing)}")
+        raise BackEndError(f"{back_end} requires {', '.join(missing)}: pip install {' '.join(missing)}")
     if back_end == "torch":
         return network(recipe, conditions, precision)
     if back_end == "compiled":
@@ -83,7 +83,7 @@ def runner(recipe: BaseRecipe, conditions: Conditions, back_end: BackEnd, precis
 
 
 class FixedNetwork(nn.Module):
-    """A recipe's network with its conditions built in: what converters take."""
+    """A recipe's network with built-in conditions, as converters require it."""
 
     def __init__(self, recipe: BaseRecipe, conditions: Conditions) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ def _compiled(recipe: BaseRecipe, conditions: Conditions, precision: Precision) 
     low = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
 
     def run(content: Tensor) -> Tensor:
-        # No inference mode: the compiler would make its tensors normal ones again, and trace twice.
+        # No inference mode: the compiler would convert its tensors to normal ones, and trace twice.
         with torch.no_grad(), torch.autocast(content.device.type, low, enabled=low is not None):
             made: Tensor = whole(content)
             return made.float()
@@ -111,7 +111,7 @@ _Run = Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
 
 
 class _Converted:
-    """A network that another engine runs, one picture at a time, converted for each size that comes."""
+    """A network in another engine, one picture at a time, converted for each new size."""
 
     def __init__(
         self, fixed: FixedNetwork, convert: Callable[[FixedNetwork, Tensor, Precision], _Run], precision: Precision
@@ -122,14 +122,14 @@ class _Converted:
 
     def __call__(self, content: Tensor) -> Tensor:
         run = self._for(content[:1])
-        # Each alone: a batch is another size, and these engines fill all cores with one picture.
+        # Each alone: a batch is another size, and these engines use all cores for one picture.
         pictures = content.cpu().contiguous().numpy()  # (N, 3, h, w)
         made = [torch.from_numpy(run(pictures[at : at + 1])) for at in range(len(pictures))]
         return torch.cat(made).to(content.device)
 
     def _for(self, example: Tensor) -> _Run:
         size = tuple(example.shape)
-        with self._lock:  # pictures come side by side
+        with self._lock:  # pictures come from several threads
             return self._converted(size, example)
 
     def _converted(self, size: tuple[int, ...], example: Tensor) -> _Run:
@@ -141,7 +141,7 @@ class _Converted:
                     raise
                 except Exception as error:
                     first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-                    raise BackEndError(f"this network cannot be converted: {first}") from error
+                    raise BackEndError(f"the network cannot be converted: {first}") from error
             if len(self._runs) > _MOST_SHAPES:
                 self._runs.popitem(last=False)
         self._runs.move_to_end(size)
@@ -149,29 +149,29 @@ class _Converted:
 
 
 def exported(fixed: FixedNetwork, example: Tensor) -> torch.export.ExportedProgram:
-    """The graph for pictures of one size; nothing is computed."""
+    """The exported graph for pictures of one size; nothing is computed."""
     with torch.no_grad():
         return torch.export.export(fixed, (torch.zeros(example.shape),))
 
 
-def openvino_properties(precision: Precision) -> dict[str, Any]:
-    """A picture a core: threads that call at the same time each get one."""
+def openvino_properties(precision: Precision) -> dict[str, str | int | bool]:
+    """OpenVINO's settings for one picture per core: concurrent calls run on one core each."""
     return {
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
         "NUM_STREAMS": cores(),
         "INFERENCE_NUM_THREADS": cores(),
-        "ENABLE_CPU_PINNING": False,  # processes side by side would all take the first core
+        "ENABLE_CPU_PINNING": False,  # concurrent processes would all pin the first core
     }
 
 
 def converted_openvino(fixed: FixedNetwork, example: Tensor) -> Any:
-    """OpenVINO's form of a network for pictures of one size.
+    """Converts a network to OpenVINO for pictures of one size.
 
-    It is traced over a small picture that leaves the same remainders, so that what a network pads is padded, too: a
-    trace takes a tenth of a second, ``torch.export`` many times that, with its imports.
+    It is traced with a small picture that leaves the same remainders, so that the network's own padding is the same: a
+    trace takes a tenth of a second, ``torch.export`` with its imports many times that.
 
     Raises:
-        ValueError: the network is another one at the size of ``example``.
+        ValueError: the traced network has another output size than the model.
     """
     openvino = import_openvino()
     count, channels, height, width = example.shape
@@ -183,12 +183,12 @@ def converted_openvino(fixed: FixedNetwork, example: Tensor) -> Any:
     converted.reshape(list(example.shape))
     given, expected = list(converted.output(0).shape), [height * fixed.recipe.scale, width * fixed.recipe.scale]
     if given[2:] != expected:
-        raise ValueError(f"what was traced at {list(small.shape[2:])} gives {given[2:]} for {[height, width]}")
+        raise ValueError(f"the network traced at {list(small.shape[2:])} returns {given[2:]} for {[height, width]}")
     return converted
 
 
 def _alike(side_px: int) -> int:
-    """The least side that is worth tracing and leaves the same remainder as ``side_px`` by all that networks pad to."""
+    """The least side for tracing with the same remainder as ``side_px`` for every multiple that networks pad to."""
     return min(side_px, side_px % _PADDED_TO_PX + (_PADDED_TO_PX if side_px % _PADDED_TO_PX < _LEAST_TRACED_PX else 0))
 
 

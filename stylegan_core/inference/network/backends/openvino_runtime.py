@@ -1,4 +1,4 @@
-"""OpenVINO and NNCF as guests: no telemetry (what a studio converts stays there), no chatter, no traces."""
+"""OpenVINO and NNCF without telemetry (a studio's work stays private), logging or progress bars."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from typing import Any
 def import_openvino() -> Any:
     """The module ``openvino``.
 
-    Its converter, and NNCF, tell their maker of each use through a package that they can do without; from here on
-    this process has none.
+    Its converter and NNCF send telemetry through an optional package; importing that package is disabled for
+    this process.
     """
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # importing it is an ImportError
     import openvino
@@ -26,17 +26,17 @@ def import_openvino() -> Any:
 
 @functools.cache
 def openvino_core() -> Any:
-    """This process's ``openvino.Core``, which is never freed.
+    """The process-wide ``openvino.Core``, which is never freed.
 
-    Its CPU plugin gives the thread that loads it a signal stack, and takes that memory back when it is freed; freed on
-    another thread, the next signal to the first would end the process with a segmentation fault.
+    Its CPU plugin installs a signal stack for the loading thread and frees that memory with itself; freed on another
+    thread, the next signal to the first would cause a segmentation fault.
     """
     return import_openvino().Core()
 
 
 @contextlib.contextmanager
 def quiet_imports() -> Iterator[None]:
-    """Converters warn of their own making; of what they log, errors are left."""
+    """Suppresses warnings of converters, and their logging below errors."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "openvino", "torch.export", "nncf")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
@@ -52,6 +52,6 @@ def quiet_imports() -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_bars() -> Iterator[None]:
-    """Nothing is printed: NNCF shows progress bars of its own."""
+    """Suppresses printing: NNCF shows progress bars."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         yield

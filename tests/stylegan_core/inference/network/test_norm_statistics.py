@@ -143,7 +143,7 @@ def test_files_keep_every_bit_and_others_are_refused(tmp_path):
     assert [*again.layers] == [*statistics.layers]
     (tmp_path / "other").write_bytes(b"no statistics")
     for path in (tmp_path / "other", tmp_path / "missing"):
-        with pytest.raises(StatisticsError, match="holds no statistics"):
+        with pytest.raises(StatisticsError, match="is not a file of norm statistics"):
             read_statistics(path)
     with pytest.raises(StatisticsError, match="another model"):
         freeze(uneven("cut", channels=8), statistics)

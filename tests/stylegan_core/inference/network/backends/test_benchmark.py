@@ -107,7 +107,7 @@ def test_a_back_end_by_name_is_checked(tiny_model, job, monkeypatch):
     made = plan_back_end(Draft(job), tiny_model, asked).job
     assert (made.settings.back_end, made.settings.precision) == ("openvino", "bf16")
     half = job.model_copy(update={"settings": job.settings.model_copy(update={"precision": "fp16"})})
-    with pytest.raises(PlanError, match="openvino runs in fp32 or bf16"):
+    with pytest.raises(PlanError, match="openvino supports precision fp32 or bf16"):
         plan_back_end(Draft(half), tiny_model, RenderSettings(back_end="openvino", precision="fp16"))
     monkeypatch.setattr(backend, "difference_unit", lambda made, exact: 0.1)
     with pytest.raises(PlanError, match="differs from torch by 25"):

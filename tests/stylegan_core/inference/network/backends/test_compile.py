@@ -54,7 +54,7 @@ def test_answers_are_not_overwritten_by_the_next_picture(recipe: Recipe) -> None
 
 
 def test_what_cannot_run_says_why(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(BackEndError, match="openvino runs in fp32 or bf16, not in fp16"):
+    with pytest.raises(BackEndError, match="openvino supports precision fp32 or bf16, not fp16"):
         runner(recipe, Conditions(), "openvino", "fp16")
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(BackEndError, match="pip install openvino"):

@@ -147,7 +147,7 @@ def test_statistics_of_a_file(plates, tmp_path, normed, tiny_model):
     job = job_for(plates, tmp_path / "elsewhere", normed, statistics=str(kept))
     assert {frame.statistics for frame in job.frames} == {first.frames[3].statistics}
     assert read_statistics(job.statistics_path(job.frames[0])).digest == read_statistics(kept).digest
-    with pytest.raises(PlanError, match="holds no statistics"):
+    with pytest.raises(PlanError, match="is not a file of norm statistics"):
         job_for(plates, tmp_path / "out", normed, statistics="shots")
     with pytest.raises(PlanError, match="without instance norm"):
         job_for(plates, tmp_path / "out", tiny_model, statistics=str(kept))
