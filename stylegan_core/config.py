@@ -1,9 +1,9 @@
-"""params.yaml into frozen, typed settings: the only reader of YAML."""
+"""Reads params.yaml into frozen, typed settings; the only reader of YAML in the core."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 from ruamel.yaml import YAML
@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from stylegan_core.data.choices import LABELLED, Filter, Half, Layout
 from stylegan_core.recipes import config_class, list_recipes
 from stylegan_core.recipes.base import RecipeConfig
-from stylegan_core.settings import Settings, SettingsError, mapping, validated
+from stylegan_core.settings import Section, Settings, SettingsError, mapping, validated
 from stylegan_core.stylize_settings import StylizeSettings
 
 
@@ -104,7 +104,7 @@ class ShotSettings(Settings):
     motion: Path | None = Field(None, description="JSON of the true camera motion, if it is known")
     frames: str | None = Field(None, description="a range such as 1001-1100x2; default: all")
     pairs: list[PairFolders] = Field(default_factory=list)
-    train: dict[str, Any] = Field({}, description="overrides of the section train, for this shot")
+    train: Section = Field({}, description="overrides of the section train, for this shot")
 
 
 class CommonSettings(Settings):
@@ -125,14 +125,14 @@ class CommonSettings(Settings):
 
 
 class TrainSettings(Settings):
-    """Section ``train`` with the one recipe that it names."""
+    """Section ``train`` with the settings of the recipe that it names."""
 
     recipe: str
     common: CommonSettings = CommonSettings()
     config: RecipeConfig
 
     @classmethod
-    def parse(cls, section: dict[str, Any]) -> TrainSettings:
+    def parse(cls, section: Section) -> TrainSettings:
         """Reads ``{"recipe": name, "common": {...}, name: {...}, <other recipes>: ...}``."""
         known = list_recipes()
         parts = {name: mapping(section.get(name), f"train.{name}") for name in ("common", *known)}
@@ -175,7 +175,7 @@ class Params(Settings):
 
     prepare: PrepareSettings
     shots: tuple[ShotSettings, ...] = ()
-    train_section: dict[str, Any]
+    train_section: Section
     evaluate: EvaluateSettings
     stylize: StylizeSettings
 
@@ -213,7 +213,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     return parse_params(mapping(document, str(path)))
 
 
-def parse_params(document: dict[str, Any]) -> Params:
+def parse_params(document: Section) -> Params:
     """Checks the content of params.yaml, given as a mapping.
 
     Raises:
@@ -245,7 +245,7 @@ def parse_params(document: dict[str, Any]) -> Params:
     return params
 
 
-def _merged(base: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:
+def _merged(base: Section, override: Section) -> Section:
     merged = dict(base)
     for key, value in override.items():
         merged[key] = _merged(merged.get(key) or {}, value) if isinstance(value, dict) else value

@@ -1,4 +1,4 @@
-"""What all settings share: frozen, typed, and refused by their full names."""
+"""The base of all settings: frozen and typed, with errors that name a setting by its full path."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+Section = dict[str, Any]
+"""A section of params.yaml as YAML gives it, names to values that are not yet checked."""
+
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class SettingsError(ValueError):
-    """A setting is unknown, missing or out of range; the message names it and says what is allowed."""
+    """A setting is unknown, missing or out of range; the message names it and the permitted values."""
 
 
 class Settings(BaseModel):
@@ -20,10 +23,10 @@ class Settings(BaseModel):
 
 
 def validated(model: type[_Model], section: Any, where: str) -> _Model:
-    """``section`` as ``model``; errors name the setting by its full path and the known keys.
+    """Validates ``section`` as ``model``; errors name the setting by its full path, and the known keys.
 
     Raises:
-        SettingsError: ``section`` is no mapping, or a setting is wrong.
+        SettingsError: ``section`` is not a mapping, or a setting is wrong.
     """
     try:
         return model.model_validate(mapping(section, where))
@@ -31,8 +34,8 @@ def validated(model: type[_Model], section: Any, where: str) -> _Model:
         raise SettingsError("\n".join(_explain(model, where, e) for e in error.errors())) from None
 
 
-def mapping(section: Any, where: str) -> dict[str, Any]:
-    """``section``, which YAML may give as anything; nothing written is an empty one."""
+def mapping(section: Any, where: str) -> Section:
+    """Checks that ``section`` is a mapping with text keys; None is an empty one."""
     if section is None:
         return {}
     if not isinstance(section, dict):

@@ -2,8 +2,8 @@
 
 Least squares (Mao et al. 2017, arXiv 1611.04076), non-saturating (Goodfellow et al. 2014, arXiv 1406.2661) and
 hinge (Miyato et al. 2018, arXiv 1802.05957), Wasserstein (Arjovsky et al. 2017, arXiv 1701.07875). Logits are positive
-for real and computed with in fp32. A discriminator of several judges gives a list of logits: the loss is the mean over
-the judges, whatever their sizes.
+for real and computed with in fp32. A discriminator of several parts returns a list of logits: the loss is the mean over
+the parts, whatever their sizes.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ Logits = Tensor | Sequence[Tensor]
 
 
 def generator_loss(kind: Adversarial, fake_logits: Logits) -> Tensor:
-    """How far the discriminator is from taking fakes for real.
+    """The generator's loss on the discriminator's logits of fakes.
 
     Args:
         kind: which loss.
-        fake_logits: any shape, unbounded; or one a judge.
+        fake_logits: any shape, unbounded; or a list of them.
     Returns:
-        A scalar; the mean over all logits of a judge.
+        A scalar; the mean over all logits of a part.
     """
     if not isinstance(fake_logits, Tensor):
         return torch.stack([generator_loss(kind, logits) for logits in fake_logits]).mean()
@@ -40,11 +40,11 @@ def generator_loss(kind: Adversarial, fake_logits: Logits) -> Tensor:
 
 
 def discriminator_loss(kind: Adversarial, real_logits: Logits, fake_logits: Logits) -> Tensor:
-    """How far the discriminator is from telling real from fake.
+    """The discriminator's loss on its logits of reals and fakes.
 
     Args:
         kind: which loss.
-        real_logits: any shape, unbounded; or one a judge.
+        real_logits: any shape, unbounded; or a list of them.
         fake_logits: the same.
     Returns:
         A scalar; the mean of both sides for least squares, as its paper has it, the sum for the others.

@@ -15,7 +15,7 @@ def patch_nce(query: Tensor, key: Tensor, temperature: float = 0.07) -> Tensor:
         key: (N, P, D) unit vectors of the content's patches at the same positions; no gradient flows into it.
         temperature: divides the similarities.
     Returns:
-        (N, P) one loss a patch; log(P) where nothing is told apart.
+        (N, P) one loss for each patch; log(P) for indistinguishable patches.
     """
     similarity = query.float() @ key.detach().float().transpose(1, 2) / temperature  # (N, P, P)
     pictures, patches, _ = similarity.shape
@@ -25,5 +25,5 @@ def patch_nce(query: Tensor, key: Tensor, temperature: float = 0.07) -> Tensor:
 
 def sample_positions(positions: int, patches: int, device: torch.device) -> Tensor:
     """(P,) different indices below ``positions``, at most ``patches``, by torch's global generator."""
-    # Drawn on the CPU: its generator is in the checkpoint, and equal on every device.
+    # Drawn on the CPU: its generator is in the checkpoint, and the same on every device.
     return torch.randperm(positions)[:patches].to(device)

@@ -22,7 +22,7 @@ def feature_distance(made: Tensor, content: Tensor) -> Tensor:
 def structure_distance(made: Tensor, content: Tensor) -> Tensor:
     """``feature_distance`` after every channel of every picture lost its mean and deviation.
 
-    It asks that things differ where they differed, not by how much: brightness and contrast are left to the style.
+    It compares where features differ, not by how much: brightness and contrast are determined by the style.
     """
     return F.mse_loss(_normalized(made), _normalized(content))
 
@@ -30,7 +30,7 @@ def structure_distance(made: Tensor, content: Tensor) -> Tensor:
 def gram_matrices(features: Tensor) -> Tensor:
     """(N, C, h, w) to (N, C, C) fp32, the mean over places of products of channels."""
     flat = features.float().flatten(2)  # (N, C, h * w)
-    if torch.is_autocast_enabled(features.device.type):  # bf16 sums of thousands of products are worth little
+    if torch.is_autocast_enabled(features.device.type):  # bf16 sums of thousands of products are inaccurate
         with torch.autocast(features.device.type, enabled=False):
             return flat @ flat.transpose(1, 2) / flat.shape[2]
     return flat @ flat.transpose(1, 2) / flat.shape[2]
@@ -39,7 +39,7 @@ def gram_matrices(features: Tensor) -> Tensor:
 def gram_distance(made: Tensor, style: Tensor) -> Tensor:
     """Mean squared difference of each result's Gram matrix from the mean one of the style crops.
 
-    Random crops will do for the whole style picture: their noise does not change the gradient's expectation.
+    Random crops can replace the whole style picture: their noise does not change the gradient's expectation.
 
     Args:
         made: (N, C, h, w), one layer.
@@ -62,7 +62,7 @@ def sliced_feature_distance(made: Tensor, style: Tensor, directions: Tensor) -> 
         A scalar.
     """
     device_type = made.device.type
-    if torch.is_autocast_enabled(device_type):  # bf16 would quantize what is about to be sorted
+    if torch.is_autocast_enabled(device_type):  # bf16 would quantize the values before sorting
         with torch.autocast(device_type, enabled=False):
             ours, theirs = directions @ made.float(), directions @ style.float()
     else:

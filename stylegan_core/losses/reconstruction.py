@@ -11,9 +11,9 @@ def masked_l1(result: Tensor, truth: Tensor, mask_unit: Tensor | None = None) ->
     Args:
         result: (N, C, H, W).
         truth: (N, C, H, W).
-        mask_unit: (N, 1, H, W) in [0, 1]; None is everywhere.
+        mask_unit: (N, 1, H, W) in [0, 1]; None: everywhere.
     Returns:
-        A scalar; 0 for a mask that is empty.
+        A scalar; 0 for an empty mask.
     """
     difference = (result.float() - truth.float()).abs()
     if mask_unit is None:

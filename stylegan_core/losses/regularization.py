@@ -13,7 +13,7 @@ def r1_penalty(real: Tensor, logits: Logits) -> Tensor:
 
     Args:
         real: (N, C, H, W) in [-1, 1], requires grad.
-        logits: (N, 1) or (N, 1, h, w), unbounded, or one a judge; the sum over an image's logits is what is
+        logits: (N, 1) or (N, 1, h, w), unbounded, or a list of them; the sum over an image's logits is what is
             differentiated.
     Returns:
         (N,) squared gradient norm per image, not yet times gamma / 2.
@@ -29,7 +29,7 @@ def wgan_gradient_penalty(mixed: Tensor, logits: Logits) -> Tensor:
 
     Args:
         mixed: (N, C, H, W), random mixtures, requires grad.
-        logits: (N, ...), unbounded, or one a judge; their mean is what is differentiated, as it is the critic's
+        logits: (N, ...), unbounded, or a list of them; their mean is what is differentiated, as it is the critic's
             value of an image in the loss, however many windows it has.
     Returns:
         (N,) squared distance of the gradient's norm from 1.

@@ -1,4 +1,4 @@
-"""Losses that compare how surfaces are painted, not where.
+"""Losses that compare textures regardless of position.
 
 Sliced Wasserstein distance of patches (Heitz et al. 2021, A Sliced Wasserstein Loss for Neural Texture Synthesis,
 arXiv 2006.07229, on pixels in place of features); feature matching (Wang et al. 2018, arXiv 1711.11585).
@@ -15,7 +15,7 @@ from torch import Tensor
 
 def zero_mean_directions(size_px: int, count: int, device: torch.device) -> Tensor:
     """(count, 3, size, size) unit vectors of zero mean in each channel, by torch's global generator."""
-    directions = torch.randn(count, 3, size_px, size_px)  # on the CPU: equal on every device, and in the checkpoint
+    directions = torch.randn(count, 3, size_px, size_px)  # on the CPU: the same on every device, and in the checkpoint
     directions = directions - directions.mean(dim=(2, 3), keepdim=True)
     return F.normalize(directions.flatten(1), dim=1).view_as(directions).to(device)
 
@@ -31,7 +31,7 @@ def sliced_patch_distance(result: Tensor, truth: Tensor, directions: Tensor) -> 
         A scalar; all patches of the batch are one set.
     """
     sides = (result.float(), truth.float())
-    if torch.is_autocast_enabled(result.device.type):  # bf16 would quantize what is about to be sorted
+    if torch.is_autocast_enabled(result.device.type):  # bf16 would quantize the values before sorting
         with torch.autocast(result.device.type, enabled=False):
             projected = [F.conv2d(side, directions) for side in sides]
     else:

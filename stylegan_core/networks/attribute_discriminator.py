@@ -1,4 +1,4 @@
-"""A discriminator whose second head names a picture's attributes (Choi et al. 2018, StarGAN, arXiv 1711.09020)."""
+"""A discriminator with a second head for a picture's attributes (Choi et al. 2018, StarGAN, arXiv 1711.09020)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _GRID = 3
 
 
 class AttributeDiscriminator(nn.Module):
-    """Real or fake, and which attributes, from the same features.
+    """Real or fake, and the attributes, from the same features.
 
     Args:
-        discriminator: of any layout; the attributes are read off its first judge, which sees the whole picture.
-        attributes: how many.
+        discriminator: of any layout; the attributes come from its first part, which sees the whole picture.
+        attributes: their number.
     """
 
     def __init__(self, discriminator: Discriminator, attributes: int) -> None:
@@ -25,14 +25,14 @@ class AttributeDiscriminator(nn.Module):
         self.to_attributes = nn.Linear(last.in_channels * _GRID**2, attributes)
 
     def forward(self, pictures: Tensor) -> Judgement:
-        """What the judges say of (N, 3, H, W) in [-1, 1]."""
+        """The discriminator's output on (N, 3, H, W) in [-1, 1]."""
         judgement: Judgement = self.discriminator(pictures)
         return judgement
 
     def attributes(self, judgement: Judgement) -> Tensor:
         """(N, L) fp32 logits of each attribute, positive where a picture has it."""
-        layers_a_judge = len(judgement.features) // len(judgement.logits)
-        features = judgement.features[layers_a_judge - 1]
-        # Places count: a head on the mean over all of them takes three times as long to find a mouth.
+        layers_each = len(judgement.features) // len(judgement.logits)
+        features = judgement.features[layers_each - 1]
+        # Positions matter: a head on their mean takes three times as long to learn a mouth.
         pooled = F.adaptive_avg_pool2d(features, _GRID).flatten(1)  # (N, C * 9)
         return self.to_attributes(pooled).float()  # type: ignore[no-any-return]

@@ -1,8 +1,8 @@
-"""Edits a picture by asked attributes: bends it and adds to it (He et al. 2019, AttGAN, arXiv 1711.10678).
+"""Edits a picture by attribute changes: warps it and adds colours (He et al. 2019, AttGAN, arXiv 1711.10678).
 
-The attributes enter as wanted changes, not as a full description: Liu et al. 2019, STGAN (arXiv 1904.09709). Bending
-the source before colours are added: Zhou et al. 2016, View Synthesis by Appearance Flow (arXiv 1605.03557). A mouth
-that is bent keeps its own texture, where one that is painted anew needs far more faces to learn from.
+The attributes are given as changes, not as a full description: Liu et al. 2019, STGAN (arXiv 1904.09709). Warping
+the source before colours are added: Zhou et al. 2016, View Synthesis by Appearance Flow (arXiv 1605.03557). A warped
+mouth keeps its own texture; a generated one needs far more faces to learn from.
 """
 
 from __future__ import annotations
@@ -91,15 +91,15 @@ class AttributeGenerator(nn.Module):
         if self.to_flow is not None:
             flow = self.flow_px * torch.tanh(_fp32(self.to_flow, deep))
             flow = F.interpolate(flow, size=padded.shape[-2:], mode="bilinear")[..., :height, :width]
-            edited = bend(edited, strength * flow)
+            edited = warp(edited, strength * flow)
         colours = _fp32(self.to_rgb, hidden)[..., :height, :width]
         grey = colours.mean(dim=1, keepdim=True)
         edited = edited + strength * (grey + _colourfulness(content) * (colours - grey))
         return torch.where(strength > 0, edited, content.float())
 
 
-def bend(pictures: Tensor, flow_px: Tensor) -> Tensor:
-    """Each pixel taken, bilinearly, from where the flow points; beyond the border the border goes on.
+def warp(pictures: Tensor, flow_px: Tensor) -> Tensor:
+    """Warps pictures by a flow with bilinear interpolation; outside, border pixels are repeated.
 
     Args:
         pictures: (N, C, H, W), fp32.

@@ -1,4 +1,4 @@
-"""Where a translation applies."""
+"""Blending of a translation and its content by a mask."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def blend_by_mask(inside: Tensor, outside: Tensor, mask_unit: Tensor | None) -> 
     Args:
         inside: (N, C, H, W).
         outside: (N, C, H, W).
-        mask_unit: (N, 1, H, W) in [0, 1]; None is 1 everywhere.
+        mask_unit: (N, 1, H, W) in [0, 1]; None: 1 everywhere.
     """
     if mask_unit is None:
         return inside

@@ -19,11 +19,11 @@ Layout = Literal["patch", "multi_scale", "global_local"]
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a discriminator says of pictures.
+    """Output of a discriminator.
 
     Attributes:
-        logits: (N, 1, h, w) a judge, positive for real.
-        features: of all judges' layers, for feature matching.
+        logits: (N, 1, h, w) for each part, positive for real.
+        features: of the layers of all parts, for feature matching.
     """
 
     logits: list[Tensor]

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 
 class ReplayPool(nn.Module):
-    """Fakes of earlier steps, in buffers, so that a checkpoint holds them and a resumed run draws the same.
+    """Fakes of earlier steps, in buffers, so that a checkpoint includes them and a resumed run draws the same.
 
     Args:
-        pictures: how many are kept; 0 is no pool.
+        pictures: size of the pool; 0: no pool.
         side_px: of the square pictures.
     """
 
@@ -29,7 +29,7 @@ class ReplayPool(nn.Module):
 
     @torch.no_grad()
     def exchange(self, fakes: Tensor) -> Tensor:
-        """Puts fakes in, and takes out as many: while the pool fills up the same ones, then earlier ones for half.
+        """Adds fakes and returns as many: the same ones while the pool fills, then earlier ones for half of them.
 
         Args:
             fakes: (N, 3, side_px, side_px), detached.
@@ -43,7 +43,7 @@ class ReplayPool(nn.Module):
         slots, coins = torch.randint(capacity, (len(fakes),)), torch.rand(len(fakes))  # on the CPU, for exact resume
         draws = zip(torch.split(fakes, 1), slots.to(fakes.device), coins.to(fakes.device), strict=True)
         for fake, drawn, coin in draws:
-            # All in tensors: to ask a GPU how full the pool is would stop it in every step.
+            # All in tensors: reading the fill level from a GPU would synchronize in every step.
             fills = self.filled < capacity
             slot = torch.where(fills, self.filled, drawn).view(1)
             earlier = self.kept.index_select(0, slot)

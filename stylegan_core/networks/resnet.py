@@ -23,13 +23,13 @@ _LEAK = 0.2
 
 
 def activation(norm: Norm) -> nn.Module:
-    """The nonlinearity that goes with ``norm``."""
-    # Norm layers keep half of every channel alive under ReLU; without them a leak must.
+    """The activation for a normalization."""
+    # With norm layers half of every channel stays active under ReLU; without them a leak is needed.
     return nn.LeakyReLU(_LEAK) if norm == "none" else nn.ReLU()
 
 
 def norm_layer(norm: Norm, channels: int) -> nn.Module:
-    """Brings (N, C, H, W) to zero mean and unit variance, each picture or the batch as one; or leaves it alone."""
+    """Brings (N, C, H, W) to zero mean and unit variance, each picture or the batch as one; or does nothing."""
     if norm == "batch":
         return nn.BatchNorm2d(channels)
     return nn.InstanceNorm2d(channels) if norm == "instance" else nn.Identity()
@@ -42,8 +42,8 @@ def convolution(in_channels: int, out_channels: int, kernel_px: int, padding: Pa
         in_channels: of its input.
         out_channels: of its output.
         kernel_px: odd, or 4 with stride 2.
-        padding: how it sees past the border.
-        stride: distance between its windows.
+        padding: beyond the border.
+        stride: of the convolution.
     """
     margin_px = (kernel_px - 1) // 2
     conv = nn.Conv2d(in_channels, out_channels, kernel_px, stride=stride, padding=margin_px, padding_mode=padding)
@@ -68,13 +68,13 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int, norm: Norm, padding: Padding, gain: float, dropout: float = 0.0) -> None:
         super().__init__()
         second = convolution(channels, channels, 3, padding)
-        if norm == "none":  # a norm layer would undo the gain
+        if norm == "none":  # a norm layer would cancel the gain
             with torch.no_grad():
                 second.weight.mul_(gain)
         self.body = nn.Sequential(
             convolution(channels, channels, 3, padding),
             norm_layer(norm, channels),
-            # One slot for both, so that a model trained without dropout can be trained on with it.
+            # One module for both, so that a model trained without dropout can be trained further with it.
             nn.Sequential(activation(norm), nn.Dropout(dropout)) if dropout > 0 else activation(norm),
             second,
             norm_layer(norm, channels),
@@ -92,9 +92,9 @@ class ResnetGenerator(nn.Module):
         channels: of the first layer; they double with every downsampling.
         blocks: residual blocks at the lowest resolution.
         downsamplings: halvings between the first layer and the blocks.
-        norm: "none" keeps tiles exact; "instance" is the papers' for unpaired work; "batch" wants large batches.
-        padding: how convolutions see past the border.
-        output: "residual" adds an unbounded change to the content; "tanh" paints anew.
+        norm: "none" keeps tiles exact; "instance" is the papers' for unpaired work; "batch" needs large batches.
+        padding: of convolutions.
+        output: "residual" adds an unbounded change to the content; "tanh" outputs the picture itself.
         skips: adds encoder features to the decoder's.
         unshuffle: 2 runs the whole network at half resolution, four pixels a position (a quarter of the work).
         stem_px: side of the first kernel, odd.

@@ -1,7 +1,8 @@
-"""A discriminator that looks at pictures through the generator's first layer too.
+"""A discriminator whose input includes features of the generator's first layer.
 
 Generator and discriminator share features in Chen et al. 2020, Reusing Discriminators for Encoding: Towards
-Unsupervised Image-to-Image Translation (arXiv 2003.00273). Here it is the first layer alone, and the generator owns it.
+Unsupervised Image-to-Image Translation (arXiv 2003.00273). Here only the first layer is shared; it belongs to
+the generator.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ _LEAK = 0.2
 
 
 def stem_channels(generator: nn.Module) -> int:
-    """Features that the generator's first layer makes of a picture."""
+    """Number of features of the generator's first layer."""
     return _first_layer(generator).out_channels
 
 
 class SharedStem(nn.Module):
-    """Judges pictures with what the generator's first convolution sees in them, (N, C, H, W) to a ``Judgement``.
+    """Discriminates pictures and the generator's first features of them, (N, C, H, W) to a ``Judgement``.
 
-    The stem's weights stay the generator's alone: they are in its state and its optimizer, and no gradient reaches them
-    from here, or the generator would learn to blind its judge.
+    The stem's weights belong to the generator only, its state and its optimizer; no gradient reaches them from here, or
+    the generator would learn to hide information from the discriminator.
 
     Args:
         discriminator: takes the pictures, and then the features of each of them.
@@ -38,7 +39,7 @@ class SharedStem(nn.Module):
         self._stem = (_first_layer(generator),)  # in a tuple it is no part of this module
 
     def forward(self, pictures: Tensor) -> Judgement:
-        """Every judge's logits and features, of (N, 3 * count, H, W), one picture after the other."""
+        """The discriminator's logits and features, of (N, 3 * count, H, W), one picture after the other."""
         (stem,) = self._stem
         weights = {name: parameter.detach() for name, parameter in stem.named_parameters()}
         seen = [pictures]

@@ -24,7 +24,7 @@ class SwapEncoder(nn.Module):
     along its channels.)
 
     Args:
-        channels: of the first layer; they double a halving, up to ``most_channels``.
+        channels: of the first layer; they double with every halving of the size, up to ``most_channels``.
         structure_channels: S.
         texture_width: D.
         downsamplings: halvings after the first layer.

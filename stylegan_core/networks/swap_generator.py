@@ -1,4 +1,4 @@
-"""The generator that paints a structure code in a texture code's manner.
+"""The generator of a picture from a structure code and a texture code.
 
 Park et al. 2020, Swapping Autoencoder for Deep Image Manipulation (arXiv 2007.00653), with the modulation of Karras et
 al. 2020 (arXiv 1912.04958).
@@ -15,17 +15,17 @@ from torch import Tensor, nn
 from stylegan_core.networks.modulated import ModulatedBlock, ModulatedConv2d
 
 _GRAIN_SIDE = 64
-"""Of the square of noise that is laid out like tiles."""
+"""Side of the square of noise that is repeated as tiles."""
 
 
 class SwapGenerator(nn.Module):
     """A structure code (N, S, h, w) under a texture code (N, D) to a picture (N, 3, h * 2**k, w * 2**k) in [-1, 1].
 
-    Without noise the texture of a plain sky could only be a repeating pattern. In training the noise lies elsewhere in
-    every call; in evaluation mode it is fixed to the frame, so that a film does not flicker.
+    Without noise the texture of a plain sky could only be a repeating pattern. In training the noise has a random
+    offset in every call; in evaluation mode it is fixed to the frame, so that film does not flicker.
 
     Args:
-        channels: of the last layer; they double a halving of the size, up to ``most_channels``.
+        channels: of the last layer; they double with every halving of the size, up to ``most_channels``.
         structure_channels: S.
         texture_width: D.
         blocks: at the size of the structure code.
@@ -57,8 +57,8 @@ class SwapGenerator(nn.Module):
         self.register_buffer("grain", torch.randn(_GRAIN_SIDE, _GRAIN_SIDE))
         self.last = ModulatedConv2d(widths[-1], 3 * shuffle**2, texture_width, demodulate=False)
         with torch.no_grad():
-            self.last.weight.mul_(0.1)  # begins near grey, where tanh has its gradient
-            # All pixels of a cell begin alike: what begins as a checkerboard stays one for long.
+            self.last.weight.mul_(0.1)  # starts near grey, where tanh has a gradient
+            # All pixels of a cell start equal: an initial checkerboard persists for long.
             self.last.weight.copy_(self.last.weight[:: shuffle**2].repeat_interleave(shuffle**2, dim=0))
 
     def forward(self, structure: Tensor, texture: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ class SwapGenerator(nn.Module):
     def _grain_for(self, features: Tensor) -> Tensor:
         """(1, 1, h, w) noise of unit variance."""
         height, width = features.shape[-2:]
-        # Drawn on the CPU: equal on every device, and in the checkpoint.
+        # Drawn on the CPU: the same on every device, and in the checkpoint.
         down, right = torch.randint(_GRAIN_SIDE, (2,)).tolist() if self.training else (0, 0)
         rows = (torch.arange(height, device=features.device) + down) % _GRAIN_SIDE
         columns = (torch.arange(width, device=features.device) + right) % _GRAIN_SIDE

@@ -1,8 +1,8 @@
 """U-Net generator (Isola et al. 2017, Image-to-Image Translation with Conditional Adversarial Networks).
 
-arXiv 1611.07004; the shape is that of Ronneberger et al. 2015 (arXiv 1505.04597). Against the paper: nearest neighbour
-and a convolution in place of transposed convolutions, which leave a checkerboard, and a last layer at full size that
-sees the content too, so that edges need not come through half the size.
+arXiv 1611.07004; the shape is that of Ronneberger et al. 2015 (arXiv 1505.04597). Unlike the paper: nearest neighbour
+and a convolution instead of transposed convolutions, which leave a checkerboard, and a last layer at full size whose
+input includes the content, so that edges need not pass through half the size.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class UnetGenerator(nn.Module):
         channels: of the first layer; they double with every halving, up to eight times.
         levels: halvings; a picture of ``2**levels`` px becomes one pixel in the middle.
         norm: "none" keeps tiles exact; at batch size 1 the paper's "batch" is "instance".
-        padding: how convolutions see past the border.
-        output: "residual" adds an unbounded change to the content; "tanh" paints anew.
+        padding: of convolutions.
+        output: "residual" adds an unbounded change to the content; "tanh" outputs the picture itself.
         dropout: share of features that are left out in the three innermost decoder layers while it trains. The paper
             leaves them out in use too, as its only noise; here a picture has one translation.
         output_gain: scale of the last layer at the start.

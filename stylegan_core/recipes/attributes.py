@@ -7,7 +7,7 @@ attributes. Changes to attributes that a picture already has are trained too, so
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +28,7 @@ from stylegan_core.recipes.base import (
     Kind,
     Losses,
     Needs,
-    Preset,
+    Presets,
 )
 from stylegan_core.recipes.steadiness import SteadinessConfig
 
@@ -103,7 +103,7 @@ class Recipe(AdversarialRecipe):
         "He et al. 2019, arXiv 1711.10678; Choi et al. 2018, arXiv 1711.09020; Liu et al. 2019, arXiv 1904.09709"
     )
     conditioned_on: ClassVar[tuple[str, ...]] = ("labels",)
-    presets: ClassVar[dict[Preset, dict[str, Any]]] = {
+    presets: ClassVar[Presets] = {
         "two_cores": {
             "budget_steps": 2400,
             "crop_px": 64,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
@@ -20,6 +20,13 @@ Fakes = dict[str, Tensor]
 
 Preset = Literal["two_cores", "one_gpu", "paper"]
 """Settings for a machine: minutes on two CPU cores, hours on one GPU, and the paper's."""
+
+
+SettingValue = bool | int | float | str | tuple[str, ...] | None
+"""A value of a setting, as a recipe states it."""
+
+Presets = dict[Preset, dict[str, SettingValue]]
+"""Settings that differ from the defaults, by machine."""
 
 
 class Kind(Enum):
@@ -189,8 +196,8 @@ class BaseRecipe(nn.Module):
     inference_networks: ClassVar[tuple[str, ...]] = ("generator",)
     """Networks that translate or sample needs: these have an EMA and are the weights of the model."""
 
-    presets: ClassVar[dict[Preset, dict[str, Any]]] = {}
-    """Settings for a machine, where they differ from the defaults, shown by ``stylereel recipes``."""
+    presets: ClassVar[Presets] = {}
+    """Settings for a machine that differ from the defaults, shown by ``stylereel recipes``."""
     conditioned_on: ClassVar[tuple[str, ...]] = ()
     """Fields of ``Conditions`` that ``translate`` uses besides the mask: "styles", "labels", "direction"."""
 

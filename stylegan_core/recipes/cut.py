@@ -30,12 +30,13 @@ from stylegan_core.recipes.base import (
     Kind,
     Losses,
     Needs,
-    Preset,
+    Presets,
     RecipeConfig,
+    SettingValue,
 )
 from stylegan_core.recipes.weak_supervision import WeakSupervisionConfig, known_distance
 
-_SINGLE_IMAGE: dict[str, Any] = {
+_SINGLE_IMAGE: dict[str, SettingValue] = {
     "crop_px": 64,
     "batch_size": 16,
     "generator_lr": 2e-3,
@@ -152,7 +153,7 @@ class Recipe(AdversarialRecipe):
     kind: ClassVar[Kind] = Kind.TRANSLATE
     needs: ClassVar[Needs] = Needs(content=True, style=True, paired=False)
     paper: ClassVar[str] = "Park et al. 2020, arXiv 2007.15651"
-    presets: ClassVar[dict[Preset, dict[str, Any]]] = {
+    presets: ClassVar[Presets] = {
         "two_cores": {
             "fast": True,
             "nce_weight": 1.0,

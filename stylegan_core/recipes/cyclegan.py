@@ -5,7 +5,7 @@ Zhu et al. 2017, Unpaired Image-to-Image Translation using Cycle-Consistent Adve
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -22,7 +22,7 @@ from stylegan_core.recipes.base import (
     Kind,
     Losses,
     Needs,
-    Preset,
+    Presets,
     RecipeConfig,
 )
 from stylegan_core.recipes.weak_supervision import WeakSupervisionConfig, known_distance
@@ -59,7 +59,7 @@ class Recipe(AdversarialRecipe):
     paper: ClassVar[str] = "Zhu et al. 2017, arXiv 1703.10593"
     inference_networks: ClassVar[tuple[str, ...]] = ("forward_generator", "backward_generator")
     conditioned_on: ClassVar[tuple[str, ...]] = ("direction",)
-    presets: ClassVar[dict[Preset, dict[str, Any]]] = {
+    presets: ClassVar[Presets] = {
         "two_cores": {
             "cycle_weight": 1.0,
             "identity_share": 0.0,

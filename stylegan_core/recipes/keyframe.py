@@ -6,7 +6,7 @@ setting of Isola et al. 2017, Image-to-Image Translation with Conditional Advers
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +28,7 @@ from stylegan_core.recipes.base import (
     Losses,
     Needs,
     Phase,
-    Preset,
+    Presets,
 )
 from stylegan_core.recipes.steadiness import SteadinessConfig
 
@@ -115,7 +115,7 @@ class Recipe(AdversarialRecipe):
     kind: ClassVar[Kind] = Kind.TRANSLATE
     needs: ClassVar[Needs] = Needs(content=True, style=True, paired=True, unpainted=True)
     paper: ClassVar[str] = "Texler et al. 2020, arXiv 2004.14489; Isola et al. 2017, arXiv 1611.07004"
-    presets: ClassVar[dict[Preset, dict[str, Any]]] = {
+    presets: ClassVar[Presets] = {
         "two_cores": {},
         "one_gpu": {
             "budget_steps": 20_000,

@@ -1,4 +1,4 @@
-"""The model folder: safetensors and a JSON card that says what they are. Loading runs no code from the files.
+"""The model folder: safetensors files and a JSON card that describes them. Loading runs no code from the files.
 
 model.json               the card: recipe, settings, working space, checksums; written last
 last.safetensors         moving average of the networks that translate, at the end
@@ -13,12 +13,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import safetensors
 import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from torch import Tensor
 
 from stylegan_core.recipes import config_class, list_recipes, recipe_class
@@ -49,25 +49,25 @@ class ModelCard(BaseModel):
     Attributes:
         recipe: its name.
         config: its settings, all of them.
-        working_space: colour space of the samples that it learned from; inference converts to it.
-        sample_type: of the store that it learned from: uint8, uint16 or half.
+        working_space: colour space of the training samples; inference converts to it.
+        sample_type: of the training samples: uint8, uint16 or half.
         steps: generator steps.
-        images_seen: content crops.
-        chosen: the weights that inference takes unless told otherwise.
+        images_seen: training crops.
+        chosen: the weights that inference uses by default.
         weights: "last" and "best".
         networks: all networks, for ``train.init_from``.
-        digest: names the model: recipe, settings, colour and the chosen weights.
-        validation: figures of "last" and "best".
+        digest: identifies the model: recipe, settings, colour and the chosen weights.
+        validation: metrics of "last" and "best".
         init_from: digest of the model that it started from.
-        shots: that it learned; empty: everything.
+        shots: that it was trained on; empty: everything.
         stopped_by: "budget", "limit_minutes", ...
-        ocio: digest of the OpenColorIO config that knows the working space, where it needs one.
+        ocio: digest of the OpenColorIO config that defines the working space, if it needs one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     recipe: str
-    config: dict[str, Any]
+    config: dict[str, JsonValue]
     working_space: str
     sample_type: str
     steps: int
@@ -85,15 +85,17 @@ class ModelCard(BaseModel):
 
 @dataclass(frozen=True)
 class Model:
-    """A recipe in eval mode with its weights, without its training networks, and where it came from."""
+    """A recipe in evaluation mode with its inference networks, its card and its folder."""
 
     recipe: BaseRecipe
     card: ModelCard
     folder: Path
 
 
-def model_digest(recipe: str, config: Mapping[str, Any], working_space: str, sample_type: str, sha256: str) -> str:
-    """SHA-256, in hex, over what decides a model's output.
+def model_digest(
+    recipe: str, config: Mapping[str, JsonValue], working_space: str, sample_type: str, sha256: str
+) -> str:
+    """SHA-256, in hex, over everything that determines a model's output.
 
     Args:
         recipe: its name.
@@ -127,7 +129,7 @@ def save_model(  # noqa: PLR0913  # all by keyword
 ) -> ModelCard:
     """Writes a model folder; equal models give equal bytes.
 
-    The card comes last: stopped halfway, an older card's checksums tell that its files were replaced.
+    The card is written last: after an interruption, an older card's checksums reveal that files were replaced.
 
     Args:
         folder: made if it is missing.
@@ -137,15 +139,15 @@ def save_model(  # noqa: PLR0913  # all by keyword
         sample_type: of the store.
         steps: generator steps done.
         images_seen: content crops seen.
-        chosen: the weights that inference takes.
-        last: moving average at the end, keys "<network>.<parameter>", inference networks alone.
+        chosen: the weights that inference uses.
+        last: moving average at the end, keys "<network>.<parameter>", inference networks only.
         best: the same, where validation was best.
         networks: ``recipe.networks.state_dict()`` as trained.
-        validation: figures of "last" and "best".
+        validation: metrics of "last" and "best".
         init_from: digest of the model that it started from.
-        shots: that it learned.
+        shots: that it was trained on.
         stopped_by: why training ended.
-        ocio: digest of the OpenColorIO config that knows the working space, where it needs one.
+        ocio: digest of the OpenColorIO config that defines the working space, if it needs one.
     """
     files: dict[str, WeightsFile] = {}
     for name, tensors in (("last", last), ("best", best), ("networks", networks)):
@@ -182,7 +184,7 @@ def read_card(folder: Path) -> ModelCard:
     """
     path = folder / MODEL_CARD
     if not path.is_file():
-        raise ModelError(f"{folder} holds no model: {path} does not exist")
+        raise ModelError(f"{folder} is not a model folder: {path} does not exist")
     try:
         card = ModelCard.model_validate_json(path.read_bytes())
     except ValidationError as error:
@@ -192,7 +194,7 @@ def read_card(folder: Path) -> ModelCard:
             f"{path} is damaged or of another version: {where + ': ' if where else ''}{first['msg']}"
         ) from None
     if card.chosen not in card.weights:
-        raise ModelError(f"{path} is damaged: it chooses the weights {card.chosen!r}, but does not list them")
+        raise ModelError(f"{path} is damaged: the chosen weights {card.chosen!r} are not listed")
     sha256 = card.weights[card.chosen].sha256
     expected = model_digest(card.recipe, card.config, card.working_space, card.sample_type, sha256)
     if card.digest != expected:
@@ -210,7 +212,7 @@ def load_model(
         weights: which of the two; "chosen" is what the card says.
         device: where the networks go.
     Returns:
-        The model in eval mode, without gradients, fp32, holding the inference networks alone.
+        The model in eval mode, without gradients, fp32, holding the inference networks only.
     Raises:
         ModelError: the folder is missing or damaged, or this version does not know its recipe or settings.
     """
@@ -231,7 +233,7 @@ def load_model(
 
 
 def load_networks(folder: Path) -> dict[str, Tensor]:
-    """All networks as trained, discriminators too, by "<network>.<parameter>", for ``train.init_from``.
+    """All networks without averaging, discriminators too, by "<network>.<parameter>", for ``train.init_from``.
 
     Raises:
         ModelError: the folder is missing or damaged.
@@ -249,7 +251,7 @@ def _build(card: ModelCard, folder: Path) -> BaseRecipe:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ModelError(f"{folder} has settings that this version does not know: {where}: {first['msg']}") from None
-    with torch.random.fork_rng(devices=[]):  # initial weights are drawn and thrown away: leave the caller's numbers
+    with torch.random.fork_rng(devices=[]):  # initial weights are discarded: do not advance the caller's generator
         return recipe_class(card.recipe)(config)
 
 
@@ -264,4 +266,4 @@ def _read_weights(folder: Path, entry: WeightsFile) -> dict[str, Tensor]:
     try:
         return safetensors.torch.load(content)
     except safetensors.SafetensorError as error:
-        raise ModelError(f"{path} is no safetensors file: {error}") from None
+        raise ModelError(f"{path} is not a safetensors file: {error}") from None

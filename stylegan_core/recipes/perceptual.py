@@ -7,7 +7,7 @@ adversarial term on crops of the style.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -31,7 +31,7 @@ from stylegan_core.recipes.base import (
     Kind,
     Losses,
     Needs,
-    Preset,
+    Presets,
 )
 from stylegan_core.recipes.translator import TranslatorConfig
 
@@ -99,7 +99,7 @@ class Recipe(AdversarialRecipe):
     kind: ClassVar[Kind] = Kind.TRANSLATE
     needs: ClassVar[Needs] = Needs(content=True, style=True, paired=False)
     paper: ClassVar[str] = "Johnson et al. 2016, arXiv 1603.08155"
-    presets: ClassVar[dict[Preset, dict[str, Any]]] = {
+    presets: ClassVar[Presets] = {
         "two_cores": {
             "content_statistic": "structure",
             "content_layers": ("block2_conv2", "block3_conv2"),

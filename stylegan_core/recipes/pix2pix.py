@@ -8,7 +8,7 @@ is that of Wang et al. 2018, High-Resolution Image Synthesis and Semantic Manipu
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
@@ -25,7 +25,7 @@ from stylegan_core.recipes.base import (
     Kind,
     Losses,
     Needs,
-    Preset,
+    Presets,
     RecipeConfig,
 )
 from stylegan_core.recipes.translator import TranslatorConfig
@@ -63,7 +63,7 @@ class Recipe(AdversarialRecipe):
     kind: ClassVar[Kind] = Kind.TRANSLATE
     needs: ClassVar[Needs] = Needs(content=True, style=True, paired=True)
     paper: ClassVar[str] = "Isola et al. 2017, arXiv 1611.07004"
-    presets: ClassVar[dict[Preset, dict[str, Any]]] = {
+    presets: ClassVar[Presets] = {
         "two_cores": {
             "budget_steps": 5000,
             "lr_schedule": "linear",

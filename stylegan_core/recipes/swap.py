@@ -7,7 +7,7 @@ al. 2020, Analyzing and Improving the Image Quality of StyleGAN (arXiv 1912.0495
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import torch
 import torch.nn.functional as F
@@ -30,7 +30,7 @@ from stylegan_core.recipes.base import (
     Kind,
     Losses,
     Needs,
-    Preset,
+    Presets,
     RecipeConfig,
 )
 from stylegan_core.recipes.steadiness import SteadinessConfig
@@ -112,7 +112,7 @@ class Recipe(AdversarialRecipe):
     paper: ClassVar[str] = "Park et al. 2020, arXiv 2007.00653; Karras et al. 2020, arXiv 1912.04958"
     inference_networks: ClassVar[tuple[str, ...]] = ("encoder", "generator")
     conditioned_on: ClassVar[tuple[str, ...]] = ("styles",)
-    presets: ClassVar[dict[Preset, dict[str, Any]]] = {
+    presets: ClassVar[Presets] = {
         # About 12 minutes on one core: the style term acts earlier than the discriminators.
         "two_cores": {
             "budget_steps": 2400,

@@ -6,7 +6,7 @@ from scipy.ndimage import map_coordinates
 from torch import Tensor
 
 from stylegan_core.networks.attribute_discriminator import AttributeDiscriminator
-from stylegan_core.networks.attribute_generator import AttributeGenerator, Norm, bend
+from stylegan_core.networks.attribute_generator import AttributeGenerator, Norm, warp
 from stylegan_core.networks.discriminators import Discriminator, Layout
 
 
@@ -59,7 +59,7 @@ def test_bending_agrees_with_scipy() -> None:
     y, x = torch.meshgrid(torch.arange(12.0), torch.arange(17.0), indexing="ij")
     places = [(y + flow[0, 1]).numpy(), (x + flow[0, 0]).numpy()]
     expected = [map_coordinates(channel.numpy(), places, order=1, mode="nearest") for channel in picture[0]]
-    for made, channel in zip(bend(picture, flow)[0], expected, strict=True):
+    for made, channel in zip(warp(picture, flow)[0], expected, strict=True):
         torch.testing.assert_close(made, torch.from_numpy(channel), atol=1e-5, rtol=1e-4)
 
 

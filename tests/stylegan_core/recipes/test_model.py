@@ -97,7 +97,7 @@ def edit(folder: Path, **changes: object) -> None:
 
 
 def test_damage_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="holds no model"):
+    with pytest.raises(ModelError, match="is not a model folder"):
         load_model(tmp_path / "none")
 
     save(tmp_path / "flipped")

@@ -183,5 +183,5 @@ def test_a_model_is_judged_at_the_size_that_it_learned(project, one_folder, tmp_
 def test_what_is_missing_is_named(project, tmp_path):
     with pytest.raises(UsageError, match="run the stage prepare first"):
         evaluate(parse_params(PARAMS), tmp_path, project.models, tmp_path, root=project.root)
-    with pytest.raises(UsageError, match="holds no model"):
+    with pytest.raises(UsageError, match="is not a model folder"):
         evaluate(parse_params(PARAMS), project.prepared, tmp_path, tmp_path, root=project.root)
