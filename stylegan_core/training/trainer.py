@@ -16,13 +16,13 @@ from stylegan_core.recipes import recipe_class
 from stylegan_core.training.averaged_evaluation import AveragedEvaluation, Sample, Validate
 from stylegan_core.training.ema import MovingAverage
 from stylegan_core.training.hardware import Machine, make_fabric, repeatable, resolve_accelerator, resolve_precision
-from stylegan_core.training.initial import load_initial
 from stylegan_core.training.interruption import StopRequest
 from stylegan_core.training.loop import TrainingLoop
 from stylegan_core.training.metrics_log import MetricsLog
 from stylegan_core.training.observer import Observer, Observers
 from stylegan_core.training.optimizers import PhaseOptimizers
 from stylegan_core.training.persistence.checkpoint import Checkpoint, load_checkpoint
+from stylegan_core.training.persistence.initial import load_initial
 from stylegan_core.training.prefetch import Prefetcher, Sampler
 from stylegan_core.training.randomness import seed_everything
 from stylegan_core.training.result import TrainResult
