@@ -148,7 +148,7 @@ def test_it_is_validated_as_it_is_directed(name: str, place: Path, monkeypatch: 
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("attributes", {}, "no training picture has the label 'smiling'.*says what attributes needs"),
+        ("attributes", {}, "no training picture has the label 'smiling'.*lists what attributes needs"),
         ("keyframe", {"crop_px": 96}, "smaller than the training crops"),
     ],
 )
