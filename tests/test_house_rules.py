@@ -94,3 +94,13 @@ def test_no_test_module_imports_another() -> None:
             if root in ("tests", "proofs") and any(part.startswith("test_") for part in parts):
                 found.append(f"{name_of(path)} imports {module}")
     assert not found, f"move what they share into a module that is no test: {found}"
+
+
+def test_each_package_says_what_it_is_for_and_where_to_begin() -> None:
+    short = []
+    for path in modules():
+        if path.name == "__init__.py":
+            purpose, _, begin = (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n\n")
+            if not purpose.endswith(".") or not begin.strip().endswith("."):
+                short.append(name_of(path))
+    assert not short, f"add a docstring of two sentences, the purpose and where to begin, to: {short}"

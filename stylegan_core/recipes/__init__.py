@@ -1,4 +1,7 @@
-"""Recipes: one paper, one file; the module's name is the recipe's name in params.yaml."""
+"""Recipes: one paper, one file; the module's name is the recipe's name in params.yaml.
+
+``base`` is the contract of all recipes; ``pix2pix`` is a short example of one.
+"""
 
 from __future__ import annotations
 

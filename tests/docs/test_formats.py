@@ -10,16 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from pydantic import BaseModel
 
 from stylegan_core.data.manifest import ManifestRow
 from stylegan_core.data.report import GroupReport, PictureWarning, PrepareReport, RefusedPicture
 from stylegan_core.data.store import StoreWriter
+from stylegan_core.inference.conditioning.style_bank import StyleBank, save_style_bank
+from stylegan_core.inference.delivery.movie_record import MovieRecord, write_movie_record
 from stylegan_core.inference.job.delivery import MovieTarget, Signing
 from stylegan_core.inference.job.frame_settings import Conditioning, FrameSettings, Region, StyleReference
 from stylegan_core.inference.job.frame_task import FrameTask, Neighbour, RegionFiles
 from stylegan_core.inference.job.spec import Job
 from stylegan_core.recipes.model import ModelCard, WeightsFile
+from stylegan_core.storage.file_state import FileState
 from stylegan_core.storage.frame_record import FrameRecord
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
@@ -98,3 +102,13 @@ def test_the_store(tmp_path: Path) -> None:
     assert list(table) == list(index)
     assert not [name for name in index["entries"][0] if f"`{name}`" not in table["entries"]]
     assert [entry["offset"] % 64 for entry in index["entries"]] == [0, 0]
+
+
+def test_the_record_of_a_movie(tmp_path: Path) -> None:
+    write_movie_record(tmp_path, MovieRecord(tmp_path / "styled.mkv", FileState(1, 2, "digest"), "key"))
+    assert list(rows("movie.json")) == list(json.loads((tmp_path / "movie.json").read_text()))
+
+
+def test_a_style_bank(tmp_path: Path) -> None:
+    save_style_bank(StyleBank(("sea.png",), torch.zeros(1, 4), "digest"), tmp_path)
+    assert list(rows("bank.json")) == list(json.loads((tmp_path / "bank.json").read_text()))
