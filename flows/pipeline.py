@@ -11,6 +11,7 @@ import prefect
 from flows.chain import ChainSettings, chain
 from flows.runners.prefect_runner import PrefectRunner
 from flows.stage import configure_logging
+from stylegan_core.threads import use_threads
 from tasks.shared.versioning import project_root
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -43,4 +44,5 @@ def stylize_on_demand(input: str, output: str, model: str = "") -> dict[str, obj
     from flows.stylize import stylize_command
 
     configure_logging()
+    use_threads()
     return stylize_command(PrefectRunner(), Path(input), Path(output), model=model or None)

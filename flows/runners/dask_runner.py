@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from flows.runners.dask_workers import LocalWorkers
-from flows.runners.local_runner import default_workers, usable_cores
+from flows.runners.local_runner import default_workers
+from stylegan_core.threads import choose_threads
 from tasks.shared.errors import StoppedError, UsageError
 
 Item = TypeVar("Item")
@@ -124,7 +125,7 @@ def _scheduler(settings: DaskSettings) -> Iterator[Any]:
         distributed.LocalCluster(
             n_workers=0, host="127.0.0.1", dashboard_address=None, silence_logs=logging.CRITICAL
         ) as cluster,
-        LocalWorkers(cluster.scheduler_address, workers, max(1, usable_cores() // workers)),
+        LocalWorkers(cluster.scheduler_address, workers, max(1, choose_threads() // workers)),
     ):
         yield cluster
 

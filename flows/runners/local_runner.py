@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any, TypeVar, cast
+
+from stylegan_core.threads import usable_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -55,8 +56,3 @@ class LocalRunner:
 def default_workers() -> int:
     """Threads of ``map``: one per core that this process may use, at most 8."""
     return min(8, usable_cores())
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -96,7 +96,7 @@ class TrainingLoop:
 
     def _announce(self) -> None:
         progress, machine = self._state.progress, self._machine
-        self._metrics.observer.start(self._total_steps, progress.step)
+        self._metrics.observer.start(self._total_steps, progress.step, machine)
         log.log(
             logging.INFO if self._fabric.is_global_zero else logging.DEBUG,
             "training on %s, %s, %d threads: steps %d to %d (%d images)",

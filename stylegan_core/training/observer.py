@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from stylegan_core.training.hardware import Machine
     from stylegan_core.training.result import TrainResult
 
 log = logging.getLogger(__name__)
@@ -18,8 +19,8 @@ log = logging.getLogger(__name__)
 class Observer(Protocol):
     """Receives the events of a training, in the thread that trains: its methods must return quickly."""
 
-    def start(self, total_steps: int, resumed_from: int) -> None:
-        """Training starts; ``resumed_from`` steps are already done."""
+    def start(self, total_steps: int, resumed_from: int, machine: Machine) -> None:
+        """Training starts; ``resumed_from`` steps are already done. ``machine`` is what it computes on."""
         ...
 
     def metrics(self, step: int, values: dict[str, float]) -> None:
@@ -49,9 +50,9 @@ class Observers:
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._observers = list(observers)
 
-    def start(self, total_steps: int, resumed_from: int) -> None:
+    def start(self, total_steps: int, resumed_from: int, machine: Machine) -> None:
         """See ``Observer.start``."""
-        self._notify(lambda o: o.start(total_steps, resumed_from))
+        self._notify(lambda o: o.start(total_steps, resumed_from, machine))
 
     def metrics(self, step: int, values: dict[str, float]) -> None:
         """See ``Observer.metrics``."""

@@ -15,6 +15,8 @@ from tasks.shared.tracking import LoggedMetrics, best_effort, client, log_metric
 if TYPE_CHECKING:
     import numpy as np
 
+    from stylegan_core.training.hardware import Machine
+
 log = logging.getLogger(__name__)
 
 _FLUSH_S = 2.0
@@ -44,10 +46,11 @@ class MlflowObserver:
         self._closing = threading.Event()
         self._skip_to = -1
 
-    def start(self, total_steps: int, resumed_from: int) -> None:  # noqa: ARG002  # Observer's signature
+    def start(self, total_steps: int, resumed_from: int, machine: Machine) -> None:  # noqa: ARG002  # Observer's signature
         """Starts the thread. Metrics that an interrupted process has already sent are not sent again."""
         if self.run_id is None:
             return
+        _tag_threads(self.run_id, machine.threads)
         self._skip_to = last_logged_step(self.run_id) if resumed_from > 0 else -1
         self._thread = threading.Thread(target=self._send, args=(self.run_id,), name="mlflow", daemon=True)
         self._thread.start()
@@ -108,6 +111,11 @@ class MlflowObserver:
 @best_effort
 def _set_status(run_id: str, status: str) -> None:
     client().set_terminated(run_id, status)
+
+
+@best_effort
+def _tag_threads(run_id: str, threads: int) -> None:
+    client().set_tag(run_id, "threads", str(threads))
 
 
 @best_effort

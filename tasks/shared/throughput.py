@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -15,6 +16,8 @@ SLOW_FRACTION = 1 / 3
 """Of the best rate: below it a warning is due."""
 _RECOVERED_FRACTION = 1 / 2
 _LEAST_OTHERS_CORES = 0.5
+_BUSY = ("user", "nice", "system", "irq", "softirq", "steal")
+"""Fields of psutil's CPU times in which a core works."""
 _WINDOW_S = 5.0
 _WINDOW_ITEMS = 8
 
@@ -35,18 +38,40 @@ class Slowdown:
 
 
 class CpuUse:
-    """Cores that other processes use, between two calls."""
+    """Cores that other processes use, between two calls; of the cores that this process may use."""
 
     def __init__(self) -> None:
-        import psutil
-
-        self._psutil, self._own = psutil, psutil.Process(os.getpid())
-        self.others_cores()
+        self._last = _cpu_seconds()
 
     def others_cores(self) -> float:
-        """Cores in use by others since the last call; 0 at the first."""
-        total = sum(float(percent) for percent in self._psutil.cpu_percent(None, percpu=True)) / 100
-        return max(0.0, total - float(self._own.cpu_percent(None)) / 100)
+        """Mean number of cores in use by others since the last call, or since the start."""
+        last, self._last = self._last, _cpu_seconds()
+        elapsed_s = max(self._last.at_s - last.at_s, 1e-3)
+        busy_s, own_s = self._last.busy_s - last.busy_s, self._last.own_s - last.own_s
+        return max(0.0, (busy_s - own_s) / elapsed_s)
+
+
+@dataclass(frozen=True)
+class _CpuSeconds:
+    """CPU seconds that were spent until the moment ``at_s``: by all processes on the usable cores, and by this one."""
+
+    at_s: float
+    busy_s: float
+    own_s: float
+
+
+def _cpu_seconds() -> _CpuSeconds:
+    import psutil
+
+    cores = psutil.cpu_times(percpu=True)
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(len(cores))
+    own = psutil.Process()
+    own_s = sum(own.cpu_times()[:4])  # user and system, of this process and of its children that ended
+    for child in own.children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it ended meanwhile
+            own_s += sum(child.cpu_times()[:2])
+    busy_s = sum(float(getattr(cores[at], name, 0.0)) for at in usable if at < len(cores) for name in _BUSY)
+    return _CpuSeconds(time.monotonic(), busy_s, float(own_s))
 
 
 class ThroughputMonitor:

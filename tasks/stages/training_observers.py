@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
     from rich.progress import Progress
 
+    from stylegan_core.training.hardware import Machine
+
 _log = logging.getLogger(__name__)
 
 _LINE_EVERY_S = 15.0
@@ -35,8 +37,6 @@ _SLOW_ADVICE = (
 @contextmanager
 def open_observers(job: TrainingJob) -> Iterator[Observer]:
     """The observers of a training; a resumed training continues its MLflow run."""
-    import torch
-
     training = job.training
     settings = training.settings
     run_id = tracking.start_training_run(
@@ -52,7 +52,6 @@ def open_observers(job: TrainingJob) -> Iterator[Observer]:
             "data": job.data,
             "run_key": job.folder.key,
             "init_from": job.init_digest or "",
-            "threads": str(torch.get_num_threads()),
         },
         run_id=job.folder.notes().mlflow_run_id,
     )
@@ -95,7 +94,7 @@ class ConsoleObserver:
         self._losses = ""
         self._throughput = ThroughputMonitor("training", "steps", _SLOW_ADVICE)
 
-    def start(self, total_steps: int, resumed_from: int) -> None:
+    def start(self, total_steps: int, resumed_from: int, machine: Machine) -> None:  # noqa: ARG002
         """Shows the bar."""
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

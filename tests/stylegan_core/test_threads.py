@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -79,3 +80,15 @@ def test_torch_uses_the_chosen_number(monkeypatch: pytest.MonkeyPatch) -> None:
         assert threads.use_threads() == 3 == torch.get_num_threads()
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("module", ["flows.stylize", "flows.evaluate", "flows.train"])
+def test_a_stage_computes_with_the_chosen_number(module: str) -> None:
+    code = (
+        f"import {module}\nfrom stylegan_core.threads import use_threads\nuse_threads()\n"
+        "import torch\nfrom stylegan_core.inference.network.cpu_pool import cores, map_one_core_each\n"
+        "map_one_core_each(lambda item: item, [1])\nprint(cores(), torch.get_num_threads())"
+    )
+    environment = {**os.environ, threads.THREADS_VARIABLE: "1", "OMP_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "1"]

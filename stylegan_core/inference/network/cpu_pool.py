@@ -13,8 +13,6 @@ import torch
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_CORES = torch.get_num_threads()  # read once: the threads of the pool use one each
-
 
 def map_one_core_each(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """Results in order; torch runs each call on one core.
@@ -28,9 +26,13 @@ def map_one_core_each(function: Callable[[Item], Result], items: Sequence[Item])
     return [*_pool(cores()).map(function, items)]
 
 
+@lru_cache(maxsize=1)
 def cores() -> int:
-    """Number of cores that pictures are distributed over."""
-    return _CORES
+    """Number of cores that pictures are distributed over: torch's threads at the first call.
+
+    Later calls do not ask torch again, because a thread of the pool would get its own number, one.
+    """
+    return torch.get_num_threads()
 
 
 @lru_cache(maxsize=1)

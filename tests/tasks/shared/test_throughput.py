@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
+from tasks.shared import throughput
 from tasks.shared.throughput import CpuUse, Slowdown, ThroughputMonitor
 
 
@@ -46,5 +51,22 @@ def test_frames_are_counted_over_windows() -> None:
     assert monitor.count(120, start_s + 30.0) == Slowdown(1.0, 10.0, 2.0)
 
 
-def test_another_process_is_seen() -> None:
-    assert CpuUse().others_cores() >= 0.0
+_BURN = "import sys, time\nwhile time.process_time() < 0.5: pass\nopen(sys.argv[1], 'w').close()"
+_START = "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', *sys.argv[1:]], stdout=2)"
+
+
+def test_a_process_of_others_is_seen(tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    before = throughput._cpu_seconds()
+    # The outer process ends at once, so that the inner one is not a child of this one.
+    subprocess.run([sys.executable, "-c", _START, _BURN, str(done)], check=True)
+    while not done.exists():
+        time.sleep(0.05)
+    after = throughput._cpu_seconds()
+    assert after.busy_s - before.busy_s - (after.own_s - before.own_s) > 0.3
+
+
+def test_a_child_counts_as_this_process(tmp_path: Path) -> None:
+    before = throughput._cpu_seconds()
+    subprocess.run([sys.executable, "-c", _BURN, str(tmp_path / "done")], check=True)
+    assert throughput._cpu_seconds().own_s - before.own_s > 0.4

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stylegan_core.training.hardware import Machine
 from tasks.shared import registry, tracking
 from tasks.shared.errors import UsageError
 from tasks.shared.mlflow_observer import MlflowObserver
@@ -35,7 +36,7 @@ def test_a_training_from_start_to_registry(project: Path) -> None:
     run_id = tracking.start_training_run("all", settings={"common": {"seed": 0}, "recipe": "keyframe"})
     assert run_id is not None
     with MlflowObserver(run_id) as observer:
-        observer.start(100, 0)
+        observer.start(100, 0, Machine("cpu", "fp32", 3))
         for step in (25, 50):
             observer.metrics(step, {"loss/generator/l1": 1 / step, "validation/psnr_db": float("nan")})
         observer.pictures(50, np.zeros((8, 8, 3), np.uint8))
@@ -43,6 +44,7 @@ def test_a_training_from_start_to_registry(project: Path) -> None:
     store = tracking.client()
     run = store.get_run(run_id)
     assert run.info.status == "FINISHED"
+    assert run.data.tags["threads"] == "3"
     assert run.data.params == {"common.seed": "0", "recipe": "keyframe"}
     assert [m.step for m in store.get_metric_history(run_id, "loss/generator/l1")] == [25, 50]
     assert "validation/psnr_db" not in run.data.metrics
@@ -51,7 +53,7 @@ def test_a_training_from_start_to_registry(project: Path) -> None:
     # An interrupted process sent step 50 already: after a resume only later steps are sent.
     assert tracking.start_training_run("all", settings={"common": {"seed": 1}}, run_id=run_id) == run_id
     with pytest.raises(KeyboardInterrupt), MlflowObserver(run_id) as observer:  # noqa: PT012
-        observer.start(100, 25)
+        observer.start(100, 25, Machine("cpu", "fp32", 3))
         observer.metrics(50, {"loss/generator/l1": 0.02})
         observer.metrics(75, {"loss/generator/l1": 0.01})
         raise KeyboardInterrupt
@@ -130,7 +132,7 @@ def test_a_store_that_is_away_is_a_warning(
     monkeypatch.setattr(tracking, "client", _away)
     assert tracking.start_training_run("all", settings={}) is None
     with MlflowObserver(None) as observer:
-        observer.start(1, 0)
+        observer.start(1, 0, Machine("cpu", "fp32", 3))
         observer.metrics(1, {"loss": 1.0})
     assert tracking.register_model(None, project / "model", training="all", digest="d") is None
     assert tracking.find_run_by_digest("d") is None

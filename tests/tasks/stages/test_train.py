@@ -18,6 +18,7 @@ from stylegan_core.data.store import StoreWriter
 from stylegan_core.recipes import keyframe
 from stylegan_core.recipes.adversary import AdversarialConfig, Adversary
 from stylegan_core.recipes.model import load_model, load_networks, read_card
+from stylegan_core.training.hardware import Machine
 from stylegan_core.training.observer import Observers
 from stylegan_core.training.persistence.run_folder import RunNotes
 from tasks.shared.errors import StoppedError, UsageError
@@ -86,7 +87,7 @@ class Watching:
         outer = self
 
         class Observer:
-            def start(self, total_steps, resumed_from):
+            def start(self, total_steps, resumed_from, machine):
                 outer.started[job.training.name] = resumed_from
 
         yield Observers([Observer()])
@@ -271,7 +272,7 @@ def test_interrupted_is_stopped_and_goes_on(project):
         @contextmanager
         def __call__(self, job):
             class Observer:
-                def start(self, total_steps, resumed_from):
+                def start(self, total_steps, resumed_from, machine):
                     os.kill(os.getpid(), signal.SIGTERM)
 
             yield Observers([Observer()])
@@ -355,7 +356,7 @@ def test_further_processes_of_a_distributed_run_write_nothing(project, monkeypat
 def test_the_console_logs_progress(caplog, monkeypatch):
     monkeypatch.setattr(observers, "_LINE_EVERY_S", 0.0)
     with caplog.at_level("INFO"), observers.ConsoleObserver("sea") as console:
-        console.start(1000, 0)
+        console.start(1000, 0, Machine("cpu", "fp32", 1))
         rates = {"rate/steps_per_s": 12.5, "time_left_s": 3725.0}
         console.metrics(25, {"loss/generator/l1": 0.1234, "loss/discriminator/r1": 2.0, **rates})
         console.metrics(50, {"validation/psnr_db": 21.5, "validation/score": 1.0})

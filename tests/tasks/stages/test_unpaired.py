@@ -90,7 +90,7 @@ def test_known_pairs_reach_the_objective(
 class Stops:
     """An observer that asks for a stop, which comes after the first step."""
 
-    def start(self, total_steps: int, resumed_from: int) -> None:
+    def start(self, total_steps: int, resumed_from: int, machine: object) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 

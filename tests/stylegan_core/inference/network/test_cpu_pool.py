@@ -15,7 +15,7 @@ from stylegan_core.inference.network.cpu_pool import cores, map_one_core_each
 @pytest.fixture
 def three_cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = torch.get_num_threads()
-    monkeypatch.setattr(cpu_pool, "_CORES", 3)
+    monkeypatch.setattr(cpu_pool, "cores", lambda: 3)
     torch.set_num_threads(3)
     cpu_pool._pool.cache_clear()
     yield
