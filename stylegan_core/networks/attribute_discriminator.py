@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylegan_core.networks.discriminators import Discriminator, Judgement
+from stylegan_core.networks.discriminators import Discriminator, DiscriminatorOutput
 
 _GRID = 3
 
@@ -24,15 +24,15 @@ class AttributeDiscriminator(nn.Module):
         last = [module for module in discriminator.judges[0].modules() if isinstance(module, nn.Conv2d)][-1]
         self.to_attributes = nn.Linear(last.in_channels * _GRID**2, attributes)
 
-    def forward(self, pictures: Tensor) -> Judgement:
+    def forward(self, pictures: Tensor) -> DiscriminatorOutput:
         """The discriminator's output on (N, 3, H, W) in [-1, 1]."""
-        judgement: Judgement = self.discriminator(pictures)
-        return judgement
+        output: DiscriminatorOutput = self.discriminator(pictures)
+        return output
 
-    def attributes(self, judgement: Judgement) -> Tensor:
+    def attributes(self, output: DiscriminatorOutput) -> Tensor:
         """(N, L) fp32 logits of each attribute, positive where a picture has it."""
-        layers_each = len(judgement.features) // len(judgement.logits)
-        features = judgement.features[layers_each - 1]
+        layers_each = len(output.features) // len(output.logits)
+        features = output.features[layers_each - 1]
         # Positions matter: a head on their mean takes three times as long to learn a mouth.
         pooled = F.adaptive_avg_pool2d(features, _GRID).flatten(1)  # (N, C * 9)
         return self.to_attributes(pooled).float()  # type: ignore[no-any-return]

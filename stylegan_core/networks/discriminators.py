@@ -18,7 +18,7 @@ Layout = Literal["patch", "multi_scale", "global_local"]
 
 
 @dataclass(frozen=True)
-class Judgement:
+class DiscriminatorOutput:
     """Output of a discriminator.
 
     Attributes:
@@ -31,18 +31,18 @@ class Judgement:
 
 
 class Discriminator(nn.Module):
-    """Judges of one or several kinds, (N, C, H, W) to a ``Judgement``.
+    """Discriminator of one or several patch discriminators, (N, C, H, W) to a ``DiscriminatorOutput``.
 
     Args:
         in_channels: 3 for a picture; more for a picture after what it was made from (conditional).
-        channels: of each judge's first layer.
-        layers: strided layers; a judge's window is 16, 34, 70 px for 1, 2, 3.
+        channels: of the first layer of each.
+        layers: strided layers; the window of each is 16, 34, 70 px for 1, 2, 3.
         norm: see ``PatchDiscriminator``.
-        layout: "patch" is one judge; "multi_scale" has one a scale, each at half the size of the one before;
-            "global_local" has one for the whole picture and one, with weights of its own, for each region.
-        scales: judges of "multi_scale".
+        layout: "patch" is one patch discriminator; "multi_scale" has one for each scale, each at half the size of the
+            one before; "global_local" has one for the whole picture and one, with weights of its own, for each region.
+        scales: patch discriminators of "multi_scale".
         regions: a side of the grid of "global_local".
-        dropout: share of a judge's features that are left out while it trains.
+        dropout: share of the features of each that are dropped in training.
     """
 
     def __init__(
@@ -64,23 +64,24 @@ class Discriminator(nn.Module):
             PatchDiscriminator(in_channels, channels, layers, norm, dropout=dropout) for _ in range(count)
         )
 
-    def forward(self, pictures: Tensor) -> Judgement:
-        """Every judge's logits and features."""
+    def forward(self, pictures: Tensor) -> DiscriminatorOutput:
+        """The logits and features of every patch discriminator."""
         logits, features = [], []
-        for judge, seen in zip(self.judges, self._views(pictures), strict=True):
-            *hidden, last = judge.features(seen)  # type: ignore[operator]
+        for discriminator, seen in zip(self.judges, self._views(pictures), strict=True):
+            *hidden, last = discriminator.features(seen)  # type: ignore[operator]
             logits.append(last)
             features += hidden
-        return Judgement(logits, features)
+        return DiscriminatorOutput(logits, features)
 
     def freeze(self, layers: int) -> None:
-        """Keeps the first so many convolutions of every judge as they are (FreezeD, Mo et al. 2020, arXiv 2002.10964).
+        """Freezes the first ``layers`` convolutions of every patch discriminator.
 
-        The norm that follows one of them is kept too. To be called before the optimizers are made.
+        FreezeD (Mo et al. 2020, arXiv 2002.10964); the norm that follows one of them is frozen too. Call it before the
+        optimizers are made.
         """
-        for judge in self.judges:
+        for discriminator in self.judges:
             convolutions = 0
-            for module in judge.body:  # type: ignore[union-attr]
+            for module in discriminator.body:  # type: ignore[union-attr]
                 convolutions += isinstance(module, nn.Conv2d)
                 if convolutions <= layers:
                     module.requires_grad_(False)

@@ -16,10 +16,10 @@ DiscriminatorNorm = Literal["none", "instance", "batch", "spectral"]
 
 
 class PatchDiscriminator(nn.Module):
-    """Judges overlapping windows of a picture, (N, C, H, W) to unbounded logits (N, 1, h, w).
+    """Patch discriminator: scores overlapping windows of a picture, (N, C, H, W) to unbounded logits (N, 1, h, w).
 
     Args:
-        in_channels: 3 for a picture; 6 for content and painting, one after the other (conditional).
+        in_channels: 3 for a picture; 6 for content and style, one after the other (conditional).
         channels: of the first layer; they double a layer, up to eight times.
         layers: strided layers; the window is 16, 34, 70 px for 1, 2, 3.
         norm: "spectral" bounds every layer's gain; "instance" and "batch" are the papers' choices.

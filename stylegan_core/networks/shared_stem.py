@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from stylegan_core.networks.discriminators import Discriminator, Judgement
+from stylegan_core.networks.discriminators import Discriminator, DiscriminatorOutput
 
 _LEAK = 0.2
 
@@ -23,7 +23,7 @@ def stem_channels(generator: nn.Module) -> int:
 
 
 class SharedStem(nn.Module):
-    """Discriminates pictures and the generator's first features of them, (N, C, H, W) to a ``Judgement``.
+    """Discriminates pictures and the generator's first features of them, (N, C, H, W) to a ``DiscriminatorOutput``.
 
     The stem's weights belong to the generator only, its state and its optimizer; no gradient reaches them from here, or
     the generator would learn to hide information from the discriminator.
@@ -38,7 +38,7 @@ class SharedStem(nn.Module):
         self.discriminator = discriminator
         self._stem = (_first_layer(generator),)  # in a tuple it is no part of this module
 
-    def forward(self, pictures: Tensor) -> Judgement:
+    def forward(self, pictures: Tensor) -> DiscriminatorOutput:
         """The discriminator's logits and features, of (N, 3 * count, H, W), one picture after the other."""
         (stem,) = self._stem
         weights = {name: parameter.detach() for name, parameter in stem.named_parameters()}
@@ -46,8 +46,8 @@ class SharedStem(nn.Module):
         for picture in torch.split(pictures, 3, dim=1):
             features: Tensor = F.leaky_relu(functional_call(stem, weights, picture), _LEAK)
             seen.append(F.interpolate(features, size=pictures.shape[-2:], mode="nearest"))  # a stem may halve the size
-        judgement: Judgement = self.discriminator(torch.cat([part.to(pictures.dtype) for part in seen], dim=1))
-        return judgement
+        output: DiscriminatorOutput = self.discriminator(torch.cat([part.to(pictures.dtype) for part in seen], dim=1))
+        return output
 
 
 def _first_layer(generator: nn.Module) -> nn.Conv2d:

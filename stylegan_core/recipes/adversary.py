@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from stylegan_core.data.augment import augment
 from stylegan_core.losses.adversarial import Adversarial, discriminator_loss, generator_loss
 from stylegan_core.losses.regularization import r1_penalty, wgan_gradient_penalty
-from stylegan_core.networks.discriminators import Discriminator, Judgement, Layout
+from stylegan_core.networks.discriminators import Discriminator, DiscriminatorOutput, Layout
 from stylegan_core.networks.patch_discriminator import DiscriminatorNorm
 from stylegan_core.recipes.base import BaseRecipe, Losses, RecipeConfig
 
@@ -141,9 +141,9 @@ class Adversary(nn.Module):
         """
         return self.generator_loss(self.discriminate(discriminator, fake, given))
 
-    def generator_loss(self, judgement: Judgement) -> Tensor:
+    def generator_loss(self, output: DiscriminatorOutput) -> Tensor:
         """The weighted generator loss of a discriminator's output on fakes."""
-        return self.config.adversarial_weight * generator_loss(self.config.adversarial, judgement.logits)
+        return self.config.adversarial_weight * generator_loss(self.config.adversarial, output.logits)
 
     def discriminator_terms(
         self,
@@ -182,14 +182,16 @@ class Adversary(nn.Module):
             losses[f"{name}_gradient_penalty"] = c.gradient_penalty_weight * penalty
         return losses
 
-    def discriminate(self, discriminator: nn.Module, pictures: Tensor, given: Tensor | None = None) -> Judgement:
+    def discriminate(
+        self, discriminator: nn.Module, pictures: Tensor, given: Tensor | None = None
+    ) -> DiscriminatorOutput:
         """The discriminator's output on augmented pictures."""
-        (judgement,) = self.discriminate_versions(discriminator, [pictures], given)
-        return judgement
+        (output,) = self.discriminate_versions(discriminator, [pictures], given)
+        return output
 
     def discriminate_versions(
         self, discriminator: nn.Module, versions: Sequence[Tensor], given: Tensor | None = None
-    ) -> list[Judgement]:
+    ) -> list[DiscriminatorOutput]:
         """The discriminator's outputs on versions of the same pictures with equal augmentation, for feature matching.
 
         Args:

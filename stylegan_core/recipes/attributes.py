@@ -178,11 +178,11 @@ class Recipe(AdversarialRecipe):
         change, wanted = draw_changes(labels, c.met_share)
         edited = self.networks["generator"](content, change)
         discriminator = self.networks["discriminator"]
-        judgement = self.adversary.discriminate(discriminator, edited)
-        named: Tensor = discriminator.attributes(judgement)  # type: ignore[operator]
+        output = self.adversary.discriminate(discriminator, edited)
+        named: Tensor = discriminator.attributes(output)  # type: ignore[operator]
         met = (wanted == labels).all(dim=1).float().view(-1, 1, 1, 1)  # (N, 1, 1, 1)
         losses: Losses = {
-            "adversarial": c.adversarial_weight * generator_loss(c.adversarial, judgement.logits),
+            "adversarial": c.adversarial_weight * generator_loss(c.adversarial, output.logits),
             "attributes": c.attribute_weight * F.binary_cross_entropy_with_logits(named, wanted),
             "reconstruction": c.reconstruction_weight * masked_l1(edited * met, content * met),
         }
@@ -203,8 +203,8 @@ class Recipe(AdversarialRecipe):
         """
         discriminator = self.networks["discriminator"]
         losses = self.adversary.discriminator_terms(discriminator, batch.content, fakes["edited"], step)
-        judgement = self.adversary.discriminate(discriminator, batch.content)
-        named: Tensor = discriminator.attributes(judgement)  # type: ignore[operator]
+        output = self.adversary.discriminate(discriminator, batch.content)
+        named: Tensor = discriminator.attributes(output)  # type: ignore[operator]
         read = F.binary_cross_entropy_with_logits(named, _labels(batch))
         losses["attributes"] = self.config.real_attribute_weight * read
         return losses

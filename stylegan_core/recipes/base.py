@@ -44,7 +44,7 @@ class Needs:
         content: pictures of the content domain.
         style: pictures of the style domain.
         paired: content and style are the same picture before and after; crops are aligned.
-        unpainted: further content crops without a painting (``Batch.unpainted``), where the data has any.
+        unpainted: further content crops without style (``Batch.unpainted``), where the data has any.
         labels: names of the attributes that ``Batch.labels`` holds for the content, in this order.
         known_fraction: share of the data's pairs that is known (``Batch.known_content`` and ``known_style``), for weak
             supervision of an unpaired recipe; which pairs depends on their names alone.

@@ -17,7 +17,7 @@ from stylegan_core.data.batch import Batch
 from stylegan_core.losses.reconstruction import masked_l1
 from stylegan_core.losses.style import feature_matching, sliced_patch_distance, zero_mean_directions
 from stylegan_core.networks.blend import blend_by_mask
-from stylegan_core.networks.discriminators import Judgement
+from stylegan_core.networks.discriminators import DiscriminatorOutput
 from stylegan_core.networks.patch_discriminator import DiscriminatorNorm
 from stylegan_core.networks.resnet import Norm, Output, Padding, ResnetGenerator
 from stylegan_core.recipes.adversary import AdversarialRecipe, Adversary
@@ -110,7 +110,7 @@ class Config(SteadinessConfig):
 
 
 class Recipe(AdversarialRecipe):
-    """A residual generator and a discriminator that sees content and painting together."""
+    """A residual generator and a discriminator of content and style together."""
 
     kind: ClassVar[Kind] = Kind.TRANSLATE
     needs: ClassVar[Needs] = Needs(content=True, style=True, paired=True, unpainted=True)
@@ -182,54 +182,52 @@ class Recipe(AdversarialRecipe):
         return [main]
 
     def generator_losses(self, batch: Batch, step: int) -> tuple[Losses, Fakes]:
-        """L1 against the painting, and the adversarial terms.
+        """L1 against the style, and the adversarial terms.
 
         Raises:
-            ValueError: the batch has no paintings.
+            ValueError: the batch has no style.
         """
         c = self.config
         style = _style(batch)
         adversarial = c.adversarial_weight > 0 and step >= c.warmup_steps
         unpainted = batch.unpainted if self._discriminates_unpainted and adversarial else None
         content = batch.content if unpainted is None else torch.cat([batch.content, unpainted])
-        made = self.networks["generator"](content)  # painted crops first, then the unpainted
-        painted = made[: len(style)]
-        losses: Losses = {"l1": c.l1_weight * masked_l1(painted, style, batch.mask_unit)}
+        made = self.networks["generator"](content)  # crops that have a style first, then the unpainted
+        stylized = made[: len(style)]
+        losses: Losses = {"l1": c.l1_weight * masked_l1(stylized, style, batch.mask_unit)}
         # Outside the mask both show the same pixels, so that the discriminator cannot use them.
-        shown = blend_by_mask(painted, style, batch.mask_unit)
+        shown = blend_by_mask(stylized, style, batch.mask_unit)
         if c.texture_weight > 0:
             losses["texture"] = c.texture_weight * _texture_distance(shown, style)
-        losses |= c.steadiness(self.networks["generator"], batch.content, step, painted)
+        losses |= c.steadiness(self.networks["generator"], batch.content, step, stylized)
         if not adversarial:
             return losses, {}
-        fakes: Fakes = {"painted": shown}
+        fakes: Fakes = {"stylized": shown}
         versions = [shown, style] if c.feature_matching_weight > 0 else [shown]
-        made_like, *real = self.adversary.discriminate_versions(self.networks["discriminator"], versions, batch.content)
-        losses["adversarial"] = self.adversary.generator_loss(made_like)
+        output, *real = self.adversary.discriminate_versions(self.networks["discriminator"], versions, batch.content)
+        losses["adversarial"] = self.adversary.generator_loss(output)
         if real:
-            losses["feature_matching"] = c.feature_matching_weight * feature_matching(
-                made_like.features, real[0].features
-            )
+            losses["feature_matching"] = c.feature_matching_weight * feature_matching(output.features, real[0].features)
         if unpainted is not None:
             fakes["unpainted"] = made[len(style) :]
-            judgement = self._discriminate_unpainted(unpainted, fakes["unpainted"])
-            losses["adversarial_unpainted"] = c.unpainted_weight * self.adversary.generator_loss(judgement)
+            output = self._discriminate_unpainted(unpainted, fakes["unpainted"])
+            losses["adversarial_unpainted"] = c.unpainted_weight * self.adversary.generator_loss(output)
         return losses, fakes
 
     def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:
         """The losses of each discriminator, with the penalties that are on.
 
         Raises:
-            ValueError: the batch has no paintings.
+            ValueError: the batch has no style.
         """
         style = _style(batch)
-        given, judged = [batch.content], [fakes["painted"]]
+        given, fake_parts = [batch.content], [fakes["stylized"]]
         unpainted = batch.unpainted if "unpainted" in fakes else None
         conditional = self.config.unpainted_judge == "conditional"
         if conditional and unpainted is not None:
             given.append(unpainted)
-            judged.append(fakes["unpainted"])
-        discriminator, fake = self.networks["discriminator"], torch.cat(judged)
+            fake_parts.append(fakes["unpainted"])
+        discriminator, fake = self.networks["discriminator"], torch.cat(fake_parts)
         losses = self.adversary.discriminator_terms(
             discriminator, style, fake, step, given_real=batch.content, given_fake=torch.cat(given)
         )
@@ -240,18 +238,18 @@ class Recipe(AdversarialRecipe):
         return losses
 
     def translate(self, content: Tensor, conditions: Conditions) -> Tensor:
-        """The painted picture, (N, 3, H, W), fp32; unchanged where the mask is 0."""
+        """The stylized picture, (N, 3, H, W), fp32; unchanged where the mask is 0."""
         return blend_by_mask(self.networks["generator"](content), content, conditions.mask_unit)
 
-    def _discriminate_unpainted(self, content: Tensor, painting: Tensor) -> Judgement:
+    def _discriminate_unpainted(self, content: Tensor, stylized: Tensor) -> DiscriminatorOutput:
         if self.config.unpainted_judge == "conditional":
-            return self.adversary.discriminate(self.networks["discriminator"], painting, content)
-        return self.adversary.discriminate(self.networks["style_discriminator"], painting)
+            return self.adversary.discriminate(self.networks["discriminator"], stylized, content)
+        return self.adversary.discriminate(self.networks["style_discriminator"], stylized)
 
 
 def _style(batch: Batch) -> Tensor:
     if batch.style is None:
-        raise ValueError("keyframe requires paintings that are aligned with the content: the batch has no style")
+        raise ValueError("keyframe requires style that is aligned with the content: the batch has no style")
     return batch.style
 
 

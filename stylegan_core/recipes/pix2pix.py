@@ -123,10 +123,10 @@ class Recipe(AdversarialRecipe):
         # Outside the mask both show the same pixels, so that the discriminator cannot use them.
         shown = blend_by_mask(made, truth, batch.mask_unit)
         versions = [shown, truth] if c.feature_matching_weight > 0 else [shown]
-        judged, *real = self.adversary.discriminate_versions(self.networks["discriminator"], versions, batch.content)
-        losses["adversarial"] = self.adversary.generator_loss(judged)
-        for judgement in real:
-            distance = feature_matching(judged.features, judgement.features)
+        output, *real = self.adversary.discriminate_versions(self.networks["discriminator"], versions, batch.content)
+        losses["adversarial"] = self.adversary.generator_loss(output)
+        for real_output in real:
+            distance = feature_matching(output.features, real_output.features)
             losses["feature_matching"] = c.feature_matching_weight * distance
         return losses, {"made": shown}
 

@@ -45,10 +45,10 @@ class Validator:
         """Metrics of a recipe in evaluation mode, conditioned as in use: on references or attribute changes.
 
         Returns:
-            With paintings: psnr_db, swd and detail_ratio against them. Without: ssim to the content, and swd to the
+            With pairs: psnr_db, swd and detail_ratio against them. Without: ssim to the content, and swd to the
             held-out style where there is any. ``score`` is the one that decides the best, lower is better: swd, since
             the mean squared error prefers a blur; the mean squared error alone where areas are too small for patches.
-            Where there are several areas that differ: diversity of the results over that of the paintings (or else of
+            Where there are several areas that differ: diversity of the results over that of the style (or else of
             the contents), and ``collapsed``, 1 where it is so small that the modes have collapsed, which is logged.
         """
         areas = self._held_out.areas
@@ -74,7 +74,7 @@ class Validator:
         return {**figures, "score": 1.0 - figures["ssim"]}
 
     def grid(self, recipe: BaseRecipe) -> npt.NDArray[np.uint8]:
-        """Content, result and painting (or a held-out style crop) of the first areas, one in each row, (H, W, 3)."""
+        """Content, result and style (aligned, or a held-out crop) of the first areas, one in each row, (H, W, 3)."""
         rows = []
         for index, area in enumerate(self._held_out.areas[: self._rows]):
             style = self._style(index)
@@ -83,7 +83,7 @@ class Validator:
         return _grid(rows)
 
     def _translated(self, recipe: BaseRecipe, index: int) -> Tensor:
-        """The translated area; the reference, if any, is its painting, a style crop or another area."""
+        """The translated area; the reference, if any, is its style, a style crop or another area."""
         areas, reference = self._held_out.areas, None
         if "styles" in recipe.conditioned_on:
             style = self._style(index)
@@ -91,7 +91,7 @@ class Validator:
         return translate(recipe, areas[index], reference)
 
     def _style(self, index: int) -> Tensor | None:
-        """The style picture of an area: its painting, or a held-out style crop."""
+        """The style picture of an area: the aligned one, or a held-out style crop."""
         references, style = self._held_out.references, self._held_out.areas[index].style
         return references[index % len(references)] if style is None and references else style
 

@@ -46,7 +46,7 @@ def test_computes_in_fp32() -> None:
 
 
 @pytest.mark.parametrize("kind", ["least_squares", "nonsaturating", "hinge", "wasserstein"])
-def test_judges_count_alike_whatever_their_sizes(kind: str) -> None:
+def test_discriminators_count_alike_whatever_their_sizes(kind: str) -> None:
     small, large = torch.tensor([[0.3]]), torch.tensor([[2.0, -1.0, 0.5]])
     parts = [generator_loss(kind, logits) for logits in (small, large)]
     torch.testing.assert_close(generator_loss(kind, [small, large]), (parts[0] + parts[1]) / 2)

@@ -41,18 +41,18 @@ def test_wgan_penalty_of_a_linear_critic_in_closed_form() -> None:
     torch.testing.assert_close(gradient, 2 * (w.norm() - 1) * w.detach() / w.detach().norm())
 
 
-def test_wgan_penalty_does_not_grow_with_windows_or_judges() -> None:
+def test_wgan_penalty_does_not_grow_with_windows_or_discriminators() -> None:
     mixed = torch.randn(2, 3, 4, 4, requires_grad=True)
     value = 3 * mixed.sum(dim=(1, 2, 3))
     one = wgan_gradient_penalty(mixed, value.view(2, 1))
     windows = wgan_gradient_penalty(mixed, value.view(2, 1, 1, 1).expand(-1, -1, 5, 5))
-    judges = wgan_gradient_penalty(mixed, [value.view(2, 1, 1, 1).expand(-1, -1, n, n) for n in (1, 3)])
+    discriminators = wgan_gradient_penalty(mixed, [value.view(2, 1, 1, 1).expand(-1, -1, n, n) for n in (1, 3)])
     torch.testing.assert_close(one, torch.full((2,), (3 * 48**0.5 - 1) ** 2))
     torch.testing.assert_close(windows, one)
-    torch.testing.assert_close(judges, one)
+    torch.testing.assert_close(discriminators, one)
 
 
-def test_r1_of_several_judges_is_that_of_their_sum() -> None:
+def test_r1_of_several_discriminators_is_that_of_their_sum() -> None:
     real = torch.randn(2, 3, 4, 4, requires_grad=True)
     parts = [real.square().mean(1, keepdim=True), (3 * real).sin().sum(1, keepdim=True)]
     torch.testing.assert_close(r1_penalty(real, parts), r1_penalty(real, parts[0] + parts[1]))

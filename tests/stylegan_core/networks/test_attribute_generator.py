@@ -75,14 +75,14 @@ def test_bending_moves_no_pixel_further_than_allowed() -> None:
 
 
 @pytest.mark.parametrize("layout", ["patch", "multi_scale", "global_local"])
-def test_attributes_are_read_off_the_first_judge(layout: Layout) -> None:
+def test_attributes_are_read_off_the_first_discriminator(layout: Layout) -> None:
     torch.manual_seed(0)
-    judges = Discriminator(3, 4, 2, "none", layout=layout)
-    network = AttributeDiscriminator(judges, 3)
-    judgement = network(pictures())
-    assert torch.equal(judgement.logits[0], judges(pictures()).logits[0])
-    *_, features, _ = judges.judges[0].features(pictures())  # (2, 16, 7, 7)
+    whole = Discriminator(3, 4, 2, "none", layout=layout)
+    network = AttributeDiscriminator(whole, 3)
+    output = network(pictures())
+    assert torch.equal(output.logits[0], whole(pictures()).logits[0])
+    *_, features, _ = whole.judges[0].features(pictures())  # (2, 16, 7, 7)
     grid = [features[:, :, y : y + 3, x : x + 3].mean(dim=(2, 3)) for y in (0, 2, 4) for x in (0, 2, 4)]
     expected = network.to_attributes(torch.stack(grid, dim=2).flatten(1))
-    assert network.attributes(judgement).shape == (2, 3)
-    torch.testing.assert_close(network.attributes(judgement), expected)
+    assert network.attributes(output).shape == (2, 3)
+    torch.testing.assert_close(network.attributes(output), expected)

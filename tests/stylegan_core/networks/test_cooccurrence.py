@@ -6,20 +6,20 @@ from stylegan_core.networks.cooccurrence import CooccurrenceDiscriminator, rando
 
 def test_a_logit_a_patch_that_does_not_depend_on_the_references_order() -> None:
     torch.manual_seed(0)
-    judge = CooccurrenceDiscriminator(4, 16).eval()
+    discriminator = CooccurrenceDiscriminator(4, 16).eval()
     patches, reference = torch.rand(2, 3, 3, 16, 16), torch.rand(2, 4, 3, 16, 16)
     with torch.no_grad():
-        logits = judge(patches, reference)
+        logits = discriminator(patches, reference)
         assert logits.shape == (2, 3)
-        torch.testing.assert_close(judge(patches, reference.flip(1)), logits)
-        torch.testing.assert_close(judge(patches.flip(1), reference), logits.flip(1))
-        assert not torch.allclose(judge(patches, reference.flip(0)), logits)
+        torch.testing.assert_close(discriminator(patches, reference.flip(1)), logits)
+        torch.testing.assert_close(discriminator(patches.flip(1), reference), logits.flip(1))
+        assert not torch.allclose(discriminator(patches, reference.flip(0)), logits)
 
 
 def test_learns_which_patches_belong_together() -> None:
     torch.manual_seed(0)
-    judge = CooccurrenceDiscriminator(8, 8, norm="none")
-    adam = torch.optim.Adam(judge.parameters(), 3e-3)
+    discriminator = CooccurrenceDiscriminator(8, 8, norm="none")
+    adam = torch.optim.Adam(discriminator.parameters(), 3e-3)
 
     def colours() -> tuple[torch.Tensor, torch.Tensor]:
         one, other = torch.rand(2, 16, 1, 3, 1, 1) * 2 - 1
@@ -27,13 +27,13 @@ def test_learns_which_patches_belong_together() -> None:
 
     for _ in range(150):
         own, foreign = colours()
-        loss = F.softplus(-judge(own, own)).mean() + F.softplus(judge(foreign, own)).mean()
+        loss = F.softplus(-discriminator(own, own)).mean() + F.softplus(discriminator(foreign, own)).mean()
         adam.zero_grad()
         loss.backward()
         adam.step()
     own, foreign = colours()
     with torch.no_grad():
-        assert (judge(own, own) > judge(foreign, own)).float().mean() > 0.85
+        assert (discriminator(own, own) > discriminator(foreign, own)).float().mean() > 0.85
 
 
 def test_patches_are_parts_of_their_own_picture_of_the_asked_sizes() -> None:

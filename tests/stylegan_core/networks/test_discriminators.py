@@ -15,34 +15,34 @@ def pictures(side: int = 32) -> torch.Tensor:
     return torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
-def test_a_patch_layout_is_its_one_judge() -> None:
+def test_a_patch_layout_is_its_one_discriminator() -> None:
     network = build()
-    (judge,) = network.judges
-    said = network(pictures())
-    assert torch.equal(said.logits[0], judge(pictures()))
-    assert said.logits[0].shape == (2, 1, 14, 14)
-    assert [f.shape[1] for f in said.features] == [4, 8]
+    (part,) = network.judges
+    output = network(pictures())
+    assert torch.equal(output.logits[0], part(pictures()))
+    assert output.logits[0].shape == (2, 1, 14, 14)
+    assert [f.shape[1] for f in output.features] == [4, 8]
 
 
-def test_each_scale_has_a_judge_of_its_own_at_half_the_size() -> None:
+def test_each_scale_has_a_discriminator_of_its_own_at_half_the_size() -> None:
     network = build("multi_scale", scales=3)
     given = pictures()
-    said = network(given)
-    for index, judge in enumerate(network.judges):
+    output = network(given)
+    for index, part in enumerate(network.judges):
         seen = F.interpolate(given, scale_factor=0.5**index, mode="area") if index else given
-        torch.testing.assert_close(said.logits[index], judge(seen))
-    assert [tuple(part.shape[2:]) for part in said.logits] == [(14, 14), (6, 6), (2, 2)]
-    assert len(said.features) == 6
+        torch.testing.assert_close(output.logits[index], part(seen))
+    assert [tuple(part.shape[2:]) for part in output.logits] == [(14, 14), (6, 6), (2, 2)]
+    assert len(output.features) == 6
 
 
-def test_the_whole_and_each_region_have_judges_of_their_own() -> None:
+def test_the_whole_and_each_region_have_discriminators_of_their_own() -> None:
     network = build("global_local", regions=2)
     given = pictures()
-    said = network(given)
-    assert len(said.logits) == len(network.judges) == 5
+    output = network(given)
+    assert len(output.logits) == len(network.judges) == 5
     parts = [given, given[..., :16, :16], given[..., :16, 16:], given[..., 16:, :16], given[..., 16:, 16:]]
-    for logits, judge, seen in zip(said.logits, network.judges, parts, strict=True):
-        torch.testing.assert_close(logits, judge(seen))
+    for logits, part, seen in zip(output.logits, network.judges, parts, strict=True):
+        torch.testing.assert_close(logits, part(seen))
 
 
 def test_regions_share_a_remainder_of_pixels() -> None:
@@ -57,10 +57,10 @@ def test_regions_share_a_remainder_of_pixels() -> None:
 def test_freezing_keeps_the_first_convolutions_and_their_norms(norm: DiscriminatorNorm) -> None:
     network = Discriminator(3, 4, 2, norm, layout="multi_scale")
     network.freeze(2)
-    for judge in network.judges:
+    for part in network.judges:
         trains = [
             [p.requires_grad for p in module.parameters()]
-            for module in judge.body
+            for module in part.body
             if isinstance(module, torch.nn.Conv2d | torch.nn.BatchNorm2d)
         ]
         frozen = 3 if norm == "batch" else 2

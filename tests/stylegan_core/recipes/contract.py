@@ -49,11 +49,11 @@ def train_step(recipe: BaseRecipe, batch: Batch, step: int, phase: Phase, rate: 
 
     made, fakes = recipe.generator_losses(batch, step)
     update(phase.generator, made)
-    judged: Losses = {}
+    of_discriminator: Losses = {}
     if phase.discriminator:
-        judged = recipe.discriminator_losses(batch, {k: v.detach() for k, v in fakes.items()}, step)
-        update(phase.discriminator, judged)
-    return made, judged
+        of_discriminator = recipe.discriminator_losses(batch, {k: v.detach() for k, v in fakes.items()}, step)
+        update(phase.discriminator, of_discriminator)
+    return made, of_discriminator
 
 
 def networks_with_gradients(recipe: BaseRecipe) -> set[str]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from stylegan_core.data.batch import Batch
-from stylegan_core.networks.discriminators import Judgement
+from stylegan_core.networks.discriminators import DiscriminatorOutput
 from stylegan_core.recipes.adversary import AdversarialConfig, Adversary
 from stylegan_core.recipes.keyframe import Config, Recipe
 from stylegan_core.training.ema import MovingAverage
@@ -23,16 +23,16 @@ def crops(count: int = 2, seed: int = 0, side: int = 32) -> Tensor:
 
 
 class Fixed(nn.Module):
-    """A judge that says of a picture ``sharpness`` times its mean, and remembers what it saw."""
+    """A discriminator whose logit is ``sharpness`` times the mean of a picture; it records its inputs."""
 
     def __init__(self, sharpness: float = 1.0) -> None:
         super().__init__()
         self.sharpness = nn.Parameter(torch.tensor(sharpness))
         self.seen: list[Tensor] = []
 
-    def forward(self, pictures: Tensor) -> Judgement:
+    def forward(self, pictures: Tensor) -> DiscriminatorOutput:
         self.seen.append(pictures.detach())
-        return Judgement([self.sharpness * pictures.mean(dim=(1, 2, 3)).view(-1, 1, 1, 1)], [pictures])
+        return DiscriminatorOutput([self.sharpness * pictures.mean(dim=(1, 2, 3)).view(-1, 1, 1, 1)], [pictures])
 
 
 def adversary(**settings: Any) -> Adversary:
@@ -44,9 +44,9 @@ def test_ada_rises_when_the_discriminator_is_sure_and_falls_when_it_is_not() -> 
     bright = torch.full((4, 3, 32, 32), 0.5)
     sure, unsure = Fixed(10.0), Fixed(-10.0)
     values = []
-    for judge in (sure, unsure):
+    for discriminator in (sure, unsure):
         for step in range(12):
-            part.discriminator_terms(judge, bright, -bright, step)
+            part.discriminator_terms(discriminator, bright, -bright, step)
             values.append(part.probability.item())
     # 4 pictures x 4 calls of 100 pictures is 0.16, after every fourth call.
     assert values[:12] == pytest.approx([0.0] * 3 + [0.16] * 4 + [0.32] * 4 + [0.48])
@@ -56,9 +56,9 @@ def test_ada_rises_when_the_discriminator_is_sure_and_falls_when_it_is_not() -> 
 def test_ada_stays_within_0_and_1() -> None:
     part = adversary(augmentation="ada", ada_kimg=0.01)
     bright = torch.full((4, 3, 32, 32), 0.5)
-    for judge, expected in ((Fixed(10.0), 1.0), (Fixed(-10.0), 0.0)):
+    for discriminator, expected in ((Fixed(10.0), 1.0), (Fixed(-10.0), 0.0)):
         for step in range(16):
-            part.discriminator_terms(judge, bright, -bright, step)
+            part.discriminator_terms(discriminator, bright, -bright, step)
         assert part.probability.item() == expected
 
 
@@ -78,10 +78,10 @@ def test_large_sets_are_not_augmented(augmentation: str, dataset_size: int | Non
     torch.manual_seed(0)  # augmentation may darken a bright crop
     part = adversary(augmentation=augmentation, augment_below_pictures=10, ada_kimg=0.001)
     part.dataset_size = dataset_size
-    judge, bright = Fixed(10.0), crops(4).abs()
+    discriminator, bright = Fixed(10.0), crops(4).abs()
     for step in range(8):
-        part.discriminator_terms(judge, bright, -bright, step)
-    changed = not torch.equal(judge.seen[-1], torch.cat([bright, -bright]))
+        part.discriminator_terms(discriminator, bright, -bright, step)
+    changed = not torch.equal(discriminator.seen[-1], torch.cat([bright, -bright]))
     assert changed is (dataset_size != 11)
     assert (part.probability.item() > 0) is (changed and augmentation == "ada")
 
@@ -96,28 +96,28 @@ def test_no_augmentation_draws_no_number() -> None:
 
 
 def test_versions_are_augmented_as_what_they_were_made_from() -> None:
-    part, judge = adversary(augmentation="diffaugment"), Fixed()
+    part, discriminator = adversary(augmentation="diffaugment"), Fixed()
     one = crops(8)
-    part.discriminate_versions(judge, [one, one], given=one)
-    first, second = judge.seen
+    part.discriminate_versions(discriminator, [one, one], given=one)
+    first, second = discriminator.seen
     assert torch.equal(first[:, :3], first[:, 3:])
     assert torch.equal(first, second)
     assert not torch.equal(first[:, :3], one)
 
 
-def test_reals_and_fakes_are_judged_in_one_call_but_for_batch_statistics() -> None:
+def test_reals_and_fakes_pass_the_discriminator_in_one_call_but_for_batch_statistics() -> None:
     real, fake = crops(2), crops(3, seed=1)
     for norm, calls in (("none", 1), ("batch", 2)):
-        judge = Fixed()
-        losses = adversary(discriminator_norm=norm).discriminator_terms(judge, real, fake, 0)
-        assert len(judge.seen) == calls
+        discriminator = Fixed()
+        losses = adversary(discriminator_norm=norm).discriminator_terms(discriminator, real, fake, 0)
+        assert len(discriminator.seen) == calls
         means = real.mean(dim=(1, 2, 3)), fake.mean(dim=(1, 2, 3))
         expected = 0.5 * ((means[0] - 1).square().mean() + means[1].square().mean())
         torch.testing.assert_close(losses["discriminator"], expected)
 
 
-def test_penalties_against_a_linear_judge() -> None:
-    # The judge is sharpness * mean: its gradient is sharpness / 3072 in each of 3072 samples.
+def test_penalties_against_a_linear_discriminator() -> None:
+    # The discriminator is sharpness * mean: its gradient is sharpness / 3072 in each of 3072 samples.
     part = adversary(r1_gamma=0.5, r1_every_steps=4, gradient_penalty_weight=10.0)
     for count in (2, 1):  # fewer fakes than reals: mixtures of as many
         losses = part.discriminator_terms(Fixed(50.0), crops(2), crops(count, seed=1), 4, name="d")
@@ -131,11 +131,11 @@ def test_penalties_against_a_linear_judge() -> None:
 
 
 def test_mixtures_have_mixed_conditions() -> None:
-    part, judge = adversary(gradient_penalty_weight=1.0), Fixed()
+    part, discriminator = adversary(gradient_penalty_weight=1.0), Fixed()
     torch.manual_seed(0)
     real, fake = torch.ones(2, 3, 32, 32), torch.zeros(2, 3, 32, 32)
-    part.discriminator_terms(judge, real, fake, 0, given_real=real, given_fake=fake)
-    mixed = judge.seen[-1]
+    part.discriminator_terms(discriminator, real, fake, 0, given_real=real, given_fake=fake)
+    mixed = discriminator.seen[-1]
     shares = mixed[:, :, 0, 0]
     assert torch.equal(mixed[:, :3], mixed[:, 3:])
     assert (mixed == shares[..., None, None]).all()
@@ -155,7 +155,7 @@ def test_mixtures_have_mixed_conditions() -> None:
 def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         adversary(**settings)
-    if "layout" in words or "judge" in words:
+    if "discriminator_layout" in settings:
         assert AdversarialConfig(**(TINY | settings | {"adversarial_weight": 0})).adversarial_weight == 0
 
 

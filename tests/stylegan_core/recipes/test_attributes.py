@@ -123,8 +123,8 @@ def test_it_learns_to_add_and_remove_a_bright_half() -> None:
         sum(losses.values()).backward()
         optimizers["generator"].step()
         networks["discriminator"].requires_grad_(True)
-        judged = made.discriminator_losses(seen, {k: v.detach() for k, v in fakes.items()}, step)
-        sum(judged.values()).backward()
+        of_discriminator = made.discriminator_losses(seen, {k: v.detach() for k, v in fakes.items()}, step)
+        sum(of_discriminator.values()).backward()
         optimizers["discriminator"].step()
         made.zero_grad()
 
@@ -146,9 +146,9 @@ def test_training_continues_exactly_with_its_augmentation() -> None:
 
     def step(made: Recipe, at: int) -> None:
         losses, fakes = made.generator_losses(batch(at), at)
-        judged = made.discriminator_losses(batch(at), {k: v.detach() for k, v in fakes.items()}, at)
+        of_discriminator = made.discriminator_losses(batch(at), {k: v.detach() for k, v in fakes.items()}, at)
         parameters = list(made.parameters())
-        gradients = torch.autograd.grad(sum((*losses.values(), *judged.values())), parameters)
+        gradients = torch.autograd.grad(sum((*losses.values(), *of_discriminator.values())), parameters)
         with torch.no_grad():
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter.sub_(1e-2 * gradient)

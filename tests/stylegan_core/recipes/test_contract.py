@@ -79,9 +79,9 @@ def test_losses_are_finite_and_reach_the_right_networks_only(name: str, every_te
     recipe.requires_grad_(True)
     assert fakes
     assert all(v.shape[1:] == (3, 32, 32) for v in fakes.values())
-    judged = recipe.discriminator_losses(batch, {k: v.detach() for k, v in fakes.items()}, 0)
-    assert all(v.ndim == 0 and v.isfinite() for v in judged.values()), judged
-    sum(judged.values()).backward()
+    of_discriminator = recipe.discriminator_losses(batch, {k: v.detach() for k, v in fakes.items()}, 0)
+    assert all(v.ndim == 0 and v.isfinite() for v in of_discriminator.values()), of_discriminator
+    sum(of_discriminator.values()).backward()
     assert networks_with_gradients(recipe) == discriminator
     assert all(p.grad is None for n in generator for p in recipe.networks[n].parameters())
 

@@ -63,9 +63,11 @@ def test_single_image_penalizes_the_discriminator_and_keeps_style_as_it_is() -> 
     losses, fakes = recipe.generator_losses(Batch(crops(0), style), 0)
     assert set(losses) == {"adversarial", "nce", "identity_nce", "identity"}
     torch.testing.assert_close(losses["identity"], (recipe.networks["generator"](style) - style).abs().mean())
-    judged = recipe.discriminator_losses(Batch(crops(0), style), {"translated": fakes["translated"].detach()}, 0)
-    assert set(judged) == {"discriminator", "discriminator_r1"}
-    assert judged["discriminator_r1"] > 0
+    of_discriminator = recipe.discriminator_losses(
+        Batch(crops(0), style), {"translated": fakes["translated"].detach()}, 0
+    )
+    assert set(of_discriminator) == {"discriminator", "discriminator_r1"}
+    assert of_discriminator["discriminator_r1"] > 0
 
 
 def test_nce_is_the_cross_entropy_between_result_and_content() -> None:

@@ -45,7 +45,7 @@ def test_identity_costs_nothing_when_it_is_off() -> None:
     assert calls == [2, 2]
 
 
-def test_each_discriminator_judges_its_own_domain() -> None:
+def test_each_discriminator_sees_its_own_domain() -> None:
     recipe = build()
     seen: dict[str, list[torch.Tensor]] = {"style_discriminator": [], "content_discriminator": []}
     for name, pictures in seen.items():

@@ -56,10 +56,12 @@ def test_a_part_trains_and_translates_any_size(name: str, part: str) -> None:
     recipe.zero_grad(set_to_none=True)
     losses = recipe.discriminator_losses(batch_for(recipe), {k: v.detach() for k, v in fakes.items()}, 0)
     sum(losses.values()).backward()  # type: ignore[union-attr]
-    assert networks_with_gradients(recipe) == discriminator, "the generator's own layers learn to blind their judge"
+    assert networks_with_gradients(recipe) == discriminator, (
+        "the generator's own layers learn to blind their discriminator"
+    )
     for step in range(2):
-        made, judged = train_step(recipe, batch_for(recipe, step), step, phase, rate=1e-3)
-        assert all(v.isfinite() for v in (made | judged).values())
+        made, of_discriminator = train_step(recipe, batch_for(recipe, step), step, phase, rate=1e-3)
+        assert all(v.isfinite() for v in (made | of_discriminator).values())
     recipe.eval()
     with torch.no_grad():
         for size in ((32, 32), (37, 50)):

@@ -36,37 +36,37 @@ def test_terms_have_their_weights() -> None:
     recipe = build(adversarial_weight=3.0, unpainted_weight=0.5, discriminator_norm="none", l1_weight=7.0)
     batch = Batch(crops(), crops(seed=1), unpainted=crops(3, seed=2))
     losses, fakes = recipe.generator_losses(batch, 0)
-    judge = recipe.networks["discriminator"]
-    judged = judge(torch.cat([batch.content, fakes["painted"]], dim=1))
-    torch.testing.assert_close(losses["adversarial"], 3 * generator_loss("least_squares", judged.logits))
-    judged = recipe.networks["style_discriminator"](fakes["unpainted"])
-    torch.testing.assert_close(losses["adversarial_unpainted"], 1.5 * generator_loss("least_squares", judged.logits))
+    discriminator = recipe.networks["discriminator"]
+    output = discriminator(torch.cat([batch.content, fakes["stylized"]], dim=1))
+    torch.testing.assert_close(losses["adversarial"], 3 * generator_loss("least_squares", output.logits))
+    output = recipe.networks["style_discriminator"](fakes["unpainted"])
+    torch.testing.assert_close(losses["adversarial_unpainted"], 1.5 * generator_loss("least_squares", output.logits))
     assert fakes["unpainted"].shape == (3, 3, 32, 32)
 
 
-def test_the_judge_sees_the_real_picture_where_nobody_painted() -> None:
+def test_the_discriminator_sees_the_real_picture_where_nobody_painted() -> None:
     recipe = build()
     mask = torch.zeros(2, 1, 32, 32)
     mask[..., :16] = 1
     batch = Batch(crops(), crops(seed=1), mask)
     _, fakes = recipe.generator_losses(batch, 0)
-    assert torch.equal(fakes["painted"][..., 16:], batch.style[..., 16:])
-    assert not torch.equal(fakes["painted"][..., :16], batch.style[..., :16])
+    assert torch.equal(fakes["stylized"][..., 16:], batch.style[..., 16:])
+    assert not torch.equal(fakes["stylized"][..., :16], batch.style[..., :16])
     losses, _ = recipe.generator_losses(Batch(batch.content, batch.style, torch.zeros(2, 1, 32, 32)), 0)
     assert losses["l1"].item() == 0
 
 
-@pytest.mark.parametrize("judge", ["conditional", "unconditional"])
-def test_unpainted_content_is_judged_where_there_is_any(judge: str) -> None:
-    recipe = build(unpainted_weight=1.0, unpainted_judge=judge, r1_gamma=0.1)
+@pytest.mark.parametrize("kind", ["conditional", "unconditional"])
+def test_unpainted_content_passes_a_discriminator_where_there_is_any(kind: str) -> None:
+    recipe = build(unpainted_weight=1.0, unpainted_judge=kind, r1_gamma=0.1)
     with_unpainted = Batch(crops(), crops(seed=1), unpainted=crops(seed=2))
     without = Batch(crops(), crops(seed=1))
     for batch, expected in ((with_unpainted, True), (without, False)):
         losses, fakes = recipe.generator_losses(batch, 0)
         assert ("adversarial_unpainted" in losses) is expected
-        judged = recipe.discriminator_losses(batch, {k: v.detach() for k, v in fakes.items()}, 0)
-        assert ("style_discriminator" in judged) is (expected and judge == "unconditional")
-        assert all(v.isfinite() for v in judged.values())
+        terms = recipe.discriminator_losses(batch, {k: v.detach() for k, v in fakes.items()}, 0)
+        assert ("style_discriminator" in terms) is (expected and kind == "unconditional")
+        assert all(v.isfinite() for v in terms.values())
 
 
 def test_warm_up_is_a_phase_of_its_own() -> None:
@@ -86,12 +86,12 @@ def test_r1_is_lazy_and_scaled_by_its_interval() -> None:
     losses = [recipe.discriminator_losses(batch, fakes, step) for step in range(5)]
     assert ["discriminator_r1" in terms for terms in losses] == [True, False, False, False, True]
     real = batch.style.clone().requires_grad_()
-    judged = recipe.networks["discriminator"](torch.cat([batch.content, real], dim=1))
-    (gradient,) = torch.autograd.grad(judged.logits[0].sum(), real)
+    output = recipe.networks["discriminator"](torch.cat([batch.content, real], dim=1))
+    (gradient,) = torch.autograd.grad(output.logits[0].sum(), real)
     torch.testing.assert_close(losses[0]["discriminator_r1"], 0.25 * 4 * gradient.square().sum() / 2)
 
 
-def test_needs_paintings() -> None:
+def test_needs_style() -> None:
     with pytest.raises(ValueError, match="no style"):
         build().generator_losses(Batch(crops()), 0)
 

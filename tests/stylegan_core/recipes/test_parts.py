@@ -104,7 +104,7 @@ def test_training_with_a_part_continues_exactly(name: str, part: str) -> None:
     for each in (recipe, resumed):
         torch.set_rng_state(rng)
         for step in range(4, 6):
-            made, judged = train_step(each, batch_for(recipe, step), step, phase, rate=1e-3)
-            assert all(v.isfinite() for v in (made | judged).values())
+            made, of_discriminator = train_step(each, batch_for(recipe, step), step, phase, rate=1e-3)
+            assert all(v.isfinite() for v in (made | of_discriminator).values())
     expected = recipe.state_dict()
     assert all(torch.equal(value, expected[key]) for key, value in resumed.state_dict().items())

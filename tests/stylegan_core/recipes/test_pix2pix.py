@@ -30,15 +30,15 @@ def test_terms_are_the_papers() -> None:
     batch = Batch(crops(0), crops(1))
     losses, fakes = recipe.generator_losses(batch, 0)
     made = recipe.networks["generator"](batch.content)
-    judge = recipe.networks["discriminator"]
-    (of_fake,) = judge(torch.cat([batch.content, made], dim=1)).logits
-    (of_real,) = judge(torch.cat([batch.content, batch.style], dim=1)).logits
+    discriminator = recipe.networks["discriminator"]
+    (of_fake,) = discriminator(torch.cat([batch.content, made], dim=1)).logits
+    (of_real,) = discriminator(torch.cat([batch.content, batch.style], dim=1)).logits
     torch.testing.assert_close(losses["l1"], 7 * (made - batch.style).abs().mean())
     torch.testing.assert_close(losses["adversarial"], 3 * generator_loss("nonsaturating", of_fake))
-    judged = recipe.discriminator_losses(batch, {k: v.detach() for k, v in fakes.items()}, 0)
-    torch.testing.assert_close(judged["discriminator"], discriminator_loss("nonsaturating", of_real, of_fake))
+    of_discriminator = recipe.discriminator_losses(batch, {k: v.detach() for k, v in fakes.items()}, 0)
+    torch.testing.assert_close(of_discriminator["discriminator"], discriminator_loss("nonsaturating", of_real, of_fake))
     assert set(losses) == {"l1", "adversarial"}
-    assert set(judged) == {"discriminator"}
+    assert set(of_discriminator) == {"discriminator"}
 
 
 def test_without_the_adversarial_weight_it_is_l1_alone() -> None:
@@ -94,8 +94,8 @@ def test_parts_train(settings: dict[str, object]) -> None:
     sum(losses.values()).backward()
     assert all(p.grad is not None for p in recipe.networks["generator"].parameters())
     recipe.zero_grad(set_to_none=True)
-    judged = recipe.discriminator_losses(batch, {k: v.detach() for k, v in fakes.items()}, 0)
-    sum(judged.values()).backward()
+    of_discriminator = recipe.discriminator_losses(batch, {k: v.detach() for k, v in fakes.items()}, 0)
+    sum(of_discriminator.values()).backward()
     assert all(p.grad is not None for p in recipe.networks["discriminator"].parameters())
     assert all(p.grad is None for p in recipe.networks["generator"].parameters())
     with torch.no_grad():

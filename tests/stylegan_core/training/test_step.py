@@ -43,8 +43,10 @@ class Plain(BaseRecipe):
         self.steps_seen.append(("discriminator", step))
         assert not fakes["fake"].requires_grad
         assert not self.networks["generator"].weight.requires_grad
-        judge = self.networks["discriminator"]
-        return {"hinge": (1 - judge(batch.style)).relu().mean() + (1 + judge(fakes["fake"])).relu().mean()}
+        discriminator = self.networks["discriminator"]
+        return {
+            "hinge": (1 - discriminator(batch.style)).relu().mean() + (1 + discriminator(fakes["fake"])).relu().mean()
+        }
 
 
 def batch(seed: int) -> Batch:
@@ -70,19 +72,19 @@ def test_three_steps_agree_with_a_loop_written_out(clip):
         losses = taken.step(step, lambda step=step: batch(step))
         crops = batch(step)
         g.param_groups[0]["lr"], d.param_groups[0]["lr"] = 1e-2 * (1 - step / 4), 2e-2 * (1 - step / 4)
-        net, judge = reference.networks["generator"], reference.networks["discriminator"]
+        net, discriminator = reference.networks["generator"], reference.networks["discriminator"]
         fake = net(crops.content)
-        l1, adversarial = (fake - crops.style).abs().mean(), -judge(fake).mean()
+        l1, adversarial = (fake - crops.style).abs().mean(), -discriminator(fake).mean()
         g.zero_grad()
         (l1 + adversarial).backward()
         if clip:
             nn.utils.clip_grad_norm_(net.parameters(), clip)
         g.step()
-        hinge = (1 - judge(crops.style)).relu().mean() + (1 + judge(fake.detach())).relu().mean()
+        hinge = (1 - discriminator(crops.style)).relu().mean() + (1 + discriminator(fake.detach())).relu().mean()
         d.zero_grad()
         hinge.backward()
         if clip:
-            nn.utils.clip_grad_norm_(judge.parameters(), clip)
+            nn.utils.clip_grad_norm_(discriminator.parameters(), clip)
         d.step()
         expected = {"generator/l1": l1, "generator/adversarial": adversarial, "discriminator/hinge": hinge}
         for name, value in expected.items():
