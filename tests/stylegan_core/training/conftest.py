@@ -103,7 +103,7 @@ class Recorder:
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
 
-    def start(self, total_steps: int, resumed_from: int) -> None:
+    def start(self, total_steps: int, resumed_from: int, machine: object) -> None:
         self.calls.append(("start", total_steps, resumed_from))
 
     def metrics(self, step: int, values: dict[str, float]) -> None:
