@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import AliasChoices, Field, model_validator
 
+from stylegan_core.choices import Direction, MissingMask, OutsideRegions
 from stylegan_core.settings import Settings
 
 FRAMES_PER_S = 24.0
@@ -73,13 +74,13 @@ class RegionSettings(Settings):
     model: str | None = Field(None, description="a model folder or its name; default: the job's")
     style_images: tuple[str, ...] = ()
     edit: str | None = None
-    direction: Literal["forward", "backward"] = "forward"
+    direction: Direction = "forward"
     picture: Path | None = Field(
         None, description="a picture, or a folder of pictures, that replaces the region, instead of a model"
     )
     strength: float | None = Field(None, ge=0.0, le=2.0, description="default: the job's")
     feather_px: float = Field(0.0, ge=0.0, le=500.0, description="standard deviation of the soft edge")
-    missing_mask: Literal["error", "everywhere", "nowhere"] = "error"
+    missing_mask: MissingMask = "error"
 
     @model_validator(mode="after")
     def _parts_fit(self) -> RegionSettings:
@@ -110,13 +111,11 @@ class StylizeSettings(RenderSettings):
     edit: str | None = Field(
         None, description="changes of attributes, for recipes that accept them: smiling, no glasses; or smiling=0.5"
     )
-    direction: Literal["forward", "backward"] = Field(
-        "forward", description="translation direction, for recipes with two directions"
-    )
+    direction: Direction = Field("forward", description="translation direction, for recipes with two directions")
     regions: tuple[RegionSettings, ...] = Field(
         (), description="parts of the frames with other settings: docs/stylize.md"
     )
-    outside_regions: Literal["source", "style"] = Field(
+    outside_regions: OutsideRegions = Field(
         "source",
         validation_alias=AliasChoices("elsewhere", "outside_regions"),
         serialization_alias="elsewhere",

@@ -12,14 +12,13 @@ import inspect
 import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import typer
 
-if TYPE_CHECKING:
-    from stylegan_core.inference.planning.request import Request
-
-_OUTSIDE = Literal["source", "style"]
+from stylegan_core.choices import Direction, MissingMask, OutsideRegions
+from stylegan_core.inference.planning.request import MissingRule, Request
+from stylegan_core.stylize_settings import RenderSettings, StylizeSettings
 
 _OPTIONS: dict[str, Any] = {
     "model": Annotated[
@@ -30,7 +29,7 @@ _OPTIONS: dict[str, Any] = {
     "limit": Annotated[int | None, typer.Option(min=1, help="At most this many frames, such as 10, from the first.")],
     "every": Annotated[int, typer.Option(min=1, help="Every n-th frame, such as 10 for a preview.")],
     "missing": Annotated[
-        Literal["error", "skip", "hold", "black"] | None,
+        MissingRule | None,
         typer.Option(
             help="Frames that a sequence lacks: error, skip, hold (repeat the frame before) or black. Default: error "
             "with a pattern or --frames, else skip."
@@ -41,7 +40,7 @@ _OPTIONS: dict[str, Any] = {
         typer.Option(help="A folder, a pattern or a file of masks, such as masks/; white is stylized."),
     ],
     "missing_mask": Annotated[
-        Literal["error", "everywhere", "nowhere"],
+        MissingMask,
         typer.Option("--missing-mask", help="Which part of a frame without a mask is stylized."),
     ],
     "style_images": Annotated[
@@ -63,17 +62,18 @@ _OPTIONS: dict[str, Any] = {
             "attributes."
         ),
     ],
-    "direction": Annotated[
-        Literal["forward", "backward"], typer.Option(help="The direction of a model that translates both ways.")
-    ],
+    "direction": Annotated[Direction, typer.Option(help="The direction of a model that translates both ways.")],
     "regions": Annotated[
         Path | None,
         typer.Option(help="A YAML file of regions with their own settings, such as regions.yaml; see docs/stylize.md."),
     ],
     "outside_regions": Annotated[
-        _OUTSIDE, typer.Option("--outside-regions", help="What is outside of all regions: the source or the model's.")
+        OutsideRegions,
+        typer.Option("--outside-regions", help="What is outside of all regions: the source or the model's."),
     ],
-    "elsewhere": Annotated[_OUTSIDE | None, typer.Option(hidden=True, help="The former name of --outside-regions.")],
+    "elsewhere": Annotated[
+        OutsideRegions | None, typer.Option(hidden=True, help="The former name of --outside-regions.")
+    ],
     "source_space": Annotated[
         str,
         typer.Option(
@@ -102,9 +102,6 @@ _LISTS = ("style_images",)
 
 def option_table() -> list[tuple[str, Any, Any]]:
     """Name, type and default of every option."""
-    from stylegan_core.inference.planning.request import Request
-    from stylegan_core.stylize_settings import RenderSettings, StylizeSettings
-
     defaults: dict[str, Any] = {name: item.default for name, item in StylizeSettings.model_fields.items()}
     defaults |= {item.name: item.default for item in dataclasses.fields(Request)}
     defaults |= dict.fromkeys(("elsewhere", "regions", *_LISTS))
@@ -158,7 +155,6 @@ def _request(options: dict[str, Any]) -> Request | None:
         UsageError: INPUT without OUTPUT, or a setting is out of range.
     """
     from stylegan_core.inference.conditioning.edit_vocabulary import OWN
-    from stylegan_core.inference.planning.request import Request
     from stylegan_core.settings import SettingsError
     from tasks.shared.errors import UsageError
     from tasks.shared.versioning import project_root

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
+from stylegan_core.choices import Direction
 from stylegan_core.data.batch import Batch
 
 Losses = dict[str, Tensor]
@@ -177,7 +178,7 @@ class Conditions:
     style_weights: Tensor | None = None
     labels: Tensor | None = None
     strength: float = 1.0
-    direction: Literal["forward", "backward"] = "forward"
+    direction: Direction = "forward"
 
 
 class BaseRecipe(nn.Module):

@@ -23,6 +23,7 @@ from types import TracebackType
 from stylegan_core.storage.atomic import fsync_folder
 from stylegan_core.storage.frame_record import FrameRecord
 from stylegan_core.storage.state_folder import STATE_FOLDER
+from stylegan_core.storage.stop_errors import lost_folder
 
 _CHECKSUM_DIGITS = 16
 
@@ -65,7 +66,7 @@ class RecordWriter:
                 raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes were written", str(self.path))
             os.fsync(self._file)
             if not _is_at(self._file, self.path):
-                raise OSError(errno.ESTALE, "it was unmounted or removed", str(self.path.parent.parent))
+                raise lost_folder(self.path.parent.parent)
 
     def close(self) -> None:
         """Closes the file. Do not append afterwards."""

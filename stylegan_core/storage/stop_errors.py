@@ -6,6 +6,7 @@ The only place that decides this; every other error concerns one file.
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
 
 def _numbers(*names: str) -> frozenset[int]:
@@ -23,6 +24,11 @@ STOP_ERRNOS = _LOST_MOUNT | _NO_HANDLES | _FULL_DISK | _FAILING_DISK
 """The state of the machine, not of the call: the same command finishes the job once the cause is removed."""
 _READING_STOPS = STOP_ERRNOS - _FAILING_DISK
 _WRITING_STOPS = STOP_ERRNOS | _NO_PERMISSION
+
+
+def lost_folder(folder: Path) -> OSError:
+    """The error of an output folder that is no longer there; it stops the job."""
+    return OSError(errno.ESTALE, "it was unmounted or removed", str(folder))
 
 
 def stops(error: BaseException) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
+from stylegan_core.choices import Direction
 from stylegan_core.inference.export.export import LEAST_PSNR_DB, Exported, ExportOptions, export_onnx
 from stylegan_core.inference.export.formats import ExportPrecision
 from stylegan_core.inference.export.onnx_graph import ExportError
@@ -21,7 +21,7 @@ def export_model(
     models: Path,
     output: Path,
     *,
-    direction: Literal["forward", "backward"] = "forward",
+    direction: Direction = "forward",
     precision: ExportPrecision = "fp32",
     calibrate: Path | None = None,
     test: Path | None = None,

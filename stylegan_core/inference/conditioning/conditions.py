@@ -10,11 +10,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from stylegan_core.choices import Direction
 from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.colour.context import ColourContext
 from stylegan_core.frames.pictures.read import read_picture
@@ -38,7 +39,7 @@ def plan_conditioning(
     *,
     style_images: Sequence[str] = (),
     edit: str | Mapping[str, float] | None = None,
-    direction: Literal["forward", "backward"] = "forward",
+    direction: Direction = "forward",
     root: Path | None = None,
     style_bank: Path | None = None,
     vocabulary: Path = OWN,

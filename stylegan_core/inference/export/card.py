@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from stylegan_core.choices import Direction
 from stylegan_core.inference.export.formats import ExportPrecision
 
 
@@ -60,7 +61,7 @@ class ExportCard(_CardPart):
     recipe: str
     model: str
     working_space: str
-    direction: Literal["forward", "backward"]
+    direction: Direction
     attributes: tuple[str, ...]
     scale: int
     sides_px: SidesCard

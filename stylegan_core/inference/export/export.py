@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from stylegan_core.choices import Direction
 from stylegan_core.inference.conditioning.conditions import attribute_names
 from stylegan_core.inference.export.card import ExportCard, SidesCard, TensorCard, encode_card, is_export_card
 from stylegan_core.inference.export.formats import (
@@ -89,7 +90,7 @@ def export_onnx(
     model: Model,
     output: Path,
     *,
-    direction: Literal["forward", "backward"] = "forward",
+    direction: Direction = "forward",
     options: ExportOptions = ExportOptions(),
 ) -> Exported:
     """Writes ``output``, for OpenVINO also its .bin file, and the card with the suffix .json.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from stylegan_core.choices import Direction
 from stylegan_core.data.sample.photographs import load_photograph
 from stylegan_core.inference.conditioning.conditions import accepts_strength
 from stylegan_core.inference.network.backends.openvino_runtime import quiet_imports
@@ -49,7 +50,7 @@ class OnnxGraph:
     """
 
     content: bytes
-    direction: Literal["forward", "backward"]
+    direction: Direction
     attributes: tuple[str, ...]
     multiple_px: int
     difference: float
@@ -58,7 +59,7 @@ class OnnxGraph:
 class Graph(nn.Module):
     """The module that is exported: tensors in, one tensor out."""
 
-    def __init__(self, recipe: BaseRecipe, direction: Literal["forward", "backward"]) -> None:
+    def __init__(self, recipe: BaseRecipe, direction: Direction) -> None:
         super().__init__()
         self.recipe, self.direction = recipe, direction
 
@@ -81,7 +82,7 @@ class Graph(nn.Module):
         return self.recipe.translate(content, self.recipe.prepare_conditions(conditions))
 
 
-def build_graph(model: Model, direction: Literal["forward", "backward"], attributes: Sequence[str]) -> OnnxGraph:
+def build_graph(model: Model, direction: Direction, attributes: Sequence[str]) -> OnnxGraph:
     """The ONNX graph of a model, at the least multiple of sides for which it can be exported and agrees with torch.
 
     Raises:
@@ -104,9 +105,7 @@ def build_graph(model: Model, direction: Literal["forward", "backward"], attribu
     raise problem
 
 
-def _export(
-    recipe: BaseRecipe, direction: Literal["forward", "backward"], attributes: Sequence[str], multiple_px: int
-) -> bytes:
+def _export(recipe: BaseRecipe, direction: Direction, attributes: Sequence[str], multiple_px: int) -> bytes:
     """The ONNX file."""
     feed = example_feed(recipe, attributes, *_at_odd(TRACED, multiple_px))
     try:
@@ -159,7 +158,7 @@ def _free(name: str, multiple_px: int) -> dict[int, Any] | None:
 def _largest_difference(
     content: bytes,
     recipe: BaseRecipe,
-    direction: Literal["forward", "backward"],
+    direction: Direction,
     attributes: Sequence[str],
     multiple_px: int,
 ) -> float:

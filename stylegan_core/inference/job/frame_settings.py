@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, SerializerFunctionWrapHandler, model_serializer
 
+from stylegan_core.choices import Direction, MissingMask, OutsideRegions
 from stylegan_core.frames.colour.context import ColourContext
 from stylegan_core.frames.profiles.ocio import PINNED_CONFIG
 from stylegan_core.inference.job.canonical import FrozenModel, digest_of, without_defaults
@@ -45,7 +46,7 @@ class Conditioning(FrozenModel):
 
     styles: tuple[StyleReference, ...] = ()
     edit: dict[str, float] = Field({})
-    direction: Literal["forward", "backward"] = "forward"
+    direction: Direction = "forward"
 
 
 class Region(FrozenModel):
@@ -71,7 +72,7 @@ class Region(FrozenModel):
     strength: float = Field(1.0, ge=0.0, le=2.0)
     shows_picture: bool = False
     feather_px: float = Field(0.0, ge=0.0)
-    missing_mask: Literal["error", "everywhere", "nowhere"] = "error"
+    missing_mask: MissingMask = "error"
 
 
 _LATER_FIELDS = (
@@ -122,9 +123,7 @@ class FrameSettings(FrozenModel):
     revision: int = 2
     directions: Conditioning = Conditioning()
     regions: tuple[Region, ...] = ()
-    outside_regions: Literal["source", "style"] = Field(
-        "source", validation_alias=AliasChoices("elsewhere", "outside_regions")
-    )
+    outside_regions: OutsideRegions = Field("source", validation_alias=AliasChoices("elsewhere", "outside_regions"))
 
     @property
     def colour_config(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
@@ -19,6 +18,7 @@ from stylegan_core.inference.reading.decoded_frame import DecodedFrame
 from stylegan_core.inference.render.encode import encode_frame
 from stylegan_core.inference.render.renderer import FrameRenderer
 from stylegan_core.storage.atomic import defer_folder_syncs
+from stylegan_core.storage.stop_errors import lost_folder
 
 ENCODE_THREADS = 2
 
@@ -77,7 +77,7 @@ class EncodeStage:
         warnings = [Failure(self._job.input_path(task), text) for text in frame.picture.warnings]
         try:
             if not self._temporaries.is_dir():  # otherwise frames would be written below the mount point
-                raise OSError(errno.ESTALE, "it was unmounted or removed", str(self._job.output_folder))
+                raise lost_folder(self._job.output_folder)
             with defer_folder_syncs() as folders, self._log.timed("encode", [task]):
                 encode_frame(
                     frame,

@@ -42,7 +42,9 @@ Raises:
 
 
 def plan_job(request: Request, selection: Selection, model: Model, *, earlier: Sequence[Path] = ()) -> Plan:
-    """Decides everything that chunks and machines must agree on, and writes nothing: ``write_plan`` does.
+    """Decides everything that chunks and machines must agree on, writing nothing outside of the user's cache.
+
+    ``write_plan`` writes the job and its artifacts. The cache keeps the measurement of back ends.
 
     Args:
         request: what is asked for; its frames are those of ``selection``.

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from stylegan_core.choices import MissingMask
 from stylegan_core.inference.conditioning.edit_vocabulary import OWN
 from stylegan_core.settings import SettingsError, validated
 from stylegan_core.stylize_settings import FRAMES_PER_S, RegionSettings, StylizeSettings
 
 MissingRule = Literal["error", "skip", "hold", "black"]
-MissingMask = Literal["error", "everywhere", "nowhere"]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from stylegan_core.choices import MissingMask
 from stylegan_core.frames.movies.probe import MOVIE_SUFFIXES, is_movie
 from stylegan_core.frames.sequences.frame_range import parse_frame_range, write_frame_range
 from stylegan_core.frames.sequences.listing import (
@@ -22,7 +23,7 @@ from stylegan_core.inference.job.delivery import MovieTarget
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.movie_paths import frames_folder, reads_movie, writes_movie
 from stylegan_core.inference.job.spec import PlanError
-from stylegan_core.inference.planning.request import MissingMask, MissingRule, Request
+from stylegan_core.inference.planning.request import MissingRule, Request
 from stylegan_core.inference.planning.selection.match_files import abbreviate, match_files
 from stylegan_core.inference.planning.selection.missing_frames import (
     FrameSequence,
