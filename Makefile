@@ -43,8 +43,8 @@ check: setup ## ruff, mypy, the import linter, the limits of size
 	lint-imports
 	python -m pytest tests/test_house_rules.py
 
-test: setup ## the tests, one process a core
-	python -m pytest -n auto
+test: setup ## the tests, one process a core; with CI set, as `make coverage`
+	python -m pytest -n auto $(if $(CI),--cov --cov-report=term)
 
 coverage: setup ## the tests, with a floor under their coverage
 	python -m pytest -n auto --cov --cov-report=term
