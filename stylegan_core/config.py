@@ -202,7 +202,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     """Reads and checks params.yaml.
 
     Raises:
-        SettingsError: the file is missing, is no YAML mapping, or a setting is wrong.
+        SettingsError: the file is missing or not a YAML mapping, or a setting is wrong.
     """
     if not path.is_file():
         raise SettingsError(f"{path} does not exist: go to a stylereel project, or make one with `stylereel init`")

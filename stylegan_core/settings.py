@@ -53,5 +53,5 @@ def _explain(model: type[BaseModel], where: str, error: Any) -> str:
             model = (get_args(inner) or (inner,))[0]  # of a list, what it holds
         return f"unknown setting {path}; known there are: {', '.join(sorted(model.model_fields))}"
     # The message of a check of ours, without pydantic's "Value error, " before it.
-    said = error["ctx"]["error"] if error["type"] == "value_error" else error["msg"]
-    return f"{path}: {said}" + (f" (got {error['input']!r})" if error["loc"] else "")
+    message = error["ctx"]["error"] if error["type"] == "value_error" else error["msg"]
+    return f"{path}: {message}" + (f" (got {error['input']!r})" if error["loc"] else "")

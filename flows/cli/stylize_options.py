@@ -1,7 +1,7 @@
 """The options of ``stylereel stylize`` and ``plan``: one table for both commands.
 
-Defaults stand in ``Request`` and in ``StylizeSettings``. The fields of ``RenderSettings`` become options by themselves,
-with their names and descriptions of params.yaml; the other options stand in the table.
+Defaults are in ``Request`` and in ``StylizeSettings``. The fields of ``RenderSettings`` become options by themselves,
+with their names and descriptions of params.yaml; the other options are in the table.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ _OPTIONS: dict[str, Any] = {
     "source_space": Annotated[
         str,
         typer.Option(
-            "--source-space", help='The colour space of the input, such as "ARRI LogC4"; auto goes by what files say.'
+            "--source-space", help='The colour space of the input, such as "ARRI LogC4"; auto reads it from the files.'
         ),
     ],
     "chunk_frames": Annotated[int, typer.Option("--chunk-frames", min=1, help="Frames of one chunk, such as 16.")],

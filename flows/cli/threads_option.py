@@ -28,7 +28,7 @@ Threads = Annotated[
 
 
 def add_threads_option(command: Callable[..., Any], signature: inspect.Signature) -> None:
-    """Gives a command of Typer the option beside its own parameters.
+    """Adds the option to the parameters of a Typer command.
 
     Args:
         command: takes ``threads`` by keyword.

@@ -75,7 +75,7 @@ class DaskRunner:
             raise
 
     def _end(self, futures: list[Any], reason: str) -> None:
-        """Cancels the waiting calls and asks the running ones to stop soon."""
+        """Cancels the waiting calls and requests the running ones to stop."""
         waiting = [future for future in futures if not future.done()]
         try:
             self._client.run(_call_on_worker, "stop_chunks", reason, on_error="ignore")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Batch:
-    """Crops of one step, (N, 3, H, W) in [-1, 1] unless said otherwise.
+    """Crops of one step, (N, 3, H, W) in [-1, 1] unless noted otherwise.
 
     Attributes:
         content: content crops.

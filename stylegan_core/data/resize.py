@@ -13,7 +13,7 @@ _Unit = npt.NDArray[np.float32]
 
 
 def shrink(unit: _Unit, shorter_px: int, how: Filter, *, space: str, ocio: str | None = None) -> _Unit:
-    """Scales a picture down to a shorter side of ``shorter_px``; one that is no larger is returned as it is.
+    """Scales a picture down to a shorter side of ``shorter_px``; one that is no larger is returned unchanged.
 
     Args:
         unit: (H, W, C) float32.

@@ -64,7 +64,7 @@ def list_shot(
         content_space: how the colours of content frames are read.
         style_space: how the colours of style frames are read.
         plates_every: 0 keeps no content frames without a style frame.
-        preview_frames: only the first so many content frames, and those with a style frame; 0 is all.
+        preview_frames: limit to the first content frames, plus those with a style frame; 0 is all.
 
     Raises:
         FileNotFoundError: a folder or the motion file is missing.

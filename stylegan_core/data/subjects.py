@@ -87,7 +87,7 @@ def find_subjects(
         root: what relative paths in the manifest are relative to.
         shots: the shots that the model is for; empty is all.
         paired: the model learned from pairs.
-        every: evaluate every so many frames of a shot.
+        every: evaluate every ``every``-th frame of a shot.
         max_pictures: of a collection, evenly spread.
     """
     shot_files = _shot_files(prepared)

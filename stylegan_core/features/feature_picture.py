@@ -41,7 +41,7 @@ def feature_picture(features: Tensor, arrangement: Arrangement = "mean", channel
         features: (C, h, w).
         arrangement: "mean" is the mean over channels, (h, w, 1); "grid" is a near square of channels, row by row, each
             between its own smallest and largest value, with lines of 1 px between them.
-        channels: at most so many channels in a grid, the first ones.
+        channels: maximum number of channels in a grid, from the first.
     Returns:
         (H, W, 1); flat features are black.
     """

@@ -1,7 +1,7 @@
 """Consistency of a translation under noise, shifts and warps of its input: what keeps film from flickering.
 
 Noise: Rao et al. 2020 train video models with it against flicker; shifts: Zhang 2019, Making Convolutional Networks
-Shift-Invariant Again (arXiv 1904.11486), here asked for by a loss; warps: Eilertsen et al. 2019, Single-frame
+Shift-Invariant Again (arXiv 1904.11486), here as a loss; warps: Eilertsen et al. 2019, Single-frame
 Regularization for Temporally Stable CNNs (arXiv 1902.10424).
 
 Draws are torch's, on the CPU: equal on every device, and part of a checkpoint.
@@ -60,7 +60,7 @@ def draw_shift(pictures: Tensor) -> Change:
     """A shift by whole pixels, one for all pictures, other than none; what comes in is the border, repeated."""
     reach = 2 * _SHIFT_PX + 1
     place = int(torch.randint(reach * reach - 1, ()))
-    place += place >= reach * reach // 2  # the middle is no shift
+    place += place >= reach * reach // 2  # the middle is the shift by 0
     down, right = place // reach - _SHIFT_PX, place % reach - _SHIFT_PX
 
     def shifted(given: Tensor) -> Tensor:
@@ -79,7 +79,7 @@ def draw_shift(pictures: Tensor) -> Change:
 def draw_warp(pictures: Tensor) -> Change:
     """A small turn, zoom, translation and smooth bend, and another brightness, drawn for each picture.
 
-    Pictures are read by cubic interpolation: linear would ask for blurred results.
+    Pictures are resampled by cubic interpolation: a linear one blurs the target, and the loss would train blur.
     """
     count, _, height, width = pictures.shape
     draws = 2.0 * torch.rand(count, 5) - 1.0

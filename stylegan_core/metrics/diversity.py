@@ -37,7 +37,7 @@ def spread(pictures: Sequence[Floats]) -> float:
 
 
 def diversity(outputs: Sequence[Floats], references: Sequence[Floats]) -> float | None:
-    """The spread of outputs over that of references: about 1 where outputs differ as much, 0 where all are alike.
+    """The spread of outputs over that of references: about 1 where outputs differ as much, 0 where all are equal.
 
     Coarse colours are compared, so that neither grain nor brushwork counts as diversity.
 

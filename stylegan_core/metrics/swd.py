@@ -42,7 +42,7 @@ def patch_swd(
         sizes: patch sides, px.
         scales: factors of area downsampling.
         projections: random unit directions for each size.
-        max_patches: at most so many patches a side for each size and scale, by a deterministic subsample; None is all.
+        max_patches: maximum number of patches a side for each size and scale, a deterministic subsample; None is all.
             Sides with the same shapes use the same positions.
         seed: of directions and subsamples.
     Returns:

@@ -124,7 +124,7 @@ def _with(features: Tensor, direction: Tensor) -> Tensor:
 
 
 def _conv(in_channels: int, out_channels: int, kernel_px: int, stride: int = 1, gain: float = 1.0) -> nn.Conv2d:
-    # Zeros beyond the border tell the layers where they are: a mouth is expected at a place.
+    # Zero padding gives the layers a cue of position: a mouth is expected at a place.
     conv = nn.Conv2d(in_channels, out_channels, kernel_px, stride=stride, padding=kernel_px // 2)
     nn.init.kaiming_normal_(conv.weight, a=_LEAK)
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Many local generators with their position as input beside a global one.
+"""Many local generators, with their position as input, and a global one.
 
 After Tang et al. 2020, Local Class-Specific and Global Image-Level Generative Adversarial Networks (arXiv 1912.12215),
 with a region of the picture in place of a class; position as input is that of Liu et al. 2018, An Intriguing Failing of
@@ -20,7 +20,7 @@ _OVERLAP_SHARE = 4
 
 
 class LocalGenerator(nn.Module):
-    """The change that one region wants, (N, 8, h, w) to fp32 (N, 3, h, w).
+    """Residual of one region, (N, 8, h, w) to fp32 (N, 3, h, w).
 
     Args:
         channels: of its layers.

@@ -52,7 +52,7 @@ class NeighbourhoodMixing(nn.Module):
 
 
 def _neighbours(content: Tensor, taps: int, step_px: int) -> Iterator[Tensor]:
-    """The content seen from each neighbour, (N, 3, H, W) each, rows first; beyond the border its edge goes on."""
+    """The content seen from each neighbour, (N, 3, H, W) each, rows first; the edge is replicated beyond the border."""
     height, width = content.shape[-2:]
     radius = taps // 2 * step_px
     padded = F.pad(content, (radius, radius, radius, radius), mode="replicate")

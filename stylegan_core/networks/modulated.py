@@ -71,7 +71,7 @@ class ModulatedBlock(nn.Module):
         out_channels: of the result.
         style_width: of the style vector.
         enlarge: doubles the size between the two convolutions.
-        grain: adds noise after the first, as much as each channel learns to want; none at the start.
+        grain: adds noise after the first, scaled by a learned weight for each channel, 0 at the start.
     """
 
     def __init__(

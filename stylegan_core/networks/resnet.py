@@ -161,7 +161,7 @@ class ResnetGenerator(nn.Module):
         )
         with torch.no_grad():
             self.to_rgb.weight.mul_(output_gain)
-            # All pixels of a shuffled group start alike, or the group's grid shows in the picture.
+            # All pixels of a shuffled group start with equal weights, or the group's grid shows in the picture.
             first = self.to_rgb.weight[:: unshuffle**2]
             self.to_rgb.weight.copy_(first.repeat_interleave(unshuffle**2, dim=0))
 
@@ -180,7 +180,7 @@ class ResnetGenerator(nn.Module):
         """(N, 3, H, W) in [-1, 1] to fp32 (N, 3, H, W); "residual" may overshoot [-1, 1]."""
         height, width = content.shape[-2:]
         pad_bottom, pad_right = -height % self.multiple_px, -width % self.multiple_px
-        # A quarter faster on a CPU at few channels, and what tensor cores want.
+        # A quarter faster on a CPU at few channels, and the layout of tensor cores.
         padded = content.contiguous(memory_format=torch.channels_last)
         if pad_bottom or pad_right:
             padded = F.pad(padded, (0, pad_right, 0, pad_bottom), mode="replicate")

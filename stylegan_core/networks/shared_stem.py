@@ -36,7 +36,7 @@ class SharedStem(nn.Module):
     def __init__(self, discriminator: Discriminator, generator: nn.Module) -> None:
         super().__init__()
         self.discriminator = discriminator
-        self._stem = (_first_layer(generator),)  # in a tuple it is no part of this module
+        self._stem = (_first_layer(generator),)  # a tuple, so that it is not registered as a submodule
 
     def forward(self, pictures: Tensor) -> DiscriminatorOutput:
         """The discriminator's logits and features, of (N, 3 * count, H, W), one picture after the other."""

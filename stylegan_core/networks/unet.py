@@ -102,7 +102,7 @@ class UnetGenerator(nn.Module):
         height, width = content.shape[-2:]
         pad_bottom, pad_right = -height % self.multiple_px, -width % self.multiple_px
         padded = content.contiguous(memory_format=torch.channels_last)
-        # Never asked whether it is needed: an exported network takes any size.
+        # Unconditional, even by 0 px: the exported graph has no branches and accepts any size.
         padded = F.pad(padded, (0, pad_right, 0, pad_bottom), mode="replicate")
         *skips, hidden = self.encode(padded)
         for stage in self.up:

@@ -216,7 +216,7 @@ class BaseRecipe(nn.Module):
         return cls.needs
 
     def set_dataset_size(self, pictures: int | None) -> None:
-        """Tells the recipe how many different pictures the sampler draws from; called once, before the first step.
+        """Sets the number of different pictures that the sampler draws from; called once, before the first step.
 
         The default ignores it. ``AdversarialRecipe`` uses it for augmentation that only small sets need.
 

@@ -48,7 +48,7 @@ METRICS: dict[str, Metric] = {
             "Patch SWD",
             "1",
             "lower",
-            "How far the texture of small patches is from the painter's. The figure to judge brushwork by.",
+            "How far the texture of small patches is from the painter's. The figure for brushwork.",
         ),
         Metric(
             "truth/detail_ratio",
@@ -62,7 +62,7 @@ METRICS: dict[str, Metric] = {
             "PSNR",
             "dB",
             "higher",
-            "Agreement with the painter, pixel by pixel. It rewards blur: read it beside SWD and detail.",
+            "Agreement with the painter, pixel by pixel. It rewards blur: read it together with SWD and detail.",
         ),
         Metric(
             "truth/ssim", "SSIM", "1", "higher", "Agreement of local structure, 1 is identical. It rewards blur too."
@@ -101,7 +101,7 @@ METRICS: dict[str, Metric] = {
             "Detail over the input's",
             "1",
             "",
-            "How much fine detail is left. A low warp error counts only while this is near the painter's.",
+            "How much fine detail remains. A low warp error counts only while this is near the painter's.",
         ),
         Metric("style/swd", "Patch SWD to the style", "1", "lower", "How far textures are from the style's pictures."),
         Metric(
@@ -118,10 +118,10 @@ METRICS: dict[str, Metric] = {
 }
 
 GROUPS: dict[str, str] = {
-    "truth": "Beside the painter, on frames that training never saw",
+    "truth": "Compared with the painter, on frames that training never saw",
     "temporal": "From frame to frame",
-    "style": "Beside the style's pictures",
-    "content": "Beside the input",
+    "style": "Compared with the style's pictures",
+    "content": "Compared with the input",
     "speed": "Cost",
     "": "Further figures",
 }
@@ -278,12 +278,12 @@ def _pair(figures: Mapping[str, float], name: str, subject: str) -> tuple[float,
     return (value, other) if math.isfinite(value) and math.isfinite(other) else None
 
 
-def _ratio(figures: Mapping[str, float], name: str, over: str, beside: str, label: str) -> Headline | None:
-    """The result over ``over``, which it must beat; ``beside`` too, if it is a filter."""
+def _ratio(figures: Mapping[str, float], name: str, over: str, reference: str, label: str) -> Headline | None:
+    """The result over ``over``, which it must beat; it must beat ``reference`` too if that is the best filter."""
     pair = _pair(figures, name, over)
     if pair is None or pair[1] <= 0.0:
         return None
-    rivals = {s: figures[f"{name}_{s}"] for s in (over, beside) if f"{name}_{s}" in figures}
+    rivals = {s: figures[f"{name}_{s}"] for s in (over, reference) if f"{name}_{s}" in figures}
     texts = shown([pair[0], *rivals.values()])
     note = f"{describe(name).title} {texts[0]}; " + ", ".join(
         f"{heading(s).lower()} {text}" for s, text in zip(rivals, texts[1:], strict=True)

@@ -28,7 +28,7 @@ _INK = (41, 37, 36)
 
 
 def to_uint8(picture: Pixels) -> Uint8Pixels:
-    """Converts (H, W, 3) float in [0, 1] (clipped, NaN is black) to uint8; uint8 is returned as it is, grey replicated.
+    """Converts (H, W, 3) float in [0, 1] (clipped, NaN is black) to uint8; uint8 is unchanged, grey replicated.
 
     Raises:
         ValueError: another shape or type.

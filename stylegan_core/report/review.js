@@ -79,7 +79,7 @@ class Viewer {
     this.scrubber.value = this.index;
     this.scrubber.setAttribute("aria-valuetext", `frame ${frame.number}${frame.key ? ", key frame" : ""}`);
     const [result, other] = await Promise.all([this.picture(this.index, "result"), this.picture(this.index, kind)]);
-    if (turn !== this.turn) return; // a later frame was asked for meanwhile
+    if (turn !== this.turn) return; // a later frame was requested meanwhile
     draw(this.root.querySelector(".under"), result, `Stylized frame ${frame.number}`);
     draw(this.root.querySelector(".over"), other, `${names[kind]}, frame ${frame.number}`);
     const missing = this.against === "truth" && kind !== "truth";

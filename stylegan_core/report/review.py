@@ -165,7 +165,7 @@ def render_review(data: ReviewData, *, limit_bytes: int = PAGE_LIMIT_BYTES) -> s
 
 
 def _short(value: str) -> str:
-    """The beginning of a digest; other texts are returned as they are."""
+    """The beginning of a digest; other texts are returned unchanged."""
     return value[:10] if re.fullmatch("[0-9a-f]{12,}", value) else value
 
 

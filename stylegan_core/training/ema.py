@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class MovingAverage:
-    """Averages of the parameters of some networks; buffers are copied as they are.
+    """Averages of the parameters of some networks; buffers are copied unchanged.
 
     Args:
         networks: by name, e.g. {"generator": ...}; the average starts as a copy of them.

@@ -1,4 +1,4 @@
-"""Devices and precision: Lightning Fabric for what the settings ask and the machine has."""
+"""Devices and precision: a Lightning Fabric from the settings and the hardware of the machine."""
 
 from __future__ import annotations
 

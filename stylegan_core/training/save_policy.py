@@ -1,4 +1,4 @@
-"""When a checkpoint is due, and when a run ends before its budget; all processes decide alike."""
+"""When a checkpoint is due, and when a run ends before its budget; all processes make the same decision."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def outdated_defaults(text: str) -> list[OutdatedDefault]:
         text: of the file.
 
     Raises:
-        SettingsError: the text is no YAML of settings.
+        SettingsError: the text is not a YAML mapping of settings.
     """
     defaults = setting_values(example_params())
     found = []

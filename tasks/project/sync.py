@@ -83,7 +83,7 @@ def _block(name: str) -> re.Pattern[str]:
 
 
 def _with_blocks(text: str, listed: dict[str, list[str]]) -> str:
-    """dvc.yaml with new entries between the marks; a list without marks is left to the user."""
+    """dvc.yaml with new entries between the marks; a list without marks is not changed."""
     for name, entries in listed.items():
         if found := _block(name).search(text):
             lines = "".join(f'{found[1]}- "{entry}"\n' for entry in entries)

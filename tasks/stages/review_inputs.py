@@ -30,7 +30,7 @@ _EVERY_PICTURE = 1_000_000
 
 @dataclass(frozen=True)
 class PageLineage:
-    """What the page says about its own making.
+    """Provenance of the page itself.
 
     Attributes:
         project: name of the project.
@@ -76,7 +76,7 @@ class ReviewInputs:
         models: output of train, a folder per training.
         reports: metrics.json, evaluate/frames.csv and train/<name>.csv, as far as they exist.
         stylized: output of stylize: a folder of frames per shot (or of pictures), <name>.mp4 and report.json.
-        lineage: what the page says about its own making.
+        lineage: provenance of the page itself.
         root: what relative paths in the manifest are relative to.
     """
 

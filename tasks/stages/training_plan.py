@@ -41,7 +41,7 @@ class TrainingJob:
 
     @property
     def budget_steps(self) -> int:
-        """Generator steps that the settings ask for."""
+        """Step budget of the settings, in generator steps."""
         settings = self.training.settings
         return settings.config.total_steps(settings.common.devices)
 

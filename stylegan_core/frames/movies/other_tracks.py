@@ -9,7 +9,7 @@ import av
 
 
 class OtherTracks:
-    """Copies tracks beside the pictures, in step with their time.
+    """Copies the tracks other than the pictures, interleaved with them by time.
 
     Attributes:
         dropped: what cannot be copied, as messages.

@@ -110,7 +110,7 @@ def _probed(path: Path, _size_bytes: int, _mtime_ns: int) -> MovieInfo:
         # FFmpeg reports "input/output error" for a Matroska file that is cut in its header, too.
         if isinstance(error, OSError) and not _can_be_read(path):
             raise
-        raise UnreadablePictureError(f"it is no movie that FFmpeg reads: {error.strerror}", path) from error
+        raise UnreadablePictureError(f"not a movie that FFmpeg can read: {error.strerror}", path) from error
 
 
 def _info(path: Path, container: av.container.InputContainer) -> MovieInfo:

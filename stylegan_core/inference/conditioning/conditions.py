@@ -96,7 +96,7 @@ def check_edit(edit: str | Mapping[str, float], attributes: Sequence[str], vocab
             raise PlanError(str(error)) from error
     for name, change in edit.items():
         if name not in attributes:
-            raise PlanError(f"the model knows no attribute {name!r}; it knows: {', '.join(attributes)}")
+            raise PlanError(f"the model has no attribute {name!r}; it has: {', '.join(attributes)}")
         if not -1.0 <= change <= 1.0:
             raise PlanError(f"the change of {name} is {change:g}, but must be -1 (remove it) to 1 (add it)")
     return {name: float(edit[name]) for name in sorted(edit)}

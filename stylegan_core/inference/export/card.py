@@ -1,4 +1,4 @@
-"""The card of an export: what goes in and comes out, and its measured difference to the model, as JSON beside it."""
+"""The card of an export: what goes in and comes out, and its measured difference to the model, as JSON next to it."""
 
 from __future__ import annotations
 

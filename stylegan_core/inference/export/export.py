@@ -60,7 +60,7 @@ class Exported:
 
     Attributes:
         file: the ONNX or XML file.
-        card_file: the JSON file beside it.
+        card_file: the JSON file next to it.
         card: content of that file.
     """
 

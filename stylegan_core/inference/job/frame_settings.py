@@ -16,7 +16,7 @@ Precision = Literal["fp32", "bf16", "fp16"]
 BackEnd = Literal["torch", "compiled", "openvino", "onnxruntime"]
 
 _PATHS = frozenset({"path", "model_folder", "ocio_config"})
-"""Fields that are paths; the digests beside them decide the pixels."""
+"""Fields that are paths; the digests next to them decide the pixels."""
 
 
 class StyleReference(FrozenModel):
@@ -90,7 +90,7 @@ class FrameSettings(FrozenModel):
         strength: how much of the network's change is applied; 0 gives the source back exactly.
         precision: of the convolutions.
         back_end: that runs the network.
-        source_space: encoding of the sources; "auto" goes by what each file says, else by its sample type.
+        source_space: encoding of the sources; "auto": from each file's metadata, else by its sample type.
         output_space: encoding of the outputs; "source" is that of each source.
         working_space: the model's.
         ocio: digest of the OpenColorIO config, where a space needs one.

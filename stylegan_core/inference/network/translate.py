@@ -46,7 +46,7 @@ def translate_unit(
     Returns:
         (H * scale, W * scale, 3) float32, not clipped: a network may overshoot [0, 1] slightly.
     Raises:
-        ValueError: a shape is wrong, or strength or a mask is asked of a model that changes the size.
+        ValueError: a shape is wrong, or strength or a mask is given for a model that changes the size.
     """
     recipe = model.recipe
     if recipe.scale != 1 and (strength != 1.0 or mask_unit is not None):

@@ -87,7 +87,7 @@ class RecordIndex:
 
 
 class SkipCheck:
-    """Tells which frames of a job are up to date. Thread-safe."""
+    """Up-to-date check of the frames of a job. Thread-safe."""
 
     def __init__(self, job: Job, *, checksum: bool = False, records: RecordWriter | None = None) -> None:
         """Reads the records of all writers.

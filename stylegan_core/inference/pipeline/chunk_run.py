@@ -40,7 +40,7 @@ class Stages:
         encode: writes frames.
         memory: of the frames in flight.
         journal: commits frames.
-        outcomes: counts frames; says when the job has to stop.
+        outcomes: counts frames; decides when the job has to stop.
     """
 
     decode: DecodeStage

@@ -36,7 +36,7 @@ class DecodeStage:
         Args:
             job: whose frames are read.
             reader: of its inputs.
-            skip_check: says which frames are up to date.
+            skip_check: finds the frames that are up to date.
             outcomes: counts the frames that are skipped or fail.
             log: of decode times.
             memory: that a frame takes from here on.

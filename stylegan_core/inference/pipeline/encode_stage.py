@@ -40,7 +40,7 @@ class EncodeStage:
 
         Args:
             job: whose frames are written.
-            renderer: says how much of the network's change a frame gets.
+            renderer: returns the strength of each frame.
             provenance: writes the files.
             journal: records the frames.
             outcomes: counts the frames that are made or fail.

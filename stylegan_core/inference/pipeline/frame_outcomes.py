@@ -34,7 +34,7 @@ class FrameOutcomes:
 
         Args:
             job: whose frames are counted.
-            skip_check: tells files that stylereel made from others.
+            skip_check: distinguishes files that stylereel made from others.
             log: gets a line for each frame.
             progress: called after each frame, one call at a time.
         """
@@ -76,7 +76,7 @@ class FrameOutcomes:
         """A frame could not be written or recorded: it fails, or the job stops because no other could be written."""
         if isinstance(error, OSError) and writing_stops(error):
             logger.debug("%s", error, exc_info=error)
-            # ESTALE carries a reason of ours; the text of a picture writer for a full disk says little.
+            # ESTALE has a reason of our own; a picture writer's message for a full disk is vague.
             reason = error.strerror if error.errno == errno.ESTALE else os.strerror(error.errno or 0)
             self.stop(f"{self._job.output_folder} cannot be written: {reason}")
         else:

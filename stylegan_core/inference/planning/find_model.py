@@ -29,7 +29,7 @@ def find_model(name: str | Path | None, models: Path, root: Path | None = None) 
         for folder in ((root or Path()) / Path(name).expanduser(), models / name):
             if (folder / MODEL_CARD).is_file():
                 return folder
-        raise PlanError(f"{name} is no model: it has no {MODEL_CARD}; {_choice(models)}")
+        raise PlanError(f"{name} is not a model folder: it has no {MODEL_CARD}; {_choice(models)}")
     trained = _trained(models)
     if not trained:
         raise PlanError(f"there is no model in {models}: train one, or name a model folder with --model")

@@ -47,7 +47,7 @@ def plan_job(request: Request, selection: Selection, model: Model, *, earlier: S
     ``write_plan`` writes the job and its artifacts. The cache keeps the measurement of back ends.
 
     Args:
-        request: what is asked for; its frames are those of ``selection``.
+        request: input, output, frames and settings of the call; its frames are those of ``selection``.
         selection: from ``select``, or of frames that are listed in another way.
         model: from ``load_model``; its working space becomes the job's.
         earlier: state folders of other outputs, whose artifacts are used again after those of the output folder.

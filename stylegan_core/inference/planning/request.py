@@ -1,4 +1,4 @@
-"""The request: everything that a call of ``stylereel stylize`` or the stage asks for, handed to the planner whole."""
+"""Stylize request: the input, output, frames and settings of one call of ``stylereel stylize`` or of the stage."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Request:
         model: a model folder, the name of one in ``models``, a models:/ URI, or None: the last trained.
         frames: a range of frame numbers such as "1-100x2".
         every: every n-th of these frames, beginning with the first.
-        limit: at most so many of these frames, from the first on.
-        pick: of these frames so many, evenly spread.
+        limit: maximum number of these frames, counted from the first.
+        pick: number of these frames to select, evenly spaced.
         masks: a folder, a pattern or one file of masks, matched by name or frame number.
         missing: what becomes of frames that a numbered sequence lacks; None is "error" where numbers are named, by a
             pattern or by ``frames``, and "skip" in a folder.
@@ -34,7 +34,7 @@ class Request:
         codec: of an output that is a movie; None is the source's where its container takes it.
         quality: constant rate factor of such a movie in H.264 or H.265; None is near lossless.
         fps: frames a second of a movie made of pictures, and of previews.
-        source_space: "auto" goes by what each file says; or the name of a colour space.
+        source_space: name of a colour space, or "auto": from each file's metadata, else by its sample type.
         device: "auto" or torch's name of a device.
         overwrite: whether files in the output folder that no run made may be replaced.
         root: what relative style images and the style bank are relative to.
@@ -89,7 +89,7 @@ def load_regions(path: Path) -> tuple[RegionSettings, ...]:
     """Reads a list of regions from a YAML file, in the form of ``stylize.regions`` in params.yaml.
 
     Raises:
-        SettingsError: the file is missing or is no YAML list, or an entry is wrong.
+        SettingsError: the file is missing or not a YAML list, or an entry is wrong.
     """
     from ruamel.yaml import YAML
 

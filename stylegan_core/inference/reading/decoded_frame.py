@@ -1,4 +1,4 @@
-"""A decoded frame: its source picture, its pixels in the working space, and what the network needs beside them."""
+"""A decoded frame: its source picture, its pixels in the working space, and the network's other inputs."""
 
 from __future__ import annotations
 

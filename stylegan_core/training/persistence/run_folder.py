@@ -57,7 +57,7 @@ class FinishedMark(BaseModel):
     """Content of finished.json: the outputs of the run were in place once.
 
     Attributes:
-        budget_steps: steps that were asked for.
+        budget_steps: step budget of the run.
         limit_minutes: time limit that was set.
         stopped_by: "budget" or "limit_minutes".
         stage: digest of all that the stage depended on.

@@ -137,7 +137,7 @@ def test_directions_that_do_not_fit_are_refused(
 
 def test_export_refuses_what_it_cannot_do(tiny_model_folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for options, message in (
-        (["nowhere", "a.onnx"], "nowhere is no model"),
+        (["nowhere", "a.onnx"], "nowhere is not a model folder"),
         ([str(tiny_model_folder), "a.onnx", "--direction", "backward"], "supports direction forward only"),
         ([str(tiny_model_folder), "a.pt"], "must end in .onnx"),
     ):

@@ -142,7 +142,7 @@ def _layout(
 
 
 def _unpacked_size(compression: int, packed: bytes, most: int) -> int | None:
-    """Bytes of a block after unpacking, about ``most`` + 1 if it holds more; None if only the decoder can tell."""
+    """Bytes of a block after unpacking, about ``most`` + 1 if it holds more; None if only decoding shows it."""
     if compression in (_DEFLATE, _OLD_DEFLATE):
         try:
             return len(zlib.decompressobj().decompress(packed, most + 1))

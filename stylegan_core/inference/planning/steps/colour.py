@@ -88,7 +88,7 @@ def _warn_of_other_config(recorded: str | None, config: ColourConfig, working_sp
 
 
 def _log_spaces(job: Job) -> None:
-    """Logs the spaces of the first readable frame; every frame goes by its own header."""
+    """Logs the spaces of the first readable frame; each frame is converted according to its own header."""
     reader = FrameReader(job)
     for frame in job.frames[:_ATTEMPTS]:
         try:

@@ -111,7 +111,7 @@ def value_at(keys: Keys, number: int) -> float:
 def read_curves(path: Path) -> Curves:
     """Reads a CSV file with the columns frame, strength and names of references, all but the first optional.
 
-    An empty cell is no key of its column. Lines that start with # are comments; a semicolon is a separator too.
+    An empty cell adds no key to its column. Lines that start with # are comments; a semicolon is a separator too.
 
     Raises:
         PlanError: the file is missing, or a cell is wrong; names it.

@@ -81,7 +81,7 @@ def test_wrong_regions_are_refused_by_number(folder, tiny_model):
         plan(where="m")
     with pytest.raises(PlanError, match=r"region 1: .*no style images"):
         plan(where="m", missing_mask="nowhere", style_images=["m/x.0077.png"])
-    with pytest.raises(PlanError, match="region 1: nowhere is no model"):
+    with pytest.raises(PlanError, match="region 1: nowhere is not a model folder"):
         plan(where="m", missing_mask="nowhere", model="nowhere")
     other = replace(tiny_model, card=tiny_model.card.model_copy(update={"working_space": "linear_rec709"}))
     region = RegionSettings(where="m", missing_mask="nowhere", model=str(tiny_model.folder))
