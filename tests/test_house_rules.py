@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
 PACKAGES = ("flows", "tasks", "stylegan_core")
+CHECKS = ("tests", "proofs", "benchmarks")
 
 FILE_LINES = 350
 CLASS_LINES = 250
@@ -22,6 +23,11 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 def modules() -> Iterator[Path]:
     for package in PACKAGES:
         yield from sorted((REPOSITORY / package).rglob("*.py"))
+
+
+def checks() -> Iterator[Path]:
+    for folder in CHECKS:
+        yield from sorted((REPOSITORY / folder).rglob("*.py"))
 
 
 def name_of(path: Path) -> str:
@@ -65,6 +71,11 @@ def test_sizes_stay_within_the_limits() -> None:
     assert not found, f"split these: {sorted(found)}"
 
 
+def test_files_of_tests_stay_within_the_limit() -> None:
+    found = [name_of(path) for path in checks() if len(path.read_text().splitlines()) > FILE_LINES]
+    assert not found, f"split these by concept: {found}"
+
+
 def test_the_limits_are_measured_as_they_are_described() -> None:
     body = [f"    x{i} = {i}" for i in range(FUNCTION_LINES - 1)]
     short = ["def f():", '    """Two', '    lines."""', "", "    # why", *body]
@@ -77,23 +88,34 @@ def test_the_limits_are_measured_as_they_are_described() -> None:
     assert list(too_long("x = 1\n" * (FILE_LINES + 1), "m.py")) == ["m.py"]
 
 
-def imported(text: str) -> Iterator[str]:
+def imported(text: str, package: Sequence[str]) -> Iterator[str]:
+    """Names of the modules, absolute, that a module of ``package`` imports, and of what it imports from them."""
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
 
 
 def test_no_test_module_imports_another() -> None:
     found = []
-    for path in [*(REPOSITORY / "tests").rglob("*.py"), *(REPOSITORY / "proofs").rglob("*.py")]:
-        for module in imported(path.read_text()):
+    for path in checks():
+        for module in imported(path.read_text(), path.relative_to(REPOSITORY).parent.parts):
             root, *parts = module.split(".")
-            if root in ("tests", "proofs") and any(part.startswith("test_") for part in parts):
+            if root in CHECKS and any(part.startswith("test_") for part in parts):
                 found.append(f"{name_of(path)} imports {module}")
     assert not found, f"move what they share into a module that is no test: {found}"
+
+
+def test_relative_imports_are_resolved() -> None:
+    package = ("tests", "flows")
+    assert list(imported("from .test_a import b", package)) == ["tests.flows.test_a", "tests.flows.test_a.b"]
+    assert list(imported("from . import test_a", package)) == ["tests.flows", "tests.flows.test_a"]
+    assert list(imported("from ..test_c import d", package)) == ["tests.test_c", "tests.test_c.d"]
+    assert list(imported("from tests import test_e", package)) == ["tests", "tests.test_e"]
 
 
 def test_each_package_says_what_it_is_for_and_where_to_begin() -> None:
