@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from stylegan_core.config import Params, PrepareSettings, ShotSettings
 from stylegan_core.data.decode import DecodeSettings, decode, trim_cache
 from stylegan_core.data.layouts.files import list_layout, unpack_layout
 from stylegan_core.data.layouts.halves import list_halves, unpack_halves
 from stylegan_core.data.layouts.labels import label_sources, read_labels
-from stylegan_core.data.layouts.unpacking import build_once
+from stylegan_core.data.layouts.unpacking import Unpacked, build_once
 from stylegan_core.data.materialize import materialize
 from stylegan_core.data.report import PrepareReport
 from stylegan_core.data.selection import Selection, alpha_masks, check_usable, select
@@ -200,14 +199,15 @@ def _list_folders(settings: PrepareSettings, output: Path, display: PathDisplay)
     content, style = settings.content, settings.style
     spaces = settings.content_space, settings.style_space
     assert content is not None  # the settings require it
-    unpacked, warnings = None, []
+    unpacked: Unpacked | None = None
+    warnings: list[tuple[str, str]] = []
     if settings.source == "pairs":
         assert style is not None
         sources = list_pairs(content, style, *spaces, display)
     elif settings.source == "side_by_side":
-        unpacked = unpack_halves(content, display, max_megapixels=settings.max_megapixels)
-        display = display.with_moved(unpacked.files, output / _UNPACKED)
-        sources = list_halves(content, unpacked, settings.content_half, *spaces, display)
+        unpacked = halves = unpack_halves(content, display, max_megapixels=settings.max_megapixels)
+        display = display.with_moved(halves.files, output / _UNPACKED)
+        sources = list_halves(content, halves, settings.content_half, *spaces, display)
     else:
         unpacked = unpack_layout(settings.layout, content)
         display = display.with_moved(unpacked.files, output / _UNPACKED) if unpacked else display
@@ -249,11 +249,11 @@ def _built_sample(settings: PrepareSettings) -> Path:
     shape = settings.sample.model_dump(exclude={"train_on_pairs"})
     code = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in (painter, photographs, sample_module)]
 
-    def build(files: Path) -> dict[str, Any]:
+    def build(files: Path) -> Unpacked:
         sample_module.build_sample(files, **shape)
-        return {}
+        return Unpacked(files)
 
-    return build_once("sample", [shape, code], build).files
+    return build_once("sample", [shape, code], Unpacked, build).files
 
 
 def _list_shot(shot: Shot, settings: PrepareSettings, display: PathDisplay) -> list[Source]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
 import cv2
 import numpy as np
@@ -19,10 +22,30 @@ _META = "batches.meta.txt"
 _TEST = "test_batch"
 
 
-def unpack_cifar10(folder: Path) -> Unpacked:
-    """Writes each picture as ``BATCH/NUMBER.png``; numbers count from 0 in each batch file.
+@dataclass(frozen=True)
+class UnpackedCifar10(Unpacked):
+    """Unpacked CIFAR-10.
 
-    The facts are the class names in order, and the class of each picture of each batch.
+    Attributes:
+        classes: class names in order.
+        class_indices: by batch file, the class of each of its pictures, an index into ``classes``.
+    """
+
+    classes: tuple[str, ...]
+    class_indices: Mapping[str, Sequence[int]]
+
+    def dump(self) -> dict[str, object]:
+        """The classes as a JSON object."""
+        return {"classes": list(self.classes), "of": dict(self.class_indices)}
+
+    @classmethod
+    def parse(cls, files: Path, facts: Mapping[str, Any]) -> Self:
+        """The pictures in ``files`` with the classes in ``facts``."""
+        return cls(files, tuple(facts["classes"]), facts["of"])
+
+
+def unpack_cifar10(folder: Path) -> UnpackedCifar10:
+    """Writes each picture as ``BATCH/NUMBER.png``; numbers count from 0 in each batch file.
 
     Args:
         folder: with ``data_batch_*.bin``, ``test_batch.bin`` and ``batches.meta.txt``, or with the folder
@@ -43,14 +66,17 @@ def unpack_cifar10(folder: Path) -> Unpacked:
     for batch in batches:
         _check(batch, len(classes))
 
-    def build(files: Path) -> dict[str, object]:
-        return {"classes": classes, "of": {batch.stem: _unpack(batch, files / batch.stem) for batch in batches}}
+    def build(files: Path) -> UnpackedCifar10:
+        indices = {batch.stem: _unpack(batch, files / batch.stem) for batch in batches}
+        return UnpackedCifar10(files, tuple(classes), indices)
 
     recipe = [Path(__file__).read_text(encoding="utf-8"), classes, [[b.stem, sha256_of(b)] for b in batches]]
-    return build_once("cifar10", recipe, build)
+    return build_once("cifar10", recipe, UnpackedCifar10, build)
 
 
-def list_cifar10(folder: Path, unpacked: Unpacked, domain: str, space: str, display: PathDisplay) -> list[Source]:
+def list_cifar10(
+    folder: Path, unpacked: UnpackedCifar10, domain: str, space: str, display: PathDisplay
+) -> list[Source]:
     """Every picture with its class as a label, ``cat=1``; the test batch is the split "test".
 
     Args:
@@ -61,9 +87,9 @@ def list_cifar10(folder: Path, unpacked: Unpacked, domain: str, space: str, disp
         display: how paths are shown; it names the unpacked files.
     """
     group = f"the {domain} collection {display.show(folder)}"
-    classes = ["_".join(name.split()) for name in unpacked.facts["classes"]]
+    classes = ["_".join(name.split()) for name in unpacked.classes]
     sources = []
-    for batch, members in unpacked.facts["of"].items():
+    for batch, members in unpacked.class_indices.items():
         for index, member in enumerate(members):
             path = unpacked.files / batch / f"{index:05}.png"
             sources.append(

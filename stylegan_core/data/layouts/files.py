@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stylegan_core.data.choices import Layout
-from stylegan_core.data.layouts.cifar10 import list_cifar10, unpack_cifar10
+from stylegan_core.data.layouts.cifar10 import UnpackedCifar10, list_cifar10, unpack_cifar10
 from stylegan_core.data.layouts.labels import VALUES, label_sources
 from stylegan_core.data.layouts.lsun import list_lsun, unpack_lsun
 from stylegan_core.data.layouts.unpacking import Unpacked
@@ -56,7 +56,7 @@ def list_layout(layout: Layout, folder: Path, unpacked: Unpacked | None, space: 
     if layout == "celeba":
         return _celeba(folder, space, display)
     if layout == "cifar10":
-        assert unpacked is not None
+        assert isinstance(unpacked, UnpackedCifar10)
         return Listed(list_cifar10(folder, unpacked, "content", space, display), [])
     if layout == "lsun":
         return Listed(list_lsun(folder, unpacked, "content", space, display), [])

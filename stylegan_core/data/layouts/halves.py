@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Self
 
 from stylegan_core.data.choices import Half
 from stylegan_core.data.layouts.unpacking import Unpacked, build_once
@@ -17,10 +18,30 @@ from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.storage.hashing import sha256_of
 
 
-def unpack_halves(folder: Path, display: PathDisplay, *, max_megapixels: float) -> Unpacked:
+@dataclass(frozen=True)
+class UnpackedHalves(Unpacked):
+    """Unpacked halves.
+
+    Attributes:
+        refusals: why pictures are refused, by name without suffix.
+    """
+
+    refusals: Mapping[str, str]
+
+    def dump(self) -> dict[str, object]:
+        """The refusals as a JSON object."""
+        return dict(self.refusals)
+
+    @classmethod
+    def parse(cls, files: Path, facts: Mapping[str, Any]) -> Self:
+        """The pictures in ``files`` with the refusals in ``facts``."""
+        return cls(files, facts)
+
+
+def unpack_halves(folder: Path, display: PathDisplay, *, max_megapixels: float) -> UnpackedHalves:
     """Writes both halves of each picture of a folder as PNG, ``left/NAME.png`` and ``right/NAME.png``.
 
-    Samples, ICC profile and metadata are kept. The facts are, by name, the reasons why pictures are refused.
+    Samples, ICC profile and metadata are kept.
 
     Args:
         folder: of the pictures.
@@ -34,20 +55,25 @@ def unpack_halves(folder: Path, display: PathDisplay, *, max_megapixels: float) 
     """
     pictures = by_name(folder, display)
 
-    def build(files: Path) -> dict[str, str]:
+    def build(files: Path) -> UnpackedHalves:
         def split(name: str) -> str:
             return _split_picture(pictures[name], files, name, max_megapixels)
 
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="halves") as pool:
             reasons = zip(pictures, pool.map(split, pictures), strict=True)
-            return {name: reason for name, reason in reasons if reason}
+            return UnpackedHalves(files, {name: reason for name, reason in reasons if reason})
 
     recipe = [Path(__file__).read_text(encoding="utf-8"), max_megapixels, sorted(_digests(pictures.items()))]
-    return build_once("halves", recipe, build)
+    return build_once("halves", recipe, UnpackedHalves, build)
 
 
 def list_halves(
-    folder: Path, unpacked: Unpacked, content_half: Half, content_space: str, style_space: str, display: PathDisplay
+    folder: Path,
+    unpacked: UnpackedHalves,
+    content_half: Half,
+    content_space: str,
+    style_space: str,
+    display: PathDisplay,
 ) -> list[Source]:
     """The halves as pairs; a picture that is refused is listed once, with its reason.
 
@@ -64,7 +90,7 @@ def list_halves(
     sources = []
     for pair, path in by_name(folder, display).items():
         name = f"{pair}{path.suffix}"
-        if reason := unpacked.facts.get(pair):
+        if reason := unpacked.refusals.get(pair):
             of = group.format(content_half)
             sources.append(Source(path, display.show(path), of, "pair", "content", name=name, refusal=reason))
             continue

@@ -40,16 +40,16 @@ def unpack_lsun(folder: Path) -> Unpacked | None:
             "pictures into a folder"
         ) from None
 
-    def build(files: Path) -> dict[str, object]:
+    def build(files: Path) -> Unpacked:
         for database in databases:
             try:
                 with lmdb.open(str(database), readonly=True, lock=False) as opened, opened.begin() as transaction:
                     _write(transaction.cursor().iternext(keys=False), files / database.name)
             except lmdb.Error as error:
                 raise SourceError(f"{database} cannot be read: {error}") from error
-        return {}
+        return Unpacked(files)
 
-    return build_once("lsun", recipe, build)
+    return build_once("lsun", recipe, Unpacked, build)
 
 
 def list_lsun(folder: Path, unpacked: Unpacked | None, domain: str, space: str, display: PathDisplay) -> list[Source]:

@@ -7,10 +7,10 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 
 from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.storage.cache import cache_folder
@@ -22,18 +22,28 @@ _KEPT = 8
 
 @dataclass(frozen=True)
 class Unpacked:
-    """Unpacked pictures.
+    """Unpacked pictures. A layout that has facts about them adds them in a subclass.
 
     Attributes:
         files: folder of the pictures.
-        facts: returned by ``build``.
     """
 
     files: Path
-    facts: dict[str, Any]
+
+    def dump(self) -> dict[str, object]:
+        """The facts as a JSON object, which the cache keeps in facts.json."""
+        return {}
+
+    @classmethod
+    def parse(cls, files: Path, facts: Mapping[str, Any]) -> Self:  # noqa: ARG003  # for layouts with facts
+        """The pictures in ``files`` with ``facts``, as ``dump`` returned them."""
+        return cls(files)
 
 
-def build_once(kind: str, recipe: Any, build: Callable[[Path], dict[str, Any]]) -> Unpacked:
+U = TypeVar("U", bound=Unpacked)
+
+
+def build_once(kind: str, recipe: Any, unpacked: type[U], build: Callable[[Path], U]) -> U:
     """Runs ``build`` for ``recipe``, or takes its result from the cache; an interrupted build leaves no result.
 
     The cache keeps the last ``_KEPT`` results of each kind.
@@ -41,7 +51,8 @@ def build_once(kind: str, recipe: Any, build: Callable[[Path], dict[str, Any]]) 
     Args:
         kind: of result, the name of a folder in the cache.
         recipe: everything that decides the result, as JSON values.
-        build: fills an empty folder and returns facts as JSON values.
+        unpacked: class of the result.
+        build: fills an empty folder and returns the result in that folder.
     """
     digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:32]
     root = cache_folder(kind)
@@ -52,7 +63,7 @@ def build_once(kind: str, recipe: Any, build: Callable[[Path], dict[str, Any]]) 
         shutil.rmtree(part, ignore_errors=True)
         try:
             (part / "files").mkdir(parents=True)
-            facts = build(part / "files")
+            facts = build(part / "files").dump()
             os.sync()  # once: syncing each of thousands of small files takes longer than everything else
             write_bytes_atomically(part / "facts.json", json.dumps(facts, sort_keys=True).encode())
             shutil.rmtree(made, ignore_errors=True)
@@ -63,4 +74,4 @@ def build_once(kind: str, recipe: Any, build: Callable[[Path], dict[str, Any]]) 
     others = sorted((p for p in root.iterdir() if p.is_dir() and p != made), key=lambda p: p.stat().st_mtime)
     for old in others[: max(0, len(others) + 1 - _KEPT)]:
         shutil.rmtree(old, ignore_errors=True)
-    return Unpacked(made / "files", json.loads((made / "facts.json").read_bytes()))
+    return unpacked.parse(made / "files", json.loads((made / "facts.json").read_bytes()))

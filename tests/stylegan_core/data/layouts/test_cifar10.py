@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,10 @@ def test_every_record_is_its_picture_with_its_class_and_its_split(tmp_path, inne
     display = PathDisplay(tmp_path).with_moved(unpacked.files, tmp_path / "prepared")
     sources = list_cifar10(tmp_path / "cifar", unpacked, "content", "auto", display)
     assert [s.name for s in sources] == list(expected)
+    assert json.loads((unpacked.files.parent / "facts.json").read_bytes()) == {
+        "classes": ["airplane", "automobile", "bird"],
+        "of": {"data_batch_1": [0, 1, 2], "data_batch_2": [0, 1], "test_batch": [0, 1]},
+    }
     for source in sources:
         with Image.open(source.path) as picture:
             np.testing.assert_array_equal(picture, expected[source.name])
