@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -149,10 +148,8 @@ class TrainingLoop:
         self._metrics.collect()
         self._state.check_finite()
         if self._fabric.is_global_zero:
-            state = self._state.dump()
-            scaler = self._fabric.strategy.precision.state_dict()
-            metadata = {**state.metadata, "machine": asdict(self._machine), "scaler": scaler}
-            save_checkpoint(self._folder, self._state.progress.step, state.tensors, metadata)
+            state = self._state.dump(self._machine, self._fabric.strategy.precision.state_dict())
+            save_checkpoint(self._folder, self._state.progress.step, state.tensors, state.metadata)
             write_curves(self._folder / "curves.csv", self._state.progress.history)
             self._metrics.observer.checkpoint(self._state.progress.step)
         self._saving.saved()

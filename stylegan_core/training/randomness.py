@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-
-from stylegan_core.training.persistence.checkpoint import Metadata
 
 
 def seed_everything(seed: int) -> None:
@@ -22,16 +21,29 @@ def seed_everything(seed: int) -> None:
 
 
 @dataclass(frozen=True)
+class GeneratorMetadata:
+    """The short parts of the generators' states; lists where they were read from JSON.
+
+    Attributes:
+        numpy: generator's name, position, whether a Gaussian value is cached, and that value.
+        python: version, internal state, and the cached Gaussian value.
+    """
+
+    numpy: Sequence[Any]
+    python: Sequence[Any]
+
+
+@dataclass(frozen=True)
 class GeneratorStates:
     """States of torch's, numpy's and Python's generators, divided as a checkpoint stores them.
 
     Attributes:
         tensors: the long parts, by generator.
-        metadata: the rest, a JSON object.
+        metadata: the rest.
     """
 
     tensors: Mapping[str, Tensor]
-    metadata: Metadata
+    metadata: GeneratorMetadata
 
 
 def generator_states() -> GeneratorStates:
@@ -41,7 +53,7 @@ def generator_states() -> GeneratorStates:
     tensors = {"torch": torch.get_rng_state(), "numpy": torch.from_numpy(np.asarray(keys).astype(np.int64))}
     if torch.cuda.is_available():
         tensors["cuda"] = torch.cuda.get_rng_state()
-    metadata = {"numpy": [name, position, has_gauss, gauss], "python": [version, list(internal), gauss_next]}
+    metadata = GeneratorMetadata([name, position, has_gauss, gauss], [version, list(internal), gauss_next])
     return GeneratorStates(tensors, metadata)
 
 
@@ -51,9 +63,9 @@ def restore_generators(states: GeneratorStates) -> None:
     torch.set_rng_state(tensors["torch"])
     if "cuda" in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors["cuda"])
-    name, position, has_gauss, gauss = metadata["numpy"]
+    name, position, has_gauss, gauss = metadata.numpy
     np.random.set_state((name, tensors["numpy"].numpy().astype(np.uint32), position, has_gauss, gauss))
-    version, internal, gauss_next = metadata["python"]
+    version, internal, gauss_next = metadata.python
     random.setstate((version, tuple(internal), gauss_next))
 
 

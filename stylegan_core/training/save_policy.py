@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from stylegan_core.config import CommonSettings
 from stylegan_core.training.interruption import StopRequest
-from stylegan_core.training.state import Progress
+from stylegan_core.training.progress import Progress
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric

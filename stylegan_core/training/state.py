@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from stylegan_core.recipes.base import BaseRecipe
-from stylegan_core.training.curves import NotFiniteError, Row, Window, not_finite_message
+from stylegan_core.training.curves import NotFiniteError, not_finite_message
 from stylegan_core.training.ema import MovingAverage
+from stylegan_core.training.hardware import Machine
 from stylegan_core.training.optimizers import PhaseOptimizers
 from stylegan_core.training.persistence.checkpoint import Checkpoint
+from stylegan_core.training.persistence.checkpoint_metadata import BestScore, CheckpointMetadata
+from stylegan_core.training.progress import Progress
 from stylegan_core.training.randomness import GeneratorStates, generator_states, restore_generators
 
 
@@ -32,29 +36,6 @@ class Best:
     score: float
     metrics: dict[str, float]
     weights: dict[str, Tensor]
-
-
-@dataclass
-class Progress:
-    """Counters and curves.
-
-    Attributes:
-        step: generator steps done.
-        position: batches drawn, which is all of the sampler's state.
-        phase: index of the phase whose optimizers are in use; -1: none yet.
-        elapsed_s: time spent, over all starts.
-        history: rows of the curves.
-        window: losses since the last row.
-        validation: metrics of the last scheduled validation.
-    """
-
-    step: int = 0
-    position: int = 0
-    phase: int = -1
-    elapsed_s: float = 0.0
-    history: list[Row] = field(default_factory=list)
-    window: Window = field(default_factory=Window)
-    validation: dict[str, float] = field(default_factory=dict)
 
 
 class TrainingState:
@@ -84,11 +65,15 @@ class TrainingState:
             if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
                 raise NotFiniteError(not_finite_message(f"the weight {key}", math.nan, self.progress.step))
 
-    def dump(self) -> Checkpoint:
+    def dump(self, machine: Machine, scaler: dict[str, Any]) -> Checkpoint:
         """The state as a checkpoint holds it; the tensors are not copied.
 
         All of the recipe's state is kept, also buffers outside its networks: a recipe with a pool of earlier fakes
         keeps it in buffers, and resuming needs no more.
+
+        Args:
+            machine: what the training computes on.
+            scaler: state of the loss scaling.
         """
         tensors = {f"recipe/{key}": tensor for key, tensor in self.recipe.state_dict().items()}
         tensors |= {f"ema/{key}": tensor for key, tensor in self.average.state.items()}
@@ -96,10 +81,10 @@ class TrainingState:
         best = None
         if self.best is not None:
             tensors |= {f"best/{key}": tensor for key, tensor in self.best.weights.items()}
-            best = {"step": self.best.step, "score": self.best.score, "metrics": self.best.metrics}
+            best = BestScore(self.best.step, self.best.score, self.best.metrics)
         generators = generator_states()
         tensors |= {f"random/{key}": tensor for key, tensor in generators.tensors.items()}
-        return Checkpoint(tensors, {"progress": asdict(self.progress), "best": best, "random": generators.metadata})
+        return Checkpoint(tensors, CheckpointMetadata(self.progress, best, generators.metadata, machine, scaler))
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Sets the state to that of ``checkpoint``.
@@ -110,14 +95,13 @@ class TrainingState:
         tensors, metadata = checkpoint.tensors, checkpoint.metadata
         self.recipe.load_state_dict(_below("recipe", tensors))
         self.average.load(_below("ema", tensors))
-        progress = metadata["progress"]
-        self.progress = Progress(**{**progress, "window": Window(**progress["window"])})
+        self.progress = metadata.progress
         if self.progress.phase >= 0:
             self.optimizers.enter(self.recipe.phases()[self.progress.phase])
             self.optimizers.load(_below("optimizer", tensors))
-        if metadata["best"] is not None:
-            self.best = Best(**metadata["best"], weights=_below("best", tensors))
-        restore_generators(GeneratorStates(_below("random", tensors), metadata["random"]))
+        if (best := metadata.best) is not None:
+            self.best = Best(best.step, best.score, best.metrics, _below("best", tensors))
+        restore_generators(GeneratorStates(_below("random", tensors), metadata.random))
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -75,7 +75,7 @@ def train(
     """
     common = training.settings.common
     checkpoint = load_checkpoint(folder)
-    saved = Machine(**checkpoint.metadata["machine"]) if checkpoint else None
+    saved = checkpoint.metadata.machine if checkpoint else None
     accelerator = resolve_accelerator(common.accelerator)
     precision = saved.precision if saved else resolve_precision(common.precision, accelerator)
     if saved and saved.accelerator != accelerator:
@@ -146,5 +146,5 @@ def _initial_state(
     state = TrainingState(recipe, MovingAverage(averaged, config.ema_decay), optimizers)
     if checkpoint is not None:
         state.restore(checkpoint)
-        fabric.strategy.precision.load_state_dict(checkpoint.metadata["scaler"])
+        fabric.strategy.precision.load_state_dict(checkpoint.metadata.scaler)
     return state

@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from stylegan_core.storage.atomic import write_atomically
+from stylegan_core.training.persistence.checkpoint_metadata import CheckpointMetadata
 
 log = logging.getLogger(__name__)
 
@@ -26,28 +26,24 @@ _KEY = "stylereel"
 _KEPT = 2
 
 
-Metadata = Mapping[str, Any]
-"""A JSON object: plain values that describe the tensors. Who writes it knows its keys."""
-
-
 @dataclass(frozen=True)
 class Checkpoint:
     """Content of a checkpoint file.
 
     Attributes:
         tensors: by name, on the CPU.
-        metadata: as written, with "step" and "crc32".
+        metadata: plain values of the state.
     """
 
     tensors: dict[str, Tensor]
-    metadata: Metadata
+    metadata: CheckpointMetadata
 
 
 class CheckpointError(ValueError):
     """No checkpoint of a run folder can be read; the message names the files."""
 
 
-def save_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensor], metadata: Metadata) -> Path:
+def save_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensor], metadata: CheckpointMetadata) -> Path:
     """Writes ``folder/checkpoint-<step>.safetensors``, whole or not at all, and then removes all but the newest two.
 
     Args:
@@ -60,7 +56,7 @@ def save_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensor], meta
     """
     own = {key: tensor.detach().to("cpu", copy=True).contiguous() for key, tensor in tensors.items()}
     # One key: safetensors writes several in random order.
-    header = {_KEY: json.dumps({**metadata, "step": step, "crc32": _checksum(own)})}
+    header = {_KEY: json.dumps({**metadata.dump(), "step": step, "crc32": _checksum(own)})}
     path = folder / f"checkpoint-{step:09d}.safetensors"
     write_atomically(path, lambda temporary: save_file(own, temporary, metadata=header))
     for old in list_checkpoints(folder)[_KEPT:]:
@@ -95,7 +91,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
     for path in list_checkpoints(folder):
         try:
             return _read(path)
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             log.warning("%s is damaged (%s): reading the checkpoint before it", path, error)
             damaged.append(path.name)
     if damaged:
@@ -107,12 +103,12 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
 
 def _read(path: Path) -> Checkpoint:
     with safe_open(path, framework="pt", device="cpu") as opened:
-        metadata = json.loads((opened.metadata() or {})[_KEY])
+        document = json.loads((opened.metadata() or {})[_KEY])
         # Copies: the file is mapped, and may be removed while the tensors live on.
         tensors = {key: opened.get_tensor(key).clone() for key in opened.keys()}  # noqa: SIM118
-    if metadata["crc32"] != _checksum(tensors):
+    if document["crc32"] != _checksum(tensors):
         raise ValueError("wrong checksum")
-    return Checkpoint(tensors, metadata)
+    return Checkpoint(tensors, CheckpointMetadata.parse(document))
 
 
 def _checksum(tensors: Mapping[str, Tensor]) -> int:

@@ -1,10 +1,12 @@
 import json
 import random
+from dataclasses import asdict
 
 import numpy as np
 import torch
 
 from stylegan_core.training.randomness import (
+    GeneratorMetadata,
     GeneratorStates,
     generator_states,
     preserve_rng,
@@ -22,7 +24,7 @@ def test_states_survive_json_and_restore_exactly():
     draw()
     np.random.normal(), random.gauss(0, 1)  # both generators keep half a pair
     states = generator_states()
-    read_back = GeneratorStates(states.tensors, json.loads(json.dumps(states.metadata)))
+    read_back = GeneratorStates(states.tensors, GeneratorMetadata(**json.loads(json.dumps(asdict(states.metadata)))))
     expected = draw()
     seed_everything(99)
     restore_generators(read_back)

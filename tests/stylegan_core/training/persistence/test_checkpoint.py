@@ -1,9 +1,12 @@
+import json
 import math
 
 import pytest
 import torch
 from safetensors import safe_open
 
+from stylegan_core.training.curves import Window
+from stylegan_core.training.hardware import Machine
 from stylegan_core.training.persistence import checkpoint
 from stylegan_core.training.persistence.checkpoint import (
     CheckpointError,
@@ -12,6 +15,9 @@ from stylegan_core.training.persistence.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from stylegan_core.training.persistence.checkpoint_metadata import BestScore, CheckpointMetadata
+from stylegan_core.training.progress import Progress
+from stylegan_core.training.randomness import GeneratorMetadata
 
 TENSORS = {
     "recipe/g.weight": torch.randn(3, 4).t(),  # not contiguous
@@ -22,20 +28,37 @@ TENSORS = {
     "bytes": torch.arange(11, dtype=torch.uint8),
     "empty": torch.zeros(0, 3),
 }
-METADATA = {"progress": {"loss": 0.1 + 0.2, "tiny": 5e-324, "inf": math.inf}, "list": [1, "two", None]}
+
+
+def metadata(step=0):
+    return CheckpointMetadata(
+        progress=Progress(
+            step, elapsed_s=0.1 + 0.2, window=Window({"l1": 0.3}, {"l1": 2}), validation={"inf": math.inf}
+        ),
+        best=BestScore(7, 5e-324, {"swd": 1 / 3}),
+        random=GeneratorMetadata(["MT19937", 624, 0, 0.0], [3, [1, 2], None]),
+        machine=Machine("cpu", "fp32", 1),
+        scaler={},
+    )
+
+
+METADATA = metadata()
 
 
 def test_everything_comes_back_bit_for_bit(tmp_path):
     path = save_checkpoint(tmp_path, 12, TENSORS, METADATA)
     assert checkpoint_step(path) == 12
     loaded = load_checkpoint(tmp_path)
-    tensors, metadata = loaded.tensors, loaded.metadata
+    tensors = loaded.tensors
     assert tensors.keys() == TENSORS.keys()
     for key, value in TENSORS.items():
         assert tensors[key].dtype == value.dtype, key
         assert torch.equal(tensors[key], value), key
-    assert {k: metadata[k] for k in METADATA} == METADATA
-    assert metadata["step"] == 12
+    assert loaded.metadata == METADATA
+    with safe_open(path, framework="np") as opened:
+        document = json.loads(opened.metadata()["stylereel"])
+    assert list(document) == ["progress", "best", "random", "machine", "scaler", "step", "crc32"]
+    assert document["step"] == 12
 
 
 def test_equal_states_give_equal_files(tmp_path):
@@ -60,8 +83,8 @@ def test_the_newest_two_are_kept(tmp_path):
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text", "flipped", "header"])
 def test_a_damaged_one_gives_way_to_the_one_before(tmp_path, damage):
-    save_checkpoint(tmp_path, 1, TENSORS, {"which": "older"})
-    path = save_checkpoint(tmp_path, 2, TENSORS, {"which": "newer"})
+    save_checkpoint(tmp_path, 1, TENSORS, metadata(1))
+    path = save_checkpoint(tmp_path, 2, TENSORS, metadata(2))
     content = bytearray(path.read_bytes())
     if damage == "flipped":
         content[-20] ^= 1
@@ -70,7 +93,7 @@ def test_a_damaged_one_gives_way_to_the_one_before(tmp_path, damage):
     else:
         content = {"truncated": content[: len(content) // 2], "empty": b"", "text": b"not a checkpoint"}[damage]
     path.write_bytes(bytes(content))
-    assert load_checkpoint(tmp_path).metadata["which"] == "older"
+    assert load_checkpoint(tmp_path).metadata.progress.step == 1
 
 
 def test_only_damaged_ones_are_an_error_and_none_is_none(tmp_path):
