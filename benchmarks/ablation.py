@@ -47,7 +47,7 @@ KEPT = ("truth/", "temporal/", "speed/images_per_s")
 
 
 def document(params: Mapping[str, Any], change: Mapping[str, Any], steps: int) -> dict[str, Any]:
-    """params.yaml's content with a variant's settings and so many steps."""
+    """params.yaml's content with a variant's settings and number of steps."""
     changed: dict[str, Any] = json.loads(json.dumps(params))
     train = changed["train"]
     recipe = train["keyframe"]

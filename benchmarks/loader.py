@@ -2,7 +2,7 @@
 
 Both hand out batches of 8 crops of 256 px as (N, 3, H, W) float32 in [-1, 1], from the same pictures, on one core, in
 turns. Prints JSON. The bar is 3,000 a second of processor time, which a busy machine does not change much; rates by the
-clock stand beside. ``--images FOLDER`` reads your own pictures (JPEG, say) instead of the generated ones.
+clock are printed too. ``--images FOLDER`` reads your own pictures (JPEG, say) instead of the generated ones.
 """
 
 from __future__ import annotations

@@ -193,7 +193,7 @@ def main() -> None:
     parser.add_argument("work", type=Path, help="checkpoints, models and pictures, outside of the repository")
     parser.add_argument("--styles", choices=("reference", "drawn"), default="reference")
     parser.add_argument("--only", nargs="+", help="train these styles alone, and measure nothing")
-    parser.add_argument("--contents", type=int, default=15, help="held-back photographs beside style_ref/content")
+    parser.add_argument("--contents", type=int, default=15, help="held-back photographs besides style_ref/content")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings over the preset's")
     parser.add_argument("--results", type=Path, help="record the figures there, such as docs/results.json")
     parser.add_argument("--picture", type=Path, help="also write the grid there; with --styles drawn it may be shown")

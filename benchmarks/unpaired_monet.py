@@ -1,4 +1,4 @@
-"""Photographs to Monet without pairs: `cyclegan` and `cut` on monet2photo, beside what a sceptic compares with.
+"""Photographs to Monet without pairs: `cyclegan` and `cut` on monet2photo, and simple baselines.
 
     python benchmarks/unpaired_monet.py $DATA WORK [--recipe cut] [--minutes 6] [--results docs/results.json]
     python benchmarks/unpaired_monet.py $DATA WORK --recipe cut --model FOLDER [--results docs/results.json]

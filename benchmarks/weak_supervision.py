@@ -9,7 +9,7 @@ seed, and are measured on val, which training never saw:
     weak             10 % of the pairs are known (lambda * unpaired objective + (1 - lambda) * L1)
     pairs_alone      the same pairs, and nothing else: lambda is 0
 
-beside the mean label map of training and the photographs themselves. Checkpoints and models lie in WORK: the same
+next to the mean label map of training and the photographs themselves. Checkpoints and models lie in WORK: the same
 command resumes a stopped run, and measures again what is trained already.
 """
 
@@ -127,7 +127,7 @@ def translated(model: Path, content: Pictures) -> Pictures:
 
 
 def write_grid(columns: list[Pictures], path: Path) -> None:
-    """Rows of pictures beside each other: for inspection, never published."""
+    """Rows of pictures side by side: for inspection, never published."""
     rows = [np.concatenate([column[row] for column in columns], axis=1) for row in range(0, len(columns[0]), 6)]
     Image.fromarray(np.rint(np.concatenate(rows) * 255.0).astype(np.uint8)).save(path)
 

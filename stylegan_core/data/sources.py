@@ -117,7 +117,7 @@ class PathDisplay:
 
     def show(self, path: Path) -> str:
         """``path`` for the manifest: relative to the project if inside, with forward slashes."""
-        # Neither links nor ".." are resolved: a linked data folder is named as the user named it, and a folder beside
+        # Neither links nor ".." are resolved: a linked data folder is named as the user named it, and a folder next to
         # the project has the same name in another clone.
         absolute, project = path.absolute(), self.project.absolute()
         for current, final in self.moved:

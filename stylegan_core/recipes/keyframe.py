@@ -78,12 +78,12 @@ class Config(SteadinessConfig):
         description="discriminator of unpainted content; unconditional: separate, without the content",
     )
     feature_matching_weight: float = Field(
-        0.0, ge=0.0, description="weight of the distance between the discriminator's features of result and painting"
+        0.0, ge=0.0, description="weight of the distance between the discriminator's features of result and style"
     )
     texture_weight: float = Field(
         0.0,
         ge=0.0,
-        description="weight of the sliced Wasserstein distance between zero-mean patches of results and paintings",
+        description="weight of the sliced Wasserstein distance between zero-mean patches of results and style",
     )
     warmup_steps: int = Field(0, ge=0, description="first steps with L1 only")
 
