@@ -96,7 +96,7 @@ def test_an_untagged_matrix_is_guessed_by_height_with_a_warning(tmp_path):
 
 def test_what_is_no_movie_or_ends_early_says_so(tmp_path):
     (tmp_path / "text.mp4").write_text("no movie at all")
-    with pytest.raises(UnreadablePictureError, match="no movie"):
+    with pytest.raises(UnreadablePictureError, match="not a movie"):
         probe_movie(tmp_path / "text.mp4")
     with pytest.raises(FileNotFoundError):
         probe_movie(tmp_path / "none.mp4")
@@ -157,7 +157,7 @@ def test_a_movie_that_was_cut_off_is_refused(tmp_path, codec, suffix):
         path = tmp_path / "f.mp4"
     assert len(probe_movie(path).pts) == movies.COUNT
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
-    with pytest.raises(UnreadablePictureError, match=r"truncated|no movie"):
+    with pytest.raises(UnreadablePictureError, match=r"truncated|not a movie"):
         probe_movie(path)
 
 
