@@ -36,9 +36,14 @@ def requested_threads() -> int | None:
     return int(text)
 
 
+def core_numbers() -> list[int]:
+    """Numbers of the cores in the CPU affinity of this process; of all cores where the system has no affinity."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [*range(os.cpu_count() or 1)]
+
+
 def usable_cores() -> int:
     """Cores that this process may use: its CPU affinity, limited by the quota of its control group."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(core_numbers())
     try:
         quota, period = _CGROUP_QUOTA.read_text(encoding="ascii").split()
         return max(1, min(cores, math.ceil(int(quota) / int(period))))
@@ -55,8 +60,7 @@ def free_cores(measured_s: float = _MEASURED_S) -> float:
     import psutil
 
     busy = psutil.cpu_percent(measured_s, percpu=True)
-    usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(len(busy))
-    idle = sum(1.0 - float(busy[core]) / 100 for core in usable if core < len(busy))
+    idle = sum(1.0 - float(busy[core]) / 100 for core in core_numbers() if core < len(busy))
     return min(float(usable_cores()), idle)
 
 

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 from flows.runners.dask_workers import LocalWorkers
 from flows.runners.local_runner import default_workers
-from stylegan_core.threads import choose_threads
 from tasks.shared.errors import StoppedError, UsageError
 
 Item = TypeVar("Item")
@@ -118,6 +117,7 @@ def _scheduler(settings: DaskSettings) -> Iterator[Any]:
         return
     import dask
     import distributed
+    import torch
 
     workers = settings.workers or _default_workers()
     with (
@@ -125,7 +125,7 @@ def _scheduler(settings: DaskSettings) -> Iterator[Any]:
         distributed.LocalCluster(
             n_workers=0, host="127.0.0.1", dashboard_address=None, silence_logs=logging.CRITICAL
         ) as cluster,
-        LocalWorkers(cluster.scheduler_address, workers, max(1, choose_threads() // workers)),
+        LocalWorkers(cluster.scheduler_address, workers, max(1, torch.get_num_threads() // workers)),
     ):
         yield cluster
 

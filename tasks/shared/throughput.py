@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import time
 from dataclasses import dataclass
 
-from stylegan_core.threads import usable_cores
+from stylegan_core.threads import core_numbers, usable_cores
 
 log = logging.getLogger(__name__)
 
@@ -64,13 +63,12 @@ def _cpu_seconds() -> _CpuSeconds:
     import psutil
 
     cores = psutil.cpu_times(percpu=True)
-    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(len(cores))
     own = psutil.Process()
     own_s = sum(own.cpu_times()[:4])  # user and system, of this process and of its children that ended
     for child in own.children(recursive=True):
         with contextlib.suppress(psutil.Error):  # it ended meanwhile
             own_s += sum(child.cpu_times()[:2])
-    busy_s = sum(float(getattr(cores[at], name, 0.0)) for at in usable if at < len(cores) for name in _BUSY)
+    busy_s = sum(float(getattr(cores[at], name, 0.0)) for at in core_numbers() if at < len(cores) for name in _BUSY)
     return _CpuSeconds(time.monotonic(), busy_s, float(own_s))
 
 
