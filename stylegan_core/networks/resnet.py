@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stylegan_core.networks.guide import GUIDED_CHANNELS, PICTURE_CHANNELS, base_of, confidence_unit, with_guide
 from stylegan_core.networks.mixing import NeighbourhoodMixing
 
 Norm = Literal["none", "instance", "batch"]
@@ -105,6 +106,7 @@ class ResnetGenerator(nn.Module):
         dropout: share of features that are left out inside the residual blocks while it trains.
         residual_gain: scale of what a residual block adds at the start (norm "none" only).
         output_gain: scale of the last layer at the start.
+        in_channels: 3, or 7 for a picture with its guide (``networks.guide``), to whose base the change is added.
     """
 
     def __init__(  # noqa: PLR0913  # all by keyword
@@ -126,6 +128,7 @@ class ResnetGenerator(nn.Module):
         dropout: float = 0.0,
         residual_gain: float = 0.1,
         output_gain: float = 0.1,
+        in_channels: int = PICTURE_CHANNELS,
     ) -> None:
         super().__init__()
         if stem_px % 2 == 0 or last_px % 2 == 0:
@@ -138,15 +141,16 @@ class ResnetGenerator(nn.Module):
         """Tiles must start at multiples of this; sizes that are none are padded inside."""
         self._unshuffle = unshuffle
         self._output = output
+        self._guided = in_channels == GUIDED_CHANNELS
         widths = [channels * 2**level for level in range(downsamplings + 1)]
-        self.stage_channels = (3 * unshuffle**2, *widths, *[widths[-1]] * blocks)
+        self.stage_channels = (in_channels * unshuffle**2, *widths, *[widths[-1]] * blocks)
         """Channels of what ``encode`` returns."""
 
         def layer(in_channels: int, out_channels: int, kernel_px: int, stride: int = 1) -> nn.Sequential:
             conv = convolution(in_channels, out_channels, kernel_px, padding, stride=stride)
             return nn.Sequential(conv, norm_layer(norm, out_channels), activation(norm))
 
-        self.stem = layer(3 * unshuffle**2, channels, stem_px)
+        self.stem = layer(in_channels * unshuffle**2, channels, stem_px)
         self.down = nn.ModuleList(layer(a, b, 3, stride=2) for a, b in itertools.pairwise(widths))
         self.blocks = nn.ModuleList(
             ResidualBlock(widths[-1], norm, padding, residual_gain, dropout) for _ in range(blocks)
@@ -169,7 +173,7 @@ class ResnetGenerator(nn.Module):
         """Features of the input, the first layer, every downsampling and every block, in order.
 
         Args:
-            content: (N, 3, H, W) in [-1, 1], H and W multiples of ``multiple_px``.
+            content: (N, in_channels, H, W) in [-1, 1], H and W multiples of ``multiple_px``.
         """
         features = [F.pixel_unshuffle(content, self._unshuffle) if self._unshuffle > 1 else content]
         for stage in (self.stem, *self.down, *self.blocks):
@@ -177,7 +181,11 @@ class ResnetGenerator(nn.Module):
         return features
 
     def forward(self, content: Tensor) -> Tensor:
-        """(N, 3, H, W) in [-1, 1] to fp32 (N, 3, H, W); "residual" may overshoot [-1, 1]."""
+        """(N, in_channels, H, W) in [-1, 1] to fp32 (N, 3, H, W); "residual" may overshoot [-1, 1].
+
+        A guided network takes a picture alone, (N, 3, H, W), as one without a guide.
+        """
+        content = with_guide(content) if self._guided else content
         height, width = content.shape[-2:]
         pad_bottom, pad_right = -height % self.multiple_px, -width % self.multiple_px
         # A quarter faster on a CPU at few channels, and the layout of tensor cores.
@@ -199,5 +207,15 @@ class ResnetGenerator(nn.Module):
         if self._output == "tanh":
             return torch.tanh(change)
         if self.mixing is None:
-            return content.float() + change
-        return self.mixing(padded, hidden)[..., :height, :width] + change  # type: ignore[no-any-return]
+            return base_of(content) + change
+        return self._mixed(padded, hidden)[..., :height, :width] + change
+
+    def _mixed(self, padded: Tensor, hidden: Tensor) -> Tensor:
+        """The mixed base; where the guide is trusted, the guide itself: mixing would blur its strokes."""
+        assert self.mixing is not None
+        base = base_of(padded)
+        mixed: Tensor = self.mixing(base, hidden)
+        if not self._guided:
+            return mixed
+        confidence = confidence_unit(padded)
+        return mixed * (1 - confidence) + base * confidence

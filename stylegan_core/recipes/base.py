@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from stylegan_core.choices import Direction
 from stylegan_core.data.batch import Batch
+from stylegan_core.networks.guide import GUIDED_CHANNELS, PICTURE_CHANNELS
 
 Losses = dict[str, Tensor]
 """Scalar terms, already weighted: the objective is their sum."""
@@ -210,6 +211,16 @@ class BaseRecipe(nn.Module):
         self.config = config
         self.networks = nn.ModuleDict()
 
+    @property
+    def guided(self) -> bool:
+        """Whether ``translate`` takes a guide beside the picture, as channels 3 to 6 (``networks.guide``)."""
+        return False
+
+    @property
+    def input_channels(self) -> int:
+        """Channels of the content that ``translate`` takes: 3, or 7 with a guide."""
+        return GUIDED_CHANNELS if self.guided else PICTURE_CHANNELS
+
     @classmethod
     def needs_with(cls, config: RecipeConfig) -> Needs:  # noqa: ARG003  # for recipes whose settings change it
         """The training data that ``config`` requires; ``needs`` if no setting changes it."""
@@ -256,7 +267,10 @@ class BaseRecipe(nn.Module):
         raise NotImplementedError
 
     def translate(self, content: Tensor, conditions: Conditions) -> Tensor:
-        """(N, 3, H, W) in [-1, 1] to (N, 3, H * scale, W * scale) in [-1, 1] (may overshoot slightly)."""
+        """(N, input_channels, H, W) in [-1, 1] to (N, 3, H * scale, W * scale) in [-1, 1] (may overshoot slightly).
+
+        A guided recipe takes (N, 3, H, W) too: a picture without a guide.
+        """
         raise NotImplementedError
 
     def prepare_conditions(self, conditions: Conditions) -> Conditions:

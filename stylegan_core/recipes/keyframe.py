@@ -18,6 +18,7 @@ from stylegan_core.losses.reconstruction import masked_l1
 from stylegan_core.losses.style import feature_matching, sliced_patch_distance, zero_mean_directions
 from stylegan_core.networks.blend import blend_by_mask
 from stylegan_core.networks.discriminators import DiscriminatorOutput
+from stylegan_core.networks.guide import GUIDED_CHANNELS, PICTURE_CHANNELS
 from stylegan_core.networks.patch_discriminator import DiscriminatorNorm
 from stylegan_core.networks.resnet import Norm, Output, Padding, ResnetGenerator
 from stylegan_core.recipes.adversary import AdversarialRecipe, Adversary
@@ -54,6 +55,7 @@ class Config(SteadinessConfig):
     )
     skips: bool = Field(True, description="add encoder features to the decoder's")
     half_resolution: bool = Field(False, description="run the whole network on 2 x 2 px cells: a quarter of the cost")
+    guide: bool = Field(False, description="take painted key frames, warped along the motion, as a further input")
     stem_px: int = Field(7, ge=1, description="side of the first kernel, odd")
     mixing_taps: int = Field(
         5, ge=0, le=15, description="kernel prediction: side of the grid of neighbours to mix colours from, odd; 0: off"
@@ -166,6 +168,7 @@ class Recipe(AdversarialRecipe):
             tail=True,
             mixing_taps=config.mixing_taps,
             mixing_step_px=config.mixing_step_px,
+            in_channels=GUIDED_CHANNELS if config.guide else PICTURE_CHANNELS,
         )
         self._discriminates_unpainted = config.adversarial_weight > 0 and config.unpainted_weight > 0
         self.adversary = Adversary(config)
@@ -173,6 +176,11 @@ class Recipe(AdversarialRecipe):
             self.networks["discriminator"] = config.build_discriminator(6)
         if self._discriminates_unpainted and config.unpainted_judge == "unconditional":
             self.networks["style_discriminator"] = config.build_discriminator()
+
+    @property
+    def guided(self) -> bool:
+        """By the setting ``guide``."""
+        return self.config.guide
 
     def phases(self) -> list[Phase]:
         """An L1 warm-up if there is one, then the GAN."""
@@ -239,7 +247,7 @@ class Recipe(AdversarialRecipe):
 
     def translate(self, content: Tensor, conditions: Conditions) -> Tensor:
         """The stylized picture, (N, 3, H, W), fp32; unchanged where the mask is 0."""
-        return blend_by_mask(self.networks["generator"](content), content, conditions.mask_unit)
+        return blend_by_mask(self.networks["generator"](content), content[:, :3], conditions.mask_unit)
 
     def _discriminate_unpainted(self, content: Tensor, stylized: Tensor) -> DiscriminatorOutput:
         if self.config.unpainted_judge == "conditional":

@@ -3,6 +3,7 @@ import torch
 
 from stylegan_core.data.batch import Batch
 from stylegan_core.losses.adversarial import generator_loss
+from stylegan_core.recipes.base import Conditions
 from stylegan_core.recipes.keyframe import Config, Recipe
 
 SIZES = {"channels": 4, "blocks": 1, "discriminator_channels": 4, "discriminator_layers": 1}
@@ -135,3 +136,16 @@ def test_texture_alone_needs_no_discriminator() -> None:
 def test_settings_that_exclude_each_other_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="mixing"):
         Config(**settings)
+
+
+def test_with_guide_the_network_takes_seven_channels_or_a_picture_alone() -> None:
+    recipe = build(guide=True).eval()
+    assert (recipe.guided, recipe.input_channels) == (True, 7)
+    assert (build().guided, build().input_channels) == (False, 3)
+    content = torch.rand(1, 7, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():
+        assert recipe.translate(content, Conditions()).shape == (1, 3, 32, 32)
+        unguided = recipe.translate(content[:, :3], Conditions(mask_unit=torch.zeros(1, 1, 32, 32)))
+    assert torch.equal(unguided, content[:, :3])
+    losses, _ = recipe.generator_losses(Batch(crops(), crops(seed=1)), 0)
+    assert all(loss.isfinite() for loss in losses.values())
