@@ -29,6 +29,10 @@ class DiscriminatorOutput:
     logits: list[Tensor]
     features: list[Tensor]
 
+    def __getitem__(self, pictures: slice) -> DiscriminatorOutput:
+        """The output on some of the pictures."""
+        return DiscriminatorOutput([part[pictures] for part in self.logits], [part[pictures] for part in self.features])
+
 
 class Discriminator(nn.Module):
     """Discriminator of one or several patch discriminators, (N, C, H, W) to a ``DiscriminatorOutput``.

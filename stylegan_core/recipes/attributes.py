@@ -195,6 +195,11 @@ class Recipe(AdversarialRecipe):
         losses |= c.steadiness(lambda pictures: generator(pictures, change), content, step, edited)
         return losses, {"edited": edited}
 
+    def fakes(self, batch: Batch, step: int) -> Fakes:  # noqa: ARG002  # the contract's
+        """See ``BaseRecipe``: edits by random attribute changes, the same as those of ``generator_losses``."""
+        change, _ = draw_changes(_labels(batch), self.config.met_share)
+        return {"edited": self.networks["generator"](batch.content, change)}
+
     def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:
         """Adversarial terms of pictures and edits, and the classification of the pictures' own labels.
 
@@ -202,9 +207,8 @@ class Recipe(AdversarialRecipe):
             ValueError: the batch has no labels.
         """
         discriminator = self.networks["discriminator"]
-        losses = self.adversary.discriminator_terms(discriminator, batch.content, fakes["edited"], step)
-        output = self.adversary.discriminate(discriminator, batch.content)
-        named: Tensor = discriminator.attributes(output)  # type: ignore[operator]
+        losses, real = self.adversary.terms_and_reals(discriminator, batch.content, fakes["edited"], step)
+        named: Tensor = discriminator.attributes(real)  # type: ignore[operator]
         read = F.binary_cross_entropy_with_logits(named, _labels(batch))
         losses["attributes"] = self.config.real_attribute_weight * read
         return losses

@@ -262,6 +262,14 @@ class BaseRecipe(nn.Module):
         """Weighted generator terms, and the fakes for the discriminator step; the trainer detaches them."""
         raise NotImplementedError
 
+    def fakes(self, batch: Batch, step: int) -> Fakes:
+        """The fakes of ``generator_losses`` alone, for a discriminator step that no generator step precedes.
+
+        Called without gradients. The default computes all terms of the generator and discards them; a recipe that
+        overrides it may draw fewer random numbers.
+        """
+        return self.generator_losses(batch, step)[1]
+
     def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:
         """Weighted discriminator terms for the same batch and detached fakes."""
         raise NotImplementedError

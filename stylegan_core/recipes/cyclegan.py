@@ -138,6 +138,11 @@ class Recipe(AdversarialRecipe):
         losses |= {f"{n}_backward": v for n, v in c.steadiness(backward, style, step, fake_content).items()}
         return losses, {"style": fake_style, "content": fake_content}
 
+    def fakes(self, batch: Batch, step: int) -> Fakes:  # noqa: ARG002  # the contract's
+        """See ``BaseRecipe``: both translations alone, without cycles and identities."""
+        forward, backward = self.networks["forward_generator"], self.networks["backward_generator"]
+        return {"style": forward(batch.content), "content": backward(_style(batch))}
+
     def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:
         """The losses on both domains and their fakes, of this step and from the pools, and the penalties.
 

@@ -6,6 +6,7 @@ setting of Isola et al. 2017, Image-to-Image Translation with Conditional Advers
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar, Literal, Self
 
 import torch
@@ -30,6 +31,7 @@ from stylegan_core.recipes.base import (
     Needs,
     Phase,
     Presets,
+    RecipeConfig,
 )
 from stylegan_core.recipes.steadiness import SteadinessConfig
 
@@ -181,6 +183,12 @@ class Recipe(AdversarialRecipe):
     def guided(self) -> bool:
         """By the setting ``guide``."""
         return self.config.guide
+
+    @classmethod
+    def needs_with(cls, config: RecipeConfig) -> Needs:
+        """Unpainted crops only where a discriminator sees them."""
+        assert isinstance(config, Config)
+        return replace(cls.needs, unpainted=config.adversarial_weight > 0 and config.unpainted_weight > 0)
 
     def phases(self) -> list[Phase]:
         """An L1 warm-up if there is one, then the GAN."""

@@ -177,6 +177,10 @@ class Recipe(AdversarialRecipe):
         losses["adversarial"] = self.adversary.generator_term(self.networks["discriminator"], fake)
         return losses, {"translated": fake}
 
+    def fakes(self, batch: Batch, step: int) -> Fakes:  # noqa: ARG002  # the contract's
+        """See ``BaseRecipe``: the result alone, without features."""
+        return {"translated": self.networks["generator"](batch.content)} if "discriminator" in self.networks else {}
+
     def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:
         """The losses on crops of the style and results.
 
@@ -224,7 +228,8 @@ class Recipe(AdversarialRecipe):
 
 def _sampled(features: Tensor, count: int) -> Tensor:
     """``count`` random positions along the last axis, drawn by torch's global generator."""
-    return features[..., torch.randperm(features.shape[-1])[:count].to(features.device)]
+    # The gradient of index_select is one addition; that of indexing sorts the positions first.
+    return features.index_select(-1, torch.randperm(features.shape[-1])[:count].to(features.device))
 
 
 def _grey(pictures: Tensor) -> Tensor:

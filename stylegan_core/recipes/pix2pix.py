@@ -130,6 +130,12 @@ class Recipe(AdversarialRecipe):
             losses["feature_matching"] = c.feature_matching_weight * distance
         return losses, {"made": shown}
 
+    def fakes(self, batch: Batch, step: int) -> Fakes:  # noqa: ARG002  # the contract's
+        """See ``BaseRecipe``: the result alone, with the truth where the mask is 0."""
+        if "discriminator" not in self.networks:
+            return {}
+        return {"made": blend_by_mask(self.networks["generator"](batch.content), _truth(batch), batch.mask_unit)}
+
     def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:
         """The losses on content with its truth, and on content with its translation.
 

@@ -77,10 +77,10 @@ class TrainingLoop:
         self._announce()
         while progress.step < self._total_steps and not self._saving.over_limit():
             self._step()
-            validated = self._validate_if_due()
+            self._validate_if_due()
             if self._evaluation.samples and progress.step % self._common.sample_every_steps == 0:
                 self._sample()
-            reason = self._saving.reason(at_end=progress.step >= self._total_steps, validated=validated)
+            reason = self._saving.reason(at_end=progress.step >= self._total_steps)
             if reason:
                 self._save()
             if reason == "stop":
@@ -130,14 +130,13 @@ class TrainingLoop:
         index = position * self._fabric.world_size + self._fabric.global_rank
         return self.batches.batch(index).to(self._fabric.device)
 
-    def _validate_if_due(self) -> bool:
+    def _validate_if_due(self) -> None:
         progress = self._state.progress
         if not self._evaluation.validates or progress.step % self._common.validate_every_steps != 0:
-            return False
+            return
         progress.validation = self._evaluation.figures()
         self._state.consider(progress.validation)
         self._metrics.record(_validation_row(progress.validation))
-        return True
 
     def _sample(self) -> None:
         grid = self._evaluation.grid()

@@ -36,12 +36,13 @@ class SavePolicy:
         limit = self._common.limit_minutes
         return limit is not None and self._progress.elapsed_s >= 60.0 * limit
 
-    def reason(self, *, at_end: bool, validated: bool) -> Reason:
+    def reason(self, *, at_end: bool) -> Reason:
         """Why a checkpoint is due now, or an empty string; the same in all processes.
+
+        A validation is no reason: a run that is killed after one validates again, to the same figures.
 
         Args:
             at_end: the budget is spent.
-            validated: the step was validated, which is worth keeping.
         """
         progress, now_s = self._progress, time.monotonic()
         progress.elapsed_s = self._elapsed_before_s + now_s - self._started_s
@@ -52,7 +53,7 @@ class SavePolicy:
             reason = "limit"
         elif at_end:
             reason = "end"
-        elif now_s - self._saved_s >= self._common.checkpoint_every_s or validated:
+        elif now_s - self._saved_s >= self._common.checkpoint_every_s:
             reason = "due"
         if self._fabric.world_size > 1:
             reason, progress.elapsed_s = self._fabric.broadcast((reason, progress.elapsed_s))

@@ -63,9 +63,8 @@ class Stepper:
         for _ in range(phase.discriminator_steps - 1 if phase.discriminator else 0):
             batch = next_batch()
             self._optimizers.require_grad_for("discriminator")
-            with self._fabric.autocast():
-                # The fakes come with the generator's losses, whose gradients are not needed here.
-                _, fakes = self._recipe.generator_losses(batch, step)
+            with torch.no_grad(), self._fabric.autocast():
+                fakes = self._recipe.fakes(batch, step)
             self._step_discriminator(batch, fakes, step)
         batch = next_batch()
         self._optimizers.require_grad_for("generator")

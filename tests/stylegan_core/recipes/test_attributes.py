@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from stylegan_core.data.batch import Batch
@@ -73,6 +74,19 @@ def test_reconstruction_looks_at_met_wishes_alone() -> None:
     assert losses["reconstruction"] == 0
     assert not torch.equal(fakes["edited"], batch().content)
     assert recipe(met_share=0.99).generator_losses(batch(), 0)[0]["reconstruction"] > 0
+
+
+def test_reals_pass_the_discriminator_once() -> None:
+    made = recipe(gradient_penalty_weight=0.0)
+    seen: list[int] = []
+    made.networks["discriminator"].register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
+    losses = made.discriminator_losses(batch(), {"edited": batch(2).content}, 1)
+    assert seen == [8]  # reals and edits in one call
+    discriminator = made.networks["discriminator"]
+    expected = F.binary_cross_entropy_with_logits(
+        discriminator.attributes(discriminator(batch().content)), batch().labels
+    )
+    torch.testing.assert_close(losses["attributes"], expected)
 
 
 def test_strength_scales_the_labels() -> None:

@@ -87,6 +87,21 @@ def test_losses_are_finite_and_reach_the_right_networks_only(name: str, every_te
 
 
 @each
+def test_fakes_without_the_generators_losses_are_the_same(name: str) -> None:
+    recipe = tiny(name)
+    batch, step = batch_for(recipe), 0
+    torch.manual_seed(3)
+    _, expected = recipe.generator_losses(batch, step)
+    torch.manual_seed(3)
+    with torch.no_grad():
+        fakes = recipe.fakes(batch, step)
+    assert set(fakes) == set(expected)
+    for key, fake in fakes.items():
+        assert not fake.requires_grad
+        torch.testing.assert_close(fake, expected[key].detach(), rtol=1e-4, atol=1e-5, msg=key)
+
+
+@each
 def test_every_translation_can_be_asked_to_be_steady(name: str) -> None:
     recipe = tiny(name, every_term=True)
     if recipe.kind is not Kind.TRANSLATE:

@@ -18,6 +18,12 @@ def crops(count: int = 2, seed: int = 0) -> torch.Tensor:
     return torch.rand(count, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
+@pytest.mark.parametrize(("adversarial", "share", "drawn"), [(6.0, 0.0, False), (6.0, 0.5, True), (0.0, 0.5, False)])
+def test_unpainted_crops_are_drawn_only_where_they_are_used(adversarial: float, share: float, drawn: bool) -> None:
+    config = Config(adversarial_weight=adversarial, unpainted_weight=share)
+    assert Recipe.needs_with(config).unpainted is drawn
+
+
 def test_without_the_adversarial_weight_it_is_l1_alone() -> None:
     recipe = build(adversarial_weight=0, unpainted_weight=1.0, warmup_steps=5, l1_weight=3.0)
     (phase,) = recipe.phases()

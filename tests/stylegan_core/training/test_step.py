@@ -39,6 +39,11 @@ class Plain(BaseRecipe):
             "adversarial": -self.networks["discriminator"](fake).mean(),
         }, {"fake": fake}
 
+    def fakes(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        self.steps_seen.append(("fakes", step))
+        assert not torch.is_grad_enabled()
+        return {"fake": self.networks["generator"](batch.content)}
+
     def discriminator_losses(self, batch: Batch, fakes: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         self.steps_seen.append(("discriminator", step))
         assert not fakes["fake"].requires_grad
@@ -100,7 +105,7 @@ def test_discriminator_steps_a_generator_step_see_fresh_batches_and_the_absolute
     before = recipe.networks["generator"].weight.clone()
     taken.step(40, lambda: batch(next(asked)))
     assert next(asked) == 3
-    assert recipe.steps_seen == [(role, 40) for _ in range(3) for role in ("generator", "discriminator")]
+    assert recipe.steps_seen == [("fakes", 40), ("discriminator", 40)] * 2 + [("generator", 40), ("discriminator", 40)]
     assert not torch.equal(before, recipe.networks["generator"].weight)
 
 
