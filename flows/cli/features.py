@@ -24,7 +24,9 @@ def features(
     picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="Any picture.")],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="A picture file to write.")],
     layer: Annotated[str, typer.Option(help="block1_conv1, fine, to block5_conv2, coarse.")] = "block5_conv2",
-    extractor: Annotated[str, typer.Option(help="random_filters or vgg19.")] = "random_filters",
+    extractor: Annotated[
+        str, typer.Option(help="random_filters, efficientnet_lite0, vgg16_hed, vgg19.")
+    ] = "random_filters",
     weights: Annotated[
         Path | None, typer.Option(help="torchvision's state dict of VGG19. Default: its cache, or a download.")
     ] = None,

@@ -1,4 +1,4 @@
-"""Feature extractors shared by losses and metrics: a random filter bank, VGG19 and zero-mean patches.
+"""Feature extractors shared by losses and metrics, of trained networks and of random filters; zero-mean patches.
 
-None is trained here, and none is part of a model.
+None is trained here, and none is part of a model; begin with ``extractors``.
 """

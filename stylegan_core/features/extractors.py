@@ -1,36 +1,70 @@
-"""Loads a feature extractor by name: a fixed random filter bank, or VGG19 where its weights exist."""
+"""Loads a feature extractor by name: a trained network where its weights exist, or a fixed random filter bank."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
+from torch import Tensor
 
-from stylegan_core.features import random_filters, vgg
+from stylegan_core.features import efficientnet_lite0, random_filters, vgg, vgg16_hed
 from stylegan_core.features.random_filters import RandomFilters
-from stylegan_core.features.vgg import Vgg19, load_vgg19
 
-ExtractorName = Literal["random_filters", "vgg19"]
+ExtractorName = Literal["random_filters", "vgg19", "efficientnet_lite0", "vgg16_hed"]
 
-LAYERS: dict[ExtractorName, tuple[str, ...]] = {"random_filters": random_filters.LAYERS, "vgg19": vgg.LAYERS}
+LAYERS: dict[ExtractorName, tuple[str, ...]] = {
+    "random_filters": random_filters.LAYERS,
+    "vgg19": vgg.LAYERS,
+    "efficientnet_lite0": efficientnet_lite0.LAYERS,
+    "vgg16_hed": vgg16_hed.LAYERS,
+}
 """Names of the layers of each extractor, fine to coarse."""
 
 
-@lru_cache(maxsize=4)
-def load_extractor(name: ExtractorName, weights: Path | None, device: torch.device) -> RandomFilters | Vgg19:
+class Extractor(Protocol):
+    """A frozen network: pictures to features by layer, in fp32, or in bf16 under autocast.
+
+    Attributes:
+        name: as in figures and settings.
+        layers: names, fine to coarse.
+    """
+
+    name: str
+    layers: tuple[str, ...]
+
+    def __call__(self, pictures: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        """The requested layers, (N, C, h, w) each, of (N, 3, H, W) in [-1, 1]; differentiable in the pictures.
+
+        Raises:
+            ValueError: a layer has no such name.
+        """
+
+
+@lru_cache(maxsize=8)
+def load_extractor(name: ExtractorName, weights: Path | None, device: torch.device) -> Extractor:
     """An extractor on ``device``, created once per process.
 
-    It is not part of a recipe: a model folder must not contain VGG19, and inference must not need it.
+    It is not part of a recipe: a model folder must not contain it, and inference must not need it. Do not register it
+    as a submodule.
 
     Args:
         name: of the extractor.
-        weights: of VGG19, see ``load_vgg19``.
+        weights: of VGG19, see ``load_vgg19``; None for the others.
         device: that it runs on.
     Raises:
-        WeightsError: VGG19's weights are missing or damaged.
+        WeightsError: the trained weights are missing or damaged.
     """
-    extractor = load_vgg19(weights) if name == "vgg19" else RandomFilters()
-    extractor = extractor.to(device).eval()
-    return extractor
+    extractor: torch.nn.Module
+    if name == "vgg19":
+        extractor = vgg.load_vgg19(weights)
+    elif name == "efficientnet_lite0":
+        extractor = efficientnet_lite0.load_efficientnet_lite0()
+    elif name == "vgg16_hed":
+        extractor = vgg16_hed.load_vgg16_hed()
+    else:
+        extractor = RandomFilters()
+    loaded: Extractor = extractor.to(device).eval()
+    return loaded

@@ -10,15 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stylegan_core.features.random_filters import RandomFilters
-from stylegan_core.features.vgg import Vgg19
+from stylegan_core.features.extractors import Extractor
 
 Arrangement = Literal["mean", "grid"]
 
 _GAP_PX = 1
 
 
-def layer_features(extractor: RandomFilters | Vgg19, layer: str, rgb_unit: NDArray[np.float32]) -> Tensor:
+def layer_features(extractor: Extractor, layer: str, rgb_unit: NDArray[np.float32]) -> Tensor:
     """(C, h, w) features of one picture.
 
     Args:

@@ -36,6 +36,7 @@ class RandomFilters(nn.Module):
         seed: of the draws.
     """
 
+    name = "random_filters"
     layers = LAYERS
 
     def __init__(self, seed: int = 0) -> None:

@@ -10,16 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stylegan_core.features.weights import WeightsError
+
 _CONVOLUTIONS = (2, 2, 4, 4, 4)
 LAYERS = tuple(f"block{b}_conv{c}" for b, count in enumerate(_CONVOLUTIONS, 1) for c in range(1, count + 1))
 """Names of the layers, fine to coarse, each after its ReLU; a block is at half the size of the one before."""
 
 _MEAN = (0.485, 0.456, 0.406)
 _DEVIATION = (0.229, 0.224, 0.225)
-
-
-class WeightsError(ValueError):
-    """VGG19's weights are missing or belong to another network; the message says what to do."""
 
 
 class Vgg19(nn.Module):
@@ -31,6 +29,7 @@ class Vgg19(nn.Module):
         WeightsError: a layer is missing or has another shape.
     """
 
+    name = "vgg19"
     layers = LAYERS
 
     def __init__(self, weights: Mapping[str, Tensor]) -> None:

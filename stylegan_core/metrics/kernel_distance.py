@@ -1,43 +1,62 @@
-"""Kernel distance of two sets of pictures on features of fixed random filters.
+"""Kernel distance of two sets of pictures on features of a named extractor.
 
 The unbiased estimator of Gretton et al. 2012, A Kernel Two-Sample Test; on features of a trained Inception network and
-with another kernel it is KID (Binkowski et al. 2018, Demystifying MMD GANs, arXiv 1801.01401). Random filters see
-colours and textures at several sizes, but no objects: compare figures with each other, not with published KIDs.
+with another kernel it is KID (Binkowski et al. 2018, Demystifying MMD GANs, arXiv 1801.01401): compare figures of one
+extractor with each other, not with published KIDs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stylegan_core.metrics.picture_features import FeatureStatistics, feature_statistics
 from stylegan_core.metrics.pictures import Floats, as_pictures
 
-SMALLEST_SIDE_PX = 32
-"""The coarsest layer sees pictures at a sixteenth of their size."""
-_DARKEST = 0.01
-"""A negligible response, compared with 1 on natural pictures."""
+if TYPE_CHECKING:
+    from stylegan_core.features.extractors import ExtractorName
+
 _LEAST_DEVIATION = 1e-3
 
 
 def random_feature_kid(a: Any, reference: Any) -> float:
-    """How far a set of pictures lies from a reference set in colours and textures.
+    """``feature_kernel_distance`` on fixed random filters: colours and textures, but no objects."""
+    return feature_kernel_distance(a, reference, "random_filters")
 
-    Every statistic is normalized by the reference's mean and deviation: those that hardly vary count too.
+
+def feature_kernel_distance(a: Any, reference: Any, extractor: ExtractorName) -> float:
+    """How far a set of pictures lies from a reference set in the features of an extractor.
 
     Args:
         a: pictures in unit range, see ``as_pictures``; at least two.
         reference: the other pictures; number and shapes may differ from those of ``a``.
+        extractor: never the one that trained the model that is evaluated.
     Returns:
         A squared distance, see ``kernel_distance``; near 0 for samples of one set, and then also slightly below.
     Raises:
         ValueError: a side has fewer than two pictures, or one is smaller than ``SMALLEST_SIDE_PX``.
+        WeightsError: the extractor's weights are missing.
     """
-    rows, against = picture_statistics(as_pictures(a)), picture_statistics(as_pictures(reference))
-    if len(against) < 2:
-        raise ValueError(f"the kernel distance needs two or more on each side, not {len(rows)} and {len(against)}")
+    sides = (feature_statistics(as_pictures(side), extractor) for side in (a, reference))
+    return distance_of_statistics(*sides)
+
+
+def distance_of_statistics(a: FeatureStatistics, reference: FeatureStatistics) -> float:
+    """``feature_kernel_distance`` of statistics that are computed already.
+
+    Every statistic is normalized by the reference's mean and deviation: those that hardly vary count too.
+
+    Raises:
+        ValueError: a side has fewer than two pictures.
+    """
+    rows, against = a.rows, reference.rows
+    if min(len(rows), len(against)) < 2:
+        raise ValueError(
+            f"the kernel distance needs at least two rows on each side, got {len(rows)} and {len(against)}"
+        )
     mean, deviation = against.mean(axis=0), np.maximum(against.std(axis=0), _LEAST_DEVIATION)
     return kernel_distance((rows - mean) / deviation, (against - mean) / deviation)
 
@@ -73,33 +92,16 @@ def kernel_distance(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) 
     return within - 2.0 * float(kernel(left, right).mean())
 
 
-def picture_statistics(pictures: Sequence[Floats]) -> NDArray[np.float64]:
-    """Logarithms of the mean and the deviation over a picture of every response of the random filters.
+def picture_statistics(pictures: Sequence[Floats], extractor: ExtractorName = "random_filters") -> NDArray[np.float64]:
+    """Statistics of every channel of an extractor's layers, see ``FeatureStatistics.rows``.
 
     Args:
         pictures: (H, W, 3) in unit range.
+        extractor: its name.
     Returns:
-        (N, D), D = 2 * 64 responses * 10 layers.
+        (N, D); of the random filters D = 2 * 64 responses * 10 layers.
     Raises:
         ValueError: a picture is smaller than ``SMALLEST_SIDE_PX``.
+        WeightsError: the extractor's weights are missing.
     """
-    import torch
-
-    from stylegan_core.features.random_filters import RandomFilters
-
-    filters = RandomFilters()
-    rows = []
-    for picture in pictures:
-        height, width = picture.shape[:2]
-        if min(height, width) < SMALLEST_SIDE_PX:
-            raise ValueError(
-                f"random features need pictures of at least {SMALLEST_SIDE_PX} px a side, got {width} x {height} px"
-            )
-        signed = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None] * 2.0 - 1.0
-        with torch.no_grad():
-            layers = filters(signed, RandomFilters.layers)
-        responses = [layer[0].flatten(1) for layer in layers.values()]  # (64, positions) each
-        rows.append(torch.cat([part for r in responses for part in (r.mean(dim=1), r.std(dim=1, correction=0))]))
-    statistics = torch.stack(rows).double().numpy() if rows else np.zeros((0, 1))
-    logarithms: NDArray[np.float64] = np.log(statistics + _DARKEST)  # contrasts multiply: outliers weigh less
-    return logarithms
+    return feature_statistics(pictures, extractor).rows

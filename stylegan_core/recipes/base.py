@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from stylegan_core.choices import Direction
 from stylegan_core.data.batch import Batch
+from stylegan_core.features.extractors import ExtractorName
 from stylegan_core.networks.guide import GUIDED_CHANNELS, PICTURE_CHANNELS
 
 Losses = dict[str, Tensor]
@@ -104,6 +105,10 @@ class RecipeConfig(BaseModel):
     def fresh_start_warning(self) -> str | None:
         """What the user should be warned of when a training starts without ``init_from``; None: nothing."""
         return None
+
+    def extractors(self) -> tuple[ExtractorName, ...]:
+        """Feature extractors that train with these settings: none of them may evaluate the model."""
+        return ()
 
     def total_steps(self, devices: int) -> int:
         """Generator steps of the whole budget, the last of ``budget_images`` in a full step of its own.

