@@ -62,13 +62,21 @@ def estimate_flow(frame: Grey, other: Grey, preset: Preset = "medium") -> Flow:
     return Flow(there, consistent(there, back))
 
 
-def search_motion(frame: Grey, other: Grey, preset: Preset = "medium") -> Floats:
-    """(H, W, 2) flow from ``frame`` to ``other``, px, without a mask; independent of the number of threads."""
+def search_motion(frame: Grey, other: Grey, preset: Preset = "medium", *, initial_px: Floats | None = None) -> Floats:
+    """(H, W, 2) flow from ``frame`` to ``other``, px, without a mask; independent of the number of threads.
+
+    Args:
+        frame: (H, W) uint8.
+        other: of the same shape.
+        preset: of the search.
+        initial_px: (H, W, 2), a candidate of every patch at every scale, beside those that the search finds itself.
+    """
     import cv2
 
     efforts = {"fast": cv2.DISOPTICAL_FLOW_PRESET_FAST, "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM}
     # An instance keeps buffers of its last call: threads must not share one.
-    found: Floats = cv2.DISOpticalFlow.create(efforts[preset]).calc(frame, other, None)
+    start = None if initial_px is None else np.array(initial_px, dtype=np.float32)  # a copy: it is overwritten
+    found: Floats = cv2.DISOpticalFlow.create(efforts[preset]).calc(frame, other, start)
     return found
 
 

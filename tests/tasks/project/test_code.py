@@ -37,7 +37,7 @@ _WITHOUT_A_SAY = {
     *("tasks.stages.training_observers", "tasks.shared.versioning"),
     *("stylegan_core.storage.atomic", "stylegan_core.storage.cache", "stylegan_core.storage.state_folder"),
     "stylegan_core.storage.model_folder",  # a file name
-    "stylegan_core.recipes.base",
+    *("stylegan_core.recipes.base", "stylegan_core.networks.guide"),  # what a recipe declares, a number of channels
     *("stylegan_core.storage.stop_errors", "stylegan_core.storage.model_folder"),  # an exit code, a file name
     # The number of threads is recorded with each training, and a slow machine is only warned of.
     *("stylegan_core.threads", "tasks.shared.throughput", "tasks.stylize.throughput"),

@@ -1,0 +1,110 @@
+"""Coarse flow between the frames of a shot and a key frame: adjacent flows composed, on small grey proxies.
+
+Between frames that are far apart a search finds little. From frame to frame the motion is small; composed, it is a
+start for the search at full resolution (``guide.py``). Each composed flow is refined against the key frame, so that the
+errors of many steps do not add up (Crivelli et al. 2015, Robust Optical Flow Integration).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from stylegan_core.motion.optical_flow import LEAST_PX, Grey, grey_proxy, search_motion
+from stylegan_core.motion.warp import Floats
+
+PROXY_PX = 256
+"""Longer side of a proxy."""
+
+
+@dataclass(frozen=True)
+class FlowPair:
+    """Flow between a frame and another one, in pixels of the arrays.
+
+    Attributes:
+        there: (h, w, 2), from the frame to the other.
+        back: (h, w, 2), from the other to the frame.
+    """
+
+    there: Floats
+    back: Floats
+
+    @property
+    def reversed(self) -> FlowPair:
+        """Seen from the other frame."""
+        return FlowPair(self.back, self.there)
+
+    def resized(self, height_px: int, width_px: int) -> FlowPair:
+        """The same motion in the pixels of another size."""
+        return FlowPair(_resized(self.there, height_px, width_px), _resized(self.back, height_px, width_px))
+
+
+def proxy_size(height_px: int, width_px: int) -> tuple[int, int] | None:
+    """Height and width of a frame's proxy; None if the frame is too small or too narrow to search motion in."""
+    scale = min(1.0, PROXY_PX / max(height_px, width_px))
+    height, width = round(height_px * scale), round(width_px * scale)
+    return (height, width) if min(height, width) >= LEAST_PX else None
+
+
+def chain_proxy(display_unit: Floats) -> Grey | None:
+    """The proxy of a frame, (H, W, 3) display-encoded in unit range; None if it is too small or too narrow."""
+    size = proxy_size(*display_unit.shape[:2])
+    if size is None:
+        return None
+    return grey_proxy(cv2.resize(display_unit, size[::-1], interpolation=cv2.INTER_AREA))
+
+
+def adjacent_flow(frame: Grey, following: Grey) -> FlowPair:
+    """Flow between two consecutive frames, from the first to the second and back."""
+    return FlowPair(search_motion(frame, following), search_motion(following, frame))
+
+
+def chain_flows(proxies: Sequence[Grey], steps: Iterable[FlowPair]) -> Iterator[FlowPair]:
+    """Flow between a key frame and each frame after it, as ``FlowPair`` from that frame to the key frame.
+
+    For frames before the key frame, pass them in reverse order.
+
+    Args:
+        proxies: of the key frame and of the frames after it, all of one size.
+        steps: flows between each of ``proxies`` and the next: ``adjacent_flow`` of both.
+    Yields:
+        For each of ``proxies`` but the first, in order.
+    """
+    key = proxies[0]
+    height, width = key.shape
+    found = FlowPair(np.zeros((height, width, 2), np.float32), np.zeros((height, width, 2), np.float32))
+    for frame, step in zip(proxies[1:], steps, strict=True):
+        there = step.back + sample(found.there, step.back)
+        back = found.back + sample(step.there, found.back)
+        found = FlowPair(
+            search_motion(frame, key, initial_px=there),
+            search_motion(key, frame, initial_px=back),
+        )
+        yield found
+
+
+def sample(field: Floats, offset_px: Floats) -> Floats:
+    """A flow or a plane at the positions that another flow points to: linear, the border is repeated outside.
+
+    Args:
+        field: (H, W) or (H, W, C) float32.
+        offset_px: (h, w, 2), px.
+    Returns:
+        (h, w) or (h, w, C).
+    """
+    height, width = offset_px.shape[:2]
+    x = offset_px[..., 0] + np.arange(width, dtype=np.float32)
+    y = offset_px[..., 1] + np.arange(height, dtype=np.float32)[:, None]
+    sampled = cv2.remap(field, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(sampled, dtype=np.float32)
+
+
+def _resized(flow: Floats, height_px: int, width_px: int) -> Floats:
+    height, width = flow.shape[:2]
+    if (height, width) == (height_px, width_px):
+        return flow
+    scale = np.array([width_px / width, height_px / height], dtype=np.float32)
+    return np.asarray(cv2.resize(flow, (width_px, height_px), interpolation=cv2.INTER_LINEAR) * scale, np.float32)

@@ -1,0 +1,76 @@
+import cv2
+import numpy as np
+
+from stylegan_core.motion.guide import NO_GUIDE_UNIT, KeyView, guide_of
+from stylegan_core.motion.guide_chain import FlowPair
+
+
+def texture(height: int, width: int, seed: int = 0) -> np.ndarray:
+    noise = np.random.default_rng(seed).random((height, width, 3), np.float32)
+    blurred = cv2.GaussianBlur(noise, (0, 0), 2.0)
+    return (blurred - blurred.min()) / (blurred.max() - blurred.min())
+
+
+def constant(shift_px: float, height: int = 96, width: int = 128) -> np.ndarray:
+    return np.full((height, width, 2), (shift_px, 0.0), np.float32)
+
+
+def view(plate: np.ndarray, painting: np.ndarray, shift_px: float, distance: int) -> KeyView:
+    """A key frame in which everything lies ``shift_px`` further to the right."""
+    return KeyView(plate, painting, FlowPair(constant(shift_px), constant(-shift_px)), distance)
+
+
+WORLD, PAINTED = texture(96, 300), texture(96, 300, seed=9)
+
+
+def seen(picture: np.ndarray, left_px: int) -> np.ndarray:
+    return np.ascontiguousarray(picture[:, left_px : left_px + 128])
+
+
+def test_a_pan_brings_the_painting_to_the_frame_where_the_key_frame_shows_it() -> None:
+    key = view(seen(WORLD, 0), seen(PAINTED, 0), 60, 8)
+    guide, confidence = guide_of(seen(WORLD, 60), [key])
+    reached = np.arange(128) < 68
+    assert confidence[8:-8, 8:60].mean() > 0.9
+    assert confidence[:, ~reached].max() == 0
+    assert (guide[confidence == 0] == NO_GUIDE_UNIT).all()
+    trusted = confidence > 0.5
+    assert np.abs(guide - seen(PAINTED, 60))[trusted].mean() < 0.01
+
+
+def test_what_moves_in_front_is_not_trusted_behind_it() -> None:
+    frame = seen(WORLD, 20).copy()
+    frame[30:60, 40:70] = texture(30, 30, seed=3)  # hides what the key frame shows
+    _, confidence = guide_of(frame, [view(seen(WORLD, 0), seen(PAINTED, 0), 20, 4)])
+    assert confidence[36:54, 46:64].mean() < 0.05
+    assert confidence[70:90, 10:100].mean() > 0.9
+
+
+def test_the_best_of_several_key_frames_is_chosen_in_areas() -> None:
+    left, right = view(seen(WORLD, 0), seen(PAINTED, 0), 60, 8), view(seen(WORLD, 120), seen(PAINTED, 120), -60, 8)
+    guide, confidence = guide_of(seen(WORLD, 60), [left, right])
+    assert confidence[8:-8, 4:-4].mean() > 0.9
+    assert np.abs(guide - seen(PAINTED, 60))[confidence > 0.5].mean() < 0.01
+
+
+def test_of_two_that_look_alike_the_nearer_one_is_chosen() -> None:
+    plate = seen(WORLD, 0)
+    near, far = np.full_like(plate, 0.2), np.full_like(plate, 0.8)
+    keys = [KeyView(plate, far, None, 6), KeyView(plate, near, None, 2)]
+    guide, confidence = guide_of(plate, keys)
+    assert (confidence > 0.9).all()
+    np.testing.assert_allclose(guide, 0.2, atol=1e-6)
+
+
+def test_a_key_frame_guides_itself_exactly() -> None:
+    painting = seen(PAINTED, 0)
+    guide, confidence = guide_of(seen(WORLD, 0), [view(seen(WORLD, 60), painting, -60, 3), KeyView(painting, painting)])
+    assert np.array_equal(guide, painting)
+    assert (confidence == 1).all()
+
+
+def test_without_key_frames_there_is_no_guide() -> None:
+    for frame in (seen(WORLD, 0), WORLD[:20, :20]):
+        guide, confidence = guide_of(frame, [] if len(frame) > 20 else [KeyView(frame, frame, None, 1)])
+        assert (guide == NO_GUIDE_UNIT).all()
+        assert (confidence == 0).all()
