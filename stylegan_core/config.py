@@ -19,9 +19,12 @@ class SampleSettings(Settings):
     """The built-in sample, ``prepare.sample``."""
 
     frames: int = Field(48, ge=8)
-    width_px: int = Field(256, ge=64)
-    height_px: int = Field(160, ge=64)
-    stroke_px: int = Field(5, ge=2, description="radius of the painter's strokes")
+    width_px: int = Field(480, ge=64)
+    height_px: int = Field(300, ge=64)
+    painter: Literal["strokes", "oil"] = Field(
+        "strokes", description="strokes: the scene is painted once; oil: every frame by itself"
+    )
+    stroke_px: int = Field(5, ge=2, description="radius of the strokes of the painter oil")
     train_on_pairs: bool = Field(False, description="also train on painted pairs of other photographs")
 
 

@@ -8,29 +8,29 @@ from __future__ import annotations
 import numpy as np
 
 from stylegan_core.metrics.pictures import Floats
-from stylegan_core.motion.camera import CameraMotion
-from stylegan_core.motion.warp import visible, warp
+from stylegan_core.motion.scene import SceneMotion
+from stylegan_core.motion.warp import sample
 
 MARGIN_PX = 2.0
-"""Border of the earlier frame that is ignored: there the interpolation would read mirrored pixels."""
+"""Border of the earlier frame, and of each layer in it, that is ignored: there the interpolation would read mirrored
+pixels, or those of another layer."""
 
 
-def pair_warp_error(later: Floats, earlier: Floats, motion: CameraMotion, numbers: tuple[int, int]) -> float:
+def pair_warp_error(later: Floats, earlier: Floats, motion: SceneMotion, numbers: tuple[int, int]) -> float:
     """Mean squared difference of a frame and the earlier one, warped onto it, where both see the same point.
 
     Args:
         later: (H, W, 3) in unit range.
-        earlier: (H, W, 3) in unit range.
+        earlier: (H, W, 3) in unit range, of the same size.
         motion: of the shot.
         numbers: of the later and the earlier frame.
     Returns:
         Mean over seen pixels and channels, in squared unit range; NaN where the frames have no point in common.
     Raises:
         KeyError: a frame's motion is not known.
+        MotionError: the mask of an object cannot be used.
     """
-    matrix = motion.between(*numbers)
-    mask = visible(matrix, earlier.shape[:2], later.shape[:2], MARGIN_PX)
-    if not mask.any():
+    points, seen = motion.correspond(*numbers, (later.shape[0], later.shape[1]), MARGIN_PX)
+    if not seen.any():
         return float("nan")
-    warped = warp(earlier, matrix, (later.shape[0], later.shape[1]))
-    return float(((later - warped)[mask] ** 2).mean(dtype=np.float64))
+    return float(((later - sample(earlier, points))[seen] ** 2).mean(dtype=np.float64))

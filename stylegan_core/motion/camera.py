@@ -1,14 +1,13 @@
-"""Known camera motion over a flat picture, read from motion.json.
+"""Known camera motion over a flat picture.
 
 Pixel centres lie on whole numbers: the centre of the top left pixel is (0, 0).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,22 +43,21 @@ class CameraMotion:
         return compose(inverse(self.to_world[target]), self.to_world[source])
 
 
-def load_motion(path: Path) -> CameraMotion:
-    """Reads ``{"frames": {"1": [[a, b, tx], [c, d, ty]], ...}}``, frame to photograph.
+def parse_matrices(document: dict[str, Any], where: str) -> dict[int, Matrix]:
+    """The matrices of ``{"1": [[a, b, tx], [c, d, ty]], ...}`` by frame number.
 
+    Args:
+        document: parsed JSON.
+        where: the file, for messages.
     Raises:
-        FileNotFoundError: there is no such file.
-        MotionError: the JSON has another form, or a matrix has no inverse.
+        MotionError: a matrix is not 2 x 3 or has no inverse.
+        ValueError, TypeError, AttributeError: the JSON has another form.
     """
-    try:
-        frames = json.loads(path.read_text(encoding="utf-8"))["frames"]
-        matrices = {int(number): np.array(matrix, dtype=np.float64) for number, matrix in frames.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise MotionError(f'{path}: expected {{"frames": {{"1": [[a, b, tx], [c, d, ty]], ...}}}} ({error})') from error
+    matrices = {int(number): np.array(matrix, dtype=np.float64) for number, matrix in document.items()}
     for number, matrix in matrices.items():
         if matrix.shape != (2, 3) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:, :2])) < 1e-12:
-            raise MotionError(f"{path}: the matrix of frame {number} is not 2 x 3 with an inverse")
-    return CameraMotion(matrices)
+            raise MotionError(f"{where}: the matrix of frame {number} is not 2 x 3 with an inverse")
+    return matrices
 
 
 def inverse(matrix: Matrix) -> Matrix:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stylegan_core.motion.camera import CameraMotion
-from stylegan_core.motion.warp import Mask, visible
+from stylegan_core.motion.scene import SceneMotion
+from stylegan_core.motion.warp import Mask
 
 
-def covered(motion: CameraMotion, frame: int, key_frames: Sequence[int], size: tuple[int, int]) -> Mask:
-    """Which pixels of ``frame`` show a point that a key frame shows too.
+def covered(motion: SceneMotion, frame: int, key_frames: Sequence[int], size: tuple[int, int]) -> Mask:
+    """Which pixels of ``frame`` show a point that a key frame shows too, of the background or of the same object.
 
     Args:
         motion: of the shot.
@@ -22,15 +22,16 @@ def covered(motion: CameraMotion, frame: int, key_frames: Sequence[int], size: t
         (H, W).
     Raises:
         KeyError: a frame's motion is not known.
+        MotionError: the mask of an object cannot be used.
     """
     mask = np.zeros(size, dtype=np.bool_)
     for key in key_frames:
-        mask |= visible(motion.between(frame, key), size, size)
+        mask |= motion.correspond(frame, key, size)[1]
     return mask
 
 
 def unseen_fraction(
-    motion: CameraMotion, frames: Sequence[int], key_frames: Sequence[int], size: tuple[int, int]
+    motion: SceneMotion, frames: Sequence[int], key_frames: Sequence[int], size: tuple[int, int]
 ) -> float:
     """Fraction of the pixels of ``frames`` that are in no key frame, in [0, 1].
 
@@ -42,6 +43,7 @@ def unseen_fraction(
     Raises:
         ValueError: no frames.
         KeyError: a frame's motion is not known.
+        MotionError: the mask of an object cannot be used.
     """
     if not frames:
         raise ValueError("the unseen fraction needs at least one frame")

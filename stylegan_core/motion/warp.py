@@ -1,4 +1,4 @@
-"""Affine warps by known motion with sub-pixel accuracy, and the mask of pixels that the source shows."""
+"""Sampling positions of known motion, which of them lie in a picture, and pictures sampled there below the pixel."""
 
 from __future__ import annotations
 
@@ -26,39 +26,36 @@ def sampling_grid(matrix: Matrix, height_px: int, width_px: int) -> NDArray[np.f
     return points
 
 
-def visible(matrix: Matrix, source_size: tuple[int, int], target_size: tuple[int, int], margin_px: float = 0.0) -> Mask:
-    """Which pixels of a target frame the source picture shows.
+def inside(points: NDArray[np.float64], size: tuple[int, int], margin_px: float = 0.0) -> Mask:
+    """Which points lie in a picture.
 
     Args:
-        matrix: target's pixels to the source's.
-        source_size: height and width, px.
-        target_size: height and width, px.
-        margin_px: border of the source that counts as not shown.
+        points: (2, H, W) x and y, px.
+        size: height and width of the picture, px.
+        margin_px: border of the picture that counts as outside.
     Returns:
-        (H, W) of the target.
+        (H, W).
     """
-    x, y = sampling_grid(matrix, *target_size)
+    x, y = points
     # A frame warped onto itself is fully visible: the rounding of an inverse must not lose its border.
     slack = margin_px - 1e-6
-    inside: Mask = (x >= slack) & (y >= slack) & (x <= source_size[1] - 1 - slack) & (y <= source_size[0] - 1 - slack)
-    return inside
+    mask: Mask = (x >= slack) & (y >= slack) & (x <= size[1] - 1 - slack) & (y <= size[0] - 1 - slack)
+    return mask
 
 
-def warp(picture: Floats, matrix: Matrix, target_size: tuple[int, int] | None = None) -> Floats:
-    """Warps ``picture`` into a target frame: the cubic spline through its pixels, evaluated at the sampling grid.
+def sample(picture: Floats, points: NDArray[np.float64]) -> Floats:
+    """The cubic spline through the pixels of a picture, evaluated at points.
 
     OpenCV's warps round coordinates to 1/32 px, which is more than the flicker of a slow pan; this does not round.
 
     Args:
         picture: (H, W, C).
-        matrix: target's pixels to the picture's.
-        target_size: height and width of the target, px; default: the picture's.
+        points: (2, H', W') x and y, px, such as a ``sampling_grid``.
     Returns:
-        (height, width, C); outside of ``visible`` the picture is mirrored.
+        (H', W', C); outside of the picture it is mirrored.
     """
     from scipy.ndimage import map_coordinates
 
-    height, width = target_size or picture.shape[:2]
-    x, y = sampling_grid(matrix, height, width)
+    x, y = points
     channels = [map_coordinates(picture[..., i], [y, x], order=3, mode="mirror") for i in range(picture.shape[2])]
     return np.stack(channels, axis=-1).astype(np.float32)

@@ -84,6 +84,10 @@ FORMER_DEFAULTS: dict[str, dict[str, tuple[Scalar, ...]]] = {
         "train.swap.l1_weight": (3.0,),
         "train.swap.structure_channels": (12,),
     },
+    "0.2.0": {
+        "prepare.sample.height_px": (160,),
+        "prepare.sample.width_px": (256,),
+    },
 }
 """By the last version that shipped them: values of params.yaml by path. Extend it when a default changes."""
 

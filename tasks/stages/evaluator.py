@@ -20,7 +20,7 @@ from stylegan_core.metrics import comparison
 from stylegan_core.metrics.baselines import baselines
 from stylegan_core.metrics.comparison import Filters, Row
 from stylegan_core.metrics.pictures import Floats
-from stylegan_core.motion.camera import CameraMotion, load_motion
+from stylegan_core.motion.scene import SceneMotion, load_motion
 from tasks.shared.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Evaluator:
     translate: Callable[[Floats], Floats]
     read: Callable[[Path, str], Floats]
     filters: Filters
-    motion: CameraMotion | None
+    motion: SceneMotion | None
     temporal: bool
     speed: Row
 

@@ -237,17 +237,16 @@ def _list_sample(settings: PrepareSettings, output: Path, display: PathDisplay) 
     )
     sources = _list_shot(shot, settings, display)
     sources += list_collection(built / "photograph", "content", settings.content_space, display)
-    sources += list_collection(built / "oil", "style", settings.style_space, display)
+    sources += list_collection(built / "painting", "style", settings.style_space, display)
     return Listing(tuple(sources), (shot,), display, {"sample": built})
 
 
 def _built_sample(settings: PrepareSettings) -> Path:
     """The built-in sample in the user's cache, built there if it is not."""
     from stylegan_core.data.sample import build as sample_module
-    from stylegan_core.data.sample import painter, photographs
 
     shape = settings.sample.model_dump(exclude={"train_on_pairs"})
-    code = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in (painter, photographs, sample_module)]
+    code = [path.read_text(encoding="utf-8") for path in sorted(Path(sample_module.__file__).parent.glob("*.py"))]
 
     def build(files: Path) -> Unpacked:
         sample_module.build_sample(files, **shape)

@@ -7,7 +7,7 @@ painting is the same on every machine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ _FRACTION_BITS = 4
 _SHORTEST_STEPS = 3
 _CURVATURE = 0.5
 _RELIEF = 5.0
+_CHROMA = 1.25
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,15 @@ class Brush:
 
 BRUSHES = (Brush(12, 9, 0.0, 7.0), Brush(6, 10, 14.0, 7.0), Brush(3, 10, 17.0, 5.0), Brush(2, 9, 22.0, 4.0))
 """From the largest to the smallest."""
+
+
+def scaled_brushes(factor: float, brushes: tuple[Brush, ...] = BRUSHES) -> tuple[Brush, ...]:
+    """Brushes for a picture that is larger by ``factor``: each radius is scaled, to 1 px at least."""
+    by_radius: dict[int, Brush] = {}
+    for brush in brushes:
+        radius_px = max(1, round(brush.radius_px * factor))
+        by_radius.setdefault(radius_px, replace(brush, radius_px=radius_px))
+    return tuple(by_radius.values())
 
 
 def paint_in_strokes(rgb: Rgb, *, brushes: tuple[Brush, ...] = BRUSHES, seed: int = 0) -> Rgb:
@@ -101,7 +111,7 @@ def _box_thrice(plane: NDArray[np.int64], radius_px: int) -> NDArray[np.int64]:
 
 def _starts(difference: NDArray[np.int64], brush: Brush, *, first: bool) -> NDArray[np.int64]:
     """The worst pixel (x, y) of each cell that is worse than the brush tolerates, (N, 2)."""
-    cell = brush.radius_px
+    cell = max(2, brush.radius_px)
     height, width = difference.shape
     rows, columns = -(-height // cell), -(-width // cell)
     padded = np.full((rows * cell, columns * cell), -1, np.int64)
@@ -154,9 +164,10 @@ def _draw(
     """Draws opaque strokes with bristles, in order; changes ``canvas``."""
     import cv2
 
-    count, bristles = len(points), max(2, round(1.2 * brush.radius_px))
+    count, bristles = len(points), _bristle_count(brush)
     tone = rng.normal(0, brush.colour_jitter, (count, 1)) + rng.normal(0, 0.4 * brush.colour_jitter, (count, 3))
-    base = np.clip(np.rint(colours + tone), 0, 255)
+    grey = (colours.astype(np.int64) @ [77, 151, 28])[:, None] / 256
+    base = np.clip(np.rint(grey + _CHROMA * (colours - grey) + tone), 0, 255)
     relief = np.rint(rng.normal(0, _RELIEF, (count, bristles, 1)))
     shades = np.clip(base[:, None] + relief, 0, 255).tolist()
     lines = _bristle_lines(points, lengths, bristles, brush.radius_px, rng)
@@ -166,6 +177,10 @@ def _draw(
         cv2.polylines(canvas, [paths[stroke, :length]], False, colour, widths[0], cv2.LINE_AA, _FRACTION_BITS)
         for line, shade in zip(lines[stroke, :, :length], shades[stroke], strict=True):
             cv2.polylines(canvas, [line], False, shade, widths[1], cv2.LINE_AA, _FRACTION_BITS)
+
+
+def _bristle_count(brush: Brush) -> int:
+    return round(1.2 * brush.radius_px) if brush.radius_px > 1 else 0
 
 
 def _bristle_lines(

@@ -1,129 +1,164 @@
-"""The built-in sample: a shot with two painted key frames whose every frame's truth and motion are known."""
+"""The built-in sample: a shot with two painted key frames whose every frame's truth and motion are known.
+
+A photograph is painted once, and the same camera films the photograph and the painting. A balloon, painted once too,
+moves in front of both.
+"""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from stylegan_core.data.sample.balloon import balloon_path, draw_balloon
+from stylegan_core.data.sample.brush_strokes import paint_in_strokes, scaled_brushes
+from stylegan_core.data.sample.camera import (
+    Coefficients,
+    Matrix,
+    camera_path,
+    film,
+    filmed_width_px,
+    key_frame_numbers,
+    spline_coefficients,
+)
 from stylegan_core.data.sample.painter import paint_in_oil
 from stylegan_core.data.sample.photographs import load_photograph
 from stylegan_core.storage.atomic import write_atomically, write_bytes_atomically
 
+Painter = Literal["strokes", "oil"]
+
+Rgb = NDArray[np.uint8]
+
 _SHOT_PHOTOGRAPH = "china"
+_BALLOON_PHOTOGRAPH = "flower"
+_BALLOON_HEIGHT = 0.56
+_BALLOON_BRUSH = 0.65
 _PAIR_PHOTOGRAPHS = ("astronaut", "coffee", "flower", "motorcycle")
 _PHOTOGRAPH_DOMAIN = ("astronaut", "chelsea", "motorcycle", "rocket")
-_OIL_DOMAIN = ("coffee", "flower", "hubble")
-_KEY_FRAMES_UNIT = (6 / 47, 41 / 47)
-
-Matrix = list[list[float]]
-"""2 x 3: (x, y, 1) in a frame's pixels to (x, y) in the photograph's, pixel centres on whole numbers."""
+_PAINTING_DOMAIN = ("coffee", "flower", "hubble")
+_BRUSH_WIDTH_PX = 480
+"""Width of the frames that the brushes have their size for."""
 
 
-def camera_path(
-    frames: int, width_px: int, height_px: int, photograph_width_px: int, photograph_height_px: int
-) -> list[Matrix]:
-    """A slow pan on an arc from the upper left to the lower right, zooming in by a seventh.
+@dataclass(frozen=True)
+class Scene:
+    """What the camera films, in its photographed or its painted version.
 
-    The arc is long enough that two fifths of what the camera sees are in neither key frame.
-
-    Returns:
-        One matrix a frame, frame to photograph.
+    Attributes:
+        background: coefficients of the flat picture.
+        balloon: coefficients of the object's colours, which go on beyond its outline.
     """
-    # The scale is set by a frame of 256 px over a photograph of 640 px and follows other frame sizes.
-    base = 256 / width_px
-    matrices = []
-    for index in range(frames):
-        time_unit = index / (frames - 1)
-        scale = base * 0.85**time_unit
-        centre_x = (0.205 + 0.595 * time_unit) * (photograph_width_px - 1)
-        centre_y = (0.5 - 0.29 * math.cos(math.pi * time_unit)) * (photograph_height_px - 1)
-        matrices.append(
-            [
-                [scale, 0.0, centre_x - scale * (width_px - 1) / 2],
-                [0.0, scale, centre_y - scale * (height_px - 1) / 2],
-            ]
-        )
-    return matrices
 
+    background: Coefficients
+    balloon: Coefficients
 
-def key_frame_numbers(frames: int) -> tuple[int, int]:
-    """Numbers (from 1) of the two painted frames of a shot of so many frames."""
-    first, last = (round(position * (frames - 1)) + 1 for position in _KEY_FRAMES_UNIT)
-    return first, last
-
-
-def render_frame(coefficients: np.ndarray, matrix: Matrix, width_px: int, height_px: int) -> np.ndarray:
-    """Looks at the photograph through a camera, sub-pixel exactly: the cubic spline through its pixels, evaluated.
-
-    Args:
-        coefficients: (H, W, 3) float, cubic spline coefficients of the photograph in [0, 255].
-        matrix: frame to photograph.
-        width_px: of the frame.
-        height_px: of the frame.
-    Returns:
-        (height, width, 3) uint8.
-    """
-    from scipy.ndimage import map_coordinates
-
-    (a, b, shift_x), (c, d, shift_y) = matrix
-    rows, columns = np.mgrid[:height_px, :width_px].astype(np.float64)
-    where = [c * columns + d * rows + shift_y, a * columns + b * rows + shift_x]
-    channels = [map_coordinates(coefficients[..., i], where, order=3, mode="mirror", prefilter=False) for i in range(3)]
-    rendered: np.ndarray = np.clip(np.rint(np.stack(channels, axis=-1)), 0, 255).astype(np.uint8)
-    return rendered
-
-
-def spline_coefficients(photograph: np.ndarray) -> np.ndarray:
-    """Cubic spline coefficients of an (H, W, 3) picture, a channel at a time, (H, W, 3) float64."""
-    from scipy.ndimage import spline_filter
-
-    planes = [spline_filter(photograph[..., i].astype(np.float64), order=3, mode="mirror") for i in range(3)]
-    return np.stack(planes, axis=-1)
+    def render(self, camera: Matrix, balloon: Matrix, mask: NDArray[np.uint8]) -> Rgb:
+        """A frame: the background, and before it the balloon where ``mask``, (H, W) in codes, shows it."""
+        frame = film(self.background, camera, *mask.shape)
+        rows, columns = (slice(found.min(), found.max() + 1) for found in np.nonzero(mask))
+        opacity = mask[rows, columns, None] / 255
+        shift = balloon[:, :2] @ [columns.start, rows.start]
+        box = np.column_stack([balloon[:, :2], balloon[:, 2] + shift])
+        front = film(self.balloon, box, *opacity.shape[:2])
+        frame[rows, columns] = opacity * front + (1 - opacity) * frame[rows, columns]
+        return _codes(frame)
 
 
 def build_sample(
     folder: Path,
     *,
     frames: int = 48,
-    width_px: int = 256,
-    height_px: int = 160,
+    width_px: int = 480,
+    height_px: int = 300,
+    painter: Painter = "strokes",
     stroke_px: int = 5,
     progress: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Writes the sample below ``folder``: shot/{plates,painted,truth,motion.json}, pairs/, photograph/ and oil/.
+    """Writes the sample below ``folder``: shot/, pairs/, photograph/ and painting/.
 
-    Training uses ``shot/painted`` alone; ``shot/truth`` has the style version of every other frame, for evaluation.
+    ``shot`` has plates/, painted/ (two key frames), truth/ (all other frames, painted), masks/ (of the balloon) and
+    motion.json. Training uses ``shot/painted`` alone; ``shot/truth`` is for evaluation.
+
+    Args:
+        folder: that is written.
+        frames: of the shot.
+        width_px: of a frame.
+        height_px: of a frame.
+        painter: strokes paints the photograph and the balloon once, so that strokes move with the scene; oil paints
+            each frame by itself.
+        stroke_px: radius of the strokes of the painter oil.
+        progress: called with a line about what was written.
 
     Raises:
         FileNotFoundError: a photograph is missing from its wheel.
-        RuntimeError: OpenCV lacks the painter.
+        RuntimeError: OpenCV lacks the painter oil.
     """
-    photograph = load_photograph(_SHOT_PHOTOGRAPH)
-    coefficients = spline_coefficients(photograph)
-    matrices = camera_path(frames, width_px, height_px, photograph.shape[1], photograph.shape[0])
-    keys = key_frame_numbers(frames)
-    for number, matrix in enumerate(matrices, start=1):
-        plate = render_frame(coefficients, matrix, width_px, height_px)
-        _write_png(folder / "shot" / "plates" / f"shot.{number:04d}.png", plate)
-        role = "painted" if number in keys else "truth"
-        _write_png(folder / "shot" / role / f"shot.{number:04d}.png", paint_in_oil(plate, stroke_px))
-        progress(f"frame {number} of {frames}")
-    motion = {"frames": {str(number): matrix for number, matrix in enumerate(matrices, start=1)}}
-    write_bytes_atomically(folder / "shot" / "motion.json", (json.dumps(motion, indent=1) + "\n").encode())
+    brushes = scaled_brushes(width_px / _BRUSH_WIDTH_PX)
+
+    def paint(rgb: Rgb) -> Rgb:
+        return paint_in_oil(rgb, stroke_px) if painter == "oil" else paint_in_strokes(rgb, brushes=brushes)
+
+    _write_shot(folder / "shot", frames, (height_px, width_px), painter, paint, progress)
     for name in _PAIR_PHOTOGRAPHS:
         other = load_photograph(name, width_px=width_px)
         _write_png(folder / "pairs" / "content" / f"{name}.png", other)
-        _write_png(folder / "pairs" / "style" / f"{name}.png", paint_in_oil(other, stroke_px))
+        _write_png(folder / "pairs" / "style" / f"{name}.png", paint(other))
     for name in _PHOTOGRAPH_DOMAIN:
         for index, tile in enumerate(_tiles(load_photograph(name, width_px=3 * width_px // 2), height_px)):
             _write_png(folder / "photograph" / f"{name}.{index}.png", tile)
-    for name in _OIL_DOMAIN:
+    for name in _PAINTING_DOMAIN:
         for index, tile in enumerate(_tiles(load_photograph(name, width_px=3 * width_px // 2), height_px)):
-            _write_png(folder / "oil" / f"{name}.{index}.png", paint_in_oil(tile, stroke_px))
+            _write_png(folder / "painting" / f"{name}.{index}.png", paint(tile))
+
+
+def _write_shot(
+    folder: Path,
+    frames: int,
+    size: tuple[int, int],
+    painter: Painter,
+    paint: Callable[[Rgb], Rgb],
+    progress: Callable[[str], None],
+) -> None:
+    photograph = load_photograph(_SHOT_PHOTOGRAPH, width_px=filmed_width_px(size[1], size[0]))
+    balloon, coverage = draw_balloon(load_photograph(_BALLOON_PHOTOGRAPH), round(_BALLOON_HEIGHT * size[0]))
+    scene = Scene(spline_coefficients(photograph), spline_coefficients(balloon))
+    painted_scene = scene
+    if painter == "strokes":
+        finer = scaled_brushes(_BALLOON_BRUSH * size[1] / _BRUSH_WIDTH_PX)
+        painted_balloon = paint_in_strokes(balloon, brushes=finer)
+        painted_scene = Scene(spline_coefficients(paint(photograph)), spline_coefficients(painted_balloon))
+        progress("the photograph is painted")
+    outline = spline_coefficients(coverage[..., None])
+    cameras = camera_path(frames, size, (photograph.shape[0], photograph.shape[1]))
+    balloons = balloon_path(frames, size[1], size[0], (balloon.shape[0], balloon.shape[1]))
+    for number, (camera, moved) in enumerate(zip(cameras, balloons, strict=True), start=1):
+        name = f"shot.{number:04d}.png"
+        mask = _codes(film(outline, moved, *size, outside="constant")[..., 0])
+        plate = scene.render(camera, moved, mask)
+        painted = paint(plate) if painter == "oil" else painted_scene.render(camera, moved, mask)
+        _write_png(folder / "masks" / name, mask)
+        _write_png(folder / "plates" / name, plate)
+        _write_png(folder / ("painted" if number in key_frame_numbers(frames) else "truth") / name, painted)
+        progress(f"frame {number} of {frames}")
+    motion = {
+        "frames": _by_number(cameras),
+        "objects": [{"name": "balloon", "masks": "masks", "frames": _by_number(balloons)}],
+    }
+    write_bytes_atomically(folder / "motion.json", (json.dumps(motion, indent=1) + "\n").encode())
+
+
+def _by_number(matrices: list[Matrix]) -> dict[str, list[list[float]]]:
+    return {str(number): matrix.tolist() for number, matrix in enumerate(matrices, start=1)}
+
+
+def _codes(values: NDArray[np.float64]) -> Rgb:
+    codes: Rgb = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return codes
 
 
 def _tiles(picture: np.ndarray, side_px: int) -> list[np.ndarray]:

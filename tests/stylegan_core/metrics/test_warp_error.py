@@ -9,13 +9,14 @@ from skimage.transform import warp as skimage_warp
 
 from stylegan_core.metrics.warp_error import MARGIN_PX, pair_warp_error
 from stylegan_core.motion.camera import CameraMotion
+from stylegan_core.motion.scene import SceneMotion
 
 FRAMES = 4
 HEIGHT, WIDTH = 48, 64
 
 
 @pytest.fixture(scope="module")
-def shot() -> tuple[list[np.ndarray], CameraMotion]:
+def shot() -> tuple[list[np.ndarray], SceneMotion]:
     photograph = coffee()[50:250, 100:400].astype(np.float64) / 255
     matrices, frames = {}, []
     for i in range(FRAMES):
@@ -24,11 +25,11 @@ def shot() -> tuple[list[np.ndarray], CameraMotion]:
         (a, _, x), (_, d, y) = matrices[10 + i]
         channels = [map_coordinates(photograph[..., c], [d * rows + y, a * columns + x], order=3) for c in range(3)]
         frames.append(np.stack(channels, -1).astype(np.float32))
-    return frames, CameraMotion(matrices)
+    return frames, SceneMotion(CameraMotion(matrices))
 
 
 def test_a_moving_camera_has_next_to_no_error_and_flicker_has_its_own(
-    shot: tuple[list[np.ndarray], CameraMotion],
+    shot: tuple[list[np.ndarray], SceneMotion],
 ) -> None:
     frames, motion = shot
 
@@ -44,10 +45,10 @@ def test_a_moving_camera_has_next_to_no_error_and_flicker_has_its_own(
     assert error(flickering) == pytest.approx(0.01 + steady, rel=0.05)
 
 
-def test_scikit_images_warp_gives_nearly_the_same_error(shot: tuple[list[np.ndarray], CameraMotion]) -> None:
+def test_scikit_images_warp_gives_nearly_the_same_error(shot: tuple[list[np.ndarray], SceneMotion]) -> None:
     frames, motion = shot
     noisy = [f + np.random.default_rng(i).normal(0, 0.1, f.shape).astype(np.float32) for i, f in enumerate(frames)]
-    matrix = motion.between(11, 10)
+    matrix = motion.camera.between(11, 10)
     warped = skimage_warp(noisy[0], AffineTransform(np.vstack([matrix, [0, 0, 1]])), order=3, cval=np.nan)
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     x, y = matrix[0, 0] * columns + matrix[0, 2], matrix[1, 1] * rows + matrix[1, 2]
@@ -58,7 +59,8 @@ def test_scikit_images_warp_gives_nearly_the_same_error(shot: tuple[list[np.ndar
     assert pair_warp_error(noisy[1], noisy[0], motion, (11, 10)) == pytest.approx(expected, rel=0.15)
 
 
-def test_frames_that_share_nothing_have_no_error(shot: tuple[list[np.ndarray], CameraMotion]) -> None:
+def test_frames_that_share_nothing_have_no_error(shot: tuple[list[np.ndarray], SceneMotion]) -> None:
     frames, _ = shot
-    apart = CameraMotion({1: np.array([[1.0, 0, 0], [0, 1, 0]]), 2: np.array([[1.0, 0, 500], [0, 1, 0]])})
+    camera = CameraMotion({1: np.array([[1.0, 0, 0], [0, 1, 0]]), 2: np.array([[1.0, 0, 500], [0, 1, 0]])})
+    apart = SceneMotion(camera)
     assert math.isnan(pair_warp_error(frames[0], frames[1], apart, (1, 2)))

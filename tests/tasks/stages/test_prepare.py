@@ -12,6 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from stylegan_core.config import parse_params
+from stylegan_core.motion.scene import load_motion
 from tasks.shared.errors import InputsFailedError, UsageError
 from tasks.stages.prepare import prepare
 from tests.tasks.prepared import SIDE, pixels, read, run, save, tree
@@ -248,6 +249,9 @@ def test_the_sample_is_a_shot_and_two_collections(workplace):
     entry = json.loads((output / "shots.json").read_text())["sample"]
     assert entry["plates"] == "data/prepared/sample/shot/plates"
     assert json.loads((workplace / entry["motion"]).read_text())["frames"].keys() == {str(n) for n in range(1, 9)}
+    (balloon,) = load_motion(workplace / entry["motion"]).objects
+    assert set(balloon.masks) == set(range(1, 9))
+    assert entry["masks"] is None  # those of painted parts; the balloon's belong to its motion
     total = len(manifest)
     assert sorted(progress) == [(done, total) for done in range(1, total + 1)]
 
