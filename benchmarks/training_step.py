@@ -14,6 +14,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 
 import torch
 
@@ -22,7 +23,13 @@ from stylegan_core.data.batch import Batch
 from stylegan_core.recipes import recipe_class
 from stylegan_core.recipes.base import RecipeConfig
 from stylegan_core.training.ema import MovingAverage
-from stylegan_core.training.hardware import make_fabric, repeatable, resolve_accelerator, resolve_precision
+from stylegan_core.training.hardware import (
+    describe_processor,
+    make_fabric,
+    repeatable,
+    resolve_accelerator,
+    resolve_precision,
+)
 from stylegan_core.training.optimizers import PhaseOptimizers
 from stylegan_core.training.step import Stepper
 
@@ -133,6 +140,7 @@ def main() -> None:
                 "accelerator": accelerator,
                 "precision": precision,
                 "threads": threads,
+                "processor": asdict(describe_processor()),
                 "ours_ms": round(1000 * statistics.median(times["ours"]), 2),
                 "plain_ms": round(1000 * statistics.median(times["plain"]), 2),
                 "ratio": round(statistics.median(ratios), 3),

@@ -11,7 +11,8 @@ import pandas as pd
 def test_two_processes_train_one_model(make_clone):
     clone = make_clone()
     tiny = {"train.keyframe.budget_steps": 10, "train.common.devices": 2, "train.common.accelerator": "cpu"}
-    clone.settings(clone.tiny | tiny)
+    shared = {"train.keyframe.discriminator_norm": "batch", "train.keyframe.augmentation": "ada"}
+    clone.settings(clone.tiny | tiny | shared)
     clone.run(sys.executable, "-m", "flows.prepare")
     done = clone.run(sys.executable, "-m", "flows.train")
     card = json.loads((clone.root / "models" / "all" / "model.json").read_text())

@@ -80,14 +80,19 @@ class LocalGenerators(nn.Module):
         """The global generator's first layer."""
         return self.whole.stem  # type: ignore[return-value]
 
-    def encode(self, content: Tensor) -> list[Tensor]:
-        """The global generator's features."""
-        return self.whole.encode(content)  # type: ignore[operator, no-any-return]
+    def encode(self, content: Tensor, last: int | None = None) -> list[Tensor]:
+        """The global generator's features, up to ``last`` if that is given."""
+        return self.whole.encode(content, last)  # type: ignore[operator, no-any-return]
 
-    def forward(self, content: Tensor) -> Tensor:
-        """(N, 3, H, W) in [-1, 1] to fp32 (N, 3, H, W), which may overshoot [-1, 1]."""
+    def forward(self, content: Tensor, encoded: list[Tensor] | None = None) -> Tensor:
+        """(N, 3, H, W) in [-1, 1] to fp32 (N, 3, H, W), which may overshoot [-1, 1].
+
+        Args:
+            content: the input.
+            encoded: what ``encode`` returned for it, if that is known already.
+        """
         height, width = content.shape[-2:]
-        result: Tensor = self.whole(content)
+        result: Tensor = self.whole(content) if encoded is None else self.whole(content, encoded)
         seen = torch.cat([content.float(), result, _position(content)], dim=1)  # (N, 8, H, W)
         rows, columns = _spans(height, self.regions), _spans(width, self.regions)
         row_windows = _windows(height, self.regions, content.device)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from stylegan_core.networks.spectral import spectral_norm
+from stylegan_core.networks.synchronized import BatchNorm
 
 DiscriminatorNorm = Literal["none", "instance", "batch", "spectral"]
 
@@ -50,7 +51,7 @@ class PatchDiscriminator(nn.Module):
             if norm == "instance":
                 modules.append(nn.InstanceNorm2d(widths[i]))
             elif norm == "batch":
-                modules.append(nn.BatchNorm2d(widths[i]))
+                modules.append(BatchNorm(widths[i]))
             modules.append(nn.LeakyReLU(0.2))
             if dropout > 0:
                 modules.append(nn.Dropout2d(dropout))

@@ -42,6 +42,6 @@ class PatchProjection(nn.Module):
         """
         projected = []
         for head, stage, index in zip(self.heads, features, positions, strict=True):
-            rows = stage.flatten(2)[:, :, index].transpose(1, 2)  # (N, P, C)
+            rows = stage.permute(0, 2, 3, 1).flatten(1, 2).index_select(1, index)  # (N, P, C)
             projected.append(F.normalize(head(rows).float(), dim=-1))
         return projected

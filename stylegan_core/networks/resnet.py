@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from stylegan_core.networks.guide import GUIDED_CHANNELS, PICTURE_CHANNELS, base_of, confidence_unit, with_guide
 from stylegan_core.networks.mixing import NeighbourhoodMixing
+from stylegan_core.networks.synchronized import BatchNorm
 
 Norm = Literal["none", "instance", "batch"]
 Padding = Literal["reflect", "replicate", "zeros"]
@@ -32,8 +33,21 @@ def activation(norm: Norm) -> nn.Module:
 def norm_layer(norm: Norm, channels: int) -> nn.Module:
     """Brings (N, C, H, W) to zero mean and unit variance, each picture or the batch as one; or does nothing."""
     if norm == "batch":
-        return nn.BatchNorm2d(channels)
+        return BatchNorm(channels)
     return nn.InstanceNorm2d(channels) if norm == "instance" else nn.Identity()
+
+
+class Convolution(nn.Conv2d):
+    """A convolution whose padding keeps the precision of autocast, which on a CPU would pad in fp32 and cast twice."""
+
+    def _conv_forward(self, hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        kind = hidden.device.type
+        if self.padding_mode == "zeros" or not torch.is_autocast_enabled(kind):
+            return super()._conv_forward(hidden, weight, bias)  # type: ignore[no-any-return]
+        with torch.autocast(kind, enabled=False):
+            cast = hidden.to(torch.get_autocast_dtype(kind))
+            padded = F.pad(cast, self._reversed_padding_repeated_twice, mode=self.padding_mode)
+        return F.conv2d(padded, weight, bias, self.stride, 0, self.dilation, self.groups)
 
 
 def convolution(in_channels: int, out_channels: int, kernel_px: int, padding: Padding, *, stride: int = 1) -> nn.Conv2d:
@@ -47,7 +61,7 @@ def convolution(in_channels: int, out_channels: int, kernel_px: int, padding: Pa
         stride: of the convolution.
     """
     margin_px = (kernel_px - 1) // 2
-    conv = nn.Conv2d(in_channels, out_channels, kernel_px, stride=stride, padding=margin_px, padding_mode=padding)
+    conv = Convolution(in_channels, out_channels, kernel_px, stride=stride, padding=margin_px, padding_mode=padding)
     nn.init.kaiming_normal_(conv.weight, a=_LEAK)
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
@@ -55,9 +69,12 @@ def convolution(in_channels: int, out_channels: int, kernel_px: int, padding: Pa
 
 
 def apply_in_fp32(layer: nn.Module, hidden: Tensor) -> Tensor:
-    """``layer(hidden)`` in fp32, under autocast too: bf16 would leave 768 of a 10-bit picture's 1,024 codes."""
+    """``layer(hidden)`` in fp32, under autocast too: bf16 would leave 768 of a 10-bit picture's 1,024 codes.
+
+    In training it may compute in autocast's precision, three times as fast: losses do not see single codes.
+    """
     kind = hidden.device.type
-    if torch.is_autocast_enabled(kind):  # only there: exporters cannot trace the context
+    if torch.is_autocast_enabled(kind) and not layer.training:  # only there: exporters cannot trace the context
         with torch.autocast(kind, enabled=False):
             return layer(hidden.float())  # type: ignore[no-any-return]
     return layer(hidden).float()  # type: ignore[no-any-return]
@@ -169,21 +186,26 @@ class ResnetGenerator(nn.Module):
             first = self.to_rgb.weight[:: unshuffle**2]
             self.to_rgb.weight.copy_(first.repeat_interleave(unshuffle**2, dim=0))
 
-    def encode(self, content: Tensor) -> list[Tensor]:
+    def encode(self, content: Tensor, last: int | None = None) -> list[Tensor]:
         """Features of the input, the first layer, every downsampling and every block, in order.
 
         Args:
             content: (N, in_channels, H, W) in [-1, 1], H and W multiples of ``multiple_px``.
+            last: index of the last features to compute; None: all.
         """
         features = [F.pixel_unshuffle(content, self._unshuffle) if self._unshuffle > 1 else content]
-        for stage in (self.stem, *self.down, *self.blocks):
+        for stage in (self.stem, *self.down, *self.blocks)[:last]:
             features.append(stage(features[-1]))
         return features
 
-    def forward(self, content: Tensor) -> Tensor:
+    def forward(self, content: Tensor, encoded: list[Tensor] | None = None) -> Tensor:
         """(N, in_channels, H, W) in [-1, 1] to fp32 (N, 3, H, W); "residual" may overshoot [-1, 1].
 
         A guided network takes a picture alone, (N, 3, H, W), as one without a guide.
+
+        Args:
+            content: the input.
+            encoded: what ``encode`` returned for it, if that is known already.
         """
         content = with_guide(content) if self._guided else content
         height, width = content.shape[-2:]
@@ -192,7 +214,7 @@ class ResnetGenerator(nn.Module):
         padded = content.contiguous(memory_format=torch.channels_last)
         if pad_bottom or pad_right:
             padded = F.pad(padded, (0, pad_right, 0, pad_bottom), mode="replicate")
-        encoded = self.encode(padded)
+        encoded = self.encode(padded) if encoded is None else encoded
         hidden = encoded[-1]
         levels = len(self.down)
         for level, stage in zip(reversed(range(levels)), self.up, strict=True):

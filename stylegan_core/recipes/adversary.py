@@ -14,6 +14,7 @@ from stylegan_core.losses.adversarial import Adversarial, discriminator_loss, ge
 from stylegan_core.losses.regularization import r1_penalty, wgan_gradient_penalty
 from stylegan_core.networks.discriminators import Discriminator, DiscriminatorOutput, Layout
 from stylegan_core.networks.patch_discriminator import DiscriminatorNorm
+from stylegan_core.networks.synchronized import mean_over_processes, processes
 from stylegan_core.recipes.base import BaseRecipe, Losses, RecipeConfig
 
 _ADA_EVERY_CALLS = 4
@@ -254,7 +255,9 @@ class Adversary(nn.Module):
         """Updates ADA's probability towards the target: overfitting is the discriminator's certainty of reals."""
         middle = 0.5 if self.config.adversarial == "least_squares" else 0.0
         sign = torch.stack([(logits.float() - middle).sign().mean() for logits in real_logits]).mean()
-        self.sign_sum += torch.stack([sign, torch.ones_like(sign), torch.full_like(sign, count)])
+        sign = mean_over_processes(sign)  # so that all processes augment with one probability
+        pictures_seen = torch.full_like(sign, count * processes())
+        self.sign_sum += torch.stack([sign, torch.ones_like(sign), pictures_seen])
         signs, calls, pictures = self.sign_sum
         due = (calls >= _ADA_EVERY_CALLS).float()  # no branch: it would wait for the device
         direction = (signs / calls - self.config.ada_target).sign()

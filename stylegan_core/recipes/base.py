@@ -77,6 +77,9 @@ class RecipeConfig(BaseModel):
     )
     crop_px: int = Field(64, ge=16, description="side of the training crops")
     batch_size: int = Field(8, ge=1)
+    accumulate_batches: int = Field(
+        1, ge=1, description="batches whose mean gradient makes a step: larger batches than memory holds"
+    )
     generator_lr: float = Field(2e-4, gt=0)
     discriminator_lr: float = Field(2e-4, gt=0)
     beta1: float = Field(0.5, ge=0.0, lt=1.0)
@@ -118,7 +121,11 @@ class RecipeConfig(BaseModel):
         """
         if self.budget_images is None:
             return self.budget_steps
-        return -(-self.budget_images // (self.batch_size * devices))
+        return -(-self.budget_images // self.images_per_step(devices))
+
+    def images_per_step(self, devices: int) -> int:
+        """Training crops of a generator step, of all ``devices`` processes; further discriminator steps use more."""
+        return self.batch_size * self.accumulate_batches * devices
 
     def check_crop(self, *, halvings: int, discriminator_layers: int) -> None:
         """Refuses crops that are too small for a recipe's networks.

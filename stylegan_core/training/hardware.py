@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+
+from stylegan_core.threads import usable_cores
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -126,3 +130,38 @@ def repeatable(threads: int | None = None, *, accelerator: str = "cpu") -> Itera
 
 def _warns_only() -> bool:
     return bool(torch.is_deterministic_algorithms_warn_only_enabled())
+
+
+@dataclass(frozen=True)
+class Processor:
+    """The CPU that a figure was measured on: ratios of the same two programs differ between kinds of CPU.
+
+    Attributes:
+        model: its name, from /proc/cpuinfo on Linux.
+        instructions: sets that torch's kernels use, such as ("AVX512", "AVX512_BF16", "AMX_BF16").
+        cores: logical ones that this process may use.
+    """
+
+    model: str
+    instructions: tuple[str, ...]
+    cores: int
+
+
+def describe_processor() -> Processor:
+    """The CPU of this machine."""
+    checks = {
+        "VNNI": "_is_vnni_supported",
+        "AVX512_BF16": "_is_avx512_bf16_supported",
+        "AMX_BF16": "_is_amx_tile_supported",
+    }
+    found = [name for name, check in checks.items() if getattr(torch.cpu, check, bool)()]
+    return Processor(_cpu_model(), (torch.backends.cpu.get_cpu_capability(), *found), usable_cores())
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()

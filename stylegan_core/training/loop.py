@@ -102,7 +102,7 @@ class TrainingLoop:
             *(machine.accelerator, machine.precision, machine.threads),
             progress.step,
             self._total_steps,
-            self._total_steps * self._config.batch_size * self._fabric.world_size,
+            self._total_steps * self._config.images_per_step(self._fabric.world_size),
         )
         end_step = self._config.lr_decay_end_step
         if self._config.lr_schedule != "constant" and end_step < self._total_steps and self._fabric.is_global_zero:

@@ -69,7 +69,7 @@ class MetricsLog:
         processes = self._fabric.world_size
         rates = {
             "rate/steps_per_s": steps_per_s,
-            "rate/images_per_s": steps_per_s * self._config.batch_size * processes,
+            "rate/images_per_s": steps_per_s * self._config.images_per_step(processes),
             "time_left_s": (self._config.total_steps(processes) - progress.step) / max(steps_per_s, 1e-9),
         }
         return rates | self._state.optimizers.lr_metrics()

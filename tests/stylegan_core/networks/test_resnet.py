@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from stylegan_core.networks.resnet import ResnetGenerator
+from stylegan_core.networks.resnet import Padding, ResnetGenerator, convolution
 
 
 def picture(height: int, width: int, seed: int = 0) -> torch.Tensor:
@@ -44,12 +44,51 @@ def test_the_output_layer_is_fp32_under_autocast() -> None:
         assert torch.equal(network(content), content)  # bf16 would round the picture itself
 
 
+def test_the_output_layer_is_fp32_in_evaluation_alone() -> None:
+    torch.manual_seed(0)
+    network = ResnetGenerator(4, 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        trained, evaluated = network(picture(32, 32)), network.eval()(picture(32, 32))
+    assert trained.dtype == evaluated.dtype == torch.float32
+    assert not torch.equal(trained, evaluated)
+    torch.testing.assert_close(trained, evaluated, rtol=0.0, atol=0.02)
+
+
+@pytest.mark.parametrize("padding", ["reflect", "replicate", "zeros"])
+def test_padding_under_autocast_changes_nothing_but_its_precision(padding: Padding) -> None:
+    torch.manual_seed(0)
+    ours = convolution(4, 6, 3, padding, stride=2)
+    torchs = torch.nn.Conv2d(4, 6, 3, stride=2, padding=1, padding_mode=padding)
+    torchs.load_state_dict(ours.state_dict())
+    seen = torch.rand(2, 4, 9, 8)
+    assert torch.equal(ours(seen), torchs(seen))
+    results = []
+    for layer in (ours, torchs):
+        given = seen.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16):
+            result = layer(given)
+        result.float().square().mean().backward()
+        results.append([result, given.grad, layer.weight.grad])
+    assert results[0][0].dtype == torch.bfloat16
+    for mine, expected in zip(*results, strict=True):
+        torch.testing.assert_close(mine, expected, rtol=0.02, atol=2e-3)
+
+
 def test_encode_lists_the_stages_it_declares() -> None:
     network = ResnetGenerator(4, 3, downsamplings=2, norm="instance", output="tanh", skips=False)
     encoded = network.encode(picture(32, 32))
     assert [f.shape[1] for f in encoded] == list(network.stage_channels) == [3, 4, 8, 16, 16, 16, 16]
     assert [f.shape[-1] for f in encoded] == [32, 32, 16, 8, 8, 8, 8]
     assert network(picture(32, 32)).abs().max() <= 1
+
+
+def test_known_features_give_the_same_picture_and_encoding_can_stop_early() -> None:
+    torch.manual_seed(0)
+    network = ResnetGenerator(4, 2)
+    content = torch.rand(2, 3, 32, 32) * 2 - 1
+    encoded = network.encode(content)
+    assert torch.equal(network(content, encoded), network(content))
+    assert [torch.equal(a, b) for a, b in zip(network.encode(content, 2), encoded[:3], strict=True)] == [True] * 3
 
 
 def test_refuses_even_kernels() -> None:

@@ -27,6 +27,63 @@ def crops(seed: int) -> torch.Tensor:
     return torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
+def encoder_calls(recipe: Recipe) -> list[int]:
+    """Pictures in each call of the generator's first layer, from now on."""
+    calls: list[int] = []
+    recipe.networks["generator"].stem.register_forward_hook(lambda _, given, __: calls.append(len(given[0])))
+    return calls
+
+
+def test_the_papers_preset_has_its_epochs_in_steps() -> None:
+    paper = Config(**Recipe.presets["paper"])
+    assert paper.budget_steps == paper.lr_decay_end_step == 400 * 1334
+    assert paper.lr_decay_start_step == 200 * 1334
+    assert (paper.lr_schedule, paper.batch_size) == ("linear", 1)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_fast_compares_mirrored_results_with_sources_as_they_are(
+    mirrored: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = build(fast=True, nce_stages=(0, 2), blocks=1, norm="none")
+    encoded = encoder_calls(recipe)
+    batch = Batch(crops(0), crops(1))
+    draw = torch.full((), 0.0 if mirrored else 0.9)
+    monkeypatch.setattr(torch, "rand", lambda *_: draw)
+    losses, fakes = recipe.generator_losses(batch, 0)
+    assert len(encoded) == (3 if mirrored else 2)
+    generator, heads = recipe.networks["generator"], recipe.networks["heads"]
+    given = batch.content.flip(3) if mirrored else batch.content
+    torch.testing.assert_close(fakes["translated"], generator(given))
+    stages = (0, 2)
+    queries, keys = generator.encode(generator(given)), generator.encode(batch.content)
+    values = []
+    for head, stage in zip(heads.heads, stages, strict=True):
+        query = queries[stage].flip(3) if mirrored else queries[stage]
+        for q, k in zip(query, keys[stage], strict=True):
+            rows = [F.normalize(head(part.flatten(1).t()), dim=-1) for part in (q, k)]
+            values.append(F.cross_entropy(rows[0] @ rows[1].t() / 0.07, torch.arange(len(rows[0]))))
+    torch.testing.assert_close(losses["nce"], 10 * torch.stack(values).mean(), atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(recipe.fakes(batch, 0)["translated"], generator(given))
+
+
+def test_no_gradient_flows_into_the_keys() -> None:
+    recipe = build(nce_stages=(2,), blocks=1, norm="none")
+    sources, encoded = crops(0), [torch.rand(2, 8, 16, 16, requires_grad=True)]
+    recipe._nce(crops(1), sources, encoded).mean().backward()
+    assert encoded[0].grad is None
+    assert recipe.networks["heads"].heads[0][0].weight.grad.abs().sum() > 0
+
+
+def test_heads_learn_under_autocast() -> None:
+    """Autocast casts weights once in a step: those of the keys must not be cast first, without gradients."""
+    recipe = build()
+    with torch.autocast("cpu", torch.bfloat16):
+        losses, _ = recipe.generator_losses(Batch(crops(0), crops(1)), 0)
+    losses["nce"].backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in recipe.networks["heads"].parameters())
+
+
 def test_stages_are_the_papers() -> None:
     # Layers 0, 4, 8, 12, 16 of its network: pixels, two downsamplings, blocks 1 and 5 of 9.
     assert Config().stages() == (0, 2, 3, 4, 8)
@@ -36,7 +93,7 @@ def test_stages_are_the_papers() -> None:
 
 
 def test_fast_is_a_preset_that_explicit_weights_override() -> None:
-    assert Config().weights() == (1.0, 1.0)
+    assert Config().weights() == (0.5, 0.5)  # half the sum of both terms
     assert Config(fast=True).weights() == (10.0, 0.0)
     assert Config(fast=True, nce_weight=3.0, identity_nce_weight=0.5).weights() == (3.0, 0.5)
 
@@ -45,7 +102,7 @@ def test_single_image_has_defaults_of_its_own_that_explicit_settings_override() 
     single = Config(single_image=True)
     assert single.r1_gamma > 0
     assert single.crop_px == 64
-    assert single.weights() == (4.0, 1.0)
+    assert single.weights() == (2.0, 2.0)
     assert single.l1_identity_weight() == 1.0
     assert Config().l1_identity_weight() == 0.0
     assert Recipe.needs_with(single).zoom_min < 1.0 == Recipe.needs_with(Config()).zoom_min
@@ -72,6 +129,7 @@ def test_single_image_penalizes_the_discriminator_and_keeps_style_as_it_is() -> 
 
 def test_nce_is_the_cross_entropy_between_result_and_content() -> None:
     recipe = build(nce_stages=(2,), nce_weight=2.0, blocks=1, norm="none")
+    encoded = encoder_calls(recipe)
     batch = Batch(crops(0), crops(1))
     losses, fakes = recipe.generator_losses(batch, 0)
 
@@ -84,6 +142,7 @@ def test_nce_is_the_cross_entropy_between_result_and_content() -> None:
         F.cross_entropy(q @ k.t() / 0.07, torch.arange(len(q)))
         for q, k in zip(vectors(fakes["translated"]), vectors(batch.content), strict=True)
     ]
+    assert encoded[:2] == [4, 4]  # content and style together, once on the way to the result, and the results
     torch.testing.assert_close(losses["nce"], 2 * sum(expected) / 2, atol=1e-4, rtol=1e-4)
     assert set(losses) == {"adversarial", "nce", "identity_nce"}
 

@@ -5,6 +5,7 @@ import torch
 
 from stylegan_core.training.hardware import (
     cpu_has_bf16,
+    describe_processor,
     make_fabric,
     repeatable,
     resolve_accelerator,
@@ -59,3 +60,11 @@ def test_repeatable_sets_threads_and_puts_all_back():
     assert not torch.are_deterministic_algorithms_enabled()
     with repeatable() as threads:
         assert threads == before
+
+
+def test_the_processor_is_described_by_what_kernels_use():
+    processor = describe_processor()
+    assert processor.model
+    assert processor.cores >= 1
+    assert processor.instructions[0] == torch.backends.cpu.get_cpu_capability()
+    assert cpu_has_bf16() == bool({"AVX512_BF16", "AMX_BF16"} & set(processor.instructions))

@@ -109,6 +109,32 @@ def test_discriminator_steps_a_generator_step_see_fresh_batches_and_the_absolute
     assert not torch.equal(before, recipe.networks["generator"].weight)
 
 
+@pytest.mark.parametrize("clip", [0.0, 0.05])
+def test_accumulated_batches_step_like_one_that_has_all_their_pictures(clip):
+    """Every loss is a mean over pictures, so that the mean over batches is the mean over all pictures."""
+    ours, reference = Plain(RecipeConfig(), ratio=2), Plain(RecipeConfig(), ratio=2)
+    settings = {"gradient_clip": clip, "lr_schedule": "linear", "lr_decay_end_step": 4}
+    small, large = stepper(ours, accumulate_batches=3, **settings), stepper(reference, **settings)
+    drawn = iter(range(100))
+    for step in range(3):
+        losses = small.step(step, lambda: batch(next(drawn)))
+
+        turns = iter(range(6 * step, 6 * step + 6, 3))
+
+        def joined(turns: Any = turns) -> Batch:
+            first = next(turns)
+            parts = [batch(first + i) for i in range(3)]
+            return Batch(torch.cat([p.content for p in parts]), torch.cat([p.style for p in parts]))
+
+        expected = large.step(step, joined)
+        assert set(losses) == set(expected)
+        for name, value in expected.items():
+            torch.testing.assert_close(losses[name], value, rtol=1e-5, atol=1e-6)
+    assert next(drawn) == 18
+    for a, b in zip(ours.networks.parameters(), reference.networks.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
 def test_a_recipe_without_losses_is_named():
     recipe = Plain(RecipeConfig())
     recipe.generator_losses = lambda batch, step: ({}, {})  # type: ignore[method-assign]
