@@ -44,6 +44,12 @@ class RenderSettings(Settings):
         0, ge=0, le=8, description="neighbours on each side to blend along the optical flow; 0: off"
     )
     blend_weight: float = Field(1.0, ge=0.0, le=1.0, description="weight of a neighbour; that of the frame itself is 1")
+    key_frames: Path | None = Field(
+        None,
+        description="folder or pattern of painted key frames, matched by number, that guide models trained with guide; "
+        "default: those of the project's shot",
+    )
+    key_frames_space: str = Field("auto", description="colour space of the painted key frames")
     tiles: Literal["exact", "approximate"] = Field(
         "exact", description="approximate: also tile frames for networks that depend on the whole frame"
     )
@@ -62,7 +68,8 @@ class RenderSettings(Settings):
         named = [None if self.cuts in words else self.cuts.rpartition("@")[0] or self.cuts]
         named += [None if self.statistics in words else self.statistics]
         named += [None if self.ocio is None or "://" in self.ocio else self.ocio]
-        return [*([self.curve] if self.curve else []), *(Path(name) for name in named if name is not None)]
+        own = [path for path in (self.curve, self.key_frames) if path is not None]
+        return [*own, *(Path(name) for name in named if name is not None)]
 
 
 class RegionSettings(Settings):

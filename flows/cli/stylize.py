@@ -45,6 +45,7 @@ stylereel stylize photos out --model swap --style-image dusk.jpg --style-image s
 stylereel stylize faces out --model attributes --edit "smiling, no glasses"
 stylereel stylize plates out --regions regions.yaml --outside-regions style
 stylereel stylize plates/sh010.####.exr out/sh010_styl.%05d.png --missing hold --dry-run
+stylereel stylize plates out --key-frames painted
 stylereel stylize plates out --look-dev 5
 stylereel stylize plates out --blend-frames 2 --cuts reel.edl@25
 stylereel stylize plates out --source-space "ARRI LogC4"

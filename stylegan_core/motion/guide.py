@@ -1,9 +1,7 @@
 """Guide of a frame: painted key frames, warped along the motion, and how much each pixel of the result is trusted.
 
 Jamriska et al. 2019, Stylizing Video by Example (doi 10.1145/3306346.3323006), carry paintings along the motion too.
-The flow is searched at full resolution between the frame and the key frame itself, from the start that
-``guide_chain.py`` composes. A pixel is trusted where the flow returns (Ruder et al. 2016, arXiv 1604.08610) and the key
-frame, warped, looks like the frame.
+Here they are the input of a network, which paints where nothing is trusted.
 """
 
 from __future__ import annotations
@@ -13,24 +11,20 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from stylegan_core.motion.guide_chain import FlowPair, sample
-from stylegan_core.motion.optical_flow import LEAST_PX, grey_proxy, search_motion, warp_by_flow
+from stylegan_core.motion.guide_chain import FlowPair
+from stylegan_core.motion.guide_map import GuideMap, KeyMotion, map_guide, searched_size
+from stylegan_core.motion.optical_flow import warp_by_flow
 from stylegan_core.motion.warp import Floats
 
 NO_GUIDE_UNIT = 0.5
 """Of all channels where there is no guide: mid grey."""
-_MOST_SEARCHED_PX = 2048
-"""Longer side at which flow is searched; that of larger frames is enlarged."""
-_RETURN_PX, _RETURN_SHARE = 0.75, 0.02
-"""How far from its start a flow and its way back may end: in pixels, and as a share of the motion."""
-_ALIKE_UNIT = 0.06
-"""Smoothed difference of frame and warped key frame at which the trust is half."""
-_SMOOTH_PX = 1.5
-_DISTANCE_COST_UNIT = 0.01
-"""Of the farthest key frame, beside the smoothed difference: of keys that look alike, the nearer one is chosen."""
-_CHOICE_PX = 6.0
-"""Standard deviation of the Gaussian over which keys are compared, for a picture of 512 px: larger areas of one key."""
+GUIDE_CHANNELS = 4
+"""Red, green, blue and confidence."""
+
+Painting = Floats | NDArray[np.uint16]
+"""(H, W, 3) in unit range, or in 0 to 65535; a fourth channel is where it is painted."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +33,7 @@ class KeyView:
 
     Attributes:
         plate_unit: (H, W, 3) the key frame, display-encoded, of the frame's size.
-        painting_unit: (H, W, 3) its painting, in the space of the guide.
+        painting_unit: (H, W, 3) its painting, in the space of the guide; a fourth channel is where it is painted.
         flow: coarse flow from the frame to the key frame and back, of any size; None: the motion is small or unknown.
         distance: frames between both; 0: it is the frame itself.
     """
@@ -51,7 +45,7 @@ class KeyView:
 
 
 def guide_of(frame_unit: Floats, keys: Sequence[KeyView]) -> tuple[Floats, Floats]:
-    """The best of several key frames at each pixel.
+    """The guide of a frame from the best of several key frames at each pixel.
 
     Args:
         frame_unit: (H, W, 3), display-encoded, in unit range.
@@ -59,76 +53,81 @@ def guide_of(frame_unit: Floats, keys: Sequence[KeyView]) -> tuple[Floats, Float
     Returns:
         (H, W, 3) the guide, ``NO_GUIDE_UNIT`` where there is none; (H, W) its confidence in [0, 1].
     """
-    height, width = frame_unit.shape[:2]
-    guide = np.full((height, width, 3), NO_GUIDE_UNIT, np.float32)
-    confidence = np.zeros((height, width), np.float32)
-    for key in keys:
-        if key.distance == 0:
-            return key.painting_unit.astype(np.float32), np.ones((height, width), np.float32)
-    if not keys or min(height, width) < LEAST_PX:
-        return guide, confidence
-    farthest = max(key.distance for key in keys)
-    least_cost = np.full((height, width), np.inf, np.float32)
-    smooth_px = _CHOICE_PX * max(height, width) / 512
-    for key in sorted(keys, key=lambda key: key.distance):
-        flow = refine_flow(frame_unit, key)
-        difference = appearance_difference(frame_unit, key.plate_unit, flow.there)
-        trust = trusted(flow, difference)
-        cost = difference + (1 - trust) + np.float32(_DISTANCE_COST_UNIT * key.distance / farthest)
-        cost = cv2.GaussianBlur(cost, (0, 0), smooth_px)
-        better = cost < least_cost
-        least_cost = np.where(better, cost, least_cost)
-        confidence = np.where(better, trust, confidence)
-        guide[better] = warp_by_flow(key.painting_unit, flow.there)[better]
-    guide = np.clip(guide, 0.0, 1.0)
-    guide[confidence <= 0] = NO_GUIDE_UNIT
-    return guide, confidence
+    size = frame_unit.shape[0], frame_unit.shape[1]
+    searched = searched_size(*size)
+    motions = [KeyMotion(shrunk(key.plate_unit, searched), key.flow, key.distance) for key in keys]
+    found = map_guide(shrunk(frame_unit, searched), motions)
+    guide = guide_rows(found, [key.painting_unit for key in keys], size, 0, size[0])
+    return guide[..., :3], guide[..., 3]
 
 
-def refine_flow(frame_unit: Floats, key: KeyView) -> FlowPair:
-    """Flow from a frame to a key frame and back, (H, W, 2) each, searched from the coarse flow."""
-    height, width = frame_unit.shape[:2]
-    scale = min(1.0, _MOST_SEARCHED_PX / max(height, width))
-    size = (max(LEAST_PX, round(height * scale)), max(LEAST_PX, round(width * scale)))
-    frame, plate = (_searched(unit, size) for unit in (frame_unit, key.plate_unit))
-    start = None if key.flow is None else key.flow.resized(*size)
-    there = search_motion(frame, plate, initial_px=None if start is None else start.there)
-    back = search_motion(plate, frame, initial_px=None if start is None else start.back)
-    return FlowPair(there, back).resized(height, width)
-
-
-def appearance_difference(frame_unit: Floats, plate_unit: Floats, offset_px: Floats) -> Floats:
-    """(H, W) smoothed difference of a frame and a key frame that is warped to it, mean over channels."""
-    apart = np.abs(warp_by_flow(plate_unit, offset_px) - frame_unit).mean(axis=-1, dtype=np.float32)
-    return np.asarray(cv2.GaussianBlur(apart, (0, 0), _SMOOTH_PX), np.float32)
-
-
-def trusted(flow: FlowPair, difference_unit: Floats) -> Floats:
-    """(H, W) confidence of a warp in [0, 1]: 0 where the flow does not return or leaves the key frame; soft inwards.
+def guide_rows(
+    guide_map: GuideMap, paintings: Sequence[Painting], size: tuple[int, int], first: int, last: int
+) -> Floats:
+    """Rows of a guide at the size of its frame.
 
     Args:
-        flow: from the frame to the key frame and back.
-        difference_unit: see ``appearance_difference``.
+        guide_map: of the frame, at its size or smaller.
+        paintings: of the key frames of the map, of the frame's size.
+        size: height and width of the frame, px.
+        first: row.
+        last: one after the last row.
+    Returns:
+        (last - first, W, 4): guide in [0, 1] and confidence, which is 0 where the guide is ``NO_GUIDE_UNIT``.
     """
-    returned = flow.there + sample(flow.back, flow.there)
-    length = np.linalg.norm(flow.there, axis=-1)
-    error = np.linalg.norm(returned, axis=-1) / (_RETURN_PX + _RETURN_SHARE * length)
-    alike = difference_unit / _ALIKE_UNIT
-    trust = np.clip(2.0 - error, 0.0, 1.0) * np.clip(1.5 - alike, 0.0, 1.0) * _lands_inside(flow.there)
-    # Eroded, then softened inwards: a painting fades out before it is occluded.
-    eroded = cv2.erode(trust.astype(np.float32), np.ones((3, 3), np.uint8))
-    return np.asarray(eroded * cv2.GaussianBlur(eroded, (0, 0), _SMOOTH_PX), np.float32)
+    rows = np.full((last - first, size[1], GUIDE_CHANNELS), NO_GUIDE_UNIT, np.float32)
+    rows[..., 3] = _enlarged(guide_map.confidence_unit, size, first, last)
+    choice = _chosen(guide_map.choice, size, first, last)
+    for index, (painting, offset_px) in enumerate(zip(paintings, guide_map.offsets_px, strict=True)):
+        here = (choice == index) & (rows[..., 3] > 0)
+        if not here.any():
+            continue
+        warped = _warped_rows(painting, offset_px, size, first, last) * _scale(painting)
+        warped = np.clip(warped, np.float32(0), np.float32(1))
+        rows[here, :3] = warped[here, :3]
+        if warped.shape[2] > 3:
+            rows[here, 3] *= warped[here, 3]
+    rows[rows[..., 3] <= 0, :3] = NO_GUIDE_UNIT
+    return rows
 
 
-def _searched(unit: Floats, size: tuple[int, int]) -> np.ndarray:
-    if unit.shape[:2] != size:
-        unit = cv2.resize(unit, size[::-1], interpolation=cv2.INTER_AREA)
-    return grey_proxy(unit)
+def shrunk(unit: Floats, size: tuple[int, int]) -> Floats:
+    """A picture at a smaller size, (H, W, C) to (h, w, C); itself if it has that size."""
+    if unit.shape[:2] == size:
+        return unit
+    return np.asarray(cv2.resize(unit, size[::-1], interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _lands_inside(offset_px: Floats) -> np.ndarray:
-    height, width = offset_px.shape[:2]
-    x = offset_px[..., 0] + np.arange(width, dtype=np.float32)
-    y = offset_px[..., 1] + np.arange(height, dtype=np.float32)[:, None]
-    inside: np.ndarray = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
-    return inside
+def _warped_rows(painting: Painting, offset_px: Floats | None, size: tuple[int, int], first: int, last: int) -> Floats:
+    if offset_px is None:
+        return painting[first:last].astype(np.float32)
+    scale = np.array([size[1] / offset_px.shape[1], size[0] / offset_px.shape[0]], np.float32)
+    offset = _enlarged(offset_px, size, first, last) * scale
+    offset[..., 1] += first
+    return warp_by_flow(painting, offset)
+
+
+def _scale(painting: Painting) -> np.float32:
+    return np.float32(1 / 65535 if painting.dtype == np.uint16 else 1)
+
+
+def _enlarged(plane: Floats, size: tuple[int, int], first: int, last: int) -> Floats:
+    """Rows of a plane or a flow at a larger size, linear between its pixels."""
+    height, width = plane.shape[:2]
+    if (height, width) == size:
+        return plane[first:last].copy()
+    x = ((np.arange(size[1], dtype=np.float32) + 0.5) * np.float32(width / size[1]) - 0.5)[None, :]
+    y = ((np.arange(first, last, dtype=np.float32) + 0.5) * np.float32(height / size[0]) - 0.5)[:, None]
+    shape = (last - first, size[1])
+    x, y = (np.ascontiguousarray(np.broadcast_to(axis, shape)) for axis in (x, y))
+    enlarged = cv2.remap(plane, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(enlarged, np.float32)
+
+
+def _chosen(choice: NDArray[np.uint8], size: tuple[int, int], first: int, last: int) -> NDArray[np.uint8]:
+    """Rows of the choice at a larger size, by the nearest pixel."""
+    height, width = choice.shape
+    rows = np.arange(first, last) * height // size[0]
+    columns = np.arange(size[1]) * width // size[1]
+    chosen: NDArray[np.uint8] = choice[rows[:, None], columns[None, :]]
+    return chosen

@@ -98,13 +98,13 @@ def consistent(there: Floats, back: Floats) -> Mask:
     return mask
 
 
-def warp_by_flow(picture: Floats, offset_px: Floats) -> Floats:
+def warp_by_flow(picture: Floats | NDArray[np.uint16], offset_px: Floats) -> Floats:
     """Backward warp by a flow: result(x) = picture(x + offset(x)), with a Lanczos kernel of 8 px.
 
     Linear interpolation would blur the warped picture, and blur counts as a change.
 
     Args:
-        picture: (H, W) or (H, W, C) float32.
+        picture: (H, W) or (H, W, C) float32, or uint16, which is rounded and clipped to its range.
         offset_px: (h, w, 2), px.
     Returns:
         (h, w) or (h, w, C); the picture is mirrored at its border.

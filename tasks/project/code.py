@@ -36,6 +36,7 @@ STAGE_CODE: dict[str, tuple[str, ...]] = {
         "flows/progress.py",
         "tasks/stages/evaluate.py",
         "tasks/stages/evaluator.py",
+        "tasks/stages/evaluator_guides.py",
         "stylegan_core/config.py",
         "stylegan_core/data",
         "stylegan_core/features",

@@ -6,7 +6,7 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from stylegan_core.metrics.comparison import Filters, Row
 from stylegan_core.metrics.pictures import Floats
 from stylegan_core.motion.scene import SceneMotion, load_motion
 from tasks.shared.errors import UsageError
+from tasks.stages.evaluator_guides import ShotGuides, guides_of
 
 if TYPE_CHECKING:
     from stylegan_core.recipes.base import Conditions
@@ -40,12 +41,13 @@ class Evaluator:
         training: name of the model's folder.
         model: loaded.
         colour: the model's working space, and the config of the prepared data.
-        translate: (H, W, 3) in the model's working space to the same; one call at a time.
+        translate: (H, W, 3) in the model's working space to the same, or (H, W, 7) with a guide; one call at a time.
         read: a file as the network sees it, (H, W, 3) in the model's working space; its side "content" or "style".
         filters: tuned on the key frames.
         motion: the shot's true motion; None if unknown or not needed.
         temporal: frames are compared with the ones before them.
         speed: ``speed/...`` figures, in images per second and MB.
+        guides: of a shot for a guided model; None has none.
     """
 
     subject: Subject
@@ -58,6 +60,7 @@ class Evaluator:
     motion: SceneMotion | None
     temporal: bool
     speed: Row
+    guides: ShotGuides | None = None
 
     @property
     def stills(self) -> tuple[Still, ...]:
@@ -128,7 +131,12 @@ def open_evaluators(params: Params, prepared: Path, models: Path, *, root: Path 
         translate = _translator(model)
         for subject in subjects:
             conditioned = functools.partial(translate, _conditions(model, subject, _colour(params, model)))
-            evaluators.append(open_evaluator(params, training.name, model, conditioned, subject))
+            evaluator = open_evaluator(params, training.name, model, conditioned, subject)
+            if model.recipe.guided:
+                display = display_of(evaluator.colour)
+                guides = guides_of(subject, prepared, root or Path(), evaluator.read, display)
+                evaluator = replace(evaluator, guides=guides)
+            evaluators.append(evaluator)
     if not evaluators:
         raise UsageError(f"evaluate: {prepared} lists no pictures to evaluate the models on")
     return evaluators
@@ -167,10 +175,13 @@ def evaluate_picture(evaluator: Evaluator, still: Still) -> EvaluatedPicture:
     display = display_of(evaluator.colour)
     content = evaluator.read(still.content, "content")
     truth = still.truth or still.style
+    given = content
+    if evaluator.guides is not None and still.frame is not None:
+        given = evaluator.guides.with_guide(still.frame, content)
     return EvaluatedPicture(
         still,
         display(content),
-        display(evaluator.translate(content)),
+        display(evaluator.translate(given)),
         None if truth is None else display(evaluator.read(truth, "style")),
     )
 

@@ -119,14 +119,25 @@ class _StagePlanner:
         else:
             name, (folder, frames) = "test", _pictures(subject, self.params, self.root)
         request = self._request(folder, stores := cache_folder("stylize", name))
+        if subject.kind == "shot" and model.recipe.guided:
+            request = replace(request, settings=request.settings.model_copy(update=self._own_key_frames(subject)))
         return self._item(name, training, model, subject, request, Selection(folder, stores, tuple(frames)))
+
+    def _own_key_frames(self, subject: Subject) -> dict[str, object]:
+        """Settings that guide a shot by its own painted frames, unless others are set."""
+        if self.params.stylize.key_frames is not None or not subject.key_frames:
+            return {}
+        painted = json.loads((self.prepared / "shots.json").read_text(encoding="utf-8"))[subject.name]["painted"]
+        return {"key_frames": self.root / painted, "key_frames_space": self.params.prepare.style_space}
 
     def _request(self, source: Path, output: Path) -> Request:
         settings = self.params.stylize
+        key_frames = None if settings.key_frames is None else self.root / settings.key_frames
+        own = {"ocio": settings.ocio or self.params.prepare.ocio, "key_frames": key_frames}
         return Request(
             source,
             output,
-            settings=settings.model_copy(update={"ocio": settings.ocio or self.params.prepare.ocio}),
+            settings=settings.model_copy(update=own),
             source_space=self.params.prepare.content_space,
             root=self.root,
             regions_root=self.root,

@@ -33,6 +33,7 @@ from stylegan_core.inference.export.onnx_graph import (
     Graph,
     OnnxGraph,
     build_graph,
+    example_content,
     example_feed,
     photographs,
 )
@@ -52,6 +53,10 @@ _RANGES = {
     "style_weights": "[0, 1], of the references, summing to 1",
     "strength": "[0, 2], how far to go: 1 is whole",
 }
+_GUIDED_CONTENT = (
+    "[-1, 1], the pictures in the working space (3 channels), the guide: a painted key frame as the picture shows it "
+    "(3 channels, 0 where there is none), and its confidence (1 channel, -1 is none and 1 is full)"
+)
 
 
 @dataclass(frozen=True)
@@ -161,7 +166,7 @@ def _convert_and_test(graph: OnnxGraph, suffix: str, model: Model, options: Expo
     def feed(picture: Tensor) -> Feed:
         height, width = (side // graph.multiple_px * graph.multiple_px for side in picture.shape[-2:])
         conditions = example_feed(model.recipe, graph.attributes, (height, width), 1, 2)
-        return conditions | {"content": picture[..., :height, :width].contiguous()}
+        return conditions | {"content": example_content(model.recipe, picture[..., :height, :width]).contiguous()}
 
     def arrays(given: Feed) -> dict[str, np.ndarray[Any, Any]]:
         return {name: value.numpy() for name, value in given.items()}
@@ -205,13 +210,14 @@ def _card(
 ) -> ExportCard:
     recipe, scale = model.recipe, model.recipe.scale
     shapes: dict[str, tuple[int | str, ...]] = {
-        "content": ("pictures", 3, "height", "width"),
+        "content": ("pictures", recipe.input_channels, "height", "width"),
         "labels": ("pictures", len(graph.attributes)),
         "styles": ("references", 3, "style_height", "style_width"),
         "style_weights": ("references",),
         "strength": (),
     }
     names = list(example_feed(recipe, graph.attributes, *TRACED))
+    ranges = _RANGES | ({"content": _GUIDED_CONTENT} if recipe.guided else {})
     translated = ("pictures", 3, f"{scale} * height", f"{scale} * width")
     return ExportCard(
         recipe=model.card.recipe,
@@ -221,7 +227,7 @@ def _card(
         attributes=graph.attributes,
         scale=scale,
         sides_px=SidesCard(multiple_of=graph.multiple_px, least=MINIMUM_PX),
-        inputs={name: TensorCard(shape=shapes[name], range=_RANGES[name]) for name in names},
+        inputs={name: TensorCard(shape=shapes[name], range=ranges[name]) for name in names},
         outputs={"translated": TensorCard(shape=translated, range="[-1, 1], may overshoot slightly")},
         largest_difference_to_torch=float(f"{graph.difference:.2g}"),
         precision=precision,

@@ -71,7 +71,7 @@ class Graph(nn.Module):
         style_weights: Tensor | None = None,
         strength: Tensor | None = None,
     ) -> Tensor:
-        """(N, 3, H, W) in [-1, 1] to (N, 3, H * scale, W * scale)."""
+        """(N, C, H, W) in [-1, 1] to (N, 3, H * scale, W * scale)."""
         conditions = Conditions(
             labels=labels,
             styles=styles,
@@ -193,7 +193,7 @@ def example_feed(
     recipe: BaseRecipe, attributes: Sequence[str], size_px: tuple[int, int], pictures: int, references: int
 ) -> Feed:
     """Example inputs: parts of photographs, and label changes of both signs."""
-    feed = {"content": photographs("china", size_px, pictures)}
+    feed = {"content": example_content(recipe, photographs("china", size_px, pictures))}
     if "labels" in recipe.conditioned_on:
         count = pictures * len(attributes)
         feed["labels"] = torch.linspace(-1, 1, count + 1)[1:].reshape(pictures, len(attributes))
@@ -204,6 +204,17 @@ def example_feed(
     if accepts_strength(recipe):
         feed["strength"] = torch.tensor(0.8)
     return feed
+
+
+def example_content(recipe: BaseRecipe, picture: Tensor) -> Tensor:
+    """(N, C, H, W) in [-1, 1]: pictures with the channels that a recipe takes.
+
+    An example of a guide: the picture in reverse colours, trusted ever more from left to right.
+    """
+    if not recipe.guided:
+        return picture
+    confidence = torch.linspace(-1, 1, picture.shape[-1]).expand(len(picture), 1, *picture.shape[-2:])
+    return torch.cat([picture, -picture, confidence], dim=1)
 
 
 def photographs(name: str, size_px: tuple[int, int], count: int) -> Tensor:

@@ -15,7 +15,7 @@ from stylegan_core.inference.job.canonical import FrozenModel, digest_of, withou
 Precision = Literal["fp32", "bf16", "fp16"]
 BackEnd = Literal["torch", "compiled", "openvino", "onnxruntime"]
 
-_PATHS = frozenset({"path", "model_folder", "ocio_config"})
+_PATHS = frozenset({"path", "model_folder", "ocio_config", "flow_file"})
 """Fields that are paths; the digests next to them decide the pixels."""
 
 
@@ -77,7 +77,7 @@ class Region(FrozenModel):
 
 _LATER_FIELDS = (
     *("directions", "regions", "outside_regions", "output_space", "ocio", "ocio_config", "tiles"),
-    *("blend_frames", "blend_weight", "keep_source_colour", "signed_by"),
+    *("blend_frames", "blend_weight", "keep_source_colour", "signed_by", "key_frames_space"),
 )
 
 
@@ -91,6 +91,7 @@ class FrameSettings(FrozenModel):
         precision: of the convolutions.
         back_end: that runs the network.
         source_space: encoding of the sources; "auto": from each file's metadata, else by its sample type.
+        key_frames_space: encoding of painted key frames, as ``source_space``.
         output_space: encoding of the outputs; "source" is that of each source.
         working_space: the model's.
         ocio: digest of the OpenColorIO config, where a space needs one.
@@ -111,6 +112,7 @@ class FrameSettings(FrozenModel):
     precision: Precision = "fp32"
     back_end: BackEnd = "torch"
     source_space: str = "auto"
+    key_frames_space: str = "auto"
     output_space: str = "source"
     working_space: str = "srgb"
     ocio: str | None = None
@@ -137,7 +139,7 @@ class FrameSettings(FrozenModel):
 
     def digest(self) -> str:
         """SHA-256 of the settings; paths of references and models are left out."""
-        return digest_of(_without_paths(self.model_dump(mode="json")))
+        return digest_of(without_paths(self.model_dump(mode="json")))
 
     @model_serializer(mode="wrap")
     def _without_unset_fields(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -146,7 +148,8 @@ class FrameSettings(FrozenModel):
         return {"elsewhere" if name == "outside_regions" else name: value for name, value in dumped.items()}
 
 
-def _without_paths(value: Any) -> Any:
+def without_paths(value: Any) -> Any:
+    """A part of a job as it is in digests: without paths, whose contents have digests of their own."""
     if isinstance(value, dict):
-        return {key: _without_paths(entry) for key, entry in value.items() if key not in _PATHS}
-    return [_without_paths(entry) for entry in value] if isinstance(value, list) else value
+        return {key: without_paths(entry) for key, entry in value.items() if key not in _PATHS}
+    return [without_paths(entry) for entry in value] if isinstance(value, list) else value

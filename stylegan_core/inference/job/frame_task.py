@@ -9,7 +9,7 @@ from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from stylegan_core.inference.job.canonical import FrozenModel, without_defaults
 
-FRAME_OVERRIDES = ("index", "missing", "strength", "style_weights", "statistics", "window")
+FRAME_OVERRIDES = ("index", "missing", "strength", "style_weights", "statistics", "window", "guides")
 """Fields that decide a frame's pixels apart from its files and the job's settings; they are part of its skip key."""
 
 
@@ -25,6 +25,28 @@ class RegionFiles(FrozenModel):
     picture: Path | None = None
 
 
+class GuideKey(FrozenModel):
+    """A painted key frame that guides a frame.
+
+    Attributes:
+        number: of the key frame.
+        path: absolute path of the painting; its content decides the pixels, not its place.
+        input: of the key frame, as ``FrameTask.input``.
+        index: of the key frame, as ``FrameTask.index``.
+        distance: frames between both; 0: it is the frame itself.
+        flow: first 16 digits of the digest of the coarse flow between both; None: the frame itself.
+        flow_file: name of the file in the state folder that holds the flow.
+    """
+
+    number: int
+    path: Path
+    input: str
+    index: int | None = None
+    distance: int = 0
+    flow: str | None = None
+    flow_file: str | None = None
+
+
 class Neighbour(FrozenModel):
     """A neighbouring frame of the same shot.
 
@@ -32,11 +54,17 @@ class Neighbour(FrozenModel):
         offset: in frames; negative is earlier.
         input: as ``FrameTask.input``.
         index: as ``FrameTask.index``.
+        guides: as ``FrameTask.guides``.
     """
 
     offset: int
     input: str
     index: int | None = None
+    guides: tuple[GuideKey, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_unset_fields(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return without_defaults(self, dump(self), ("guides",))
 
 
 class FrameTask(FrozenModel):
@@ -55,6 +83,7 @@ class FrameTask(FrozenModel):
         shot: number of cuts before the frame.
         statistics: first 16 digits of the digest of its shot's frozen statistics; None: they are computed per picture.
         window: neighbours for temporal smoothing.
+        guides: painted key frames that guide it, the earliest first.
     """
 
     input: str
@@ -69,6 +98,7 @@ class FrameTask(FrozenModel):
     shot: int = 0
     statistics: str | None = None
     window: tuple[Neighbour, ...] = ()
+    guides: tuple[GuideKey, ...] = ()
 
     @property
     def auxiliary_files(self) -> tuple[Path | None, ...]:

@@ -10,7 +10,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from stylegan_core.inference.job.canonical import FrozenModel, canonical_json, digest_of, without_defaults
 from stylegan_core.inference.job.delivery import MovieTarget, Signing
-from stylegan_core.inference.job.frame_settings import FrameSettings
+from stylegan_core.inference.job.frame_settings import FrameSettings, without_paths
 from stylegan_core.inference.job.frame_task import FRAME_OVERRIDES, FrameTask
 from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.storage.state_folder import STATE_FOLDER
@@ -78,7 +78,7 @@ class Job(FrozenModel):
 
         def digest_of_frame(frame: FrameTask) -> str:
             overrides = frame.model_dump(mode="json", include=set(FRAME_OVERRIDES))
-            return digest_of({"settings": common, **overrides}) if overrides else common
+            return digest_of({"settings": common, **without_paths(overrides)}) if overrides else common
 
         return digest_of_frame
 
@@ -91,9 +91,16 @@ class Job(FrozenModel):
         return self.input_folder / frame.input
 
     def auxiliary_files(self, frame: FrameTask) -> tuple[Path | None, ...]:
-        """Files that a frame depends on apart from its input and mask: those of its regions and of its window."""
+        """Files that a frame depends on apart from its input and mask: of its regions, its window and its guides."""
         window = (self.input_folder / other.input for other in frame.window if other.input != frame.input)
-        return (*frame.auxiliary_files, *window)
+        return (*frame.auxiliary_files, *window, *self.guide_files(frame))
+
+    def guide_files(self, frame: FrameTask) -> tuple[Path, ...]:
+        """Paintings and plates of the key frames that guide a frame and its window, each once."""
+        guides = [*frame.guides, *(guide for other in frame.window for guide in other.guides)]
+        files = [path for guide in guides for path in (guide.path, self.input_folder / guide.input)]
+        own = self.input_folder / frame.input
+        return tuple(path for path in dict.fromkeys(files) if path != own)
 
     def output_path(self, frame: FrameTask) -> Path:
         """Path of the frame's output."""

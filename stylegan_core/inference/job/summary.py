@@ -18,6 +18,8 @@ def summarize(job: Job) -> dict[str, str]:
     found = {"strength": f"{settings.strength:g}"} | summarize_conditioning(settings.directions)
     if strengths := {frame.strength for frame in job.frames if frame.strength is not None}:
         found["strength"] = f"{min(strengths):g} to {max(strengths):g}, by a curve"
+    if keys := {guide.number: guide.path for frame in job.frames for guide in frame.guides}:
+        found["key frames"] = ", ".join(path.name for _, path in sorted(keys.items()))
     if settings.keep_source_colour:
         found["colour"] = "the source's"
     if settings.blend_frames:

@@ -132,7 +132,8 @@ def norm_layers(recipe: BaseRecipe, conditions: Conditions | None = None) -> dic
         return {}
     try:
         with torch.inference_mode():
-            recipe.translate(torch.zeros(1, 3, *_STRIDE_PROBE_PX, device=device_of(recipe)), conditions or Conditions())
+            probe = torch.zeros(1, recipe.input_channels, *_STRIDE_PROBE_PX, device=device_of(recipe))
+            recipe.translate(probe, conditions or Conditions())
     finally:
         for handle in handles:
             handle.remove()

@@ -43,10 +43,19 @@ def choose_precision(recipe: BaseRecipe, requested: Precision | Literal["auto"],
 
 def bf16_difference_unit(recipe: BaseRecipe, device: str = "cpu") -> float:
     """Root mean square difference of bf16 and fp32 output on a fixed probe picture, in unit range."""
-    picture = probe_unit()[None]
+    picture = probe_input(recipe)[None]
     exact = translate_batch_unit(recipe, picture, precision="fp32", device=device)
     rounded = translate_batch_unit(recipe, picture, precision="bf16", device=device)
     return float(np.sqrt(np.mean(np.square(rounded.astype(np.float64) - exact))))
+
+
+def probe_input(recipe: BaseRecipe, side_px: int = PROBE_PX) -> Pixels:
+    """(side, side, C) in [0, 1]: the probe with the channels that a recipe takes; a guide is trusted ever more."""
+    picture = probe_unit(side_px)
+    if not recipe.guided:
+        return picture
+    confidence = np.broadcast_to(np.linspace(0, 1, side_px, dtype=np.float32)[:, None, None], (side_px, side_px, 1))
+    return np.concatenate([picture, picture[::-1], confidence], axis=2)
 
 
 def probe_unit(side_px: int = PROBE_PX) -> Pixels:

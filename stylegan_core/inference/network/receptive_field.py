@@ -90,7 +90,7 @@ def bytes_per_pixel(recipe: BaseRecipe, conditions: Conditions | None = None) ->
     side_px = 64
     try:
         with _plain(recipe) as device:
-            recipe.translate(torch.zeros(1, 3, side_px, side_px, device=device), given)
+            recipe.translate(torch.zeros(1, recipe.input_channels, side_px, side_px, device=device), given)
     finally:
         for handle in handles:
             handle.remove()
@@ -141,7 +141,7 @@ def _reach_px(recipe: BaseRecipe, conditions: Conditions, axis: int, device: tor
     """How far a block of NaN that covers a whole grid cell spreads beyond its ends; None: everywhere."""
     margin_px = LARGEST_GRID_PX
     while margin_px <= LARGEST_RADIUS_PX:
-        content = _noise(2 * margin_px + LARGEST_GRID_PX, axis, device)
+        content = _noise(recipe.input_channels, 2 * margin_px + LARGEST_GRID_PX, axis, device)
         content.narrow(axis, margin_px, LARGEST_GRID_PX).fill_(torch.nan)
         lost = recipe.translate(content, conditions).isnan().any(dim=1)[0].any(dim=3 - axis)  # (length * scale,)
         touched = lost.nonzero().flatten()
@@ -160,7 +160,7 @@ def _grid_px(recipe: BaseRecipe, conditions: Conditions, axis: int, radius_px: i
 
     None if there is none: the output depends on the position in the picture, or an operation drops NaN.
     """
-    content = _noise(4 * LARGEST_GRID_PX + 2 * radius_px, axis, device)
+    content = _noise(recipe.input_channels, 4 * LARGEST_GRID_PX + 2 * radius_px, axis, device)
     whole = recipe.translate(content, conditions)
     allowed = TOLERANCE * max(1.0, float(whole.abs().max()))
     grid_px = 1
@@ -176,7 +176,7 @@ def _grid_px(recipe: BaseRecipe, conditions: Conditions, axis: int, radius_px: i
     return None
 
 
-def _noise(length_px: int, axis: int, device: torch.device) -> Tensor:
-    """(1, 3, H, W) in [-1, 1], a strip along ``axis``; the same on every machine."""
-    shape = (1, 3, _STRIP_PX, length_px) if axis == 3 else (1, 3, length_px, _STRIP_PX)
+def _noise(channels: int, length_px: int, axis: int, device: torch.device) -> Tensor:
+    """(1, channels, H, W) in [-1, 1], a strip along ``axis``; the same on every machine."""
+    shape = (1, channels, _STRIP_PX, length_px) if axis == 3 else (1, channels, length_px, _STRIP_PX)
     return (torch.rand(shape, generator=torch.Generator().manual_seed(0)) * 2 - 1).to(device)

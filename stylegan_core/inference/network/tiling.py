@@ -127,8 +127,8 @@ def translate_tiles(
     """Translates tile by tile.
 
     Args:
-        translate: (N, 3, h, w) to (N, 3, h * scale, w * scale).
-        content: (N, 3, H, W).
+        translate: (N, C, h, w) to (N, 3, h * scale, w * scale).
+        content: (N, C, H, W).
         window: of ``translate``.
         most_area_px: largest input area, of all pictures of the batch together.
         scale: output side over input side.
@@ -202,8 +202,8 @@ class Tiling:
         Args:
             recipe: what ``run`` runs, for its receptive field.
             conditions: of the translation, labels of one row.
-            run: (N, 3, h, w) to (N, 3, h * scale, w * scale).
-            content: (N, 3, H, W), sides that any network takes.
+            run: (N, C, h, w) to (N, 3, h * scale, w * scale).
+            content: (N, C, H, W), sides that any network takes.
 
         Raises:
             OutOfMemoryError: the picture fits neither whole nor in the smallest tiles.

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from stylegan_core.inference.job.frame_settings import Precision
 from stylegan_core.inference.network.tiling import Tiling, Translate
+from stylegan_core.networks.guide import PICTURE_CHANNELS, with_guide
 from stylegan_core.networks.padding import pad_to_multiple
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 
@@ -37,8 +38,8 @@ def translate_unit(
 
     Args:
         model: from ``load_model``.
-        rgb_unit: (H, W, 3) in [0, 1], in the model's working space.
-        strength: 0 returns ``rgb_unit`` exactly, 1 the network's output.
+        rgb_unit: (H, W, 3) in [0, 1], in the model's working space; (H, W, 7) with a guide, for guided recipes.
+        strength: 0 returns the picture exactly, 1 the network's output.
         mask_unit: (H, W) in [0, 1], where the style applies; None: everywhere.
         precision: of the convolutions; inputs, outputs and the addition are float32 in either.
         device: torch's name of the device; the model is moved there if it is elsewhere.
@@ -57,7 +58,8 @@ def translate_unit(
     if strength == 1.0 and mask_unit is None:
         return after
     amount = strength if mask_unit is None else strength * mask_unit[:, :, None]
-    result: Pixels = (rgb_unit + amount * (after - rgb_unit)).astype(np.float32)
+    picture = rgb_unit[..., :PICTURE_CHANNELS]
+    result: Pixels = (picture + amount * (after - picture)).astype(np.float32)
     return result
 
 
@@ -75,7 +77,7 @@ def translate_batch_unit(
 
     Args:
         recipe: a recipe of kind TRANSLATE, on any device.
-        batch_unit: (N, H, W, 3) in [0, 1].
+        batch_unit: (N, H, W, 3) in [0, 1], or (N, H, W, 7) with guides, for guided recipes.
         precision: "bf16" runs what torch autocasts in bfloat16.
         device: where to run.
         conditions: on ``device``, labels of one row; None: none.
@@ -86,8 +88,8 @@ def translate_batch_unit(
     Raises:
         ValueError: ``batch_unit`` has another shape.
     """
-    if batch_unit.ndim != 4 or batch_unit.shape[3] != 3:
-        raise ValueError(f"expected pictures of shape (N, H, W, 3), got {batch_unit.shape}")
+    if batch_unit.ndim != 4 or batch_unit.shape[3] not in (PICTURE_CHANNELS, recipe.input_channels):
+        raise ValueError(f"expected pictures of shape (N, H, W, {recipe.input_channels}), got {batch_unit.shape}")
     ready(recipe, device)
     signed = signed_from_unit(batch_unit, device)
     translated = translate_signed(recipe, signed, precision=precision, conditions=conditions, tiling=tiling, run=run)
@@ -104,7 +106,7 @@ def ready(recipe: BaseRecipe, device: str) -> None:
 
 
 def signed_from_unit(batch_unit: Pixels, device: torch.device | str) -> Tensor:
-    """(N, H, W, 3) in [0, 1] to (N, 3, H, W) in [-1, 1] on ``device``, channels last in memory."""
+    """(N, H, W, C) in [0, 1] to (N, C, H, W) in [-1, 1] on ``device``, channels last in memory."""
     signed = torch.from_numpy(np.ascontiguousarray(batch_unit, dtype=np.float32)).to(device)
     return signed.mul(2.0).sub_(1.0).permute(0, 3, 1, 2)
 
@@ -129,7 +131,7 @@ def translate_signed(
 
     Args:
         recipe: on the device of ``content``, in evaluation mode.
-        content: (N, 3, H, W) in [-1, 1], any size.
+        content: (N, C, H, W) in [-1, 1], any size, with the channels that the recipe takes.
         precision: see ``translate_unit``.
         conditions: the same for every picture; masks are applied by the caller.
         tiling: as in ``translate_batch_unit``.
@@ -142,13 +144,15 @@ def translate_signed(
     height, width = content.shape[-2:]
     given = conditions or Conditions()
     run = run or network(recipe, given, precision)
+    if recipe.guided:  # back ends are traced with all channels
+        content = with_guide(content)
     with torch.inference_mode():
         result = (tiling or Tiling()).translate(recipe, given, run, pad_to_network(content))
     return result[..., : height * recipe.scale, : width * recipe.scale].float()
 
 
 def network(recipe: BaseRecipe, conditions: Conditions, precision: Precision = "fp32") -> Translate:
-    """The bare network, (N, 3, h, w) in [-1, 1] to (N, 3, h * scale, w * scale), for sides that it takes.
+    """The bare network, (N, C, h, w) in [-1, 1] to (N, 3, h * scale, w * scale), for sides that it takes.
 
     Args:
         recipe: in evaluation mode.
@@ -170,5 +174,5 @@ def for_each(conditions: Conditions, count: int) -> Conditions:
 
 
 def pad_to_network(content: Tensor) -> Tensor:
-    """(N, 3, H, W) extended by reflection to sides that any generator takes, channels last in memory."""
+    """(N, C, H, W) extended by reflection to sides that any generator takes, channels last in memory."""
     return pad_to_multiple(content).contiguous(memory_format=torch.channels_last)

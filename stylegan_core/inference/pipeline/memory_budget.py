@@ -9,7 +9,7 @@ from stylegan_core.inference.job.spec import Job
 
 BYTES_PER_PIXEL = 64
 """Of a frame in flight: source, float32 before and after, and the temporaries of blending back and encoding."""
-_MIXING_BYTES, _WEIGHT_BYTES, _PICTURE_BYTES, _WINDOW_BYTES = 36, 4, 12, 40
+_MIXING_BYTES, _WEIGHT_BYTES, _PICTURE_BYTES, _WINDOW_BYTES, _GUIDE_BYTES = 36, 4, 12, 40, 72
 _POLL_S = 0.1
 
 
@@ -19,6 +19,8 @@ def bytes_per_pixel(job: Job) -> int:
     total = BYTES_PER_PIXEL
     if reach:  # its neighbours and their outputs, which frames share, and the temporaries of a blend
         total += _WINDOW_BYTES * (2 * reach + 1)
+    if any(frame.guides for frame in job.frames):  # the guide, the network's input, and a flow to each key frame
+        total += _GUIDE_BYTES * (2 * reach + 1)
     if not regions:
         return total
     pictures = sum(region.shows_picture for region in regions)

@@ -20,6 +20,7 @@ from stylegan_core.inference.planning.selection.select import Selection
 from stylegan_core.inference.planning.steps.backend import plan_back_end
 from stylegan_core.inference.planning.steps.colour import plan_colour
 from stylegan_core.inference.planning.steps.curves import plan_curves
+from stylegan_core.inference.planning.steps.guides import plan_guides
 from stylegan_core.inference.planning.steps.norm_statistics import plan_norm_statistics
 from stylegan_core.inference.planning.steps.provenance import plan_provenance
 from stylegan_core.inference.planning.steps.shots import plan_shots
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 Step = Callable[[Draft, "Model", RenderSettings], Draft]
 STEPS: tuple[Step, ...] = (
-    *(plan_colour, plan_curves, plan_shots),
+    *(plan_colour, plan_curves, plan_shots, plan_guides),
     *(plan_norm_statistics, plan_back_end, plan_provenance),
 )
 """The steps that complete a job, in order: each takes the draft so far and returns it with its own fields filled in.

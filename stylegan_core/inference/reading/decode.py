@@ -1,4 +1,4 @@
-"""Decodes a frame: its picture in the working space, its mask, the weights of its regions, its temporal window."""
+"""Decodes a frame: its picture in the working space, its mask, regions, temporal window and guide."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.spec import Job
 from stylegan_core.inference.reading.decoded_frame import DecodedFrame
 from stylegan_core.inference.reading.frame_reader import FrameReader
+from stylegan_core.inference.reading.guides import GuideReader
 from stylegan_core.inference.reading.masks import RegionReader, read_mask
 from stylegan_core.inference.reading.refuse_changed import refuse_changed
 from stylegan_core.inference.reading.temporal_window import WindowReader
@@ -28,6 +29,7 @@ class FrameDecoder:
         settings = job.settings
         self._reader, self._max_megapixels = reader, job.max_megapixels
         self._windows = WindowReader(reader, settings) if settings.blend_frames else None
+        self._guides = GuideReader(job, reader) if any(task.guides for task in job.frames) else None
         self._regions = (
             RegionReader(settings.regions, settings.colour, job.max_megapixels) if settings.regions else None
         )
@@ -51,6 +53,8 @@ class FrameDecoder:
             frame = _joined(views)
         if self._windows is not None and task.window:
             frame = _joined(self._windows.with_window(frame))
+        if self._guides is not None:
+            frame = _joined(self._guides.guided(frame))
         return frame
 
     def _with_mask(self, frame: DecodedFrame, path: Path) -> DecodedFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from stylegan_core.frames.colour.source_space import SourceSpace
 from stylegan_core.frames.pictures.picture import Picture
@@ -10,6 +11,13 @@ from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.network.translate import Pixels
 from stylegan_core.inference.reading.masks import RegionWeights
 from stylegan_core.storage.file_state import FileState
+
+
+class FrameGuide(Protocol):
+    """A painted key frame as a frame shows it."""
+
+    def rows(self, first: int, last: int) -> Pixels:
+        """(last - first, W, 4) guide in the working space, in [0, 1], and its confidence in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,7 @@ class DecodedFrame:
         other_views: the frame through the other eyes.
         auxiliary_files: states of the other files that the frame depends on, in the order of ``Job.auxiliary_files``.
         window: its neighbours in the temporal window, of the same view and size, in the order of their numbers.
+        guide: of a guided network; None: no key frame guides the frame.
     """
 
     task: FrameTask
@@ -43,6 +52,7 @@ class DecodedFrame:
     other_views: tuple[DecodedFrame, ...] = ()
     auxiliary_files: tuple[FileState | None, ...] = ()
     window: tuple[DecodedFrame, ...] = ()
+    guide: FrameGuide | None = None
 
     @property
     def height_px(self) -> int:
@@ -66,8 +76,9 @@ class DecodedFrame:
 
     @property
     def key(self) -> str:
-        """Identifies the pixels among all frames of the job: file, index in a movie, missing frame, view."""
-        return f"{self.source.sha256}:{self.task.index}:{self.task.missing == 'black'}:{self.view}"
+        """Identifies the pixels among all frames of the job: file, index in a movie, missing frame, view, guides."""
+        guides = ",".join(f"{guide.number} {guide.flow}" for guide in self.task.guides)
+        return f"{self.source.sha256}:{self.task.index}:{self.task.missing == 'black'}:{self.view}:{guides}"
 
     @property
     def size_bytes(self) -> int:

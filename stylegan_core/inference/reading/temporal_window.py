@@ -72,7 +72,7 @@ class WindowReader:
         windows: list[list[DecodedFrame]] = [[] for _ in frame.views]
         files: list[FileState | None] = []
         for offset in task.window:
-            neighbour_task = FrameTask(input=offset.input, output=task.output, index=offset.index)
+            neighbour_task = FrameTask(input=offset.input, output=task.output, index=offset.index, guides=offset.guides)
             try:
                 neighbour = self.load(neighbour_task)
             except (UnreadablePictureError, OSError):

@@ -24,6 +24,7 @@ from stylegan_core.inference.network.translate import (
     signed_from_unit,
     unit_from_signed,
 )
+from stylegan_core.networks.guide import PICTURE_CHANNELS
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 
 ROWS_AT_ONCE = 128
@@ -127,7 +128,7 @@ def translate_in_bands(
     approximate.
 
     Args:
-        rows: of the picture.
+        rows: of the picture, with its guide for a guided recipe.
         recipe: in evaluation mode, on the device that computes.
         conditions: of the network.
         tiling: how it is tiled.
@@ -155,4 +156,6 @@ def translate_in_bands(
         else:
             made = tiler.translate(run, content)
         inside = slice(begin - first, end - first)
-        yield Band(begin, end, before[inside], unit_from_signed(made[..., inside, :width].float())[0])
+        yield Band(
+            begin, end, before[inside, :, :PICTURE_CHANNELS], unit_from_signed(made[..., inside, :width].float())[0]
+        )

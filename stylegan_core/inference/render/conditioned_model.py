@@ -76,11 +76,16 @@ class ConditionedModel:
         if accepts_strength(model.recipe) or conditioning != Conditioning():
             self._conditions = conditions_of(model, conditioning, colour, strength=strength, device=device)
 
+    @property
+    def guided(self) -> bool:
+        """Whether the network takes guides beside the frames."""
+        return self._recipe.guided
+
     def run(self, batch_unit: Pixels, overrides: FrameOverrides) -> Pixels:
-        """(N, H, W, 3) in the model's working space to the same.
+        """(N, H, W, C) in the model's working space to (N, H, W, 3).
 
         Args:
-            batch_unit: the frames.
+            batch_unit: the frames, with their guides if it is guided (see ``network_input``).
             overrides: conditions of these frames.
         """
         conditions, run = self._conditions_with(overrides), self._backend_run(overrides)

@@ -16,6 +16,7 @@ from stylegan_core.inference.network.translate import Pixels
 from stylegan_core.inference.reading.decoded_frame import DecodedFrame
 from stylegan_core.inference.render.bands import picture_rows, unchanged_bands
 from stylegan_core.inference.render.conditioned_model import FrameOverrides
+from stylegan_core.inference.render.guided_input import GuidedRows, network_input
 from stylegan_core.inference.render.large_frames import encode_in_bands
 from stylegan_core.inference.render.model_bank import ModelBank, blend_back_strength
 from stylegan_core.inference.render.region_mix import RegionMix, Share
@@ -86,7 +87,9 @@ class FrameRenderer:
         settings, strength = self._job.settings, self.blend_strength(frame.task)
         rows = picture_rows(frame.picture, frame.space, settings)
         if strength > 0:
-            bands = self._bank.of_frame(self._outside.model, frame.task).run_in_bands(rows, self._overrides(frame.task))
+            model = self._bank.of_frame(self._outside.model, frame.task)
+            given = GuidedRows(rows, frame.guide) if model.guided else rows
+            bands = model.run_in_bands(given, self._overrides(frame.task))
         else:
             bands = unchanged_bands(rows)
         return encode_in_bands(frame, bands, settings, strength=strength)
@@ -122,16 +125,16 @@ class FrameRenderer:
         model = self._bank.of_frame(index, batch[0].task)
         smoother = self._smoother
         if smoother is None:
-            return list(model.run(np.stack([frame.before_unit for frame in batch]), overrides))
+            return list(model.run(np.stack([network_input(frame, guided=model.guided) for frame in batch]), overrides))
 
-        def run_alone(before_unit: Pixels) -> Pixels:
-            output: Pixels = model.run(before_unit[None], overrides)[0]
+        def run_alone(view: DecodedFrame) -> Pixels:
+            output: Pixels = model.run(network_input(view, guided=model.guided)[None], overrides)[0]
             return output
 
         return [
             smoother.smooth(frame, run_alone, (index, overrides, frame.task.statistics)).copy()
             if frame.task.window
-            else run_alone(frame.before_unit)
+            else run_alone(frame)
             for frame in batch
         ]
 

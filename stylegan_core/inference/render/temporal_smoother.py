@@ -40,17 +40,17 @@ class TemporalSmoother:
         self._greys: _LruArrays[Grey] = _LruArrays(window + 1)
         self._motions: _LruArrays[Floats] = _LruArrays(2 * window)
 
-    def smooth(self, frame: DecodedFrame, run: Callable[[Pixels], Pixels], run_key: Hashable) -> Pixels:
+    def smooth(self, frame: DecodedFrame, run: Callable[[DecodedFrame], Pixels], run_key: Hashable) -> Pixels:
         """The output for a frame, blended with those for the neighbours in its window.
 
         Args:
             frame: one view of a frame.
-            run: the network, (H, W, 3) in the working space to the same.
+            run: the network, a view to (H, W, 3) in the working space.
             run_key: identifies what ``run`` does.
         """
 
         def output(view: DecodedFrame) -> Pixels:
-            return self._outputs.get((view.key, run_key), lambda: run(view.before_unit))
+            return self._outputs.get((view.key, run_key), lambda: run(view))
 
         own = output(frame)
         if min(own.shape[:2]) < LEAST_PX:

@@ -1,7 +1,9 @@
 import cv2
 import numpy as np
+import pytest
 
-from stylegan_core.motion.guide import NO_GUIDE_UNIT, KeyView, guide_of
+from stylegan_core.motion import guide_map
+from stylegan_core.motion.guide import NO_GUIDE_UNIT, KeyView, guide_of, guide_rows, shrunk
 from stylegan_core.motion.guide_chain import FlowPair
 
 
@@ -74,3 +76,30 @@ def test_without_key_frames_there_is_no_guide() -> None:
         guide, confidence = guide_of(frame, [] if len(frame) > 20 else [KeyView(frame, frame, None, 1)])
         assert (guide == NO_GUIDE_UNIT).all()
         assert (confidence == 0).all()
+
+
+def test_rows_of_a_larger_frame_equal_the_whole_guide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guide_map, "SEARCHED_PX", 64)  # of 128
+    frame, plate, painting = (seen(picture, left) for picture, left in ((WORLD, 20), (WORLD, 0), (PAINTED, 0)))
+    coarse = FlowPair(constant(20), constant(-20))
+    found = guide_map.map_guide(shrunk(frame, (48, 64)), [guide_map.KeyMotion(shrunk(plate, (48, 64)), coarse, 3)])
+    whole = guide_rows(found, [painting], (96, 128), 0, 96)
+    parts = [guide_rows(found, [painting], (96, 128), first, first + 32) for first in (0, 32, 64)]
+    assert np.array_equal(np.concatenate(parts), whole)
+    inside = whole[8:-8, 8:90]
+    assert inside[..., 3].mean() > 0.8
+    assert np.abs(inside[..., :3] - seen(PAINTED, 20)[8:-8, 8:90])[inside[..., 3] > 0.5].mean() < 0.03
+    view_guide, confidence = guide_of(frame, [KeyView(plate, painting, coarse, 3)])
+    assert np.array_equal(np.dstack([view_guide, confidence]), whole)
+
+
+def test_a_painting_of_16_bits_and_what_it_leaves_unpainted() -> None:
+    plate, painting = seen(WORLD, 0), seen(PAINTED, 0)
+    alpha = np.ones((96, 128, 1), np.float32)
+    alpha[:, 64:] = 0
+    codes = np.rint(np.concatenate([painting, alpha], axis=2) * 65535).astype(np.uint16)
+    found = guide_map.map_guide(plate, [guide_map.KeyMotion(plate, None, 0)])
+    rows = guide_rows(found, [codes], (96, 128), 0, 96)
+    np.testing.assert_allclose(rows[:, :64, :3], painting[:, :64], atol=1e-5)
+    assert (rows[:, :64, 3] == 1).all()
+    assert (rows[:, 64:] == (NO_GUIDE_UNIT, NO_GUIDE_UNIT, NO_GUIDE_UNIT, 0)).all()

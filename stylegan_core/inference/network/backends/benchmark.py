@@ -17,7 +17,7 @@ from torch import nn
 from stylegan_core.inference.job.frame_settings import BackEnd, Precision
 from stylegan_core.inference.network.backends.compile import missing_packages, runner
 from stylegan_core.inference.network.cpu_pool import cores, map_one_core_each
-from stylegan_core.inference.network.precision import LARGEST_DIFFERENCE_UNIT, choose_precision, has_bf16, probe_unit
+from stylegan_core.inference.network.precision import LARGEST_DIFFERENCE_UNIT, choose_precision, has_bf16, probe_input
 from stylegan_core.inference.network.tiling import Translate
 from stylegan_core.inference.network.translate import signed_from_unit
 from stylegan_core.recipes.base import BaseRecipe, Conditions
@@ -107,9 +107,9 @@ def _better(recipe: BaseRecipe, plain: Choice, requested: str, device: str) -> C
 
 
 def probe(recipe: BaseRecipe, device: str) -> torch.Tensor:
-    """(1, 3, 320, 320) in [-1, 1] on ``device``; moves ``recipe`` there."""
+    """(1, C, 320, 320) in [-1, 1] on ``device``; moves ``recipe`` there."""
     recipe.to(device).to(memory_format=torch.channels_last).eval()
-    return signed_from_unit(probe_unit(_PROBE_PX)[None], device).contiguous(memory_format=torch.channels_last)
+    return signed_from_unit(probe_input(recipe, _PROBE_PX)[None], device).contiguous(memory_format=torch.channels_last)
 
 
 def _rate(content: torch.Tensor, seconds: float) -> float:
@@ -147,7 +147,7 @@ def seconds_a_picture(run: Translate, content: torch.Tensor, device: str) -> flo
 
     Args:
         run: from ``runner``.
-        content: (1, 3, H, W) in [-1, 1] on ``device``.
+        content: (1, C, H, W) in [-1, 1] on ``device``.
         device: of the run.
     """
     began_s = time.perf_counter()

@@ -59,7 +59,7 @@ def pictures_at_once(height: int, width: int, device: str) -> int:
 
 
 def runner(recipe: BaseRecipe, conditions: Conditions, back_end: BackEnd, precision: Precision) -> Translate:
-    """(N, 3, h, w) in [-1, 1] to (N, 3, h * scale, w * scale), for sides that the network takes.
+    """(N, C, h, w) in [-1, 1] to (N, 3, h * scale, w * scale), for sides that the network takes.
 
     Args:
         recipe: in evaluation mode; on the CPU for openvino and onnxruntime.
@@ -90,7 +90,7 @@ class FixedNetwork(nn.Module):
         self.recipe, self._conditions = recipe, conditions
 
     def forward(self, content: Tensor) -> Tensor:
-        """(N, 3, H, W) in [-1, 1] to (N, 3, H * scale, W * scale)."""
+        """(N, C, H, W) in [-1, 1] to (N, 3, H * scale, W * scale)."""
         return self.recipe.translate(content, for_each(self._conditions, len(content)))
 
 
@@ -123,7 +123,7 @@ class _Converted:
     def __call__(self, content: Tensor) -> Tensor:
         run = self._for(content[:1])
         # Each alone: a batch is another size, and these engines use all cores for one picture.
-        pictures = content.cpu().contiguous().numpy()  # (N, 3, h, w)
+        pictures = content.cpu().contiguous().numpy()  # (N, C, h, w)
         made = [torch.from_numpy(run(pictures[at : at + 1])) for at in range(len(pictures))]
         return torch.cat(made).to(content.device)
 

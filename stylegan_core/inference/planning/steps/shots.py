@@ -13,15 +13,10 @@ import time
 from bisect import bisect_right
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
-
 from stylegan_core.frames.base.errors import UnreadablePictureError
-from stylegan_core.frames.colour.convert import linear_to_srgb, to_working
 from stylegan_core.inference.job.frame_task import FrameTask, Neighbour
 from stylegan_core.inference.job.plan import Draft
 from stylegan_core.inference.job.spec import Job
@@ -35,8 +30,8 @@ from stylegan_core.inference.planning.shots.detect_cuts import (
     proxy_of,
 )
 from stylegan_core.inference.planning.shots.timeline import Timeline, TimelineFrame, timelines
-from stylegan_core.inference.reading.colour import space_of
 from stylegan_core.inference.reading.frame_reader import FrameReader
+from stylegan_core.inference.reading.motion_picture import display_unit
 from stylegan_core.stylize_settings import FRAMES_PER_S, RenderSettings
 
 if TYPE_CHECKING:
@@ -72,7 +67,7 @@ def plan_shots(draft: Draft, model: Model, render: RenderSettings) -> Draft:
         return draft
     frames, shots = list(job.frames), 0
     for line in timelines(job.frames, job.input_folder, reach=render.blend_frames + REACH):
-        draft, starts = _cuts(draft, line, render.cuts)
+        draft, starts = cut_starts(draft, line, render.cuts)
         for at, number in line.frames:
             shot = 0 if number is None else bisect_right(starts, number)
             window = _window(line, number, starts, render.blend_frames) if blends else ()
@@ -104,7 +99,7 @@ def _window(line: Timeline, number: int | None, starts: list[int], reach: int) -
     )
 
 
-def _cuts(draft: Draft, line: Timeline, cuts: str) -> tuple[Draft, list[int]]:
+def cut_starts(draft: Draft, line: Timeline, cuts: str) -> tuple[Draft, list[int]]:
     """The draft with detected cuts as an artifact, and the numbers of the frames that start a shot of a sequence."""
     if cuts == "none" or len(line.existing) < 2:
         return draft, []
@@ -127,7 +122,9 @@ def _cuts(draft: Draft, line: Timeline, cuts: str) -> tuple[Draft, list[int]]:
 
 
 def _earlier_cuts(draft: Draft, name: str) -> list[int] | None:
-    """Positions of cuts that an earlier run detected in the same frames; None if there was none."""
+    """Positions of cuts that this plan or an earlier run detected in the same frames; None if there are none."""
+    if name in draft.artifacts:
+        return [int(at) for at in json.loads(draft.artifacts[name])["starts"]]
     for path in draft.earlier_artifacts(name):
         try:
             return [int(at) for at in json.loads(path.read_bytes())["starts"]]
@@ -154,18 +151,7 @@ def _proxies(job: Job, frames: list[TimelineFrame]) -> Iterator[Proxy | None]:
             picture, _ = reader.read(task)
         except (UnreadablePictureError, OSError):
             return None  # it is reported when it is stylized
-        size = (PROXY_WIDTH_PX, PROXY_HEIGHT_PX)
-        pixels = picture.pixels if picture.pixels.dtype != np.float16 else picture.pixels.astype(np.float32)
-        small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(picture.pixels.dtype)
-        small = small.reshape(PROXY_HEIGHT_PX, PROXY_WIDTH_PX, picture.pixels.shape[2])
-        settings = job.settings
-        unit = to_working(
-            replace(picture, pixels=small, other_views=()),
-            source_space=space_of(picture, settings, reader.path(task)).name,
-            working_space=settings.working_space,
-            ocio=settings.colour_config,
-        )
-        return proxy_of(linear_to_srgb(unit) if settings.working_space.startswith("linear") else unit)
+        return proxy_of(display_unit(picture, job.settings, reader.path(task), (PROXY_HEIGHT_PX, PROXY_WIDTH_PX)))
 
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="cuts") as pool:
         for start in range(0, len(frames), 64):  # a bounded number ahead

@@ -23,9 +23,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::F
 def tiny_of(tmp_path):
     """A recipe's tiny model with random weights, saved and loaded as any other."""
 
-    def make(name):
+    def make(name, **settings):
         config = config_class(name)
-        config = config(**tiny_sizes(config))
+        config = config(**(tiny_sizes(config) | settings))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             recipe = recipe_class(name)(config)
@@ -236,3 +236,20 @@ def test_reduced_precision_that_loses_too_much_is_not_kept(tiny_of, tmp_path, mo
     with pytest.raises(ExportError, match=r"bf16 reaches 49\.9 dB .* less than 50 dB"):
         export_onnx(tiny_of("pix2pix"), tmp_path / "model.onnx", options=ExportOptions("bf16"))
     assert list(tmp_path.glob("model.*")) == []
+
+
+def test_a_guided_model_takes_the_guide_as_further_channels(tiny_of, tmp_path):
+    needs_packages()
+    import onnxruntime
+
+    model = tiny_of("keyframe", guide=True)
+    exported = export_onnx(model, tmp_path / "model.onnx")
+    card = json.loads(exported.card_file.read_text())
+    assert card["inputs"]["content"]["shape"] == ["pictures", 7, "height", "width"]
+    assert "guide" in card["inputs"]["content"]["range"]
+    content = torch.rand(1, 7, 40, 48, generator=torch.Generator().manual_seed(3)) * 2 - 1
+    session = onnxruntime.InferenceSession(exported.file, providers=["CPUExecutionProvider"])
+    (made,) = session.run(None, {"content": content.numpy()})
+    with torch.no_grad():
+        expected = model.recipe.translate(content, Conditions()).numpy()
+    assert np.abs(made - expected).max() < 1e-4
