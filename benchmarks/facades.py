@@ -31,14 +31,16 @@ LABELS = {
 
 
 def prepare_settings(data: Path, content_half: str, side_px: int) -> dict[str, object]:
-    """Section ``prepare``: photographs are the left halves, label maps the right ones."""
+    """Section ``prepare``: photographs are the left halves, label maps the right ones, which get no new colours."""
     folder = str(data / "facades")
+    maps = "content" if content_half == "right" else "style"
     return {
         "source": "side_by_side",
         "content": folder,
         "content_half": content_half,
         "split": "folders",
         "resize_px": side_px,
+        f"{maps}_resize_filter": "nearest",
     }
 
 

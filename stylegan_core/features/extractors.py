@@ -68,3 +68,19 @@ def load_extractor(name: ExtractorName, weights: Path | None, device: torch.devi
         extractor = RandomFilters()
     loaded: Extractor = extractor.to(device).eval()
     return loaded
+
+
+def check_layers(setting: str, extractor: ExtractorName, layers: Sequence[str]) -> None:
+    """Refuses names that are no layers of an extractor, and an empty list.
+
+    Args:
+        setting: whose value the layers are, for the message.
+        extractor: its name.
+        layers: their names.
+    Raises:
+        ValueError: a layer does not exist, or there is none.
+    """
+    known = LAYERS[extractor]
+    if not layers or any(layer not in known for layer in layers):
+        given = ", ".join(layers) or "none"
+        raise ValueError(f"{setting} of {extractor} must be some of {', '.join(known)}; got {given}")

@@ -13,6 +13,8 @@ from torch import Tensor
 
 _FLAT = 1e-2  # deviation below which a channel counts as flat, and its noise is not enlarged
 
+_FLOOR = 1e-6  # of variances under a root, whose gradient is infinite at 0
+
 
 def feature_distance(made: Tensor, content: Tensor) -> Tensor:
     """Mean squared difference of one layer, (N, C, h, w) each."""
@@ -68,6 +70,28 @@ def sliced_feature_distance(made: Tensor, style: Tensor, directions: Tensor) -> 
     else:
         ours, theirs = directions @ made.float(), directions @ style.float()
     return (ours.sort(dim=2).values - theirs.sort(dim=1).values).square().mean()  # (N, K, P) and (K, P)
+
+
+def moment_distance(made: Tensor, style: Tensor) -> Tensor:
+    """Mean squared difference of channel means and deviations of each result from its own style picture's.
+
+    Huang and Belongie 2017, Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization (arXiv
+    1703.06868). Every channel is divided by its mean variance in the style pictures: trained layers differ in scale by
+    orders of magnitude, and the paper's sum would see only the largest channels.
+
+    Args:
+        made: (N, C, h, w), one layer.
+        style: (N, C, h', w'), the same layer.
+    Returns:
+        A scalar.
+    """
+    (made_variance, made_mean), (style_variance, style_mean) = (
+        torch.var_mean(features.float(), dim=(2, 3), correction=0) for features in (made, style)
+    )
+    scale = style_variance.mean(dim=0) + _FLAT**2
+    means = (made_mean - style_mean).square()
+    deviations = ((made_variance + _FLOOR).sqrt() - (style_variance + _FLOOR).sqrt()).square()
+    return ((means + deviations) / scale).mean()
 
 
 def unit_directions(channels: int, count: int, device: torch.device) -> Tensor:

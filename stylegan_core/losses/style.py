@@ -12,6 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+_DIRECTIONS = 8
+"""Number of random directions of ``colour_and_surface_distance``."""
+_SURFACE_WEIGHT = 3.0
+"""Weight of the distances of zero-mean patches, which are about this much smaller than those of colours."""
+
 
 def zero_mean_directions(size_px: int, count: int, device: torch.device) -> Tensor:
     """(count, 3, size, size) unit vectors of zero mean in each channel, by torch's global generator."""
@@ -38,6 +43,28 @@ def sliced_patch_distance(result: Tensor, truth: Tensor, directions: Tensor) -> 
         projected = [F.conv2d(side, directions) for side in sides]
     made, real = (p.transpose(0, 1).flatten(1).sort(dim=1).values for p in projected)  # (K, N * h * w)
     return (made - real).abs().mean()
+
+
+def colour_and_surface_distance(made: Tensor, references: Tensor) -> Tensor:
+    """Sliced distances of colours and of zero-mean patches between each result and its own reference.
+
+    Each call has one scale and patch size, drawn by torch's global generator: over many steps, all of them.
+
+    Args:
+        made: (N, 3, H, W) in [-1, 1].
+        references: (N, 3, H, W), one for each result.
+    Returns:
+        A scalar.
+    """
+    colours = F.normalize(torch.randn(_DIRECTIONS, 3), dim=1)[:, :, None, None].to(made.device)
+    surfaces = zero_mean_directions((3, 5, 7)[int(torch.randint(3, ()))], _DIRECTIONS, made.device)
+    distances = []
+    for directions, weight, scales in ((colours, 1.0, (2, 4)), (surfaces, _SURFACE_WEIGHT, (1, 2))):
+        scale = scales[int(torch.randint(2, ()))]  # sorting all pixels for their colours would be half of a step
+        pairs = zip(F.avg_pool2d(made.float(), scale), F.avg_pool2d(references.float(), scale), strict=True)
+        apart = [sliced_patch_distance(a[None], b[None], directions) for a, b in pairs]
+        distances.append(weight * torch.stack(apart).mean())
+    return torch.stack(distances).sum()
 
 
 def feature_matching(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from stylegan_core.data.batch import Batch
-from stylegan_core.features.extractors import LAYERS, ExtractorName, load_extractor
+from stylegan_core.features.extractors import ExtractorName, check_layers, load_extractor
 from stylegan_core.losses.perceptual import (
     feature_distance,
     gram_distance,
@@ -86,12 +86,8 @@ class Config(TranslatorConfig):
 
     @model_validator(mode="after")
     def _layers_exist(self) -> Self:
-        known = LAYERS[self.extractor]
-        for setting, layers in (("content_layers", self.content_layers), ("style_layers", self.style_layers)):
-            wrong = [layer for layer in layers if layer not in known]
-            if wrong or not layers:
-                given = ", ".join(layers) or "none"
-                raise ValueError(f"{setting} of {self.extractor} must be some of {', '.join(known)}; got {given}")
+        check_layers("content_layers", self.extractor, self.content_layers)
+        check_layers("style_layers", self.extractor, self.style_layers)
         return self
 
     def extractors(self) -> tuple[ExtractorName, ...]:

@@ -7,6 +7,7 @@ al. 2020, Analyzing and Improving the Image Quality of StyleGAN (arXiv 1912.0495
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar, Self
 
 import torch
@@ -15,14 +16,17 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from stylegan_core.data.batch import Batch
+from stylegan_core.features.extractors import ExtractorName, check_layers, load_extractor
 from stylegan_core.losses.adversarial import Adversarial, discriminator_loss, generator_loss
+from stylegan_core.losses.perceptual import moment_distance
 from stylegan_core.losses.regularization import r1_penalty
-from stylegan_core.losses.style import sliced_patch_distance, zero_mean_directions
+from stylegan_core.losses.style import colour_and_surface_distance
 from stylegan_core.networks.blend import blend_by_mask
-from stylegan_core.networks.cooccurrence import CooccurrenceDiscriminator, random_patches
+from stylegan_core.networks.equalized import equalize
 from stylegan_core.networks.patch_discriminator import DiscriminatorNorm
-from stylegan_core.networks.swap_encoder import SwapEncoder
-from stylegan_core.networks.swap_generator import SwapGenerator
+from stylegan_core.networks.swap.cooccurrence import CooccurrenceDiscriminator, random_patches
+from stylegan_core.networks.swap.encoder import SwapEncoder
+from stylegan_core.networks.swap.generator import SwapGenerator
 from stylegan_core.recipes.adversary import AdversarialRecipe, Adversary
 from stylegan_core.recipes.base import (
     Conditions,
@@ -35,14 +39,9 @@ from stylegan_core.recipes.base import (
 )
 from stylegan_core.recipes.steadiness import SteadinessConfig
 
-_DIRECTIONS = 8
-"""Number of random directions of the sliced distance, drawn in every step."""
-_SURFACE_WEIGHT = 3.0
-"""Weight of the distances of zero-mean patches, which are about this much smaller than those of colours."""
-
 
 class Config(SteadinessConfig):
-    """Settings of ``swap``; the defaults are the paper's, for several GPUs and days."""
+    """Settings of ``swap``; with ``equalized`` the defaults are the paper's, for several GPUs and days."""
 
     budget_steps: int = Field(1_500_000, ge=1, description="generator steps; a larger value continues a finished run")
     crop_px: int = Field(256, ge=16, description="side of the training crops")
@@ -55,6 +54,9 @@ class Config(SteadinessConfig):
     r1_gamma: float = Field(0.01, ge=0.0)
     discriminator_norm: DiscriminatorNorm = "none"
     adversarial: Adversarial = "nonsaturating"
+    equalized: bool = Field(
+        False, description="equalize the learning rates of all layers, for StyleGAN's rates (Karras et al. 2018)"
+    )
     one_folder: bool = Field(
         False, description="train on the content folder only: its pictures are each other's references"
     )
@@ -78,12 +80,24 @@ class Config(SteadinessConfig):
     cooccurrence_weight: float = Field(
         1.0, ge=0.0, description="weight of the patch co-occurrence loss; 0: no such discriminator"
     )
+    cooccurrence_r1_gamma: float = Field(
+        1.0, ge=0.0, description="weight of R1 on the patches of picture and reference; every r1_every_steps"
+    )
     patches: int = Field(8, ge=1, description="patches of each picture, for the co-occurrence discriminator")
     patch_px: int = Field(64, ge=8, description="size to which these patches are resized, from 1/8 to 1/4 of the crop")
     style_weight: float = Field(
         0.0,
         ge=0.0,
         description="weight of the sliced Wasserstein distances between colours and patches of swap and reference",
+    )
+    feature_style_weight: float = Field(
+        0.0, ge=0.0, description="weight of the distance of the moments of features between swap and reference"
+    )
+    extractor: ExtractorName = Field("efficientnet_lite0", description="feature extractor of feature_style_weight")
+    vgg19_weights: Path | None = Field(None, description="file with torchvision's state dict of VGG19")
+    style_layers: tuple[str, ...] = Field(
+        ("stride2", "stride4", "stride8", "stride16"),
+        description="layers of feature_style_weight, from fine strokes to large shapes",
     )
     structure_weight: float = Field(
         0.0, ge=0.0, description="weight of the distance between the structure codes of a swap and of its content"
@@ -94,7 +108,14 @@ class Config(SteadinessConfig):
         self.check_crop(halvings=self.halvings(), discriminator_layers=0)
         if self.one_folder and self.batch_size < 2:
             raise ValueError("one_folder requires a batch_size of 2 or more: each crop takes its texture from another")
+        if self.feature_style_weight > 0:
+            check_layers("style_layers", self.extractor, self.style_layers)
         return self
+
+    def extractors(self) -> tuple[ExtractorName, ...]:
+        """See ``RecipeConfig``."""
+        own = (self.extractor,) if self.feature_style_weight > 0 else ()
+        return (*super().extractors(), *own)
 
     def halvings(self) -> int:
         """Downsamplings by 2 between a picture and its structure code."""
@@ -161,7 +182,7 @@ class Recipe(AdversarialRecipe):
             "l1_weight": 8.0,
             "style_weight": 1.0,
         },
-        "paper": {},
+        "paper": {"equalized": True},
     }
 
     config: Config
@@ -182,6 +203,9 @@ class Recipe(AdversarialRecipe):
             self.networks["cooccurrence_discriminator"] = CooccurrenceDiscriminator(
                 config.discriminator_channels, config.patch_px, config.discriminator_norm
             )
+        if config.equalized:
+            for network in self.networks.values():
+                equalize(network)
         self.adversary = Adversary(config)
 
     @classmethod
@@ -201,7 +225,8 @@ class Recipe(AdversarialRecipe):
         structure, texture = self.networks["encoder"](pictures)
         shift = len(pictures) // 2 if batch.style is not None else 1
         swapped = texture.roll(shift, dims=0)
-        made = self.networks["generator"](structure.repeat(2, 1, 1, 1), torch.cat([texture, swapped]))
+        offsets = self.networks["generator"].draw_offsets()  # type: ignore[operator]
+        made = self.networks["generator"](structure.repeat(2, 1, 1, 1), torch.cat([texture, swapped]), offsets)
         rebuilt, swap = made.chunk(2)
         losses: Losses = {"l1": c.l1_weight * F.l1_loss(rebuilt, pictures)}
         if c.adversarial_weight > 0:
@@ -214,14 +239,17 @@ class Recipe(AdversarialRecipe):
             logits = self.networks["cooccurrence_discriminator"](self._patches(swap), self._patches(references))
             losses["cooccurrence"] = c.cooccurrence_weight * generator_loss(c.adversarial, logits)
         if c.style_weight > 0:
-            losses["style"] = c.style_weight * _style_distance(swap, references)
+            losses["style"] = c.style_weight * colour_and_surface_distance(swap, references)
+        if c.feature_style_weight > 0:
+            losses["feature_style"] = c.feature_style_weight * self._feature_distance(swap, references)
         if c.structure_weight > 0:
             again, _ = self.networks["encoder"](swap)
             losses["structure"] = c.structure_weight * F.l1_loss(again, structure.detach())
 
         def restyled(changed: Tensor) -> Tensor:
             layout, _ = self.networks["encoder"](changed)
-            result: Tensor = self.networks["generator"](layout, swapped)
+            # The same noise as in the swap: its change is no inconsistency.
+            result: Tensor = self.networks["generator"](layout, swapped, offsets)
             return result
 
         losses |= c.steadiness(restyled, pictures, step, swap)
@@ -246,11 +274,12 @@ class Recipe(AdversarialRecipe):
             losses["cooccurrence"] = discriminator_loss(
                 c.adversarial, discriminator(real, reference), discriminator(fake, reference)
             )
-            if c.r1_gamma > 0 and step % c.r1_every_steps == 0:
-                seen = real.detach().requires_grad_()
-                with torch.autocast(seen.device.type, enabled=False):  # bf16 gradients of gradients are noise
-                    penalty = r1_penalty(seen, discriminator(seen, reference)).mean()
-                losses["cooccurrence_r1"] = 0.5 * c.r1_gamma * c.r1_every_steps * penalty
+            if c.cooccurrence_r1_gamma > 0 and step % c.r1_every_steps == 0:
+                both = torch.cat([real, reference], dim=1).detach().requires_grad_()
+                with torch.autocast(both.device.type, enabled=False):  # bf16 gradients of gradients are noise
+                    logits = discriminator(*torch.split(both, [real.shape[1], reference.shape[1]], dim=1))
+                    penalty = 0.5 * r1_penalty(both, logits).mean()  # the mean of both sides, as in the authors' code
+                losses["cooccurrence_r1"] = 0.5 * c.cooccurrence_r1_gamma * c.r1_every_steps * penalty
         return losses
 
     def translate(self, content: Tensor, conditions: Conditions) -> Tensor:
@@ -301,6 +330,14 @@ class Recipe(AdversarialRecipe):
             raise ValueError("swap requires style pictures or one_folder: the batch has no style")
         return torch.cat([batch.content, batch.style]), torch.cat([batch.style, batch.content])
 
+    def _feature_distance(self, made: Tensor, references: Tensor) -> Tensor:
+        c = self.config
+        extractor = load_extractor(c.extractor, c.vgg19_weights, made.device)
+        ours = extractor(made, c.style_layers)
+        with torch.no_grad():
+            theirs = extractor(references, c.style_layers)
+        return torch.stack([moment_distance(ours[layer], theirs[layer]) for layer in c.style_layers]).mean()
+
     def _patches(self, pictures: Tensor) -> Tensor:
         return random_patches(pictures, self.config.patches, self.config.patch_px)
 
@@ -310,19 +347,3 @@ class Recipe(AdversarialRecipe):
         if height % multiple == 0 and width % multiple == 0:
             return pictures
         return F.pad(pictures, [0, -width % multiple, 0, -height % multiple], mode="reflect")
-
-
-def _style_distance(made: Tensor, references: Tensor) -> Tensor:
-    """Sliced distances of colours and of zero-mean patches between each swap and its reference.
-
-    Each step has one scale and patch size, drawn by torch's global generator: over many steps, all of them.
-    """
-    colours = F.normalize(torch.randn(_DIRECTIONS, 3), dim=1)[:, :, None, None].to(made.device)
-    surfaces = zero_mean_directions((3, 5, 7)[int(torch.randint(3, ()))], _DIRECTIONS, made.device)
-    distances = []
-    for directions, weight, scales in ((colours, 1.0, (2, 4)), (surfaces, _SURFACE_WEIGHT, (1, 2))):
-        scale = scales[int(torch.randint(2, ()))]  # sorting all pixels for their colours would be half of a step
-        pairs = zip(F.avg_pool2d(made.float(), scale), F.avg_pool2d(references.float(), scale), strict=True)
-        apart = [sliced_patch_distance(a[None], b[None], directions) for a, b in pairs]
-        distances.append(weight * torch.stack(apart).mean())
-    return torch.stack(distances).sum()

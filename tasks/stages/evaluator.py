@@ -206,7 +206,7 @@ def _reader(params: Params, colour: ColourContext) -> Callable[[Path, str], Floa
         unit = to_working(picture, source_space=space, working_space=working, ocio=ocio)
         if shorter_px is None:
             return unit
-        return shrink(unit, shorter_px, params.prepare.resize_filter, space=working, ocio=ocio)
+        return shrink(unit, shorter_px, params.prepare.filter_of(side), space=working, ocio=ocio)
 
     return read
 

@@ -110,13 +110,14 @@ def decoder(
 ) -> Callable[[Sequence[Source]], list[Source]]:
     """The function that decodes one chunk of the listing; it may be called from several threads."""
     done, lock = 0, threading.Lock()
-    settings, folder = decode_settings(params.prepare), cache_folder("prepare")
+    folder = cache_folder("prepare")
+    settings = {domain: decode_settings(params.prepare, domain) for domain in {s.domain for s in listing.sources}}
 
     def decode_chunk(chunk: Sequence[Source]) -> list[Source]:
         nonlocal done
         decoded = []
         for source in chunk:
-            decoded.append(decode(source, settings, folder))
+            decoded.append(decode(source, settings[source.domain], folder))
             with lock:
                 done += 1
                 if progress:
@@ -175,15 +176,15 @@ def _check_spaces(settings: PrepareSettings) -> None:
             known_space(space, settings.ocio)
 
 
-def decode_settings(settings: PrepareSettings) -> DecodeSettings:
-    """The settings that decide how a picture is decoded."""
+def decode_settings(settings: PrepareSettings, domain: str = "") -> DecodeSettings:
+    """The settings that decide how a picture of a domain is decoded, "content", "style" or others."""
     return DecodeSettings(
         working_space_name(settings.working_space, settings.ocio),
         settings.sample_type,
         settings.min_side_px,
         settings.max_megapixels,
         settings.resize_px,
-        settings.resize_filter,
+        settings.filter_of(domain),
         *_config(settings),
     )
 

@@ -7,6 +7,7 @@ from stylegan_core.losses.perceptual import (
     feature_distance,
     gram_distance,
     gram_matrices,
+    moment_distance,
     sliced_feature_distance,
     structure_distance,
     total_variation,
@@ -68,3 +69,25 @@ def test_structure_leaves_brightness_and_contrast_to_the_style() -> None:
 def test_total_variation_of_a_ramp_is_its_slope() -> None:
     ramp = torch.arange(5.0).view(1, 1, 1, 5) * 0.25 + torch.arange(4.0).view(1, 1, 4, 1)
     assert total_variation(ramp).item() == pytest.approx(1.25)
+
+
+def test_moments_are_compared_channel_by_channel_with_their_own_picture() -> None:
+    made, style = features(0).numpy(), features(1).numpy()
+    scale = style.var(axis=(2, 3)).mean(axis=0) + 1e-4
+    means = (made.mean(axis=(2, 3)) - style.mean(axis=(2, 3))) ** 2
+    deviations = (made.std(axis=(2, 3)) - style.std(axis=(2, 3))) ** 2
+    expected = ((means + deviations) / scale).mean()
+    assert moment_distance(features(0), features(1)).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_moments_do_not_depend_on_a_channels_scale() -> None:
+    scale = torch.tensor([1.0, 10.0, 100.0, 1000.0]).view(4, 1, 1)
+    expected = moment_distance(features(0), features(1))
+    torch.testing.assert_close(moment_distance(scale * features(0), scale * features(1)), expected, atol=0, rtol=1e-3)
+
+
+def test_flat_features_have_finite_gradients() -> None:
+    made = torch.zeros(1, 2, 3, 3, requires_grad=True)
+    moment_distance(made, torch.zeros(1, 2, 3, 3)).backward()
+    assert made.grad is not None
+    assert made.grad.isfinite().all()

@@ -3,7 +3,12 @@ import pytest
 import torch
 from scipy.stats import wasserstein_distance
 
-from stylegan_core.losses.style import feature_matching, sliced_patch_distance, zero_mean_directions
+from stylegan_core.losses.style import (
+    colour_and_surface_distance,
+    feature_matching,
+    sliced_patch_distance,
+    zero_mean_directions,
+)
 
 CPU = torch.device("cpu")
 
@@ -53,3 +58,15 @@ def test_feature_matching_is_the_mean_over_layers_and_holds_the_truth() -> None:
     assert loss.item() == 2.0
     assert fake[0].grad is not None
     assert real[0].grad is None
+
+
+def test_colours_and_surfaces_vanish_where_both_agree_wherever_they_are() -> None:
+    torch.manual_seed(0)
+    pictures = torch.rand(2, 3, 32, 32) * 2 - 1
+    shuffled = pictures.flip(3)  # other places, same colours; mirrored patches of noise are of the same kind
+    assert colour_and_surface_distance(pictures, pictures) == 0
+    torch.manual_seed(0)
+    alike = colour_and_surface_distance(shuffled, pictures)
+    torch.manual_seed(0)
+    brighter = colour_and_surface_distance(0.5 * shuffled + 0.5, pictures)
+    assert alike < 0.3 * brighter

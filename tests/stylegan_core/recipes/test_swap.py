@@ -6,6 +6,8 @@ import torch.nn.functional as F
 from pydantic import ValidationError
 
 from stylegan_core.data.batch import Batch
+from stylegan_core.features.random_filters import RandomFilters
+from stylegan_core.losses.perceptual import moment_distance
 from stylegan_core.recipes.base import Conditions
 from stylegan_core.recipes.swap import Config, Recipe
 
@@ -115,26 +117,70 @@ def test_pictures_of_any_size_are_padded_inside() -> None:
     assert recipe.translate(content, Conditions(styles=F.interpolate(crops(1), (41, 35)))).shape == content.shape
 
 
-def test_the_style_terms_vanish_where_swap_and_reference_agree() -> None:
-    from stylegan_core.recipes.swap import _style_distance
+def test_equalized_layers_compute_the_same_and_learn_alike() -> None:
+    plain, equalized = build(equalized=False), build(equalized=True)
+    content, reference = crops(0), crops(1, 1)
+    for recipe in (plain, equalized):
+        recipe.eval()
+    expected = plain.translate(content, Conditions(styles=reference))
+    torch.testing.assert_close(equalized.translate(content, Conditions(styles=reference)), expected)
+    stored = dict(equalized.networks.named_parameters())
+    wide = [p for name, p in stored.items() if p.dim() > 1]
+    assert len(wide) == sum(p.dim() > 1 for p in plain.networks.parameters())
+    assert all(name.endswith("original") for name, p in stored.items() if p.dim() > 1)
 
-    torch.manual_seed(0)
-    pictures = crops(0)
-    shuffled = pictures.flip(3)  # other places, same colours; mirrored patches of noise are of the same kind
-    assert _style_distance(pictures, pictures) == 0
-    torch.manual_seed(0)
-    alike = _style_distance(shuffled, pictures)
-    torch.manual_seed(0)
-    brighter = _style_distance(0.5 * shuffled + 0.5, pictures)
-    assert alike < 0.3 * brighter
+
+def test_r1_of_cooccurrence_is_on_the_patches_of_both_sides() -> None:
+    recipe = build(cooccurrence_r1_gamma=3.0, r1_every_steps=2)
+    batch = Batch(crops(0), crops(1))
+    _, fakes = recipe.generator_losses(batch, 0)
+    discriminator = recipe.networks["cooccurrence_discriminator"]
+    _, references = recipe._pairs(batch)
+    torch.manual_seed(7)
+    losses = recipe.discriminator_losses(batch, fakes, 0)
+    torch.manual_seed(7)
+    real, _, reference = (recipe._patches(p) for p in (references, fakes["swap"], references))
+    sides = [side.detach().requires_grad_() for side in (real, reference)]
+    gradients = torch.autograd.grad(discriminator(*sides).sum(), sides)
+    squares = [gradient.square().flatten(1).sum(dim=1).mean() for gradient in gradients]
+    torch.testing.assert_close(losses["cooccurrence_r1"], 0.5 * 3.0 * 2 * 0.5 * (squares[0] + squares[1]))
+    assert "cooccurrence_r1" not in recipe.discriminator_losses(batch, fakes, 1)
 
 
-def test_training_rebuilds_and_recolours() -> None:
+def test_consistency_compares_results_with_equal_noise() -> None:
+    recipe = build(noise_consistency_weight=1.0, consistency_every_steps=1, noise_unit=1e-6)
+    for block in recipe.networks["generator"].blocks:
+        torch.nn.init.constant_(block.grain_strengths, 5.0)
+    losses, _ = recipe.generator_losses(Batch(crops(0), crops(1)), 0)
+    assert losses["noise_consistency"] < 1e-3
+
+
+def test_the_moments_of_features_pull_the_swap_to_its_reference() -> None:
+    recipe = build(
+        feature_style_weight=2.0, extractor="random_filters", style_layers=("block1_conv1",), adversarial_weight=0.0
+    )
+    losses, fakes = recipe.generator_losses(Batch(crops(0), crops(1)), 0)
+    layer = RandomFilters()(torch.cat([fakes["swap"], crops(1), crops(0)]), ["block1_conv1"])["block1_conv1"]
+    torch.testing.assert_close(losses["feature_style"], 2 * moment_distance(layer[:4], layer[4:]))
+    assert recipe.config.extractors() == ("random_filters",)
+    assert build().config.extractors() == ()
+    with pytest.raises(ValidationError, match="style_layers of random_filters"):
+        build(feature_style_weight=1.0, extractor="random_filters", style_layers=("stride2",))
+
+
+@pytest.mark.parametrize(("equalized", "rate"), [(False, 3e-3), (True, 2e-2)])
+def test_training_rebuilds_and_recolours(equalized: bool, rate: float) -> None:
     """Two flat-coloured families of pictures with stripes: the swap takes the colour and keeps the stripes."""
     recipe = build(
-        cooccurrence_weight=0.0, adversarial_weight=0.0, style_weight=1.0, downsamplings=1, channels=8, texture_width=8
+        cooccurrence_weight=0.0,
+        adversarial_weight=0.0,
+        style_weight=1.0,
+        downsamplings=1,
+        channels=8,
+        texture_width=8,
+        equalized=equalized,
     )
-    adam = torch.optim.Adam(recipe.networks.parameters(), 3e-3)
+    adam = torch.optim.Adam(recipe.networks.parameters(), rate)
     generator = torch.Generator().manual_seed(0)
 
     def striped(count: int) -> torch.Tensor:

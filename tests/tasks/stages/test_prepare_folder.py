@@ -130,3 +130,15 @@ def test_a_published_test_set_is_the_test_set_and_the_rest_is_split_by_content(w
 def test_settings_that_do_not_fit_together_are_refused_before_anything_is_read(settings, message):
     with pytest.raises(SettingsError, match=message):
         run(**settings)
+
+
+def test_each_side_of_a_pair_has_its_own_filter(workplace):
+    rng = np.random.default_rng(0)
+    for index in range(3):
+        for folder in ("maps", "photos"):
+            save(workplace / f"{folder}/{index}.png", 255 * rng.integers(0, 2, (24, 24, 3), np.uint8))
+    run(source="pairs", content="maps", style="photos", resize_px=12, content_resize_filter="nearest")
+    manifest, store = read()
+    rows = manifest.set_index("path")["sample"]
+    assert set(np.unique(store.sample(rows["maps/1.png"]))) == {0, 255}
+    assert len(np.unique(store.sample(rows["photos/1.png"]))) > 2

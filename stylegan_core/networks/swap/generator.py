@@ -6,13 +6,14 @@ al. 2020 (arXiv 1912.04958).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylegan_core.networks.modulated import ModulatedBlock, ModulatedConv2d
+from stylegan_core.networks.swap.modulated import ModulatedBlock, ModulatedConv2d
 
 _GRAIN_SIDE = 64
 """Side of the square of noise that is repeated as tiles."""
@@ -22,7 +23,8 @@ class SwapGenerator(nn.Module):
     """A structure code (N, S, h, w) under a texture code (N, D) to a picture (N, 3, h * 2**k, w * 2**k) in [-1, 1].
 
     Without noise the texture of a plain sky could only be a repeating pattern. In training the noise has a random
-    offset in every call; in evaluation mode it is fixed to the frame, so that film does not flicker.
+    offset in every call unless one is given; in evaluation mode it is fixed to the frame, so that film does not
+    flicker.
 
     Args:
         channels: of the last layer; they double with every halving of the size, up to ``most_channels``.
@@ -51,6 +53,7 @@ class SwapGenerator(nn.Module):
         self.shuffle = shuffle
         widths = [min(channels * 2**i, most_channels) for i in range(upsamplings, -1, -1)]
         self.stem = nn.Conv2d(structure_channels, widths[0], 1)
+        nn.init.kaiming_normal_(self.stem.weight, nonlinearity="linear")
         flat = [ModulatedBlock(widths[0], widths[0], texture_width, grain=True) for _ in range(blocks)]
         rising = [ModulatedBlock(a, b, texture_width, enlarge=True, grain=True) for a, b in pairwise(widths)]
         self.blocks = nn.ModuleList([*flat, *rising])
@@ -61,27 +64,36 @@ class SwapGenerator(nn.Module):
             # All pixels of a cell start equal: an initial checkerboard persists for long.
             self.last.weight.copy_(self.last.weight[:: shuffle**2].repeat_interleave(shuffle**2, dim=0))
 
-    def forward(self, structure: Tensor, texture: Tensor) -> Tensor:
+    def draw_offsets(self) -> list[tuple[int, int]]:
+        """Offsets of the noise, rows and columns, for each block: random in training, else 0.
+
+        Drawn on the CPU by torch's global generator: the same on every device, and in the checkpoint.
+        """
+        if not self.training:
+            return [(0, 0)] * len(self.blocks)
+        rows, columns = torch.randint(_GRAIN_SIDE, (2, len(self.blocks))).tolist()
+        return list(zip(rows, columns, strict=True))
+
+    def forward(self, structure: Tensor, texture: Tensor, offsets: Sequence[tuple[int, int]] | None = None) -> Tensor:
         """The picture, fp32.
 
         Args:
             structure: (N, S, h, w).
             texture: (N, D).
+            offsets: see ``draw_offsets``; calls with equal offsets have equal noise. None: they are drawn.
         """
         hidden = self.stem(structure.contiguous(memory_format=torch.channels_last))
-        for block in self.blocks:
-            hidden = block(hidden, texture, self._grain_for(hidden))
+        for block, offset in zip(self.blocks, offsets or self.draw_offsets(), strict=True):
+            hidden = block(hidden, texture, self._grain_for(hidden, *offset))
         with torch.autocast(hidden.device.type, enabled=False):
             picture = self.last(hidden.float(), texture.float())
         if self.shuffle > 1:
             picture = F.pixel_shuffle(picture, self.shuffle)
         return torch.tanh(picture)
 
-    def _grain_for(self, features: Tensor) -> Tensor:
+    def _grain_for(self, features: Tensor, down: int, right: int) -> Tensor:
         """(1, 1, h, w) noise of unit variance."""
         height, width = features.shape[-2:]
-        # Drawn on the CPU: the same on every device, and in the checkpoint.
-        down, right = torch.randint(_GRAIN_SIDE, (2,)).tolist() if self.training else (0, 0)
         rows = (torch.arange(height, device=features.device) + down) % _GRAIN_SIDE
         columns = (torch.arange(width, device=features.device) + right) % _GRAIN_SIDE
         return self.grain.index_select(0, rows).index_select(1, columns)[None, None]

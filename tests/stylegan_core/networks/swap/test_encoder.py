@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from stylegan_core.networks.swap_encoder import SwapEncoder
+from stylegan_core.networks.swap.encoder import SwapEncoder
 
 
 def build(**settings: int) -> SwapEncoder:
@@ -36,3 +36,15 @@ def test_texture_does_not_tell_a_picture_from_its_mirror_tiled() -> None:
 def test_no_halving_more_channels_than_the_most() -> None:
     encoder = build(downsamplings=3, most_channels=8)
     assert max(p.shape[0] for name, p in encoder.named_parameters() if "stages" in name) == 8
+
+
+def test_the_deepest_statistics_are_above_the_floor_at_the_start() -> None:
+    """With torch's own initialization the deviation after four halvings was 0.004, beside a floor of 0.01."""
+    torch.manual_seed(0)
+    encoder = SwapEncoder(16, 8, 64, downsamplings=4, most_channels=64)
+    found: list[torch.Tensor] = []
+    encoder.stages[-1].register_forward_hook(lambda _module, _given, features: found.append(features))
+    pictures = torch.nn.functional.interpolate(torch.rand(4, 3, 16, 16) * 2 - 1, size=(128, 128), mode="bilinear")
+    with torch.no_grad():
+        encoder(pictures)
+    assert found[0].std(dim=(2, 3)).median() > 0.1

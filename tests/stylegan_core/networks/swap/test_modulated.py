@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from stylegan_core.networks.modulated import ModulatedBlock, ModulatedConv2d
+from stylegan_core.networks.swap.modulated import ModulatedBlock, ModulatedConv2d
 
 
 @pytest.mark.parametrize("demodulate", [True, False])

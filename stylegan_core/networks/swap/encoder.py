@@ -23,6 +23,9 @@ class SwapEncoder(nn.Module):
     code loses its own mean and deviation. (The paper pools the deepest features only, and normalizes the structure code
     along its channels.)
 
+    Every layer is initialized to keep the variance. With torch's own initialization the deviations after four halvings
+    were 0.05, 0.02, 0.01 and 0.004, and disappeared in the floor of ``_moments``, 0.01; now they are 0.3 to 0.2.
+
     Args:
         channels: of the first layer; they double with every halving of the size, up to ``most_channels``.
         structure_channels: S.
@@ -52,11 +55,13 @@ class SwapEncoder(nn.Module):
         self.structure = nn.Sequential(
             nn.Conv2d(widths[-1], widths[-1], 1), nn.LeakyReLU(0.2), nn.Conv2d(widths[-1], structure_channels, 1)
         )
-        for layer in (self.structure[0], self.structure[2]):  # torch's own leaves too little variance to divide by
-            nn.init.kaiming_normal_(layer.weight, a=0.2)  # type: ignore[arg-type]
         pooled = 2 * (3 + sum(widths))
         hidden = min(2 * texture_width, 1024)
         self.texture = nn.Sequential(nn.Linear(pooled, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, texture_width))
+        for layer in (self.stem, self.structure[0], self.texture[0]):  # a leaky ReLU follows
+            nn.init.kaiming_normal_(layer.weight, a=0.2)  # type: ignore[arg-type]
+        for layer in (self.structure[2], self.texture[2]):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")  # type: ignore[arg-type]
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Both codes, fp32.
@@ -88,6 +93,8 @@ class _Halving(nn.Module):
         self.first = nn.Conv2d(in_channels, out_channels, 4, stride=2, padding=1)
         self.second = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         self.skip = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+        for layer in (self.first, self.second, self.skip):  # activations have a gain of their own
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
 
     def forward(self, features: Tensor) -> Tensor:
         hidden = _GAIN * F.leaky_relu(self.first(features), 0.2)

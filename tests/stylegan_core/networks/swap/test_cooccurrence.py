@@ -1,7 +1,7 @@
 import torch
 import torch.nn.functional as F
 
-from stylegan_core.networks.cooccurrence import CooccurrenceDiscriminator, random_patches
+from stylegan_core.networks.swap.cooccurrence import CooccurrenceDiscriminator, random_patches
 
 
 def test_a_logit_a_patch_that_does_not_depend_on_the_references_order() -> None:

@@ -50,14 +50,13 @@ class ModulatedConv2d(nn.Module):
         Returns:
             (N, K, H, W).
         """
+        weight = self.weight  # once: it may be computed from what is stored
         with torch.autocast(features.device.type, enabled=False):  # norms in fp32
             scales = self.scales(style.float())  # (N, C)
             if self.demodulate:
-                power = self.weight.float().square().sum(dim=(2, 3))  # (K, C)
+                power = weight.float().square().sum(dim=(2, 3))  # (K, C)
                 norms = torch.rsqrt(scales.square() @ power.t() + 1e-8)  # (N, K)
-        result = F.conv2d(
-            features * scales.to(features.dtype)[:, :, None, None], self.weight, padding=self.weight.shape[-1] // 2
-        )
+        result = F.conv2d(features * scales.to(features.dtype)[:, :, None, None], weight, padding=weight.shape[-1] // 2)
         if self.demodulate:
             result = result * norms.to(result.dtype)[:, :, None, None]
         return result + self.bias.to(result.dtype)[:, None, None]
@@ -83,6 +82,8 @@ class ModulatedBlock(nn.Module):
         self.second = ModulatedConv2d(out_channels, out_channels, style_width)
         self.grain_strengths = nn.Parameter(torch.zeros(out_channels)) if grain else None
         self.skip = nn.Conv2d(in_channels, out_channels, 1, bias=False) if in_channels != out_channels else None
+        if self.skip is not None:
+            nn.init.kaiming_normal_(self.skip.weight, nonlinearity="linear")
 
     def forward(self, features: Tensor, style: Tensor, grain: Tensor | None = None) -> Tensor:
         """(N, C, H, W) under (N, D) to (N, K, H, W), or to (N, K, 2 H, 2 W); the grain is (1, 1, H, W)."""
