@@ -107,4 +107,5 @@ def _resized(flow: Floats, height_px: int, width_px: int) -> Floats:
     if (height, width) == (height_px, width_px):
         return flow
     scale = np.array([width_px / width, height_px / height], dtype=np.float32)
-    return np.asarray(cv2.resize(flow, (width_px, height_px), interpolation=cv2.INTER_LINEAR) * scale, np.float32)
+    how = cv2.INTER_AREA if width_px < width else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(flow, (width_px, height_px), interpolation=how) * scale, np.float32)

@@ -106,7 +106,7 @@ class KeyFrameReader:
         painting = read_picture(key.path, max_megapixels=job.max_megapixels)
         refuse_changed(key.path, state)
         size = plate.height_px, plate.width_px
-        refuse_other_size(painting, plate, key)
+        refuse_other_size(painting, plate, key.path, key.number)
         return KeyFrame(
             size,
             display_unit(view_of(plate, view), settings, job.input_path(task), searched_size(*size)),
@@ -123,15 +123,21 @@ class KeyFrameReader:
                 self._bytes -= future.result().size_bytes
 
 
-def refuse_other_size(painting: Picture, plate: Picture, key: GuideKey) -> None:
+def refuse_other_size(painting: Picture, plate: Picture, path: Path, number: int) -> None:
     """Refuses a painting that does not have the size of its key frame.
+
+    Args:
+        painting: as it was read.
+        plate: the key frame.
+        path: of the painting.
+        number: of the key frame.
 
     Raises:
         UnreadablePictureError: it has another size.
     """
     if (painting.height_px, painting.width_px) != (plate.height_px, plate.width_px):
         raise UnreadablePictureError(
-            f"the painting {key.path.name} is {painting.width_px} x {painting.height_px} px, its frame {key.number} is "
+            f"the painting {path.name} is {painting.width_px} x {painting.height_px} px, its frame {number} is "
             f"{plate.width_px} x {plate.height_px} px"
         )
 

@@ -15,6 +15,7 @@ from tasks.stages.stylize import publish_outputs, stylize_item, total_progress
 from tasks.stages.stylize_items import list_items
 from tasks.stages.stylize_stores import KEPT_STORES
 from tests.stylegan_core.frames.movies import sample_movies as movies
+from tests.stylegan_core.inference.guided_shot import save_guided_model
 
 
 def document(**stylize):
@@ -176,3 +177,19 @@ def test_stores_of_old_settings_go(project):
     stores = list(items[0].job.output_folder.parent.iterdir())
     assert len(stores) == KEPT_STORES
     assert items[0].job.output_folder in stores
+
+
+def test_a_guided_model_gets_the_painted_frames_of_its_shot(project):
+    for name in ("pier", "quay"):
+        shutil.rmtree(f"models/{name}")
+        save_guided_model(Path("models", name))
+    items, reports = run(parse_params(document(cuts="none")))
+    for item in items:
+        paintings = {guide.path for frame in item.job.frames for guide in frame.guides}
+        assert paintings == {project / item.name / "painted" / "p_2.png"}
+        assert [len(frame.guides) for frame in item.job.frames] == [1] * 5
+        assert item.job.frames[1].guides[0].distance == 0
+    assert [report.made for report in reports] == [5, 5]
+    assert run(parse_params(document(cuts="none")))[1][0].made == 0
+    others = list_items(parse_params(document(key_frames="pier/painted")), Path("data/prepared"), Path("models"))
+    assert {g.path.parent.parent.name for item in others for frame in item.job.frames for g in frame.guides} == {"pier"}

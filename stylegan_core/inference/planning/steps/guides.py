@@ -96,7 +96,7 @@ def _painted(where: Path, line: Timeline) -> dict[int, Path]:
         listed = list_frames(where)
     except (ValueError, OSError) as error:
         raise PlanError(f"--key-frames: {error}") from error
-    first = 1 if next(iter(line.existing.values())).index is not None else 0  # a movie's first frame is number 1
+    first = _first_number(line)
     found: dict[int, Path] = {}
     for frame in listed:
         if frame.number is None:
@@ -110,6 +110,11 @@ def _painted(where: Path, line: Timeline) -> dict[int, Path]:
     if unknown:
         log.warning("key frames without a frame of their number are not used: %s", ", ".join(map(str, unknown)))
     return {number: path for number, path in sorted(found.items()) if number in line.existing}
+
+
+def _first_number(line: Timeline) -> int:
+    """What is added to numbers on a timeline: those of a movie count from 0, its first frame is number 1."""
+    return 1 if next(iter(line.existing.values())).index is not None else 0
 
 
 def _shots(line: Timeline, starts: Sequence[int]) -> Iterator[dict[int, TimelineFrame]]:
@@ -160,7 +165,7 @@ class _GuidePlanner:
         """The guides of a frame; a key frame without a flow to it is not one of them."""
         return tuple(
             GuideKey(
-                number=key,
+                number=key + _first_number(self._line),
                 path=self._painted[key],
                 input=self._line.existing[key].input,
                 index=self._line.existing[key].index,
@@ -216,7 +221,7 @@ class _GuidePlanner:
             return  # a key frame that cannot be read guides nothing
         try:
             painting = read_picture(path, max_megapixels=self._job.max_megapixels)
-            refuse_other_size(painting, plate, GuideKey(number=key, path=path, input=frame.input))
+            refuse_other_size(painting, plate, path, key + _first_number(self._line))
         except (UnreadablePictureError, OSError) as error:
             raise PlanError(f"--key-frames: {path}: {error}") from error
 

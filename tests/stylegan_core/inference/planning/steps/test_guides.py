@@ -7,11 +7,14 @@ import pytest
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.plan import Plan, write_plan
 from stylegan_core.inference.job.spec import PlanError
+from stylegan_core.inference.job.summary import summarize
 from stylegan_core.inference.planning.shots.shot_motion import nearest_keys
 from stylegan_core.inference.planning.steps import guides as module
 from stylegan_core.inference.reading.guide_flows import read_flow
 from stylegan_core.recipes.model import Model
-from tests.stylegan_core.inference.guided_shot import STEP_PX, GuidedShot, make_shot, save_guided_model
+from tests.stylegan_core.frames.movies import sample_movies as movies
+from tests.stylegan_core.inference.guided_shot import STEP_PX, GuidedShot, make_shot, save_guided_model, texture
+from tests.stylegan_core.inference.planning.requests import plan_selected
 
 
 @pytest.fixture(scope="module")
@@ -131,4 +134,23 @@ def test_wrong_key_frames_are_refused(shot: GuidedShot, model: Model) -> None:
     (shot.painted / "key_006.png").rename(shot.painted / "key_40.png")
     (shot.painted / "key_002.png").rename(shot.painted / "key_41.png")
     with pytest.raises(PlanError, match="none of its pictures has the number of a frame"):
+        shot.plan(model)
+
+
+def test_key_frames_of_a_movie_are_its_frames_by_number(tmp_path: Path, model: Model) -> None:
+    movies.make_movie(tmp_path / "shot.mkv", "ffv1", "yuv420p", width=96, height=64)
+    (tmp_path / "painted").mkdir()
+    cv2.imwrite(str(tmp_path / "painted" / "shot.0002.png"), texture(96, 1))
+    plan = plan_selected(model, tmp_path / "shot.mkv", tmp_path / "out", key_frames=tmp_path / "painted", cuts="none")
+    (own,) = plan.job.frames[1].guides
+    assert (own.number, own.index, own.input, own.distance) == (2, 1, "shot.mkv", 0)
+    assert [guide.index for guide in plan.job.frames[0].guides] == [1]
+    assert plan.job.guide_files(plan.job.frames[0]) == (tmp_path / "painted" / "shot.0002.png",)
+    assert "shot.0002.png" in summarize(plan.job)["key frames"]
+
+
+def test_several_sequences_are_refused(shot: GuidedShot, model: Model) -> None:
+    for number in (1, 2):
+        cv2.imwrite(str(shot.plates / f"other.{number:04d}.png"), shot.seen(number, 0))
+    with pytest.raises(PlanError, match="guide one numbered sequence or movie, and the input has 2 numbered sequences"):
         shot.plan(model)

@@ -1,0 +1,44 @@
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from stylegan_core.data.subjects import Subject
+from tasks.stages.evaluator_guides import ShotGuides, guides_of
+from tests.stylegan_core.inference.guided_shot import make_shot
+
+
+def unit(path: Path, _side: str = "content") -> np.ndarray:
+    return cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB).astype(np.float32) / 255
+
+
+def plain(picture: np.ndarray) -> np.ndarray:
+    return picture
+
+
+def test_frames_get_the_guides_that_stylize_gives_them(tmp_path: Path) -> None:
+    shot = make_shot(tmp_path, 6, (2, 5))
+    (tmp_path / "shots.json").write_text(json.dumps({"pan": {"plates": "plates", "painted": "painted"}}))
+    subject = Subject("pan", "shot", (), (), (2, 5), ())
+    guides = guides_of(subject, tmp_path, tmp_path, unit, plain)
+    assert isinstance(guides, ShotGuides)
+    frame = unit(shot.plates / "shot.0003.png")
+    given = guides.with_guide(3, frame)
+    assert given.shape == (64, 96, 7)
+    assert np.array_equal(given[..., :3], frame)
+    painted = shot.seen(3, 1)[..., ::-1].astype(np.float32) / 255
+    trusted = given[..., 6] > 0.5
+    assert trusted.mean() > 0.8
+    assert np.abs(given[..., 3:6] - painted)[trusted].mean() < 0.02
+    own = guides.with_guide(5, unit(shot.plates / "shot.0005.png"))
+    assert (own[..., 6] == 1).all()
+
+
+def test_frames_of_another_size_and_other_subjects_have_none(tmp_path: Path) -> None:
+    shot = make_shot(tmp_path, 3, (2,))
+    plates = {number: shot.plates / f"shot.{number:04d}.png" for number in (1, 2, 3)}
+    guides = ShotGuides(plates, {2: shot.painted / "key_002.png"}, unit, plain)
+    assert (guides.with_guide(3, unit(plates[3])[:48])[..., 6] == 0).all()
+    assert guides_of(Subject("pictures", "pairs", (), (), (), ()), tmp_path, tmp_path, unit, plain) is None
+    assert guides_of(Subject("pan", "shot", (), (), (), ()), tmp_path, tmp_path, unit, plain) is None
