@@ -14,6 +14,7 @@ _TINY: dict[str, Any] = {
     "blocks": 1,
     "discriminator_channels": 4,
     "discriminator_layers": 1,
+    "projected_channels": 8,
     "projection_width": 8,
     "nce_patches": 16,
     "most_channels": 8,

@@ -68,10 +68,14 @@ class EfficientNetLite0(nn.Module):
         if unknown := [name for name in layers if name not in LAYERS]:
             raise ValueError(f"{self.name} has no layer {unknown[0]!r}; its layers are {', '.join(LAYERS)}")
         last = max((_STAGES[name] for name in layers), default=-2)
-        hidden = pictures.contiguous(memory_format=torch.channels_last)
         found: dict[int, Tensor] = {}
-        for index, stage in enumerate(self.stages[: last + 2], start=-1):  # the stem is before stage 0
-            hidden = found[index] = stage(hidden)
+        device = pictures.device.type
+        # On CPUs gradients of depthwise convolutions are slower in bf16 (97 against 66 ms with AMX), features are not.
+        wide = device == "cpu" and pictures.requires_grad
+        with torch.autocast(device, enabled=torch.is_autocast_enabled(device) and not wide):
+            hidden = (pictures.float() if wide else pictures).contiguous(memory_format=torch.channels_last)
+            for index, stage in enumerate(self.stages[: last + 2], start=-1):  # the stem is before stage 0
+                hidden = found[index] = stage(hidden)
         return {name: found[_STAGES[name]] for name in layers}
 
 

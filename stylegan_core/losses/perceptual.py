@@ -29,6 +29,15 @@ def structure_distance(made: Tensor, content: Tensor) -> Tensor:
     return F.mse_loss(_normalized(made), _normalized(content))
 
 
+def normalized_distance(made: Tensor, content: Tensor) -> Tensor:
+    """Mean absolute difference of one layer after instance normalization, (N, C, h, w) each.
+
+    Chen et al. 2018, CartoonGAN, compare features themselves; without the mean and deviation of each channel, colours
+    and contrasts are free.
+    """
+    return (_normalized(made) - _normalized(content)).abs().mean()
+
+
 def gram_matrices(features: Tensor) -> Tensor:
     """(N, C, h, w) to (N, C, C) fp32, the mean over places of products of channels."""
     flat = features.float().flatten(2)  # (N, C, h * w)

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylegan_core.networks.discriminators import Discriminator, DiscriminatorOutput
+from stylegan_core.networks.projected_discriminator import ProjectedDiscriminator
 
 _GRID = 3
 
@@ -18,11 +19,11 @@ class AttributeDiscriminator(nn.Module):
         attributes: their number.
     """
 
-    def __init__(self, discriminator: Discriminator, attributes: int) -> None:
+    def __init__(self, discriminator: Discriminator | ProjectedDiscriminator, attributes: int) -> None:
         super().__init__()
         self.discriminator = discriminator
-        last = [module for module in discriminator.judges[0].modules() if isinstance(module, nn.Conv2d)][-1]
-        self.to_attributes = nn.Linear(last.in_channels * _GRID**2, attributes)
+        self.layers, channels = discriminator.first_part
+        self.to_attributes = nn.Linear(channels * _GRID**2, attributes)
 
     def forward(self, pictures: Tensor) -> DiscriminatorOutput:
         """The discriminator's output on (N, 3, H, W) in [-1, 1]."""
@@ -31,8 +32,7 @@ class AttributeDiscriminator(nn.Module):
 
     def attributes(self, output: DiscriminatorOutput) -> Tensor:
         """(N, L) fp32 logits of each attribute, positive where a picture has it."""
-        layers_each = len(output.features) // len(output.logits)
-        features = output.features[layers_each - 1]
+        features = output.features[self.layers - 1]
         # Positions matter: a head on their mean takes three times as long to learn a mouth.
         pooled = F.adaptive_avg_pool2d(features, _GRID).flatten(1)  # (N, C * 9)
         return self.to_attributes(pooled).float()  # type: ignore[no-any-return]

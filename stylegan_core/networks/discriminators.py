@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from stylegan_core.networks.patch_discriminator import DiscriminatorNorm, PatchDiscriminator
 
-Layout = Literal["patch", "multi_scale", "global_local"]
+PatchLayout = Literal["patch", "multi_scale", "global_local"]
+Layout = Literal["patch", "multi_scale", "global_local", "projected"]
+"""``PatchLayout``, and heads on trained features: see ``projected_discriminator``."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Discriminator(nn.Module):
         layers: int = 2,
         norm: DiscriminatorNorm = "spectral",
         *,
-        layout: Layout = "patch",
+        layout: PatchLayout = "patch",
         scales: int = 2,
         regions: int = 2,
         dropout: float = 0.0,
@@ -76,6 +78,12 @@ class Discriminator(nn.Module):
             logits.append(last)
             features += hidden
         return DiscriminatorOutput(logits, features)
+
+    @property
+    def first_part(self) -> tuple[int, int]:
+        """Number of features of the first part in the output, and channels of the last of them."""
+        first: PatchDiscriminator = self.judges[0]  # type: ignore[assignment]
+        return first.hidden_layers, first.hidden_channels
 
     def freeze(self, layers: int) -> None:
         """Freezes the first ``layers`` convolutions of every patch discriminator.

@@ -57,6 +57,7 @@ class PatchDiscriminator(nn.Module):
                 modules.append(nn.Dropout2d(dropout))
         modules.append(conv(widths[-1], 1, 1))
         self.body = nn.Sequential(*modules)
+        self.hidden_layers, self.hidden_channels = len(widths), widths[-1]
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Logits (N, 1, h, w), positive for real."""

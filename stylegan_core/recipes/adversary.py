@@ -9,11 +9,13 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from stylegan_core.data.augment import augment
+from stylegan_core.data.augment import augment, augment_mildly
+from stylegan_core.features.extractors import ExtractorName
 from stylegan_core.losses.adversarial import Adversarial, discriminator_loss, generator_loss
 from stylegan_core.losses.regularization import r1_penalty, wgan_gradient_penalty
 from stylegan_core.networks.discriminators import Discriminator, DiscriminatorOutput, Layout
-from stylegan_core.networks.patch_discriminator import DiscriminatorNorm
+from stylegan_core.networks.patch_discriminator import DiscriminatorNorm, PatchDiscriminator
+from stylegan_core.networks.projected_discriminator import ProjectedDiscriminator
 from stylegan_core.networks.synchronized import mean_over_processes, processes
 from stylegan_core.recipes.base import BaseRecipe, Losses, RecipeConfig
 
@@ -25,7 +27,13 @@ class AdversarialConfig(RecipeConfig):
     """Settings of every recipe with a discriminator."""
 
     discriminator_layout: Layout = Field(
-        "patch", description="one discriminator, one for each scale, or one for all and one for each region"
+        "patch",
+        description="one discriminator, one for each scale, one for all and one for each region, or heads on trained "
+        "features (efficientnet_lite0) at several scales",
+    )
+    projected_channels: int = Field(64, ge=4, description="channels of each head of projected")
+    discriminator_pixels: bool = Field(
+        True, description="with projected: a patch discriminator of the pixels beside it"
     )
     discriminator_channels: int = Field(64, ge=4)
     discriminator_layers: int = Field(
@@ -47,9 +55,10 @@ class AdversarialConfig(RecipeConfig):
         ge=0.0,
         description="weight of WGAN-GP's penalty on interpolates (Gulrajani et al. 2017), in addition to r1_gamma",
     )
-    augmentation: Literal["none", "diffaugment", "ada"] = Field(
+    augmentation: Literal["none", "mild", "diffaugment", "ada"] = Field(
         "none",
-        description="augments discriminator inputs; ada: its probability rises with overfitting",
+        description="augments discriminator inputs; mild: little colour, mirrored borders, no cutout; ada: diffaugment "
+        "with a probability that rises with overfitting",
     )
     augment_below_pictures: int = Field(
         5000, ge=0, description="no augmentation of larger sets, whose results it makes worse"
@@ -63,7 +72,7 @@ class AdversarialConfig(RecipeConfig):
 
     @model_validator(mode="after")
     def _regions_fit(self) -> Self:
-        if self.adversarial_weight == 0:
+        if self.adversarial_weight == 0 or (self.discriminator_layout == "projected" and not self.discriminator_pixels):
             return self
         smallest_px = self.crop_px
         if self.discriminator_layout == "multi_scale":
@@ -89,18 +98,53 @@ class AdversarialConfig(RecipeConfig):
             raise ValueError("ada measures the discriminator's certainty, which wasserstein logits do not express")
         return self
 
+    @model_validator(mode="after")
+    def _projected_fits(self) -> Self:
+        if self.discriminator_layout != "projected" or self.adversarial_weight == 0:
+            return self
+        refused = {
+            "augmentation none: heads on trained features soon memorize a set; use mild, diffaugment or ada": (
+                self.augmentation == "none"
+            ),
+            "frozen_layers: its features are frozen already, and its heads are small": self.frozen_layers > 0,
+            "weight_clip: spectral normalization undoes it": self.weight_clip > 0,
+        }
+        for reason, is_set in refused.items():
+            if is_set:
+                raise ValueError(f"discriminator_layout projected does not work with {reason}")
+        return self
+
+    def extractors(self) -> tuple[ExtractorName, ...]:
+        """See ``RecipeConfig``."""
+        return (
+            ("efficientnet_lite0",) if self.discriminator_layout == "projected" and self.adversarial_weight > 0 else ()
+        )
+
     def fresh_start_warning(self) -> str | None:
         """Frozen layers of a discriminator that was never trained stay random."""
         if not self.frozen_layers:
             return None
         return "frozen_layers freezes discriminator layers that are untrained: name a model in train.common.init_from"
 
-    def build_discriminator(self, in_channels: int = 3) -> Discriminator:
+    def build_discriminator(self, in_channels: int = 3) -> Discriminator | ProjectedDiscriminator:
         """Builds a discriminator with these settings.
 
         Args:
             in_channels: 6 for a picture concatenated with its content.
         """
+        if self.discriminator_layout == "projected":
+            pixels = None
+            if self.discriminator_pixels:
+                pixels = PatchDiscriminator(
+                    in_channels,
+                    self.discriminator_channels,
+                    self.discriminator_layers,
+                    self.discriminator_norm,
+                    dropout=self.discriminator_dropout,
+                )
+            return ProjectedDiscriminator(
+                self.crop_px, self.projected_channels, in_channels, pixels=pixels, dropout=self.discriminator_dropout
+            )
         discriminator = Discriminator(
             in_channels,
             self.discriminator_channels,
@@ -220,11 +264,8 @@ class Adversary(nn.Module):
         """
         condition = [] if given is None else [given]
         if self._augments():
-            probability = 1.0 if self.config.augmentation == "diffaugment" else self.probability
             parts = [*condition, *versions]
-            changed = torch.split(
-                augment(torch.cat(parts, dim=1), probability), [part.shape[1] for part in parts], dim=1
-            )
+            changed = torch.split(self._augmented(torch.cat(parts, dim=1)), [p.shape[1] for p in parts], dim=1)
             condition, versions = list(changed[: len(condition)]), changed[len(condition) :]
         return [
             discriminator(torch.cat([*condition, version], dim=1) if condition else version) for version in versions
@@ -245,6 +286,11 @@ class Adversary(nn.Module):
         given = None if given_real is None or given_fake is None else torch.cat([given_real, given_fake])
         both = self.discriminate(discriminator, torch.cat([real, fake]), given)
         return both[: len(real)], both[len(real) :]
+
+    def _augmented(self, pictures: Tensor) -> Tensor:
+        if self.config.augmentation == "mild":
+            return augment_mildly(pictures)
+        return augment(pictures, 1.0 if self.config.augmentation == "diffaugment" else self.probability)
 
     def _augments(self) -> bool:
         c, count = self.config, self.dataset_size

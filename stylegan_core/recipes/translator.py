@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from torch import nn
 
+from stylegan_core.networks.discriminators import Discriminator
 from stylegan_core.networks.local_generators import LocalGenerators
 from stylegan_core.networks.resnet import Norm, Output, Padding, ResnetGenerator
 from stylegan_core.networks.shared_stem import SharedStem, stem_channels
@@ -58,6 +59,10 @@ class TranslatorConfig(SteadinessConfig):
             raise ValueError(
                 f"crop_px is {self.crop_px}, and local_generators {self.local_generators} need {least_px} or more"
             )
+        if self.shared_stem and self.discriminator_layout == "projected":
+            raise ValueError(
+                "shared_stem gives the discriminator the generator's features, projected trained ones: choose"
+            )
         return self
 
     def levels(self) -> int:
@@ -106,4 +111,6 @@ class TranslatorConfig(SteadinessConfig):
         if not self.shared_stem:
             return self.build_discriminator(in_channels)
         features = in_channels // 3 * stem_channels(generator)
-        return SharedStem(self.build_discriminator(in_channels + features), generator)
+        discriminator = self.build_discriminator(in_channels + features)
+        assert isinstance(discriminator, Discriminator)  # the settings refuse projected
+        return SharedStem(discriminator, generator)

@@ -1,7 +1,8 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
-from stylegan_core.data.augment import augment
+from stylegan_core.data.augment import augment, augment_mildly
 
 
 def pictures(count: int = 4, channels: int = 3, side: int = 32, seed: int = 0) -> torch.Tensor:
@@ -109,3 +110,29 @@ def test_colour_keeps_where_things_are(monkeypatch: pytest.MonkeyPatch) -> None:
         assert 0.5 <= slope.item() <= 1.5
         assert (y - slope * x).abs().max() < 1e-5
         assert (after.mean() - before.mean()).abs() <= 0.5 + 1e-5
+
+
+def test_mild_augmentation_mirrors_at_the_border_and_keeps_hues() -> None:
+    """Every result is a crop of the mirrored picture, of other brightness and saturation."""
+    torch.manual_seed(0)
+    given = pictures(32, side=16)
+    changed = augment_mildly(torch.cat([given, given], dim=1))
+    assert torch.equal(changed[:, :3], changed[:, 3:])
+    grey, mirrored = changed[:, :3].mean(1), F.pad(given.mean(1, keepdim=True), (2, 2, 2, 2), mode="reflect")[:, 0]
+    shifts = set()
+    for before, after in zip(mirrored, grey, strict=True):
+        found = [
+            (y - 2, x - 2, float((after - before[y : y + 16, x : x + 16]).mean()))
+            for y in range(5)
+            for x in range(5)
+            if (after - before[y : y + 16, x : x + 16]).std() < 1e-5
+        ]
+        assert len(found) == 1
+        assert abs(found[0][2]) <= 0.2
+        shifts.add(found[0][:2])
+    assert len(shifts) > 10
+    spread = (changed[:, :3] - changed[:, :3].mean(1, keepdim=True)).flatten(1).std(1) / (
+        given - given.mean(1, keepdim=True)
+    ).flatten(1).std(1)
+    assert 0.4 < float(spread.min()) < 0.7
+    assert 1.3 < float(spread.max()) < 1.6

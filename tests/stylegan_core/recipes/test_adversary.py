@@ -143,11 +143,24 @@ def test_mixtures_have_mixed_conditions() -> None:
     assert shares[0, 0] != shares[1, 0]
 
 
+PROJECTED = {"discriminator_layout": "projected", "augmentation": "mild"}
+
+
+def test_projected_says_which_features_train() -> None:
+    assert AdversarialConfig(**(TINY | PROJECTED)).extractors() == ("efficientnet_lite0",)
+    assert AdversarialConfig(**(TINY | PROJECTED | {"adversarial_weight": 0})).extractors() == ()
+    assert AdversarialConfig(**TINY).extractors() == ()
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
         ({"frozen_layers": 3}, "frozen_layers is 3.*one must be trainable"),
         ({"augmentation": "ada", "adversarial": "wasserstein"}, "ada measures"),
+        ({"discriminator_layout": "projected"}, "projected does not work with augmentation none.*use mild"),
+        (PROJECTED | {"frozen_layers": 1}, "projected does not work with frozen_layers"),
+        (PROJECTED | {"weight_clip": 0.01}, "projected does not work with weight_clip"),
+        (PROJECTED | {"discriminator_layers": 4}, "smallest input of projected is 32 px"),
         ({"discriminator_layout": "multi_scale", "discriminator_scales": 4}, "smallest input of multi_scale is 4 px"),
         ({"discriminator_layout": "global_local", "discriminator_regions": 8}, "input of global_local is 4 px"),
     ],

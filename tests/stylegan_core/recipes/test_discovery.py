@@ -11,7 +11,7 @@ from stylegan_core.recipes.base import BaseRecipe, RecipeConfig
 
 
 def test_each_name_has_both_classes():
-    assert list_recipes() == ["attributes", "cut", "cyclegan", "keyframe", "perceptual", "pix2pix", "swap"]
+    assert list_recipes() == ["attributes", "cut", "cyclegan", "keyframe", "perceptual", "pix2pix", "swap", "unpaired"]
     for name in list_recipes():
         assert issubclass(recipe_class(name), BaseRecipe)
         assert issubclass(config_class(name), RecipeConfig)

@@ -31,6 +31,7 @@ TINY = {
     "discriminator_layers": 1,
     "budget_steps": 4,
 }
+UNPAIRED = TINY | {"projected_channels": 8}
 CUT = TINY | {"nce_patches": 16, "projection_width": 8}
 
 
@@ -99,13 +100,14 @@ def stopping(job: Any) -> Iterator[Observers]:
     yield Observers([Stops()])
 
 
-def test_a_stopped_cyclegan_goes_on_to_the_same_bytes(
-    project: Path, noise_picture: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("recipe", "config"), [("cyclegan", TINY | {"replay_pictures": 2}), ("unpaired", UNPAIRED)])
+def test_a_stopped_training_goes_on_to_the_same_bytes(
+    project: Path, noise_picture: Any, monkeypatch: pytest.MonkeyPatch, recipe: str, config: dict[str, Any]
 ) -> None:
-    """Its pools, full after the first step, are part of what is resumed."""
+    """Pools, full after the first step, and augmentation's random numbers are part of what is resumed."""
     write_pictures(project / "content", noise_picture, 4)
     write_pictures(project / "style", noise_picture, 4, inverted=True)
-    settings = params("folders", "cyclegan", TINY | {"replay_pictures": 2, "budget_steps": 8})
+    settings = params("folders", recipe, config | {"budget_steps": 8})
     prepare(settings, project / "prepared")
     places = (project / "prepared", project / "models", project / "curves")
     weights = []
