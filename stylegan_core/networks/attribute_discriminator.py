@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylegan_core.networks.discriminators import Discriminator, DiscriminatorOutput
-from stylegan_core.networks.projected_discriminator import ProjectedDiscriminator
+from stylegan_core.networks.discriminators.projected import ProjectedDiscriminator
 
 _GRID = 3
 

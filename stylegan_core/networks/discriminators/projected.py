@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from stylegan_core.features.efficientnet_lite0 import CHANNELS
 from stylegan_core.features.extractors import load_extractor
-from stylegan_core.networks.discriminators import DiscriminatorOutput
+from stylegan_core.networks.discriminators.layouts import DiscriminatorOutput
 from stylegan_core.networks.patch_discriminator import PatchDiscriminator
 from stylegan_core.networks.spectral import spectral_norm
 

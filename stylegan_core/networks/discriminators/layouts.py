@@ -16,7 +16,7 @@ from stylegan_core.networks.patch_discriminator import DiscriminatorNorm, PatchD
 
 PatchLayout = Literal["patch", "multi_scale", "global_local"]
 Layout = Literal["patch", "multi_scale", "global_local", "projected"]
-"""``PatchLayout``, and heads on trained features: see ``projected_discriminator``."""
+"""``PatchLayout``, and heads on trained features: see ``projected``."""
 
 
 @dataclass(frozen=True)
