@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stylegan_core.networks.layers.blur_pool import BlurPool, doubled
 from stylegan_core.networks.resnet import ResidualBlock
 
 Norm = Literal["none", "instance"]
@@ -36,6 +37,8 @@ class AttributeGenerator(nn.Module):
         downsamplings: halvings before the blocks.
         norm: "instance" is the papers'; "none" keeps brightness and contrast as features.
         flow_px: largest displacement at strength 1; 0 adds colours alone.
+        anti_aliased: halves through a low-pass after the activation and doubles bilinearly, so that a shift of the
+            input shifts the result.
     """
 
     def __init__(
@@ -47,16 +50,19 @@ class AttributeGenerator(nn.Module):
         downsamplings: int = 2,
         norm: Norm = "none",
         flow_px: float = 8.0,
+        anti_aliased: bool = True,
     ) -> None:
         super().__init__()
         self.multiple_px = 2**downsamplings
         self.flow_px = flow_px
+        self._anti_aliased = anti_aliased
         widths = [channels * 2**level for level in range(downsamplings + 1)]
 
         def layer(in_channels: int, out_channels: int, kernel_px: int, stride: int = 1) -> nn.Sequential:
-            conv = _conv(in_channels, out_channels, kernel_px, stride)
+            conv = _conv(in_channels, out_channels, kernel_px, 1 if anti_aliased else stride)
+            halving = [BlurPool(out_channels)] if anti_aliased and stride == 2 else []
             normed = nn.InstanceNorm2d(out_channels, affine=True) if norm == "instance" else nn.Identity()
-            return nn.Sequential(conv, normed, nn.LeakyReLU(_LEAK))
+            return nn.Sequential(conv, normed, nn.LeakyReLU(_LEAK), *halving)
 
         self.stem = layer(3, channels, 5)
         self.down = nn.ModuleList(layer(a, b, 3, 2) for a, b in itertools.pairwise(widths))
@@ -85,7 +91,7 @@ class AttributeGenerator(nn.Module):
         deep = self.blocks(self.enter(_with(encoded.pop(), direction)))
         hidden = deep
         for stage in self.up:
-            larger = F.interpolate(hidden, scale_factor=2.0, mode="nearest")
+            larger = doubled(hidden, anti_aliased=self._anti_aliased)
             hidden = stage(_with(torch.cat([larger, encoded.pop()], dim=1), direction))
         edited = content.float()
         if self.to_flow is not None:

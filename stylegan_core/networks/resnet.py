@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylegan_core.networks.guide import GUIDED_CHANNELS, PICTURE_CHANNELS, base_of, confidence_unit, with_guide
-from stylegan_core.networks.mixing import NeighbourhoodMixing
+from stylegan_core.networks.layers.blur_pool import BlurPool, doubled
+from stylegan_core.networks.layers.mixing import NeighbourhoodMixing
 from stylegan_core.networks.synchronized import BatchNorm
 
 Norm = Literal["none", "instance", "batch"]
@@ -124,6 +125,9 @@ class ResnetGenerator(nn.Module):
         residual_gain: scale of what a residual block adds at the start (norm "none" only).
         output_gain: scale of the last layer at the start.
         in_channels: 3, or 7 for a picture with its guide (``networks.guide``), to whose base the change is added.
+        anti_aliased: halves through a low-pass after the activation and doubles bilinearly, so that a shift of the
+            input shifts the result; with ``unshuffle`` too the first and the last layer are at full resolution then,
+            for as many multiplications.
     """
 
     def __init__(  # noqa: PLR0913  # all by keyword
@@ -146,6 +150,7 @@ class ResnetGenerator(nn.Module):
         residual_gain: float = 0.1,
         output_gain: float = 0.1,
         in_channels: int = PICTURE_CHANNELS,
+        anti_aliased: bool = True,
     ) -> None:
         super().__init__()
         if stem_px % 2 == 0 or last_px % 2 == 0:
@@ -156,35 +161,37 @@ class ResnetGenerator(nn.Module):
             )
         self.multiple_px = unshuffle * 2**downsamplings
         """Tiles must start at multiples of this; sizes that are none are padded inside."""
+        self._anti_aliased = anti_aliased
         self._unshuffle = unshuffle
         self._output = output
         self._guided = in_channels == GUIDED_CHANNELS
         widths = [channels * 2**level for level in range(downsamplings + 1)]
-        self.stage_channels = (in_channels * unshuffle**2, *widths, *[widths[-1]] * blocks)
+        cell = 1 if anti_aliased else unshuffle**2  # pixels that enter and leave the network as one
+        self.stage_channels = (in_channels * cell, *widths, *[widths[-1]] * blocks)
         """Channels of what ``encode`` returns."""
 
         def layer(in_channels: int, out_channels: int, kernel_px: int, stride: int = 1) -> nn.Sequential:
-            conv = convolution(in_channels, out_channels, kernel_px, padding, stride=stride)
-            return nn.Sequential(conv, norm_layer(norm, out_channels), activation(norm))
+            conv = convolution(in_channels, out_channels, kernel_px, padding, stride=1 if anti_aliased else stride)
+            halving = [BlurPool(out_channels)] if anti_aliased and stride == 2 else []
+            return nn.Sequential(conv, norm_layer(norm, out_channels), activation(norm), *halving)
 
-        self.stem = layer(in_channels * unshuffle**2, channels, stem_px)
+        self.stem = layer(in_channels * cell, channels, stem_px, stride=unshuffle if anti_aliased else 1)
         self.down = nn.ModuleList(layer(a, b, 3, stride=2) for a, b in itertools.pairwise(widths))
         self.blocks = nn.ModuleList(
             ResidualBlock(widths[-1], norm, padding, residual_gain, dropout) for _ in range(blocks)
         )
-        # Nearest neighbour, then a convolution: transposed convolutions leave a checkerboard.
+        # Doubled, then a convolution: transposed convolutions leave a checkerboard.
         self.up = nn.ModuleList(layer(b, a, 3) for a, b in reversed(list(itertools.pairwise(widths))))
         self.skips = skips
         self.tail = layer(channels, channels, 3) if tail else nn.Identity()
-        self.to_rgb = convolution(channels, 3 * unshuffle**2, last_px, padding)
+        self.to_rgb = convolution(channels, 3 * cell, last_px, padding)
         self.mixing = (
             NeighbourhoodMixing(channels, mixing_taps, mixing_step_px) if mixing_taps and output == "residual" else None
         )
         with torch.no_grad():
             self.to_rgb.weight.mul_(output_gain)
             # All pixels of a shuffled group start with equal weights, or the group's grid shows in the picture.
-            first = self.to_rgb.weight[:: unshuffle**2]
-            self.to_rgb.weight.copy_(first.repeat_interleave(unshuffle**2, dim=0))
+            self.to_rgb.weight.copy_(self.to_rgb.weight[::cell].repeat_interleave(cell, dim=0))
 
     def encode(self, content: Tensor, last: int | None = None) -> list[Tensor]:
         """Features of the input, the first layer, every downsampling and every block, in order.
@@ -193,7 +200,8 @@ class ResnetGenerator(nn.Module):
             content: (N, in_channels, H, W) in [-1, 1], H and W multiples of ``multiple_px``.
             last: index of the last features to compute; None: all.
         """
-        features = [F.pixel_unshuffle(content, self._unshuffle) if self._unshuffle > 1 else content]
+        in_cells = self._unshuffle > 1 and not self._anti_aliased
+        features = [F.pixel_unshuffle(content, self._unshuffle) if in_cells else content]
         for stage in (self.stem, *self.down, *self.blocks)[:last]:
             features.append(stage(features[-1]))
         return features
@@ -218,14 +226,11 @@ class ResnetGenerator(nn.Module):
         hidden = encoded[-1]
         levels = len(self.down)
         for level, stage in zip(reversed(range(levels)), self.up, strict=True):
-            hidden = stage(F.interpolate(hidden, scale_factor=2.0, mode="nearest"))  # (N, channels * 2**level, ...)
+            hidden = stage(doubled(hidden, anti_aliased=self._anti_aliased))  # (N, channels * 2**level, ...)
             if self.skips:
                 hidden = hidden + encoded[1 + level]
         hidden = self.tail(hidden)
-        change = apply_in_fp32(self.to_rgb, hidden)
-        if self._unshuffle > 1:
-            change = F.pixel_shuffle(change, self._unshuffle)
-        change = change[..., :height, :width]
+        change = self._to_picture(hidden)[..., :height, :width]
         if self._output == "tanh":
             return torch.tanh(change)
         if self.mixing is None:
@@ -241,3 +246,11 @@ class ResnetGenerator(nn.Module):
             return mixed
         confidence = confidence_unit(padded)
         return mixed * (1 - confidence) + base * confidence
+
+    def _to_picture(self, hidden: Tensor) -> Tensor:
+        """fp32 (N, 3, H, W) of the decoder's last features."""
+        if self._unshuffle == 1:
+            return apply_in_fp32(self.to_rgb, hidden)
+        if self._anti_aliased:
+            return apply_in_fp32(self.to_rgb, doubled(hidden, anti_aliased=True))
+        return F.pixel_shuffle(apply_in_fp32(self.to_rgb, hidden), self._unshuffle)

@@ -1,8 +1,8 @@
 """U-Net generator (Isola et al. 2017, Image-to-Image Translation with Conditional Adversarial Networks).
 
-arXiv 1611.07004; the shape is that of Ronneberger et al. 2015 (arXiv 1505.04597). Unlike the paper: nearest neighbour
-and a convolution instead of transposed convolutions, which leave a checkerboard, and a last layer at full size whose
-input includes the content, so that edges need not pass through half the size.
+arXiv 1611.07004; the shape is that of Ronneberger et al. 2015 (arXiv 1505.04597). Unlike the paper: doubling and a
+convolution instead of transposed convolutions, which leave a checkerboard, and a last layer at full size whose input
+includes the content, so that edges need not pass through half the size.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stylegan_core.networks.layers.blur_pool import BlurPool, doubled
 from stylegan_core.networks.resnet import Norm, Output, Padding, apply_in_fp32, convolution, norm_layer
 
 _LEAK = 0.2
@@ -32,6 +33,8 @@ class UnetGenerator(nn.Module):
         dropout: share of features that are left out in the three innermost decoder layers while it trains. The paper
             leaves them out in use too, as its only noise; here a picture has one translation.
         output_gain: scale of the last layer at the start.
+        anti_aliased: halves by a 3 px convolution and a low-pass after its activation, and doubles bilinearly, so that
+            a shift of the input shifts the result; else by the paper's 4 px convolution of stride 2.
     Raises:
         ValueError: ``levels`` is less than 1.
     """
@@ -46,6 +49,7 @@ class UnetGenerator(nn.Module):
         output: Output = "tanh",
         dropout: float = 0.0,
         output_gain: float = 0.1,
+        anti_aliased: bool = True,
     ) -> None:
         super().__init__()
         if levels < 1:
@@ -53,13 +57,17 @@ class UnetGenerator(nn.Module):
         self.multiple_px = 2**levels
         """Tiles must start at multiples of this; sizes that are none are padded inside."""
         self._output = output
+        self._anti_aliased = anti_aliased
         widths = [channels * min(2**level, _WIDEST) for level in range(levels)]
         self.stage_channels = (3, *widths)
         """Channels of what ``encode`` returns."""
 
         def halving(in_channels: int, out_channels: int, normed: bool) -> nn.Sequential:
-            conv = convolution(in_channels, out_channels, 4, padding, stride=2)
-            return nn.Sequential(conv, norm_layer(norm if normed else "none", out_channels), nn.LeakyReLU(_LEAK))
+            kernel_px, stride = (3, 1) if anti_aliased else (4, 2)
+            conv = convolution(in_channels, out_channels, kernel_px, padding, stride=stride)
+            ending = [BlurPool(out_channels)] if anti_aliased else []
+            normalized = norm_layer(norm if normed else "none", out_channels)
+            return nn.Sequential(conv, normalized, nn.LeakyReLU(_LEAK), *ending)
 
         def layer(in_channels: int, out_channels: int, dropped: bool) -> nn.Sequential:
             conv = convolution(in_channels, out_channels, 3, padding)
@@ -106,9 +114,9 @@ class UnetGenerator(nn.Module):
         padded = F.pad(padded, (0, pad_right, 0, pad_bottom), mode="replicate")
         *skips, hidden = self.encode(padded)
         for stage in self.up:
-            hidden = stage(F.interpolate(hidden, scale_factor=2.0, mode="nearest"))
+            hidden = stage(doubled(hidden, anti_aliased=self._anti_aliased))
             hidden = torch.cat([hidden, skips.pop()], dim=1)  # (N, 2 * width of the level, ...)
-        hidden = F.interpolate(hidden, scale_factor=2.0, mode="nearest")
+        hidden = doubled(hidden, anti_aliased=self._anti_aliased)
         hidden = self.last(torch.cat([hidden, skips.pop()], dim=1))  # (N, channels / 2, H, W)
         change = apply_in_fp32(self.to_rgb, hidden)[..., :height, :width]
         return torch.tanh(change) if self._output == "tanh" else content.float() + change

@@ -158,6 +158,7 @@ class Recipe(AdversarialRecipe):
             downsamplings=config.downsamplings,
             norm=config.norm,
             flow_px=config.flow_px,
+            anti_aliased=config.anti_aliased,
         )
         self.networks["discriminator"] = AttributeDiscriminator(config.build_discriminator(), count)
         self.adversary = Adversary(config)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from torch import Tensor, nn
 
 from stylegan_core.choices import Direction
@@ -63,6 +64,17 @@ class Needs:
     zoom_min: float = 1.0
 
 
+@dataclass(frozen=True)
+class BeforeItExisted:
+    """Marks a setting, in ``Annotated``, whose default is not what models did that were trained before it existed.
+
+    Attributes:
+        value: that reproduces those models; it is used where a model card lacks the setting.
+    """
+
+    value: SettingValue
+
+
 class RecipeConfig(BaseModel):
     """Settings that every recipe has; a recipe's ``Config`` adds its own and may change defaults.
 
@@ -104,6 +116,26 @@ class RecipeConfig(BaseModel):
                 f"({self.lr_decay_start_step}) with lr_schedule {self.lr_schedule}"
             )
         return self
+
+    @classmethod
+    def values_before_they_existed(cls) -> dict[str, SettingValue]:
+        """The settings that ``BeforeItExisted`` marks, with the value that older models have."""
+        fields = cls.model_fields.items()
+        marks = [(name, mark) for name, field in fields for mark in field.metadata]
+        return {name: mark.value for name, mark in marks if isinstance(mark, BeforeItExisted)}
+
+    @classmethod
+    def of_model(cls, settings: Mapping[str, JsonValue]) -> Self:
+        """The settings of a trained model, with what it did for every setting that did not exist then.
+
+        A setting that is neither given nor marked by ``BeforeItExisted`` has its default.
+
+        Args:
+            settings: of a model card, by name.
+        Raises:
+            ValidationError: a setting is unknown or out of range.
+        """
+        return cls.model_validate({**cls.values_before_they_existed(), **settings})
 
     def fresh_start_warning(self) -> str | None:
         """What the user should be warned of when a training starts without ``init_from``; None: nothing."""

@@ -162,6 +162,7 @@ class Recipe(AdversarialRecipe):
             downsamplings=config.downsamplings,
             norm=config.norm,
             padding=config.padding,
+            anti_aliased=config.anti_aliased,
             output=config.output,
             skips=config.skips,
             unshuffle=2 if config.half_resolution else 1,

@@ -246,7 +246,7 @@ def _build(card: ModelCard, folder: Path) -> BaseRecipe:
         known = ", ".join(list_recipes())
         raise ModelError(f"{folder} is a model of the recipe {card.recipe!r}; this version knows: {known}")
     try:
-        config = config_class(card.recipe).model_validate(card.config)
+        config = config_class(card.recipe).of_model(card.config)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

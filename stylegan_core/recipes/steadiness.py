@@ -1,8 +1,9 @@
-"""Consistency losses for temporally stable translations, with settings that every translation recipe shares."""
+"""Temporally stable translations: anti-aliasing and consistency losses, settings that every translation recipe has."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -10,11 +11,16 @@ from torch import Tensor
 
 from stylegan_core.losses.consistency import Change, draw_noise, draw_shift, draw_warp, inconsistency
 from stylegan_core.recipes.adversary import AdversarialConfig
-from stylegan_core.recipes.base import Losses
+from stylegan_core.recipes.base import BeforeItExisted, Losses
 
 
 class SteadinessConfig(AdversarialConfig):
-    """Settings of the temporal consistency losses of a recipe."""
+    """Settings of a recipe that keep its translations of neighbouring frames alike."""
+
+    anti_aliased: Annotated[bool, BeforeItExisted(False)] = Field(
+        True,
+        description="low-pass before downsamplings, bilinear upsamplings: a shift of the input shifts the result",
+    )
 
     noise_consistency_weight: float = Field(
         0.0, ge=0.0, description="weight of the result's change when noise is added to its input"

@@ -190,12 +190,13 @@ class Recipe(AdversarialRecipe):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         cell = 2 if config.half_resolution else 1
+        halvings, most, smooth = config.downsamplings, config.most_channels, config.anti_aliased
         codes = (config.channels, config.structure_channels, config.texture_width)
         self.networks["encoder"] = SwapEncoder(
-            *codes, downsamplings=config.downsamplings, unshuffle=cell, most_channels=config.most_channels
+            *codes, downsamplings=halvings, unshuffle=cell, most_channels=most, anti_aliased=smooth
         )
         self.networks["generator"] = SwapGenerator(
-            *codes, config.blocks, upsamplings=config.downsamplings, shuffle=cell, most_channels=config.most_channels
+            *codes, config.blocks, upsamplings=halvings, shuffle=cell, most_channels=most, anti_aliased=smooth
         )
         if config.adversarial_weight > 0:
             self.networks["discriminator"] = config.build_discriminator()

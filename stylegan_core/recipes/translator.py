@@ -82,6 +82,7 @@ class TranslatorConfig(SteadinessConfig):
                 self.levels(),
                 norm=self.norm,
                 padding=self.padding,
+                anti_aliased=self.anti_aliased,
                 output=self.output,
                 dropout=self.dropout,
             )
@@ -92,6 +93,7 @@ class TranslatorConfig(SteadinessConfig):
                 downsamplings=self.downsamplings,
                 norm=self.norm,
                 padding=self.padding,
+                anti_aliased=self.anti_aliased,
                 output=self.output,
                 skips=skips,
                 dropout=self.dropout,

@@ -16,6 +16,7 @@ from stylegan_core.data.store import SampleStore
 from tasks.shared.errors import UsageError
 
 if TYPE_CHECKING:
+    from stylegan_core.recipes.model import ModelCard
     from stylegan_core.training.persistence.run_folder import RunFolder
 
 _log = logging.getLogger(__name__)
@@ -118,7 +119,28 @@ def _initial_model(training: Training) -> tuple[Path | None, str | None]:
             f"train.common.init_from: {folder} is a {card.recipe} model, and {training.name} trains "
             f"{training.settings.recipe}"
         )
+    _warn_of_another_network(training, card)
     return folder, card.digest
+
+
+def _warn_of_another_network(training: Training, card: ModelCard) -> None:
+    """Warns where a training continues a model with a setting that did not exist when the model was trained."""
+    now = training.settings.config
+    before = type(now).of_model(card.config)
+    for name in now.values_before_they_existed():
+        had, has = getattr(before, name), getattr(now, name)
+        if had != has:
+            _log.warning(
+                "train.common.init_from: the model was trained with %s: %s, and %s has %s: if they fit, the weights "
+                "adapt to another network. To continue the same network, set train.%s.%s to %s",
+                name,
+                json.dumps(had),
+                training.name,
+                json.dumps(has),
+                card.recipe,
+                name,
+                json.dumps(had),
+            )
 
 
 def _stage_digest(params: Params, prepared: Path, jobs: list[TrainingJob]) -> str:

@@ -23,7 +23,6 @@ from stylegan_core.inference.conditioning.edit_vocabulary import OWN, load_vocab
 from stylegan_core.inference.conditioning.reference_pictures import read_reference, reference_signed, squares
 from stylegan_core.inference.job.frame_settings import Conditioning, StyleReference
 from stylegan_core.inference.job.spec import PlanError
-from stylegan_core.recipes import config_class
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 from stylegan_core.storage.hashing import sha256_of
 
@@ -79,8 +78,7 @@ def plan_conditioning(
 
 def attribute_names(model: Model) -> tuple[str, ...]:
     """Names of the attributes that the model edits, in the order of ``Conditions.labels``."""
-    config = config_class(model.card.recipe).model_validate(model.card.config)
-    return type(model.recipe).needs_with(config).labels
+    return type(model.recipe).needs_with(model.recipe.config).labels
 
 
 def check_edit(edit: str | Mapping[str, float], attributes: Sequence[str], vocabulary: Path = OWN) -> dict[str, float]:

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stylegan_core.networks.layers.blur_pool import BlurPool
+
 _GAIN = math.sqrt(2.0)
 
 
@@ -33,6 +35,8 @@ class SwapEncoder(nn.Module):
         downsamplings: halvings after the first layer.
         unshuffle: 2 works on cells of 2 x 2 px from the start.
         most_channels: of the deepest layers.
+        anti_aliased: halves through a low-pass after the activation, so that the codes do not depend on the picture's
+            position on the grid; with ``unshuffle`` too the first layer is at full resolution then.
     """
 
     def __init__(
@@ -44,14 +48,16 @@ class SwapEncoder(nn.Module):
         downsamplings: int,
         unshuffle: int = 1,
         most_channels: int = 512,
+        anti_aliased: bool = True,
     ) -> None:
         super().__init__()
-        self.unshuffle = unshuffle
+        self.cell = 1 if anti_aliased else unshuffle
         self.multiple_px = unshuffle * 2**downsamplings
         """Sides of pictures must be multiples of this."""
         widths = [min(channels * 2**i, most_channels) for i in range(downsamplings + 1)]
-        self.stem = nn.Conv2d(3 * unshuffle**2, widths[0], 3, padding=1)
-        self.stages = nn.ModuleList(_Halving(a, b) for a, b in pairwise(widths))
+        self.stem = nn.Conv2d(3 * self.cell**2, widths[0], 3, padding=1)
+        self.pool = BlurPool(widths[0]) if anti_aliased and unshuffle > 1 else nn.Identity()
+        self.stages = nn.ModuleList(_Halving(a, b, anti_aliased) for a, b in pairwise(widths))
         self.structure = nn.Sequential(
             nn.Conv2d(widths[-1], widths[-1], 1), nn.LeakyReLU(0.2), nn.Conv2d(widths[-1], structure_channels, 1)
         )
@@ -72,8 +78,8 @@ class SwapEncoder(nn.Module):
             The structure code, each channel of zero mean and unit deviation over the picture, and the texture code, of
             root mean square 1.
         """
-        hidden = F.pixel_unshuffle(pictures, self.unshuffle) if self.unshuffle > 1 else pictures
-        hidden = F.leaky_relu(self.stem(hidden.contiguous(memory_format=torch.channels_last)), 0.2)
+        hidden = F.pixel_unshuffle(pictures, self.cell) if self.cell > 1 else pictures
+        hidden = self.pool(F.leaky_relu(self.stem(hidden.contiguous(memory_format=torch.channels_last)), 0.2))
         pooled = [_moments(pictures), _moments(hidden)]
         for stage in self.stages:
             hidden = stage(hidden)
@@ -88,18 +94,24 @@ class SwapEncoder(nn.Module):
 class _Halving(nn.Module):
     """A residual block to half the size."""
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, anti_aliased: bool) -> None:
         super().__init__()
-        self.first = nn.Conv2d(in_channels, out_channels, 4, stride=2, padding=1)
+        self.first = (
+            nn.Conv2d(in_channels, out_channels, 3, padding=1)
+            if anti_aliased
+            else nn.Conv2d(in_channels, out_channels, 4, stride=2, padding=1)
+        )
+        self.pool = BlurPool(out_channels) if anti_aliased else nn.Identity()
+        self.straight_pool = BlurPool(in_channels) if anti_aliased else nn.AvgPool2d(2)
         self.second = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         self.skip = nn.Conv2d(in_channels, out_channels, 1, bias=False)
         for layer in (self.first, self.second, self.skip):  # activations have a gain of their own
             nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
 
     def forward(self, features: Tensor) -> Tensor:
-        hidden = _GAIN * F.leaky_relu(self.first(features), 0.2)
+        hidden = self.pool(_GAIN * F.leaky_relu(self.first(features), 0.2))
         hidden = _GAIN * F.leaky_relu(self.second(hidden), 0.2)
-        straight: Tensor = self.skip(F.avg_pool2d(features, 2))
+        straight: Tensor = self.skip(self.straight_pool(features))
         return (straight + hidden) / _GAIN
 
 

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stylegan_core.networks.layers.blur_pool import doubled
 from stylegan_core.networks.swap.modulated import ModulatedBlock, ModulatedConv2d
 
 _GRAIN_SIDE = 64
@@ -34,6 +35,7 @@ class SwapGenerator(nn.Module):
         upsamplings: doublings before the last layer.
         shuffle: 2 makes cells of 2 x 2 px in the last layer.
         most_channels: of the layers at the size of the structure code.
+        anti_aliased: with ``shuffle``, doubles bilinearly before the last layer, which is at full resolution then.
     """
 
     grain: Tensor
@@ -48,9 +50,12 @@ class SwapGenerator(nn.Module):
         upsamplings: int,
         shuffle: int = 1,
         most_channels: int = 512,
+        anti_aliased: bool = True,
     ) -> None:
         super().__init__()
         self.shuffle = shuffle
+        self.anti_aliased = anti_aliased
+        cell = 1 if anti_aliased else shuffle**2  # pixels that leave the network as one
         widths = [min(channels * 2**i, most_channels) for i in range(upsamplings, -1, -1)]
         self.stem = nn.Conv2d(structure_channels, widths[0], 1)
         nn.init.kaiming_normal_(self.stem.weight, nonlinearity="linear")
@@ -58,11 +63,11 @@ class SwapGenerator(nn.Module):
         rising = [ModulatedBlock(a, b, texture_width, enlarge=True, grain=True) for a, b in pairwise(widths)]
         self.blocks = nn.ModuleList([*flat, *rising])
         self.register_buffer("grain", torch.randn(_GRAIN_SIDE, _GRAIN_SIDE))
-        self.last = ModulatedConv2d(widths[-1], 3 * shuffle**2, texture_width, demodulate=False)
+        self.last = ModulatedConv2d(widths[-1], 3 * cell, texture_width, demodulate=False)
         with torch.no_grad():
             self.last.weight.mul_(0.1)  # starts near grey, where tanh has a gradient
             # All pixels of a cell start equal: an initial checkerboard persists for long.
-            self.last.weight.copy_(self.last.weight[:: shuffle**2].repeat_interleave(shuffle**2, dim=0))
+            self.last.weight.copy_(self.last.weight[::cell].repeat_interleave(cell, dim=0))
 
     def draw_offsets(self) -> list[tuple[int, int]]:
         """Offsets of the noise, rows and columns, for each block: random in training, else 0.
@@ -85,9 +90,11 @@ class SwapGenerator(nn.Module):
         hidden = self.stem(structure.contiguous(memory_format=torch.channels_last))
         for block, offset in zip(self.blocks, offsets or self.draw_offsets(), strict=True):
             hidden = block(hidden, texture, self._grain_for(hidden, *offset))
+        if self.shuffle > 1 and self.anti_aliased:
+            hidden = doubled(hidden, anti_aliased=True)
         with torch.autocast(hidden.device.type, enabled=False):
             picture = self.last(hidden.float(), texture.float())
-        if self.shuffle > 1:
+        if self.shuffle > 1 and not self.anti_aliased:
             picture = F.pixel_shuffle(picture, self.shuffle)
         return torch.tanh(picture)
 

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stylegan_core.networks.layers.blur_pool import doubled
+
 _GAIN = math.sqrt(2.0)
 
 
@@ -93,10 +95,6 @@ class ModulatedBlock(nn.Module):
             hidden = hidden + (self.grain_strengths[:, None, None] * grain).to(hidden.dtype)
         hidden = _GAIN * F.leaky_relu(hidden, 0.2)
         if self.enlarge:  # the smaller side is where convolutions are cheap
-            straight, hidden = _doubled(straight), _doubled(hidden)
+            straight, hidden = (doubled(each, anti_aliased=True) for each in (straight, hidden))
         hidden = _GAIN * F.leaky_relu(self.second(hidden, style), 0.2)
         return (straight + hidden) / _GAIN
-
-
-def _doubled(features: Tensor) -> Tensor:
-    return F.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)

@@ -129,7 +129,7 @@ def test_it_learns_to_add_and_remove_a_bright_half() -> None:
         flat[:, :, :16] += 0.6 * labels.view(-1, 1, 1, 1)
         return flat
 
-    for step in range(240):
+    for step in range(320):
         labels = torch.randint(2, (8, 1), generator=draws).float()
         seen = Batch(content=faces(8, labels), labels=labels)
         networks["discriminator"].requires_grad_(False)

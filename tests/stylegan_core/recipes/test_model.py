@@ -68,6 +68,28 @@ def test_what_is_loaded_is_what_was_saved(tmp_path: Path) -> None:
     assert all(torch.equal(v, expected_networks[k]) for k, v in networks.items())
 
 
+def test_a_model_of_before_a_setting_does_what_it_did_then(tmp_path: Path) -> None:
+    # Version 0.2.0 wrote no `anti_aliased`, and its networks were not.
+    old = CONFIG.model_copy(update={"anti_aliased": False})
+    save(tmp_path)
+    document = json.loads((tmp_path / "model.json").read_text())
+    del document["config"]["anti_aliased"]
+    document["digest"] = model_digest(
+        "keyframe", document["config"], "srgb", "uint8", document["weights"]["last"]["sha256"]
+    )
+    (tmp_path / "model.json").write_text(json.dumps(document))
+    model = load_model(tmp_path)
+    assert model.card.digest == document["digest"]
+    assert model.recipe.config == old
+    torch.manual_seed(1)
+    content, expected = torch.rand(1, 3, 32, 32) * 2 - 1, Recipe(old).eval()
+    expected.networks.load_state_dict(recipe_of(1).networks.state_dict())
+    assert torch.equal(model.recipe.translate(content, Conditions()), expected.translate(content, Conditions()))
+    save(tmp_path)
+    assert load_model(tmp_path).recipe.config == CONFIG
+    assert CONFIG.anti_aliased
+
+
 def test_equal_models_give_equal_bytes_and_the_digest_follows_what_matters(tmp_path: Path) -> None:
     first, again, best = save(tmp_path / "a"), save(tmp_path / "b"), save(tmp_path / "c", chosen="best")
     assert first.digest == again.digest != best.digest

@@ -42,3 +42,16 @@ def test_a_model_of_another_size_is_a_wrong_setting(project):
     )
     with pytest.raises(UsageError, match=r"sea: the model in train.common.init_from is of another size"):
         train_model(plan.jobs[0], project / "prepared", project / "models", project / "reports")
+
+
+def test_a_network_that_changes_with_a_new_setting_is_announced(project, caplog):
+    run(project, settings(("sea",), anti_aliased=False))
+    params = settings(("sea",), {"init_from": str(project / "models" / "sea")})
+    with caplog.at_level("WARNING"):
+        plan_trainings(params, project / "prepared")
+    assert "set train.keyframe.anti_aliased to false" in caplog.text
+    caplog.clear()
+    params = settings(("sea",), {"init_from": str(project / "models" / "sea")}, anti_aliased=False)
+    with caplog.at_level("WARNING"):
+        plan_trainings(params, project / "prepared")
+    assert not caplog.text

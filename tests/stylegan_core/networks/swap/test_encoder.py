@@ -47,4 +47,4 @@ def test_the_deepest_statistics_are_above_the_floor_at_the_start() -> None:
     pictures = torch.nn.functional.interpolate(torch.rand(4, 3, 16, 16) * 2 - 1, size=(128, 128), mode="bilinear")
     with torch.no_grad():
         encoder(pictures)
-    assert found[0].std(dim=(2, 3)).median() > 0.1
+    assert found[0].std(dim=(2, 3)).median() > 0.05  # low-passed four times

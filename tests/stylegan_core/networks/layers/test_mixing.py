@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from stylegan_core.networks.mixing import NeighbourhoodMixing
+from stylegan_core.networks.layers.mixing import NeighbourhoodMixing
 
 
 def unfolded(content: torch.Tensor, weights: torch.Tensor, taps: int, step_px: int) -> torch.Tensor:
