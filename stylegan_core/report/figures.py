@@ -106,6 +106,13 @@ METRICS: dict[str, Metric] = {
             "Flicker, with the motion estimated by DIS optical flow. Not comparable with papers that use FlowNet2.",
         ),
         Metric(
+            "temporal/shift_error",
+            "Shift error",
+            "codes",
+            "lower",
+            "How much the result changes, besides moving, when its input moves by a pixel. In codes of 255; 0 is best.",
+        ),
+        Metric(
             "temporal/detail_ratio",
             "Detail over the input's",
             "1",

@@ -172,7 +172,7 @@ def write_reports(measured: Sequence[Measured], reports: Path) -> Row:
         parts = [m for m in measured if m.evaluator is evaluator]
         rows = [row for part in parts for row in part.rows]
         kept = [current for part in parts for current in part.kept]
-        figures = comparison.means(rows) | _style(evaluator, kept) | evaluator.speed
+        figures = comparison.means(rows) | _style(evaluator, kept) | evaluator.speed | evaluator.equivariance
         families = comparison.best_families(figures)
         name = evaluator.subject.name
         summaries[name] = comparison.with_best_filter(figures, families)

@@ -14,12 +14,13 @@ import numpy as np
 
 from stylegan_core.config import Params
 from stylegan_core.data.manifest import read_manifest
-from stylegan_core.data.subjects import Still, Subject, find_subjects
+from stylegan_core.data.subjects import Still, Subject, find_subjects, spread
 from stylegan_core.frames.colour.context import ColourContext
 from stylegan_core.metrics import comparison
 from stylegan_core.metrics.baselines import baselines
 from stylegan_core.metrics.comparison import Filters, Row
 from stylegan_core.metrics.pictures import Floats
+from stylegan_core.metrics.shift_error import LEAST_PX, shift_error
 from stylegan_core.motion.scene import SceneMotion, load_motion
 from tasks.shared.errors import UsageError
 from tasks.stages.evaluator_guides import ShotGuides, guides_of
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 PART_PICTURES = 8
 _TIMED = 8
+_SHIFTED = 4
+"""Pictures that are shifted: three more translations for each, of at most 512 px a side."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Evaluator:
         motion: the shot's true motion; None if unknown or not needed.
         temporal: frames are compared with the ones before them.
         speed: ``speed/...`` figures, in images per second and MB.
+        equivariance: ``temporal/shift_error``, in 8-bit codes; empty without ``evaluate.temporal``. Without a guide.
         guides: of a shot for a guided model; None has none.
     """
 
@@ -60,6 +64,7 @@ class Evaluator:
     motion: SceneMotion | None
     temporal: bool
     speed: Row
+    equivariance: Row
     guides: ShotGuides | None = None
 
     @property
@@ -156,6 +161,7 @@ def open_evaluator(
         tune = comparison.tuned_to_truth if truths else comparison.tuned_to_style
         filters = tune(contents, truths or styles, baselines(styles))
     temporal = params.evaluate.temporal and subject.kind == "shot"
+    shifted = spread(subject.stills, _SHIFTED) if params.evaluate.temporal else []
     return Evaluator(
         subject,
         training,
@@ -167,6 +173,7 @@ def open_evaluator(
         load_motion(subject.motion) if subject.motion is not None else None,
         temporal,
         _timed(translate, [read(still.content, "content") for still in subject.stills[:_TIMED]]),
+        _equivariance(translate, display, [read(still.content, "content") for still in shifted]),
     )
 
 
@@ -258,6 +265,15 @@ def _translator(model: Model) -> Callable[[Conditions, Floats], Floats]:
             return translate_unit(model, content, precision=precision, device=device, conditions=conditions)
 
     return translate
+
+
+def _equivariance(
+    translate: Callable[[Floats], Floats], display: Callable[[Floats], Floats], contents: Sequence[Floats]
+) -> Row:
+    large = [content for content in contents if min(content.shape[:2]) >= LEAST_PX]
+    if not large:
+        return {}
+    return {"temporal/shift_error": shift_error(lambda content: display(translate(content)), large)}
 
 
 def _timed(translate: Callable[[Floats], Floats], contents: Sequence[Floats]) -> Row:

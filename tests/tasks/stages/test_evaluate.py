@@ -73,7 +73,7 @@ def test_every_figure_of_the_design_is_there(evaluated):
     expected |= {"content/psnr_db", "content/ssim", "style/swd", "style/swd_unstylized", "style/swd_best_filter"}
     expected |= {f"temporal/warp_error{suffix}" for suffix in ("", "_unstylized", "_truth", "_best_filter")}
     expected |= {f"temporal/e_warp_dis{suffix}" for suffix in ("", "_unstylized", "_truth", "_best_filter")}
-    expected |= {"temporal/detail_ratio", "temporal/detail_ratio_truth"}
+    expected |= {"temporal/detail_ratio", "temporal/detail_ratio_truth", "temporal/shift_error"}
     expected |= {"speed/images_per_s", "speed/peak_memory_mb", "truth/unseen_fraction"}
     assert expected <= set(evaluated.figures)
     assert json.loads((evaluated.reports / "metrics.json").read_text()) == evaluated.figures
@@ -143,7 +143,8 @@ def test_a_shot_of_unknown_motion_has_a_warp_error_too(project, tmp_path):
     (prepared / "manifest.csv").write_bytes((project.prepared / "manifest.csv").read_bytes())
     figures = evaluate(parse_params(PARAMS), prepared, project.models, tmp_path / "reports", root=project.root)
     temporal = sorted(n for n in figures if n.startswith("temporal/") and "detail" not in n)
-    assert temporal == [f"temporal/e_warp_dis{suffix}" for suffix in ("", "_best_filter", "_truth", "_unstylized")]
+    warped = [f"temporal/e_warp_dis{suffix}" for suffix in ("", "_best_filter", "_truth", "_unstylized")]
+    assert temporal == [*warped, "temporal/shift_error"]
 
 
 def test_without_baselines_and_time_there_is_less_to_do(project, tmp_path):
@@ -167,7 +168,8 @@ def one_folder(project, tmp_path):
 
 def test_one_folder_without_a_style_is_judged_on_its_content(project, one_folder, tmp_path):
     figures = evaluate(parse_params(PARAMS), one_folder, project.models, tmp_path / "reports", root=project.root)
-    assert sorted(n for n in figures if not n.startswith("speed/")) == ["content/psnr_db", "content/ssim"]
+    expected = ["content/psnr_db", "content/ssim", "temporal/shift_error"]
+    assert sorted(n for n in figures if not n.startswith("speed/")) == expected
     assert [p.name for p in (tmp_path / "reports/evaluate").glob("*.png")] == ["pictures-grid.png"]
 
 
