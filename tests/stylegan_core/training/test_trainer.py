@@ -33,7 +33,7 @@ def assert_same_result(left, right):
     assert (left.steps, left.images_seen, left.best_step) == (right.steps, right.images_seen, right.best_step)
 
 
-def killed_at(run, position, folder, **common):
+def killed_at(run, position, folder, **settings):
     """A run that dies when it asks for batch ``position``."""
 
     def die(step):
@@ -41,7 +41,7 @@ def killed_at(run, position, folder, **common):
             raise KilledError
 
     with pytest.raises(KilledError):
-        run(folder, sampler=run.Sampler(die), checkpoint_every_s=1e-9, **common)
+        run(folder, sampler=run.Sampler(die), checkpoint_every_s=1e-9, **settings)
 
 
 def test_a_run_killed_anywhere_ends_with_the_same_bytes_and_curves(run):
@@ -55,6 +55,16 @@ def test_a_run_killed_anywhere_ends_with_the_same_bytes_and_curves(run):
         assert 0 <= recorder.of("start")[0][1] < 10
         assert_same_result(whole, resumed)
         assert (run.folder / folder / "curves.csv").read_bytes() == curves
+
+
+def test_a_run_killed_between_accumulated_batches_ends_with_the_same_bytes(run):
+    config = {"accumulate_batches": 3}
+    whole = run("whole", config=config, checkpoint_every_s=60)
+    assert whole.steps == 10
+    for position in (4, 20, 31):
+        folder = f"killed{position}"
+        killed_at(run, position, folder, config=config)
+        assert_same_result(whole, run(folder, config=config, checkpoint_every_s=60))
 
 
 def test_killed_several_times_and_between_checkpoints(run):
