@@ -25,6 +25,7 @@ _RETURN_PX, _RETURN_SHARE = 0.75, 0.02
 _ALIKE_UNIT = 0.06
 """Smoothed difference of frame and warped key frame at which the trust is half."""
 _SMOOTH_PX = 1.5
+_HOLE_PX = 5
 _DISTANCE_COST_UNIT = 0.01
 """Of the farthest key frame, beside the smoothed difference: of keys that look alike, the nearer one is chosen."""
 _CHOICE_PX = 6.0
@@ -130,11 +131,14 @@ def trusted(flow: FlowPair, difference_unit: Floats) -> Floats:
     """
     returned = flow.there + sample(flow.back, flow.there)
     length = np.linalg.norm(flow.there, axis=-1)
-    error = np.linalg.norm(returned, axis=-1) / (_RETURN_PX + _RETURN_SHARE * length)
+    error = cv2.GaussianBlur(np.linalg.norm(returned, axis=-1), (0, 0), _SMOOTH_PX)  # single pixels leave no holes
+    error /= _RETURN_PX + _RETURN_SHARE * length
     alike = difference_unit / _ALIKE_UNIT
     trust = np.clip(2.0 - error, 0.0, 1.0) * np.clip(1.5 - alike, 0.0, 1.0) * _lands_inside(flow.there)
-    # Eroded, then softened inwards: a painting fades out before it is occluded.
-    eroded = cv2.erode(trust.astype(np.float32), np.ones((3, 3), np.uint8))
+    # Without holes of a few pixels, which the network would fill with dots; then eroded and softened inwards: a
+    # painting fades out before it is occluded.
+    closed = cv2.morphologyEx(trust.astype(np.float32), cv2.MORPH_CLOSE, np.ones((_HOLE_PX, _HOLE_PX), np.uint8))
+    eroded = cv2.erode(closed, np.ones((3, 3), np.uint8))
     return np.asarray(eroded * cv2.GaussianBlur(eroded, (0, 0), _SMOOTH_PX), np.float32)
 
 
