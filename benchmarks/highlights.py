@@ -28,8 +28,9 @@ from numpy.typing import NDArray
 
 from stylegan_core.data.sample.photographs import load_photograph
 from stylegan_core.frames.base.errors import UnreadablePictureError
-from stylegan_core.frames.colour.convert import linear_to_srgb, srgb_to_linear, to_working
+from stylegan_core.frames.colour.convert import to_working
 from stylegan_core.frames.colour.residual import blend_back_change
+from stylegan_core.frames.colour.srgb import linear_to_srgb, srgb_to_linear
 from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.frames.profiles.ocio import load_config
 from stylegan_core.inference.network.translate import translate_unit

@@ -31,7 +31,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 if TYPE_CHECKING:
-    from stylegan_core.features.extractors import ExtractorName
+    from stylegan_core.choices import ExtractorName
 
 COUNT = 8
 SEED = 0

@@ -12,3 +12,6 @@ MissingMask = Literal["error", "everywhere", "nowhere"]
 
 OutsideRegions = Literal["source", "style"]
 """What is outside of all regions: the source, or what the job's model makes of it."""
+
+ExtractorName = Literal["random_filters", "vgg19", "efficientnet_lite0", "vgg16_hed"]
+"""Feature extractors, see ``features.extractors``."""

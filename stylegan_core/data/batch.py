@@ -21,6 +21,8 @@ class Batch:
             recipe needs none.
         known_content: content crops whose translation is known, for weak supervision; None if there are none.
         known_style: (N, 3, H, W), their translations, aligned.
+        guide: (N, 4, H, W), guide of ``content`` by other places and its confidence; None if the recipe takes none.
+        unpainted_guide: (N, 4, H, W), that of ``unpainted``.
     """
 
     content: Tensor
@@ -30,6 +32,8 @@ class Batch:
     labels: Tensor | None = None
     known_content: Tensor | None = None
     known_style: Tensor | None = None
+    guide: Tensor | None = None
+    unpainted_guide: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on ``device``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,6 +23,7 @@ class CropPicture:
         content: (H, W, 3) samples.
         style: (H, W, 3) samples of its style version, or None.
         mask: (H, W, 1) samples, which part of ``style`` is painted; None is all of it.
+        guide: (H, W, 4) samples, its guide and the confidence, or None.
         corners: (R, 4) of x, y, width, height: the disjoint rectangles of allowed top left corners.
         masked_corners: flat indexes (y * width + x) of the allowed corners, instead, where there is a mask.
     """
@@ -30,6 +31,7 @@ class CropPicture:
     content: Samples
     style: Samples | None = None
     mask: Samples | None = None
+    guide: Samples | None = None
     corners: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 4), np.int64))
     masked_corners: npt.NDArray[np.int64] | None = None
 
@@ -63,7 +65,13 @@ def refuse_small(rows: Iterable[ManifestRow], side: int) -> None:
         )
 
 
-def open_picture(store: SampleStore, content: ManifestRow, style: ManifestRow | None, side: int) -> CropPicture:
+def open_picture(
+    store: SampleStore,
+    content: ManifestRow,
+    style: ManifestRow | None,
+    side: int,
+    guides: Mapping[int, Samples] | None = None,
+) -> CropPicture:
     """The picture of a manifest's row, and where crops of ``side`` pixels may lie in it.
 
     Args:
@@ -71,6 +79,7 @@ def open_picture(store: SampleStore, content: ManifestRow, style: ManifestRow | 
         content: row of the picture, of either domain where it is drawn alone.
         style: row of its style version, or None.
         side: of the crops, pixels.
+        guides: guides by index in the store.
     Raises:
         ManifestError: the two halves differ in size, or no crop avoids the held-out box or holds a painted pixel.
     """
@@ -91,11 +100,12 @@ def open_picture(store: SampleStore, content: ManifestRow, style: ManifestRow | 
             "lower crop_px or prepare.validation_fraction"
         )
     corners = np.asarray(allowed, np.int64)
+    guide = None if content.sample is None else (guides or {}).get(content.sample)
     if style is None or style.mask_sample is None:
-        return CropPicture(samples, style_samples, corners=corners)
+        return CropPicture(samples, style_samples, guide=guide, corners=corners)
     mask = store.sample(style.mask_sample)
     masked_corners = _painted_corners(mask[..., 0], corners, side, style.path)
-    return CropPicture(samples, style_samples, mask, corners, masked_corners)
+    return CropPicture(samples, style_samples, mask, guide, corners, masked_corners)
 
 
 def _painted_corners(mask: Samples, corners: npt.NDArray[np.int64], side: int, path: str) -> npt.NDArray[np.int64]:

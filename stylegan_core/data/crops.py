@@ -21,6 +21,10 @@ _STREAMS = {"pairs": 0, "content": 1, "style": 2, "unpainted": 3, "known": 4}
 _ALIGNED = {"pairs": ("content", "style"), "known": ("known_content", "known_style")}
 """Pools that are drawn in pairs, and the names of the two halves in the batch."""
 
+_GUIDED = {"pairs": "guide", "unpainted": "unpainted_guide"}
+"""Pools whose pictures bring their guides to the batch, and the names of these there."""
+_NO_GUIDE = (0.0, 0.0, 0.0, -1.0)
+
 _LABELLED = ("pairs", "content")
 """Pools whose pictures bring their attributes to the batch."""
 
@@ -36,8 +40,17 @@ class _Pool:
     labels: Tensor | None
 
 
+@dataclass(frozen=True)
+class _Cut:
+    """Where a crop lies in its picture, and whether it is mirrored."""
+
+    rows: slice
+    columns: slice
+    mirrored: bool
+
+
 class CropSampler:
-    """Draws batches of random, horizontally flipped crops.
+    """Draws batches of random crops.
 
     ``batch(step)`` depends on the arguments below and the step alone, so a resumed run needs only its step. Pictures
     are drawn evenly, whatever their size; crops never touch a held-out box; crops of a masked style picture hold a
@@ -60,6 +73,8 @@ class CropSampler:
             among them.
         zoom_min: crops are cut with a side drawn between ``zoom_min`` and 1 times ``crop_px``, and enlarged; for a
             masked style picture the crop of ``crop_px`` around it holds the painted part. 1 is off.
+        mirror: half of the crops are mirrored horizontally.
+        guides: guides by index in the store, see ``training_guides``; None: the recipe takes none.
     Raises:
         ManifestError: there is nothing to draw from, no picture names one of ``labels``, or pictures are too small for
             ``crop_px``; it names them.
@@ -81,12 +96,15 @@ class CropSampler:
         labels: Sequence[str] = (),
         known_fraction: float = 0.0,
         zoom_min: float = 1.0,
+        mirror: bool = True,
+        guides: Mapping[int, Samples] | None = None,
     ) -> None:
         if not content:
             raise ValueError("a recipe that trains on one folder needs content, not style alone")
         if not 0.0 < zoom_min <= 1.0 or not 0.0 <= known_fraction <= 1.0:
             raise ValueError(f"zoom_min {zoom_min} must lie in (0, 1], known_fraction {known_fraction} in [0, 1]")
         self.crop_px, self.batch_size, self.seed, self._zoom_min = crop_px, batch_size, seed, zoom_min
+        self._mirror, self._guided = mirror, guides is not None
         rows = stored_rows(manifest, "train", shots)
         pools = _pool_rows(rows, style, paired, unpainted)
         if known_fraction:
@@ -97,7 +115,7 @@ class CropSampler:
         self._pictures = len({row.sample for row in drawn})
         self._pools = {
             name: _Pool(
-                [open_picture(store, content_row, style_row, crop_px) for content_row, style_row in members],
+                [open_picture(store, content, style, crop_px, guides) for content, style in members],
                 _label_table([row for row, _ in members], labels) if labels and name in _LABELLED else None,
             )
             for name, members in pools.items()
@@ -125,38 +143,42 @@ class CropSampler:
         rng: _Rng = np.random.Generator(np.random.Philox(key=self.seed, counter=[0, _STREAMS[name], step, 0]))
         draws = rng.random((self.batch_size, 3))
         windows = self._windows(rng)
-        side, pictures = self.crop_px, pool.pictures
-        paired = name in _ALIGNED
-        masked = paired and any(p.mask is not None for p in pictures)
-        content = torch.empty((self.batch_size, 3, side, side))
-        style = torch.empty_like(content) if paired else None
-        mask = torch.ones((self.batch_size, 1, side, side)) if masked else None
-        # One crop at a time through a scratch that stays in the processor's cache: four times as fast as a batch.
-        planes = np.empty((3, side, side), pictures[0].content.dtype)
-        drawn = [int(which * len(pictures)) for which in draws[:, 0].tolist()]
-        for i, (_, position, turn) in enumerate(draws.tolist()):
-            picture = pictures[drawn[i]]
+        drawn = [int(which * len(pool.pictures)) for which in draws[:, 0].tolist()]
+        pictures = [pool.pictures[index] for index in drawn]
+        cuts = []
+        for picture, (_, position, turn), (left, top, width) in zip(pictures, draws.tolist(), windows, strict=True):
             x, y = picture.corner(position)
-            left, top, width = windows[i]
-            cut = (slice(y + top, y + top + width), slice(x + left, x + left + width))
-            _copy(picture.content[cut], turn < 0.5, planes)
-            _to_signed(planes, content[i])
-            if style is not None and picture.style is not None:
-                _copy(picture.style[cut], turn < 0.5, planes)
-                _to_signed(planes, style[i])
-            if mask is not None and picture.mask is not None:
-                _copy(picture.mask[cut], turn < 0.5, planes[:1])
-                _to_signed(planes[:1], mask[i])
-                mask[i].add_(1.0).mul_(0.5)
-        if style is None:
-            parts = {name: content}
-        else:
-            parts = dict(zip(_ALIGNED[name], (content, style), strict=True))
-        if mask is not None:
-            parts["mask_unit"] = mask
+            rows, columns = slice(y + top, y + top + width), slice(x + left, x + left + width)
+            cuts.append(_Cut(rows, columns, self._mirror and turn < 0.5))
+        parts = {_ALIGNED[name][0] if name in _ALIGNED else name: self._crops([p.content for p in pictures], cuts, 3)}
+        if name in _ALIGNED:
+            parts[_ALIGNED[name][1]] = self._crops([p.style for p in pictures], cuts, 3)
+            if any(p.mask is not None for p in pool.pictures):
+                parts["mask_unit"] = self._crops([p.mask for p in pictures], cuts, 1).add_(1.0).mul_(0.5)
+        if name in _GUIDED and self._guided:
+            parts[_GUIDED[name]] = self._crops([p.guide for p in pictures], cuts, 4, missing=_NO_GUIDE)
         if pool.labels is not None:
             parts["labels"] = pool.labels[drawn]
         return parts
+
+    def _crops(
+        self,
+        layers: Sequence[Samples | None],
+        cuts: Sequence[_Cut],
+        channels: int,
+        missing: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
+    ) -> Tensor:
+        """(N, C, S, S) in [-1, 1]; ``missing`` by channel where a picture has no such layer."""
+        side = self.crop_px
+        crops = torch.tensor(missing[:channels]).view(1, channels, 1, 1).repeat(len(cuts), 1, side, side)
+        kinds = [layer.dtype for layer in layers if layer is not None]
+        # One crop at a time through a scratch that stays in the processor's cache: four times as fast as a batch.
+        planes = np.empty((channels, side, side), kinds[0] if kinds else np.uint8)
+        for crop, layer, cut in zip(crops, layers, cuts, strict=True):
+            if layer is not None:
+                _copy(layer[cut.rows, cut.columns], cut.mirrored, planes)
+                _to_signed(planes, crop)
+        return crops
 
     def _windows(self, rng: _Rng) -> list[tuple[int, int, int]]:
         """The part of each crop that is enlarged: left, top and side. Drawn last: other draws do not depend on it."""
@@ -260,4 +282,4 @@ def _copy(crop: Samples, flip: bool, planes: Samples) -> None:
     if channels == 1:
         planes[0] = crop[..., 0]
     else:
-        cv2.split(crop, [planes[0], planes[1], planes[2]])
+        cv2.split(crop, list(planes))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -31,6 +31,7 @@ class ValidationArea:
         mask_unit: (1, 1, H, W) in [0, 1], which part is painted; None is all of it.
         box: the area itself, in pixels of ``content``; figures are taken on it alone.
         attribute_change: (1, L) in [-1, 1], 1 adds an attribute and -1 removes it; None without attributes.
+        guide: (1, 4, H, W) in [-1, 1], guide of ``content`` and its confidence; None if there is none.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ValidationArea:
     mask_unit: Tensor | None
     box: Box
     attribute_change: Tensor | None = None
+    guide: Tensor | None = None
 
     def inside(self, picture: Tensor) -> Tensor:
         """The part of a (N, C, H, W) picture of ``content``'s size that lies in the box."""
@@ -67,6 +69,7 @@ def validation_set(
     paired: bool,
     shots: Sequence[str] = (),
     labels: Sequence[str] = (),
+    guides: Mapping[int, Samples] | None = None,
     context_px: int = 64,
     side_px: int = 256,
     limit: int = 16,
@@ -81,6 +84,7 @@ def validation_set(
             pictures are there that none is in it, of the split "train", which is logged.
         shots: only these shots; empty is every one.
         labels: attributes that the recipe edits: one of them is changed in each area, by turns.
+        guides: guides of the pictures by index in the store, see ``training_guides``; None: the recipe takes none.
         context_px: pixels around a held-out box that the network sees too, where the picture has them.
         side_px: side of the centre crop of a picture of a collection; smaller pictures are taken whole.
         limit: pictures of a collection at the most, evenly spread.
@@ -89,9 +93,9 @@ def validation_set(
     styles = [row for row in (*held, *trained) if row.domain == "style"]
     if paired or (styles and all(row.pair for row in styles)):
         boxed = [(content, style) for content, style in pair_rows(trained) if style.held_out]
-        areas = [_area(store, content, style, style.held_out, context_px) for content, style in boxed]
+        areas = [_area(store, content, style, style.held_out, context_px, guides) for content, style in boxed]
         whole = _spread(pair_rows(held), limit)
-        areas += [_area(store, content, style, _centre(content, side_px), 0) for content, style in whole]
+        areas += [_area(store, content, style, _centre(content, side_px), 0, guides) for content, style in whole]
         if paired or areas:
             return ValidationSet(_with_changes([content for content, _ in (*boxed, *whole)], areas, labels))
     contents = _spread(_of_domain("content", held, trained), limit)
@@ -103,7 +107,12 @@ def validation_set(
 
 
 def _area(
-    store: SampleStore, content: ManifestRow, style: ManifestRow | None, box: Box | None, context_px: int
+    store: SampleStore,
+    content: ManifestRow,
+    style: ManifestRow | None,
+    box: Box | None,
+    context_px: int,
+    guides: Mapping[int, Samples] | None = None,
 ) -> ValidationArea:
     width, height = content.width_px, content.height_px
     box = box or Box(0, 0, width, height)
@@ -111,12 +120,14 @@ def _area(
     right, bottom = min(width, box.x + box.width + context_px), min(height, box.y + box.height + context_px)
     cut = Box(left, top, right - left, bottom - top)
     mask_sample = style.mask_sample if style else None
+    guide = guides.get(content.sample) if guides and content.sample is not None else None
     return ValidationArea(
         name=content.path,
         content=_tensor(store.sample_of(content), cut),
         style=_tensor(store.sample_of(style), cut) if style else None,
         mask_unit=None if mask_sample is None else _tensor(store.sample(mask_sample), cut).add(1.0).mul(0.5),
         box=Box(box.x - left, box.y - top, box.width, box.height),
+        guide=None if guide is None else _tensor(guide, cut),
     )
 
 

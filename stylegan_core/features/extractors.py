@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from stylegan_core.choices import ExtractorName
 from stylegan_core.features import efficientnet_lite0, random_filters, vgg, vgg16_hed
 from stylegan_core.features.random_filters import RandomFilters
-
-ExtractorName = Literal["random_filters", "vgg19", "efficientnet_lite0", "vgg16_hed"]
 
 LAYERS: dict[ExtractorName, tuple[str, ...]] = {
     "random_filters": random_filters.LAYERS,

@@ -12,7 +12,7 @@ from stylegan_core.metrics.pictures import Floats
 from stylegan_core.metrics.style_distance import gram_difference
 
 if TYPE_CHECKING:
-    from stylegan_core.features.extractors import ExtractorName
+    from stylegan_core.choices import ExtractorName
 
 _log = logging.getLogger(__name__)
 

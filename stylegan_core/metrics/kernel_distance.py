@@ -17,7 +17,7 @@ from stylegan_core.metrics.picture_features import FeatureStatistics, feature_st
 from stylegan_core.metrics.pictures import Floats, as_pictures
 
 if TYPE_CHECKING:
-    from stylegan_core.features.extractors import ExtractorName
+    from stylegan_core.choices import ExtractorName
 
 _LEAST_DEVIATION = 1e-3
 

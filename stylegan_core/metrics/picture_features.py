@@ -14,7 +14,7 @@ from stylegan_core.metrics.pictures import Floats
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from stylegan_core.features.extractors import ExtractorName
+    from stylegan_core.choices import ExtractorName
 
 SMALLEST_SIDE_PX = 32
 """The coarsest layers see pictures at a sixteenth or less of their size."""

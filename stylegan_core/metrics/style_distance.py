@@ -14,7 +14,7 @@ from stylegan_core.metrics.picture_features import FeatureStatistics, feature_st
 from stylegan_core.metrics.pictures import as_pictures
 
 if TYPE_CHECKING:
-    from stylegan_core.features.extractors import ExtractorName
+    from stylegan_core.choices import ExtractorName
 
 
 def style_distance(a: Any, reference: Any, extractor: ExtractorName = "vgg16_hed") -> float:

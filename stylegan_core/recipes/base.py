@@ -10,9 +10,8 @@ from typing import ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from torch import Tensor, nn
 
-from stylegan_core.choices import Direction
+from stylegan_core.choices import Direction, ExtractorName
 from stylegan_core.data.batch import Batch
-from stylegan_core.features.extractors import ExtractorName
 from stylegan_core.networks.guide import GUIDED_CHANNELS, PICTURE_CHANNELS
 
 Losses = dict[str, Tensor]
@@ -53,6 +52,8 @@ class Needs:
         known_fraction: share of the data's pairs that is known (``Batch.known_content`` and ``known_style``), for weak
             supervision of an unpaired recipe; which pairs depends on their names alone.
         zoom_min: crops are cut up to this much smaller, and enlarged to ``crop_px``; 1 is off.
+        mirror: half of the crops are mirrored.
+        guided: each crop of a shot has the guide that its frame would have in use (``Batch.guide``).
     """
 
     content: bool = True
@@ -62,6 +63,8 @@ class Needs:
     labels: tuple[str, ...] = ()
     known_fraction: float = 0.0
     zoom_min: float = 1.0
+    mirror: bool = True
+    guided: bool = False
 
 
 @dataclass(frozen=True)

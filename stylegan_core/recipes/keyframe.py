@@ -7,7 +7,7 @@ setting of Isola et al. 2017, Image-to-Image Translation with Conditional Advers
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import torch
 import torch.nn.functional as F
@@ -19,11 +19,12 @@ from stylegan_core.losses.reconstruction import masked_l1
 from stylegan_core.losses.style import feature_matching, sliced_patch_distance, zero_mean_directions
 from stylegan_core.networks.blend import blend_by_mask
 from stylegan_core.networks.discriminators import DiscriminatorOutput
-from stylegan_core.networks.guide import GUIDED_CHANNELS, PICTURE_CHANNELS
+from stylegan_core.networks.guide import GUIDED_CHANNELS, PICTURE_CHANNELS, with_guide
 from stylegan_core.networks.patch_discriminator import DiscriminatorNorm
 from stylegan_core.networks.resnet import Norm, Output, Padding, ResnetGenerator
 from stylegan_core.recipes.adversary import AdversarialRecipe, Adversary
 from stylegan_core.recipes.base import (
+    BeforeItExisted,
     Conditions,
     Fakes,
     Kind,
@@ -33,6 +34,7 @@ from stylegan_core.recipes.base import (
     Presets,
     RecipeConfig,
 )
+from stylegan_core.recipes.guide_variation import vary_guide
 from stylegan_core.recipes.steadiness import SteadinessConfig
 
 
@@ -57,7 +59,14 @@ class Config(SteadinessConfig):
     )
     skips: bool = Field(True, description="add encoder features to the decoder's")
     half_resolution: bool = Field(False, description="run the whole network on 2 x 2 px cells: a quarter of the cost")
-    guide: bool = Field(False, description="take painted key frames, warped along the motion, as a further input")
+    guide: Annotated[bool, BeforeItExisted(False)] = Field(
+        True, description="a further input: painted key frames, warped along the motion or found by appearance"
+    )
+    own_guide_share: float = Field(
+        0.5, ge=0.0, le=1.0, description="share of crops that are guided by their own painting, with holes"
+    )
+    no_guide_share: float = Field(0.1, ge=0.0, le=1.0, description="share of crops without a guide")
+    mirrored_crops: bool = Field(False, description="mirror half of the crops; hatching and lettering become ambiguous")
     stem_px: int = Field(7, ge=1, description="side of the first kernel, odd")
     mixing_taps: int = Field(
         5, ge=0, le=15, description="kernel prediction: side of the grid of neighbours to mix colours from, odd; 0: off"
@@ -97,6 +106,14 @@ class Config(SteadinessConfig):
             raise ValueError(f"mixing_taps must be 0, or odd and at least 3: got {self.mixing_taps}")
         if self.mixing_taps and self.half_resolution:
             raise ValueError("mixing_taps requires full resolution: set mixing_taps to 0, or half_resolution to false")
+        return self
+
+    @model_validator(mode="after")
+    def _guide_fits(self) -> Self:
+        if self.guide and self.half_resolution:
+            raise ValueError("guide requires full resolution: set half_resolution to false, or guide to false")
+        if self.own_guide_share + self.no_guide_share > 1:
+            raise ValueError("own_guide_share and no_guide_share are shares of the same crops: lower one of them")
         return self
 
     @model_validator(mode="after")
@@ -143,6 +160,8 @@ class Recipe(AdversarialRecipe):
             "downsamplings": 2,
             "norm": "instance",
             "output": "tanh",
+            "guide": False,
+            "mirrored_crops": True,
             "mixing_taps": 0,
             "discriminator_channels": 12,
             "discriminator_norm": "instance",
@@ -187,9 +206,10 @@ class Recipe(AdversarialRecipe):
 
     @classmethod
     def needs_with(cls, config: RecipeConfig) -> Needs:
-        """Unpainted crops only where a discriminator sees them."""
+        """Unpainted crops only where the discriminator sees them; guides and mirrored crops by the settings."""
         assert isinstance(config, Config)
-        return replace(cls.needs, unpainted=config.adversarial_weight > 0 and config.unpainted_weight > 0)
+        unpainted = config.adversarial_weight > 0 and config.unpainted_weight > 0
+        return replace(cls.needs, unpainted=unpainted, mirror=config.mirrored_crops, guided=config.guide)
 
     def phases(self) -> list[Phase]:
         """An L1 warm-up if there is one, then the GAN."""
@@ -208,7 +228,9 @@ class Recipe(AdversarialRecipe):
         style = _style(batch)
         adversarial = c.adversarial_weight > 0 and step >= c.warmup_steps
         unpainted = batch.unpainted if self._discriminates_unpainted and adversarial else None
-        content = batch.content if unpainted is None else torch.cat([batch.content, unpainted])
+        content = self._varied_guide(batch, style)
+        if unpainted is not None:
+            content = torch.cat([content, self._guided(unpainted, batch.unpainted_guide)])
         made = self.networks["generator"](content)  # crops that have a style first, then the unpainted
         stylized = made[: len(style)]
         losses: Losses = {"l1": c.l1_weight * masked_l1(stylized, style, batch.mask_unit)}
@@ -257,6 +279,19 @@ class Recipe(AdversarialRecipe):
     def translate(self, content: Tensor, conditions: Conditions) -> Tensor:
         """The stylized picture, (N, 3, H, W), fp32; unchanged where the mask is 0."""
         return blend_by_mask(self.networks["generator"](content), content[:, :3], conditions.mask_unit)
+
+    def _varied_guide(self, batch: Batch, style: Tensor) -> Tensor:
+        """The generator's input, (N, 7, H, W), or (N, 3, H, W) without the setting."""
+        if not self.config.guide:
+            return batch.content
+        guide = with_guide(batch.content)[:, PICTURE_CHANNELS:] if batch.guide is None else batch.guide
+        varied = vary_guide(guide, style, own_share=self.config.own_guide_share, none_share=self.config.no_guide_share)
+        return torch.cat([batch.content, varied], dim=1)
+
+    def _guided(self, content: Tensor, guide: Tensor | None) -> Tensor:
+        if not self.config.guide:
+            return content
+        return with_guide(content) if guide is None else torch.cat([content, guide], dim=1)
 
     def _discriminate_unpainted(self, content: Tensor, stylized: Tensor) -> DiscriminatorOutput:
         if self.config.unpainted_judge == "conditional":

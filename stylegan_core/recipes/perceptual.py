@@ -13,8 +13,9 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from stylegan_core.choices import ExtractorName
 from stylegan_core.data.batch import Batch
-from stylegan_core.features.extractors import ExtractorName, check_layers, load_extractor
+from stylegan_core.features.extractors import check_layers, load_extractor
 from stylegan_core.losses.perceptual import (
     feature_distance,
     gram_distance,

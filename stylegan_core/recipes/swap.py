@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from stylegan_core.choices import ExtractorName
 from stylegan_core.data.batch import Batch
-from stylegan_core.features.extractors import ExtractorName, check_layers, load_extractor
+from stylegan_core.features.extractors import check_layers, load_extractor
 from stylegan_core.losses.adversarial import Adversarial, discriminator_loss, generator_loss
 from stylegan_core.losses.perceptual import moment_distance
 from stylegan_core.losses.regularization import r1_penalty
@@ -28,15 +29,7 @@ from stylegan_core.networks.swap.cooccurrence import CooccurrenceDiscriminator, 
 from stylegan_core.networks.swap.encoder import SwapEncoder
 from stylegan_core.networks.swap.generator import SwapGenerator
 from stylegan_core.recipes.adversary import AdversarialRecipe, Adversary
-from stylegan_core.recipes.base import (
-    Conditions,
-    Fakes,
-    Kind,
-    Losses,
-    Needs,
-    Presets,
-    RecipeConfig,
-)
+from stylegan_core.recipes.base import Conditions, Fakes, Kind, Losses, Needs, Presets, RecipeConfig
 from stylegan_core.recipes.steadiness import SteadinessConfig
 
 

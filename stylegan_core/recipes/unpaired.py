@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from stylegan_core.choices import ExtractorName
 from stylegan_core.data.batch import Batch
-from stylegan_core.features.extractors import LAYERS, ExtractorName, load_extractor
+from stylegan_core.features.extractors import LAYERS, load_extractor
 from stylegan_core.losses.adversarial import Adversarial
 from stylegan_core.losses.perceptual import normalized_distance
 from stylegan_core.networks.blend import blend_by_mask

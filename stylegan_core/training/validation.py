@@ -109,7 +109,8 @@ def translate(recipe: BaseRecipe, area: ValidationArea, reference: Tensor | None
         styles=None if reference is None else reference.to(device),
         labels=None if area.attribute_change is None else area.attribute_change.to(device),
     )
-    result = recipe.translate(pad_to_multiple(area.content.to(device)), conditions).float()
+    content = area.content if area.guide is None or not recipe.guided else torch.cat([area.content, area.guide], dim=1)
+    result = recipe.translate(pad_to_multiple(content.to(device)), conditions).float()
     return result[..., : height * recipe.scale, : width * recipe.scale]
 
 

@@ -31,7 +31,8 @@ def write_feature_picture(
     import cv2
     import torch
 
-    from stylegan_core.features.extractors import LAYERS, ExtractorName, load_extractor
+    from stylegan_core.choices import ExtractorName
+    from stylegan_core.features.extractors import LAYERS, load_extractor
     from stylegan_core.features.feature_picture import Arrangement, feature_picture, layer_features
     from stylegan_core.frames.base.sniff import SUFFIX_FORMATS
     from stylegan_core.frames.colour.convert import to_working

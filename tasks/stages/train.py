@@ -20,6 +20,7 @@ from tasks.stages.training_plan import TrainingJob, TrainingPlan, is_follower
 
 if TYPE_CHECKING:
     from stylegan_core.data.crops import CropSampler
+    from stylegan_core.data.store import Samples
     from stylegan_core.recipes.model import ModelCard
     from stylegan_core.training.observer import Observer
     from stylegan_core.training.result import TrainResult
@@ -60,7 +61,8 @@ def train_model(
 
     training = job.training
     manifest, store = read_manifest(prepared / "manifest.csv"), SampleStore.open(prepared / "store")
-    sampler, validator = _sampler(training, manifest, store), _validator(training, manifest, store)
+    guides = _guides(training, manifest, store)
+    sampler, validator = _sampler(training, manifest, store, guides), _validator(training, manifest, store, guides)
     with ExitStack() as stack:
         if not is_follower():
             stack.enter_context(job.folder.lock())
@@ -102,7 +104,20 @@ def mark_finished(plan: TrainingPlan, output: Path, reports: Path) -> None:
     trim_runs([job.folder for job in plan.jobs], _CACHE_LIMIT_BYTES)
 
 
-def _sampler(training: Training, manifest: Manifest, store: SampleStore) -> CropSampler:
+def _guides(training: Training, manifest: Manifest, store: SampleStore) -> dict[int, Samples] | None:
+    from stylegan_core.motion.training_guides import training_guides
+    from stylegan_core.recipes import recipe_class
+
+    needs = recipe_class(training.settings.recipe).needs_with(training.settings.config)
+    if not needs.guided:
+        return None
+    _log.info("%s: guiding the stored frames of each shot by its key frames", training.name)
+    return training_guides(store, manifest, training.shots)
+
+
+def _sampler(
+    training: Training, manifest: Manifest, store: SampleStore, guides: dict[int, Samples] | None
+) -> CropSampler:
     from stylegan_core.data.crops import CropSampler
     from stylegan_core.recipes import recipe_class
 
@@ -123,6 +138,8 @@ def _sampler(training: Training, manifest: Manifest, store: SampleStore) -> Crop
             labels=needs.labels,
             known_fraction=needs.known_fraction,
             zoom_min=needs.zoom_min,
+            mirror=needs.mirror,
+            guides=guides,
         )
     except ManifestError as error:
         raise UsageError(
@@ -131,13 +148,17 @@ def _sampler(training: Training, manifest: Manifest, store: SampleStore) -> Crop
         ) from error
 
 
-def _validator(training: Training, manifest: Manifest, store: SampleStore) -> Validator | None:
+def _validator(
+    training: Training, manifest: Manifest, store: SampleStore, guides: dict[int, Samples] | None
+) -> Validator | None:
     from stylegan_core.data.validation import validation_set
     from stylegan_core.recipes import recipe_class
     from stylegan_core.training.validation import Validator
 
     needs = recipe_class(training.settings.recipe).needs_with(training.settings.config)
-    held_out = validation_set(store, manifest, paired=needs.paired, shots=training.shots, labels=needs.labels)
+    held_out = validation_set(
+        store, manifest, paired=needs.paired, shots=training.shots, labels=needs.labels, guides=guides
+    )
     if held_out.areas:
         return Validator(held_out)
     _log.warning("%s has no held-out data: without validation, the last weights count as the best", training.name)

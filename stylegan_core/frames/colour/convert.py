@@ -11,6 +11,7 @@ import numpy as np
 
 from stylegan_core.frames.base.samples import Pixels, Unit, make_finite, to_unit
 from stylegan_core.frames.colour.source_space import OWN_SPACES, source_space_of
+from stylegan_core.frames.colour.srgb import linear_to_srgb, srgb_to_linear
 from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.frames.profiles.icc import from_linear, to_linear
 from stylegan_core.frames.profiles.ocio import VIEW, ColourError, load_config
@@ -64,20 +65,6 @@ def to_working(
     if unit.shape[2] == 1:
         unit = np.repeat(unit, 3, axis=2)
     return np.clip(make_finite(unit), 0, 1, out=unit)
-
-
-def srgb_to_linear(encoded: Unit) -> Unit:
-    """Decodes sRGB (IEC 61966-2-1), point-symmetric around 0 and continued above 1."""
-    magnitude = np.abs(encoded)
-    linear = np.where(magnitude <= 0.04045, magnitude / 12.92, ((magnitude + 0.055) / 1.055) ** 2.4)
-    return np.copysign(linear, encoded).astype(np.float32)
-
-
-def linear_to_srgb(linear: Unit) -> Unit:
-    """Encodes as sRGB (IEC 61966-2-1), point-symmetric around 0 and continued above 1."""
-    magnitude = np.abs(linear)
-    encoded = np.where(magnitude <= 0.0031308, magnitude * 12.92, 1.055 * magnitude ** (1 / 2.4) - 0.055)
-    return np.copysign(encoded, linear).astype(np.float32)
 
 
 def to_light(unit: Unit, working_space: str, ocio: str | None = None) -> Unit:

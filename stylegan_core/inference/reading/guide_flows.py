@@ -1,7 +1,7 @@
 """Coarse flows of a shot to its key frames, as a safetensors file in the state folder of a job.
 
 A flow is named by the digest of its values, so that a frame depends on its own flows alone, whatever else the file
-holds. They are kept on a coarse grid in 16 bits: the search at full resolution only starts from them.
+holds. They are kept on a grid in 16 bits: 300 KB for each frame and key frame.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.motion.guide_chain import FlowPair
 
-GRID_PX = 4
+GRID_PX = 2
 """Distance of the values that are kept, in pixels of the proxies."""
 
 Halves = NDArray[np.float16]

@@ -8,7 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from stylegan_core.frames.colour.convert import linear_to_srgb, to_working
+from stylegan_core.frames.colour.convert import to_working
+from stylegan_core.frames.colour.srgb import linear_to_srgb
 from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.inference.job.frame_settings import FrameSettings
 from stylegan_core.inference.network.translate import Pixels

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from stylegan_core.frames.colour.convert import linear_to_srgb
+from stylegan_core.frames.colour.srgb import linear_to_srgb
 from stylegan_core.motion.optical_flow import Flow, Grey, grey_proxy, warp_by_flow
 from stylegan_core.motion.warp import Floats
 

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from stylegan_core.features.extractors import ExtractorName
+from stylegan_core.choices import ExtractorName
 from stylegan_core.losses.adversarial import Adversarial
 from stylegan_core.networks.discriminators import Discriminator, Layout
 from stylegan_core.networks.discriminators.projected import ProjectedDiscriminator

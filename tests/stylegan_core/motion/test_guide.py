@@ -34,8 +34,7 @@ def test_a_pan_brings_the_painting_to_the_frame_where_the_key_frame_shows_it() -
     guide, confidence = guide_of(seen(WORLD, 60), [key])
     reached = np.arange(128) < 68
     assert confidence[8:-8, 8:60].mean() > 0.9
-    assert confidence[:, ~reached].max() == 0
-    assert (guide[confidence == 0] == NO_GUIDE_UNIT).all()
+    assert confidence[:, ~reached].max() <= 0.5  # found by appearance
     trusted = confidence > 0.5
     assert np.abs(guide - seen(PAINTED, 60))[trusted].mean() < 0.01
 
@@ -44,8 +43,29 @@ def test_what_moves_in_front_is_not_trusted_behind_it() -> None:
     frame = seen(WORLD, 20).copy()
     frame[30:60, 40:70] = texture(30, 30, seed=3)  # hides what the key frame shows
     _, confidence = guide_of(frame, [view(seen(WORLD, 0), seen(PAINTED, 0), 20, 4)])
-    assert confidence[36:54, 46:64].mean() < 0.05
+    assert confidence[36:54, 46:64].max() <= 0.5
     assert confidence[70:90, 10:100].mean() > 0.9
+
+
+def test_where_motion_fails_the_guide_shows_places_that_look_alike() -> None:
+    plate, painting = seen(WORLD, 0), seen(PAINTED, 0)
+    frame = seen(texture(96, 128, seed=5), 0).copy()
+    frame[20:80, 60:110] = plate[10:70, 10:60]  # what no flow of this key frame explains
+    nowhere = FlowPair(constant(400), constant(-400))
+    guide, confidence = guide_of(frame, [KeyView(plate, painting, nowhere, 3)])
+    inner = (slice(30, 70), slice(70, 100))
+    assert np.abs(guide[inner] - painting[20:60, 20:50]).mean() < 0.02
+    assert 0.45 < confidence[inner].mean() <= 0.5
+    assert confidence.max() <= 0.5
+
+
+def test_in_training_a_key_frame_is_guided_by_other_places_of_itself() -> None:
+    plate, painting = seen(WORLD, 0), seen(PAINTED, 0)
+    guide, confidence = guide_of(plate, [KeyView(plate, painting, banned_px=16)])
+    assert confidence.max() <= 0.5
+    assert np.abs(guide - painting).mean() > 0.02
+    found = guide_map.map_guide(plate, [guide_map.KeyMotion(plate, None, 0, 16)])
+    assert np.abs(found.offsets_px[0]).max(axis=-1).min() >= 16
 
 
 def test_the_best_of_several_key_frames_is_chosen_in_areas() -> None:

@@ -59,7 +59,7 @@ def test_the_flow_does_not_depend_on_threads() -> None:
 
 @pytest.mark.parametrize(
     ("height", "width", "expected"),
-    [(1080, 1920, (144, PROXY_PX)), (64, 48, (64, 48)), (LEAST_PX - 1, 200, None), (100, 4000, None)],
+    [(1080, 1920, (PROXY_PX * 9 // 16, PROXY_PX)), (64, 48, (64, 48)), (LEAST_PX - 1, 200, None), (100, 4000, None)],
 )
 def test_proxies_are_small_and_refused_where_flow_is_impossible(
     height: int, width: int, expected: tuple[int, int] | None

@@ -34,6 +34,7 @@ def test_sides_are_multiples_and_not_too_short(side, padded):
 def test_translation_and_validation_show_a_network_the_same_picture(height, width):
     class Recorder(torch.nn.Module):
         scale = 1
+        guided = False
 
         def __init__(self):
             super().__init__()

@@ -65,7 +65,7 @@ def train_rank(rank: int) -> dict[str, Tensor]:
 
 def test_two_processes_normalize_and_augment_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stylegan_core.networks.synchronized.processes", lambda: RANKS)
-    monkeypatch.setattr("stylegan_core.recipes.adversary.processes", lambda: RANKS)
+    monkeypatch.setattr("stylegan_core.recipes.adversary.losses.processes", lambda: RANKS)
     monkeypatch.setattr(dist, "all_reduce", Meeting().all_reduce)
     NETWORKS[:] = [layers(BatchNorm) for _ in range(RANKS)]
     with ThreadPoolExecutor(RANKS) as pool:

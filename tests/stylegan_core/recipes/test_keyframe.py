@@ -6,7 +6,7 @@ from stylegan_core.losses.adversarial import generator_loss
 from stylegan_core.recipes.base import Conditions
 from stylegan_core.recipes.keyframe import Config, Recipe
 
-SIZES = {"channels": 4, "blocks": 1, "discriminator_channels": 4, "discriminator_layers": 1}
+SIZES = {"channels": 4, "blocks": 1, "discriminator_channels": 4, "discriminator_layers": 1, "guide": False}
 
 
 def build(**settings: object) -> Recipe:
@@ -155,3 +155,23 @@ def test_with_guide_the_network_takes_seven_channels_or_a_picture_alone() -> Non
     assert torch.equal(unguided, content[:, :3])
     losses, _ = recipe.generator_losses(Batch(crops(), crops(seed=1)), 0)
     assert all(loss.isfinite() for loss in losses.values())
+
+
+def test_training_takes_the_batch_s_guides_and_varies_them() -> None:
+    recipe = build(guide=True, own_guide_share=0.0, no_guide_share=0.0, unpainted_weight=1.0, discriminator_norm="none")
+    guide, unpainted_guide = (torch.rand(2, 4, 32, 32, generator=torch.Generator().manual_seed(s)) for s in (5, 6))
+    parts = {"unpainted": crops(seed=2), "guide": guide, "unpainted_guide": unpainted_guide}
+    _, fakes = recipe.generator_losses(Batch(crops(), crops(seed=1), **parts), 0)
+    generator = recipe.networks["generator"]
+    torch.testing.assert_close(fakes["stylized"], generator(torch.cat([crops(), guide], dim=1)))
+    torch.testing.assert_close(fakes["unpainted"], generator(torch.cat([crops(seed=2), unpainted_guide], dim=1)))
+    recipe = build(guide=True, own_guide_share=0.0, no_guide_share=1.0)
+    _, fakes = recipe.generator_losses(Batch(crops(), crops(seed=1), guide=guide), 0)
+    torch.testing.assert_close(fakes["stylized"], recipe.networks["generator"](crops()))
+
+
+def test_guide_settings_that_exclude_each_other_are_refused() -> None:
+    with pytest.raises(ValueError, match="guide requires full resolution"):
+        Config(guide=True, half_resolution=True, mixing_taps=0)
+    with pytest.raises(ValueError, match="lower one of them"):
+        Config(own_guide_share=0.7, no_guide_share=0.4)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stylegan_core.frames.base.bit_depth import from_codes
-from stylegan_core.frames.colour.convert import srgb_to_linear
+from stylegan_core.frames.colour.srgb import srgb_to_linear
 from stylegan_core.frames.pictures.encode import write_picture
 from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.frames.profiles.ocio import PINNED_CONFIG, load_config

@@ -12,8 +12,9 @@ from PIL import Image, ImageCms
 from skimage.color import rgb2xyz
 
 from stylegan_core.frames.colour.carry_over import carry_over
-from stylegan_core.frames.colour.convert import REC709_LUMA, convert_space, linear_to_srgb, srgb_to_linear, to_working
+from stylegan_core.frames.colour.convert import REC709_LUMA, convert_space, to_working
 from stylegan_core.frames.colour.source_space import source_space_of
+from stylegan_core.frames.colour.srgb import linear_to_srgb, srgb_to_linear
 from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.frames.profiles.icc import is_srgb, profile_problem
 

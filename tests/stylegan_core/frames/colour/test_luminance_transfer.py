@@ -7,8 +7,9 @@ import colorsys
 import numpy as np
 import pytest
 
-from stylegan_core.frames.colour.convert import REC709_LUMA, linear_to_srgb, srgb_to_linear
+from stylegan_core.frames.colour.convert import REC709_LUMA
 from stylegan_core.frames.colour.luminance_transfer import keep_source_colour
+from stylegan_core.frames.colour.srgb import linear_to_srgb, srgb_to_linear
 
 
 def random_unit(seed: int, low: float = 0.2, high: float = 0.8) -> np.ndarray:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from stylegan_core.frames.colour.carry_over import carry_over
-from stylegan_core.frames.colour.convert import linear_to_srgb, to_working
+from stylegan_core.frames.colour.convert import to_working
 from stylegan_core.frames.colour.output_encoding import choose_output_encoding
 from stylegan_core.frames.colour.source_space import source_space_of
+from stylegan_core.frames.colour.srgb import linear_to_srgb
 from stylegan_core.frames.pictures.picture import Picture
 
 LINEAR = Picture(np.full((2, 2, 3), 0.18, np.float16), "exr")

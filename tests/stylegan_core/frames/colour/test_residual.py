@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from stylegan_core.frames.colour.carry_over import carry_over
-from stylegan_core.frames.colour.convert import srgb_to_linear, to_working
+from stylegan_core.frames.colour.convert import to_working
 from stylegan_core.frames.colour.residual import blend_back_change
+from stylegan_core.frames.colour.srgb import srgb_to_linear
 from stylegan_core.frames.pictures.picture import Picture
 
 RNG = np.random.default_rng(5)

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stylegan_core.frames.colour.convert import linear_to_srgb, to_working, working_space_name
+from stylegan_core.frames.colour.convert import to_working, working_space_name
+from stylegan_core.frames.colour.srgb import linear_to_srgb
 from stylegan_core.frames.profiles.ocio import PINNED_CONFIG, ColourError, config_name, load_config
 
 OWN_CONFIG = """\

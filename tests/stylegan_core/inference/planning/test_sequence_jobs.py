@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from stylegan_core.frames.colour.convert import REC709_LUMA, srgb_to_linear
+from stylegan_core.frames.colour.convert import REC709_LUMA
+from stylegan_core.frames.colour.srgb import srgb_to_linear
 from stylegan_core.inference.job.report import ChunkReport
 from stylegan_core.inference.job.spec import Job, PlanError
 from stylegan_core.inference.pipeline.stylizer import Stylizer

@@ -10,7 +10,7 @@ from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.inference.job.summary import summarize
 from stylegan_core.inference.planning.shots.shot_motion import nearest_keys
 from stylegan_core.inference.planning.steps import guides as module
-from stylegan_core.inference.reading.guide_flows import read_flow
+from stylegan_core.inference.reading.guide_flows import GRID_PX, read_flow
 from stylegan_core.recipes.model import Model
 from tests.stylegan_core.frames.movies import sample_movies as movies
 from tests.stylegan_core.inference.guided_shot import STEP_PX, GuidedShot, make_shot, save_guided_model, texture
@@ -59,8 +59,8 @@ def test_each_frame_gets_its_key_frames_with_the_motion_to_them(shot: GuidedShot
     assert guide.flow is not None
     assert guide.flow_file is not None
     flow = read_flow(plan.job.state_folder / guide.flow_file, guide.flow)
-    # What frame 5 shows lies further to the right in frame 2; values are in cells of 4 px.
-    assert abs(float(flow.there[4:-4, 2:14, 0].mean()) - 3 * STEP_PX / 4) < 0.1
+    # What frame 5 shows lies further to the right in frame 2.
+    assert abs(float(flow.there[8:-8, 4:28, 0].mean()) - 3 * STEP_PX / GRID_PX) < 0.1
     assert plan.job.guide_files(tasks[5]) == tuple(
         path
         for number in (2, 6)
