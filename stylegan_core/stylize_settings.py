@@ -50,6 +50,9 @@ class RenderSettings(Settings):
         "default: those of the project's shot",
     )
     key_frames_space: str = Field("auto", description="colour space of the painted key frames")
+    key_masks: Path | None = Field(
+        None, description="masks that mark the painted part of key frames, by number; default: their alpha, else all"
+    )
     tiles: Literal["exact", "approximate"] = Field(
         "exact", description="approximate: also tile frames for networks that depend on the whole frame"
     )
@@ -68,7 +71,7 @@ class RenderSettings(Settings):
         named = [None if self.cuts in words else self.cuts.rpartition("@")[0] or self.cuts]
         named += [None if self.statistics in words else self.statistics]
         named += [None if self.ocio is None or "://" in self.ocio else self.ocio]
-        own = [path for path in (self.curve, self.key_frames) if path is not None]
+        own = [path for path in (self.curve, self.key_frames, self.key_masks) if path is not None]
         return [*own, *(Path(name) for name in named if name is not None)]
 
 

@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from stylegan_core.data.subjects import Subject
+from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.frames.sequences.listing import list_frames
 from stylegan_core.inference.planning.shots.shot_motion import ShotMotion, SizedProxy, nearest_keys
 from stylegan_core.inference.planning.steps.guides import KEYS_EACH_SIDE
+from stylegan_core.inference.reading.masks import read_mask
 from stylegan_core.metrics.pictures import Floats
-from stylegan_core.motion.guide import KeyView, guide_of
+from stylegan_core.motion.guide import KeyView, guide_of, shrunk
 from stylegan_core.motion.guide_chain import FlowPair, chain_proxy
 
 
@@ -27,6 +29,7 @@ class ShotGuides:
         painted: dict[int, Path],
         read: Callable[[Path, str], Floats],
         display: Callable[[Floats], Floats],
+        masks: dict[int, Path] | None = None,
     ) -> None:
         """Reads nothing yet.
 
@@ -35,7 +38,9 @@ class ShotGuides:
             painted: key frames by number, in order; each has a plate.
             read: see ``Evaluator.read``.
             display: the model's working space to display encoding.
+            masks: of the painted part of key frames, by number.
         """
+        self._masks = masks or {}
         self._plates, self._painted, self._read, self._display = plates, painted, read, display
         self._motion = ShotMotion([*plates], self._proxy)
         self._flows: dict[int, dict[int, FlowPair]] = {}
@@ -56,6 +61,8 @@ class ShotGuides:
         plate, painting = self._read(self._plates[key], "content"), self._read(self._painted[key], "style")
         if plate.shape != shape or painting.shape != shape:
             return None
+        if key in self._masks:
+            painting = np.dstack([painting, _mask_unit(self._masks[key], (shape[0], shape[1]))])
         return KeyView(self._display(plate), painting, flow, abs(number - key))
 
     def _flows_to(self, key: int) -> dict[int, FlowPair]:
@@ -68,6 +75,12 @@ class ShotGuides:
         content = self._display(self._read(self._plates[number], "content"))
         grey = chain_proxy(content)
         return None if grey is None else (grey, (content.shape[0], content.shape[1]))
+
+
+def _mask_unit(path: Path, size: tuple[int, int]) -> Floats:
+    """A mask at the size of the frames, which may be evaluated smaller than their files."""
+    picture = read_picture(path)
+    return shrunk(read_mask(path, picture.height_px, picture.width_px), size)
 
 
 def guides_of(
@@ -91,8 +104,9 @@ def guides_of(
     entry = json.loads((prepared / "shots.json").read_text(encoding="utf-8"))[subject.name]
     numbered = {
         role: {frame.number: frame.path for frame in list_frames(root / entry[role]) if frame.number is not None}
-        for role in ("plates", "painted")
+        for role in ("plates", "painted", "masks")
+        if entry.get(role)
     }
     plates = dict(sorted(numbered["plates"].items()))
     painted = {number: path for number, path in sorted(numbered["painted"].items()) if number in plates}
-    return ShotGuides(plates, painted, read, display)
+    return ShotGuides(plates, painted, read, display, numbered.get("masks"))

@@ -127,13 +127,19 @@ class _StagePlanner:
         """Settings that guide a shot by its own painted frames, unless others are set."""
         if self.params.stylize.key_frames is not None or not subject.key_frames:
             return {}
-        painted = json.loads((self.prepared / "shots.json").read_text(encoding="utf-8"))[subject.name]["painted"]
-        return {"key_frames": self.root / painted, "key_frames_space": self.params.prepare.style_space}
+        entry = json.loads((self.prepared / "shots.json").read_text(encoding="utf-8"))[subject.name]
+        return {
+            "key_frames": self.root / entry["painted"],
+            "key_frames_space": self.params.prepare.style_space,
+            "key_masks": self.root / entry["masks"] if entry.get("masks") else None,
+        }
 
     def _request(self, source: Path, output: Path) -> Request:
         settings = self.params.stylize
-        key_frames = None if settings.key_frames is None else self.root / settings.key_frames
-        own = {"ocio": settings.ocio or self.params.prepare.ocio, "key_frames": key_frames}
+        own: dict[str, object] = {"ocio": settings.ocio or self.params.prepare.ocio}
+        for name in ("key_frames", "key_masks"):
+            path = getattr(settings, name)
+            own[name] = None if path is None else self.root / path
         return Request(
             source,
             output,

@@ -15,7 +15,7 @@ from stylegan_core.inference.job.canonical import FrozenModel, digest_of, withou
 Precision = Literal["fp32", "bf16", "fp16"]
 BackEnd = Literal["torch", "compiled", "openvino", "onnxruntime"]
 
-_PATHS = frozenset({"path", "model_folder", "ocio_config", "flow_file"})
+_PATHS = frozenset({"path", "model_folder", "ocio_config", "flow_file", "mask_path"})
 """Fields that are paths; the digests next to them decide the pixels."""
 
 

@@ -31,6 +31,7 @@ class GuideKey(FrozenModel):
     Attributes:
         number: of the key frame.
         path: absolute path of the painting; its content decides the pixels, not its place.
+        mask_path: absolute path of the mask that marks its painted part; None: its alpha, else all of it.
         input: of the key frame, as ``FrameTask.input``.
         index: of the key frame, as ``FrameTask.index``.
         distance: frames between both; 0: it is the frame itself.
@@ -40,6 +41,7 @@ class GuideKey(FrozenModel):
 
     number: int
     path: Path
+    mask_path: Path | None = None
     input: str
     index: int | None = None
     distance: int = 0

@@ -96,11 +96,11 @@ class Job(FrozenModel):
         return (*frame.auxiliary_files, *window, *self.guide_files(frame))
 
     def guide_files(self, frame: FrameTask) -> tuple[Path, ...]:
-        """Paintings and plates of the key frames that guide a frame and its window, each once."""
+        """Paintings, their masks, and plates of the key frames that guide a frame and its window, each once."""
         guides = [*frame.guides, *(guide for other in frame.window for guide in other.guides)]
-        files = [path for guide in guides for path in (guide.path, self.input_folder / guide.input)]
+        files = [path for guide in guides for path in (guide.path, guide.mask_path, self.input_folder / guide.input)]
         own = self.input_folder / frame.input
-        return tuple(path for path in dict.fromkeys(files) if path != own)
+        return tuple(path for path in dict.fromkeys(files) if path is not None and path != own)
 
     def output_path(self, frame: FrameTask) -> Path:
         """Path of the frame's output."""

@@ -21,6 +21,7 @@ from stylegan_core.inference.job.spec import Job
 from stylegan_core.inference.network.translate import Pixels
 from stylegan_core.inference.reading.colour import space_of
 from stylegan_core.inference.reading.frame_reader import FrameReader
+from stylegan_core.inference.reading.masks import read_mask
 from stylegan_core.inference.reading.motion_picture import display_unit
 from stylegan_core.inference.reading.refuse_changed import refuse_changed
 from stylegan_core.motion.guide_map import searched_size
@@ -40,7 +41,7 @@ class KeyFrame:
         size: height and width of the plate.
         plate_unit: (h, w, 3) display-encoded, at ``searched_size``.
         painting: (H, W, 3) uint16 in the working space, with alpha as fourth channel where parts are not painted.
-        files: states of the painting and of the plate when they were read.
+        files: states of the painting, its mask and the plate when they were read.
     """
 
     size: tuple[int, int]
@@ -107,12 +108,15 @@ class KeyFrameReader:
         refuse_changed(key.path, state)
         size = plate.height_px, plate.width_px
         refuse_other_size(painting, plate, key.path, key.number)
-        return KeyFrame(
-            size,
-            display_unit(view_of(plate, view), settings, job.input_path(task), searched_size(*size)),
-            painting_codes(view_of(painting, view), settings, key.path),
-            {key.path: state, job.input_path(task): plate_state},
-        )
+        files = {key.path: state, job.input_path(task): plate_state}
+        codes = painting_codes(view_of(painting, view), settings, key.path)
+        if key.mask_path is not None:
+            files[key.mask_path] = FileState.of(key.mask_path)
+            mask = read_mask(key.mask_path, *size, max_megapixels=job.max_megapixels)
+            refuse_changed(key.mask_path, files[key.mask_path])
+            codes = np.dstack([codes[..., :3], np.rint(mask * np.float32(65535)).astype(np.uint16)])
+        plate_unit = display_unit(view_of(plate, view), settings, job.input_path(task), searched_size(*size))
+        return KeyFrame(size, plate_unit, codes, files)
 
     def _evict(self) -> None:
         for name, future in list(self._kept.items()):

@@ -42,3 +42,15 @@ def test_frames_of_another_size_and_other_subjects_have_none(tmp_path: Path) -> 
     assert (guides.with_guide(3, unit(plates[3])[:48])[..., 6] == 0).all()
     assert guides_of(Subject("pictures", "pairs", (), (), (), ()), tmp_path, tmp_path, unit, plain) is None
     assert guides_of(Subject("pan", "shot", (), (), (), ()), tmp_path, tmp_path, unit, plain) is None
+
+
+def test_what_a_mask_leaves_out_guides_nothing(tmp_path: Path) -> None:
+    shot = make_shot(tmp_path, 3, (2,))
+    plates = {number: shot.plates / f"shot.{number:04d}.png" for number in (1, 2, 3)}
+    mask = np.zeros((128, 192), np.uint8)  # of the files, which are evaluated at half their size
+    mask[:, :96] = 255
+    cv2.imwrite(str(tmp_path / "mask.png"), mask)
+    guides = ShotGuides(plates, {2: shot.painted / "key_002.png"}, unit, plain, {2: tmp_path / "mask.png"})
+    confidence = guides.with_guide(2, unit(plates[2]))[..., 6]
+    assert (confidence[:, :48] == 1).all()
+    assert (confidence[:, 48:] == 0).all()

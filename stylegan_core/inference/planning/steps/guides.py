@@ -68,10 +68,11 @@ def plan_guides(draft: Draft, model: Model, render: RenderSettings) -> Draft:
     settings = draft.job.settings.model_copy(update={"key_frames_space": render.key_frames_space})
     draft = draft.with_job(draft.job.model_copy(update={"settings": settings}))
     line = _only_sequence(draft.job)
-    painted = _painted(render.key_frames, line)
+    painted = _numbered(render.key_frames, line, "--key-frames")
+    masks = {} if render.key_masks is None else _numbered(render.key_masks, line, "--key-masks")
     draft, starts = cut_starts(draft, line, render.cuts)
     wanted = sorted({number for frame in draft.job.frames for number in _numbers(frame) if number in line.existing})
-    planner = _GuidePlanner(draft, line, painted)
+    planner = _GuidePlanner(draft, line, painted, masks)
     assigned: Assigned = {}
     for shot in _shots(line, starts):
         assigned |= planner.of_shot(shot, [number for number in wanted if number in shot])
@@ -90,25 +91,26 @@ def _only_sequence(job: Job) -> Timeline:
     return found[0]
 
 
-def _painted(where: Path, line: Timeline) -> dict[int, Path]:
-    """Paintings by the number of their frame on the timeline, in order."""
+def _numbered(where: Path, line: Timeline, option: str) -> dict[int, Path]:
+    """Paintings or their masks by the number of their frame on the timeline, in order."""
     try:
         listed = list_frames(where)
     except (ValueError, OSError) as error:
-        raise PlanError(f"--key-frames: {error}") from error
+        raise PlanError(f"{option}: {error}") from error
     first = _first_number(line)
     found: dict[int, Path] = {}
     for frame in listed:
         if frame.number is None:
             continue
         if (number := frame.number - first) in found:
-            raise PlanError(f"--key-frames: frame {frame.number} is painted twice: {found[number]} and {frame.path}")
+            raise PlanError(f"{option}: two files have the number {frame.number}: {found[number]} and {frame.path}")
         found[number] = frame.path.absolute()
     unknown = [number + first for number in found if number not in line.existing]
     if len(unknown) == len(found):
-        raise PlanError(f"--key-frames {where}: none of its pictures has the number of a frame of the input")
+        raise PlanError(f"{option} {where}: none of its pictures has the number of a frame of the input")
     if unknown:
-        log.warning("key frames without a frame of their number are not used: %s", ", ".join(map(str, unknown)))
+        numbers = ", ".join(map(str, unknown))
+        log.warning("%s: pictures without a frame of their number are not used: %s", option, numbers)
     return {number: path for number, path in sorted(found.items()) if number in line.existing}
 
 
@@ -135,8 +137,8 @@ def _numbers(frame: FrameTask) -> Iterator[int]:
 class _GuidePlanner:
     """Assigns key frames to the frames of shots, and keeps the flows between them."""
 
-    def __init__(self, draft: Draft, line: Timeline, painted: dict[int, Path]) -> None:
-        self._job, self._line, self._painted = draft.job, line, painted
+    def __init__(self, draft: Draft, line: Timeline, painted: dict[int, Path], masks: dict[int, Path]) -> None:
+        self._job, self._line, self._painted, self._masks = draft.job, line, painted, masks
         self._reader = FrameReader(draft.job)
         self._earlier = [
             flows for path in draft.earlier_artifacts("guides-*.safetensors") if (flows := read_flows(path)) is not None
@@ -167,6 +169,7 @@ class _GuidePlanner:
             GuideKey(
                 number=key + _first_number(self._line),
                 path=self._painted[key],
+                mask_path=self._masks.get(key),
                 input=self._line.existing[key].input,
                 index=self._line.existing[key].index,
                 distance=abs(number - key),

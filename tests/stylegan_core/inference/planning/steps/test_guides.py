@@ -2,6 +2,7 @@ import logging
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from stylegan_core.inference.job.frame_task import FrameTask
@@ -10,6 +11,8 @@ from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.inference.job.summary import summarize
 from stylegan_core.inference.planning.shots.shot_motion import nearest_keys
 from stylegan_core.inference.planning.steps import guides as module
+from stylegan_core.inference.reading.decode import FrameDecoder
+from stylegan_core.inference.reading.frame_reader import FrameReader
 from stylegan_core.inference.reading.guide_flows import GRID_PX, read_flow
 from stylegan_core.recipes.model import Model
 from tests.stylegan_core.frames.movies import sample_movies as movies
@@ -154,3 +157,18 @@ def test_several_sequences_are_refused(shot: GuidedShot, model: Model) -> None:
         cv2.imwrite(str(shot.plates / f"other.{number:04d}.png"), shot.seen(number, 0))
     with pytest.raises(PlanError, match="guide one numbered sequence or movie, and the input has 2 numbered sequences"):
         shot.plan(model)
+
+
+def test_masks_mark_the_painted_part_of_key_frames(shot: GuidedShot, model: Model) -> None:
+    masks = shot.root / "masks"
+    masks.mkdir()
+    cv2.imwrite(str(masks / "m.0002.png"), np.zeros((64, 96), np.uint8))
+    before, plan = shot.plan(model), shot.plan(model, key_masks=masks)
+    assert [guide.mask_path for guide in by_number(plan)[3].guides] == [masks / "m.0002.png", None]
+    assert digests(plan) == digests(before)  # where a mask is does not matter; its content is checked as a file
+    assert masks / "m.0002.png" in plan.job.auxiliary_files(by_number(plan)[3])
+    write_plan(plan)
+    frame = FrameDecoder(plan.job, FrameReader(plan.job)).decode(by_number(plan)[2])
+    assert frame.guide is not None
+    assert (frame.guide.rows(0, 64)[..., 3] == 0).all()
+    assert [state is not None for state in frame.auxiliary_files] == [True, True]
