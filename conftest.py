@@ -147,7 +147,7 @@ def _environment(home: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A keyframe model with random weights that change pictures visibly."""
+    """A keyframe model without guide, with random weights that change pictures visibly."""
     import torch
 
     from stylegan_core.recipes.keyframe import Config, Recipe
@@ -156,7 +156,7 @@ def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        config = Config(channels=4, blocks=1, stem_px=3, downsamplings=1, mixing_taps=0)
+        config = Config(channels=4, blocks=1, stem_px=3, downsamplings=1, mixing_taps=0, guide=False)
         networks = {k: v + 0.05 * torch.randn_like(v) for k, v in Recipe(config).networks.state_dict().items()}
     inference = {k: v for k, v in networks.items() if k.split(".")[0] in Recipe.inference_networks}
     save_model(

@@ -6,9 +6,9 @@ SHOT is a folder with plates/, painted/ and motion.json, such as `shot` of the b
 `stylereel stylize --key-frames`. The sheet shows frame, guide and confidence of six frames for the eye.
 
     reached       share of the frames that a key frame shows, by the known motion
-    confidence    mean, over the reached pixels
-    error_px      distance of the warp from the known motion where the confidence is above half: mean, 95th percentile
-    hidden        share of all confidence on pixels whose key frame does not show them
+    trust         of the motion, confidence above a half as 0 to 1: mean over the reached pixels
+    error_px      distance of the warp from the known motion where it is trusted by half: mean, 95th percentile
+    hidden        share of all trust on pixels whose key frame does not show them
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from PIL import Image
 
 from stylegan_core.frames.sequences.listing import list_frames
 from stylegan_core.inference.planning.shots.shot_motion import ShotMotion, SizedProxy
-from stylegan_core.inference.reading.guide_flows import kept_values
+from stylegan_core.inference.reading.guide_flows import flow_of, kept_values
 from stylegan_core.motion.guide import guide_rows
 from stylegan_core.motion.guide_chain import FlowPair, chain_proxy
 from stylegan_core.motion.guide_map import GuideMap, KeyMotion, map_guide
@@ -41,7 +41,7 @@ class Tally:
     reached: float = 0.0
     trusted: float = 0.0
     hidden: float = 0.0
-    confidence: float = 0.0
+    trust: float = 0.0
     errors_px: list[NDArray[np.float64]] = field(default_factory=list)
 
     def add(self, found: GuideMap, scene: SceneMotion, frame: int, keys: list[int]) -> None:
@@ -58,24 +58,24 @@ class Tally:
                 apart = np.hypot(columns + offset[..., 0] - x, rows + offset[..., 1] - y)
                 error_px[here & shown] = apart[here & shown]
                 hidden |= here & ~shown
-        confidence = found.confidence_unit
+        trust = np.maximum(2 * found.confidence_unit - 1, 0)  # below a half the guide is found by appearance
         self.pixels += seen.size
         self.reached += seen.sum()
-        self.trusted += confidence[seen].sum()
-        self.hidden += confidence[hidden].sum()
-        self.confidence += confidence.sum()
-        self.errors_px.append(error_px[(confidence > 0.5) & np.isfinite(error_px)])
+        self.trusted += trust[seen].sum()
+        self.hidden += trust[hidden].sum()
+        self.trust += trust.sum()
+        self.errors_px.append(error_px[(trust > 0.5) & np.isfinite(error_px)])
 
     def figures(self) -> dict[str, float]:
         """The figures of all frames together."""
         errors = np.concatenate(self.errors_px)
         return {
             "reached": self.reached / self.pixels,
-            "confidence": self.trusted / self.reached,
+            "trust": self.trusted / self.reached,
             "error_px_mean": float(errors.mean()),
             "error_px_p95": float(np.percentile(errors, 95)),
             "error_above_1_px": float((errors > 1).mean()),
-            "hidden": self.hidden / self.confidence,
+            "hidden": self.hidden / self.trust,
         }
 
 
@@ -112,10 +112,7 @@ def _flows(plates: dict[int, Floats], keys: list[int]) -> dict[int, dict[int, Fl
 
     motion = ShotMotion([*plates], proxy)
     return {
-        key: {
-            number: FlowPair(*kept_values(flow).astype(np.float32))
-            for number, flow in motion.flows(key, {*plates} - {key})
-        }
+        key: {number: flow_of(kept_values(flow)) for number, flow in motion.flows(key, {*plates} - {key})}
         for key in keys
     }
 

@@ -22,7 +22,13 @@ from stylegan_core.motion.guide_chain import FlowPair
 GRID_PX = 2
 """Distance of the values that are kept, in pixels of the proxies."""
 
-Halves = NDArray[np.float16]
+_STEPS = 64
+"""A cell is divided into so many steps: 16-bit floats would round the motion of a long pan eight times as much."""
+
+_LARGEST = 32767
+"""In steps: two widths of a frame."""
+
+Codes = NDArray[np.int16]
 
 
 @dataclass
@@ -30,14 +36,14 @@ class KeptFlows:
     """Flows of a shot.
 
     Attributes:
-        values: (2, h, w, 2) float16 by name: from the frame to the key frame, and back.
+        values: (2, h, w, 2) int16 by name: from the frame to the key frame, and back.
         sources: name of a flow by the digest of the files that it was computed from.
     """
 
-    values: dict[str, Halves] = field(default_factory=dict)
+    values: dict[str, Codes] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
 
-    def keep(self, source: str, name: str, values: Halves) -> None:
+    def keep(self, source: str, name: str, values: Codes) -> None:
         """Adds a flow.
 
         Args:
@@ -49,16 +55,23 @@ class KeptFlows:
         self.sources[source] = name
 
 
-def kept_values(flow: FlowPair) -> Halves:
+def kept_values(flow: FlowPair) -> Codes:
     """A flow of proxies as it is kept."""
     height, width = (max(1, side // GRID_PX) for side in flow.there.shape[:2])
     small = flow.resized(height, width)
-    return np.stack([small.there, small.back]).astype(np.float16)
+    steps = np.rint(np.stack([small.there, small.back]) * _STEPS)
+    return np.clip(steps, -_LARGEST, _LARGEST).astype(np.int16)
 
 
-def flow_name(values: Halves) -> str:
+def flow_of(values: Codes) -> FlowPair:
+    """The flow that ``kept_values`` gave, in cells of its grid."""
+    there, back = values.astype(np.float32) / np.float32(_STEPS)
+    return FlowPair(there, back)
+
+
+def flow_name(values: Codes) -> str:
     """First 16 digits of the SHA-256 of the values."""
-    return hashlib.sha256(np.ascontiguousarray(values, dtype="<f2").tobytes()).hexdigest()[:16]
+    return hashlib.sha256(np.ascontiguousarray(values, dtype="<i2").tobytes()).hexdigest()[:16]
 
 
 def encode_flows(flows: KeptFlows) -> tuple[str, bytes]:
@@ -89,7 +102,6 @@ def read_flow(path: Path, name: str) -> FlowPair:
             values = file.get_tensor(name)
     except (OSError, safetensors.SafetensorError) as error:
         raise PlanError(f"{path} has no flow {name}: plan again ({error})") from error
-    if values.dtype != np.float16 or values.ndim != 4 or flow_name(values) != name:
+    if values.dtype != np.int16 or values.ndim != 4 or flow_name(values) != name:
         raise PlanError(f"{path} was changed after the job was planned: plan again")
-    there, back = values.astype(np.float32)
-    return FlowPair(there, back)
+    return flow_of(values)

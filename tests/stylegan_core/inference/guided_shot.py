@@ -77,11 +77,11 @@ def make_shot(root: Path, frames: int, keys: tuple[int, ...]) -> GuidedShot:
     return shot
 
 
-def save_guided_model(folder: Path) -> Model:
-    """A guided model that changes pictures visibly."""
+def save_guided_model(folder: Path, *, guide: bool = True) -> Model:
+    """A guided model that changes pictures visibly, or one that takes no guide."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        config = Config(channels=4, blocks=1, stem_px=3, downsamplings=1, mixing_taps=3, guide=True)
+        config = Config(channels=4, blocks=1, stem_px=3, downsamplings=1, mixing_taps=3, guide=guide)
         networks = {k: v + 0.05 * torch.randn_like(v) for k, v in Recipe(config).networks.state_dict().items()}
     inference = {k: v for k, v in networks.items() if k.split(".")[0] in Recipe.inference_networks}
     save_model(

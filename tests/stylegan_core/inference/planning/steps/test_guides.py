@@ -120,12 +120,13 @@ def test_nothing_is_guided_at_strength_0(shot: GuidedShot, model: Model) -> None
 
 
 def test_a_model_without_guide_ignores_key_frames_with_a_warning(
-    shot: GuidedShot, tiny_model: Model, caplog: pytest.LogCaptureFixture
+    shot: GuidedShot, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    unguided = save_guided_model(tmp_path / "unguided", guide=False)
     with caplog.at_level(logging.WARNING):
-        plan = shot.plan(tiny_model)
+        plan = shot.plan(unguided)
     assert "takes no key frames: --key-frames is ignored" in caplog.text
-    assert plan.job.digest == shot.plan(tiny_model, key_frames=None).job.digest
+    assert plan.job.digest == shot.plan(unguided, key_frames=None).job.digest
 
 
 def test_wrong_key_frames_are_refused(shot: GuidedShot, model: Model) -> None:
