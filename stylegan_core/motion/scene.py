@@ -16,7 +16,7 @@ from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.pictures.read import read_picture
 from stylegan_core.frames.sequences.listing import list_frames
 from stylegan_core.motion.camera import CameraMotion, MotionError, parse_matrices
-from stylegan_core.motion.warp import Mask, inside, sampling_grid
+from stylegan_core.motion.warp import Mask, Points, inside, sampling_grid
 
 Layers = NDArray[np.int16]
 """(H, W): 0 where a frame shows the background, n the n-th object, MIXED where it shows more than one of them."""
@@ -100,7 +100,7 @@ class SceneMotion:
 
     def correspond(
         self, source: int, target: int, size: tuple[int, int], margin_px: float = 0.0
-    ) -> tuple[NDArray[np.float64], Mask]:
+    ) -> tuple[Points, Mask]:
         """Where frame ``target`` shows the points of frame ``source``.
 
         Args:
@@ -178,7 +178,7 @@ def _read_mask(path: Path) -> NDArray[np.float32]:
     return mask
 
 
-def _shows(shown: Layers, points: NDArray[np.float64], wanted: Layers) -> Mask:
+def _shows(shown: Layers, points: Points, wanted: Layers) -> Mask:
     """Whether all four pixels around each point show the wanted layer; points outside are moved to the border."""
     height, width = shown.shape
     left = np.clip(np.floor(points[0] + 1e-6), 0, width - 1).astype(np.int64)

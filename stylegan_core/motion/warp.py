@@ -9,9 +9,11 @@ from stylegan_core.motion.camera import Matrix
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+Points = NDArray[np.float64]
+"""(2, H, W): x and y of each pixel of a frame in another picture, px."""
 
 
-def sampling_grid(matrix: Matrix, height_px: int, width_px: int) -> NDArray[np.float64]:
+def sampling_grid(matrix: Matrix, height_px: int, width_px: int) -> Points:
     """The position of each pixel of a target frame in the source picture.
 
     Args:
@@ -22,11 +24,11 @@ def sampling_grid(matrix: Matrix, height_px: int, width_px: int) -> NDArray[np.f
         (2, H, W): x and y in the source, px.
     """
     y, x = np.mgrid[:height_px, :width_px].astype(np.float64)
-    points: NDArray[np.float64] = np.tensordot(matrix[:, :2], np.stack([x, y]), axes=1) + matrix[:, 2, None, None]
+    points: Points = np.tensordot(matrix[:, :2], np.stack([x, y]), axes=1) + matrix[:, 2, None, None]
     return points
 
 
-def inside(points: NDArray[np.float64], size: tuple[int, int], margin_px: float = 0.0) -> Mask:
+def inside(points: Points, size: tuple[int, int], margin_px: float = 0.0) -> Mask:
     """Which points lie in a picture.
 
     Args:
@@ -43,7 +45,7 @@ def inside(points: NDArray[np.float64], size: tuple[int, int], margin_px: float 
     return mask
 
 
-def sample(picture: Floats, points: NDArray[np.float64]) -> Floats:
+def sample(picture: Floats, points: Points) -> Floats:
     """The cubic spline through the pixels of a picture, evaluated at points.
 
     OpenCV's warps round coordinates to 1/32 px, which is more than the flicker of a slow pan; this does not round.

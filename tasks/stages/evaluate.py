@@ -21,7 +21,7 @@ from stylegan_core.metrics.e_warp import input_flow, pair_e_warp
 from stylegan_core.metrics.feature_figures import feature_figures
 from stylegan_core.metrics.pictures import Floats
 from stylegan_core.metrics.swd import smallest_side_px
-from stylegan_core.metrics.warp_error import pair_warp_error
+from stylegan_core.metrics.warp_error import pair_warp_error, seen_points
 from stylegan_core.motion.coverage import unseen_fraction
 from stylegan_core.storage.atomic import write_bytes_atomically
 from tasks.stages.evaluator import EvaluatedPicture, Evaluator, Part, display_of, evaluate_picture, open_evaluators
@@ -137,10 +137,8 @@ def _temporal(evaluator: Evaluator, current: EvaluatedPicture, previous: Evaluat
         row |= {f"temporal/e_warp_dis{suffix}": pair_e_warp(*pair, flow) for suffix, pair in pairs.items()}
     numbers = (current.still.frame, previous.still.frame)
     if evaluator.motion is not None and evaluator.motion.knows(numbers):
-        row |= {
-            f"temporal/warp_error{suffix}": pair_warp_error(*pair, evaluator.motion, numbers)
-            for suffix, pair in pairs.items()
-        }
+        seen = seen_points(evaluator.motion, numbers, (current.content.shape[0], current.content.shape[1]))
+        row |= {f"temporal/warp_error{suffix}": pair_warp_error(*pair, *seen) for suffix, pair in pairs.items()}
     return row
 
 

@@ -14,7 +14,7 @@ from stylegan_core.data.sample.brush_strokes import paint_in_strokes, scaled_bru
 from stylegan_core.data.sample.build import build_sample
 from stylegan_core.data.sample.camera import filmed_width_px, key_frame_numbers
 from stylegan_core.data.sample.photographs import load_photograph
-from stylegan_core.metrics.warp_error import pair_warp_error
+from stylegan_core.metrics.warp_error import pair_warp_error, seen_points
 from stylegan_core.motion.coverage import unseen_fraction
 from stylegan_core.motion.scene import SceneMotion, load_motion
 
@@ -81,10 +81,10 @@ def test_the_truth_is_as_steady_as_the_plates(sample: Path, motion: SceneMotion)
 
     def pair_error(role: str, number: int) -> float:
         later, earlier = _unit(sample, role, number), _unit(sample, role, number - 1)
-        return pair_warp_error(later, earlier, motion, (number, number - 1))
+        return pair_warp_error(later, earlier, *seen_points(motion, (number, number - 1), SIZE))
 
     each = [paint_in_oil(_read(sample, "plates", number), 3).astype(np.float32) / 255 for number in (11, 12)]
-    by_itself = pair_warp_error(each[1], each[0], motion, (12, 11))
+    by_itself = pair_warp_error(each[1], each[0], *seen_points(motion, (12, 11), SIZE))
     assert error("truth") < 2 * error("plates")
     assert error("truth") < 0.2 * by_itself
 
