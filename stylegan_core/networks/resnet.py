@@ -241,7 +241,11 @@ class ResnetGenerator(nn.Module):
         base = padded[:, :PICTURE_CHANNELS].float()
         if self.mixing is not None:
             base = self.mixing(base, hidden)
-        return base if self.gate is None else self.gate(base, padded, hidden)
+        if self.gate is None:
+            return base
+        if self._unshuffle > 1:
+            hidden = doubled(hidden, anti_aliased=self._anti_aliased)
+        return self.gate(base, padded, hidden)  # type: ignore[no-any-return]
 
     def _to_picture(self, hidden: Tensor) -> Tensor:
         """fp32 (N, 3, H, W) of the decoder's last features."""

@@ -110,8 +110,6 @@ class Config(SteadinessConfig):
 
     @model_validator(mode="after")
     def _guide_fits(self) -> Self:
-        if self.guide and self.half_resolution:
-            raise ValueError("guide requires full resolution: set half_resolution to false, or guide to false")
         if self.own_guide_share + self.no_guide_share > 1:
             raise ValueError("own_guide_share and no_guide_share are shares of the same crops: lower one of them")
         return self

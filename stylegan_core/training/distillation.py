@@ -82,6 +82,7 @@ def student_config(
         channels=channels,
         blocks=blocks,
         half_resolution=half_resolution,
+        guide=False,
         mixing_taps=0,
         adversarial_weight=0.0,
         crop_px=crop_px,

@@ -101,7 +101,10 @@ def guides_of(
     """
     if subject.kind != "shot" or not subject.key_frames:
         return None
-    entry = json.loads((prepared / "shots.json").read_text(encoding="utf-8"))[subject.name]
+    shots = prepared / "shots.json"
+    if not shots.is_file():  # prepared by hand, with a manifest alone
+        return None
+    entry = json.loads(shots.read_text(encoding="utf-8"))[subject.name]
     numbered = {
         role: {frame.number: frame.path for frame in list_frames(root / entry[role]) if frame.number is not None}
         for role in ("plates", "painted", "masks")

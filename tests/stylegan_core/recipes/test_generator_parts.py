@@ -36,6 +36,8 @@ def build(name: str, part: str) -> BaseRecipe:
     values |= PARTS[part]
     if name in RESNET_ALONE:
         values.pop("generator", None)
+    if values.get("shared_stem"):
+        values["discriminator_layout"] = "patch"  # projected has features of its own
     torch.manual_seed(0)
     return recipe_class(name)(config(**values)).train()
 

@@ -42,7 +42,7 @@ PARTS: dict[str, dict[str, Any]] = {
     "instance_norm": {"discriminator_norm": "instance"},
     "batch_norm": {"discriminator_norm": "batch"},
     "spectral_norm": {"discriminator_norm": "spectral"},
-    "frozen_layers": {"frozen_layers": 1},
+    "frozen_layers": {"frozen_layers": 1, "discriminator_layout": "patch"},
     "all_at_once": {
         "discriminator_layout": "multi_scale",
         "augmentation": "diffaugment",

@@ -44,7 +44,9 @@ def project(tmp_path_factory, tiny_model_folder):
     prepared = root / "data" / "prepared"
     write_manifest(as_manifest(rows), prepared / "manifest.csv")
     (root / "motion.json").write_text(json.dumps({"frames": matrices}))
-    (prepared / "shots.json").write_text(json.dumps({"sea": {"motion": "motion.json"}}))
+    (prepared / "shots.json").write_text(
+        json.dumps({"sea": {"plates": "plates", "painted": "painted", "motion": "motion.json"}})
+    )
     (root / "models").mkdir()
     (root / "models" / "all").symlink_to(tiny_model_folder)
     return SimpleNamespace(root=root, prepared=prepared, models=root / "models")

@@ -54,8 +54,8 @@ def needs_packages():
         pytest.importorskip(package)
 
 
-def signed(seed, count, height, width):
-    return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+def signed(seed, count, height, width, channels=3):
+    return torch.rand(count, channels, height, width, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
 @pytest.mark.parametrize("name", list_recipes())
@@ -82,7 +82,7 @@ def test_every_recipe_runs_elsewhere_at_any_size(name, tiny_of, tmp_path):
     side = card["sides_px"]["multiple_of"]
     odd = (64 // side | 1) * side  # what a network pads to a larger multiple
     for seed, (count, height, width) in enumerate(((1, odd, 64), (2, 96, 32), (1, 32, odd))):
-        feed = {"content": signed(seed, count, height, width)}
+        feed = {"content": signed(seed, count, height, width, recipe.input_channels)}
         given = Conditions()
         if "labels" in expected:
             labels = torch.linspace(-1, 0.5, count * len(card["attributes"])).reshape(count, -1)

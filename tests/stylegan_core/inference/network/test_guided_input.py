@@ -57,7 +57,7 @@ def test_a_picture_alone_has_no_guide(recipe: Recipe) -> None:
 def test_other_channels_are_refused(recipe: Recipe) -> None:
     with pytest.raises(ValueError, match=r"\(N, H, W, 7\), got \(1, 8, 8, 4\)"):
         translate_batch_unit(recipe, np.zeros((1, 8, 8, 4), np.float32))
-    plain = Recipe(Config(channels=4, blocks=1)).eval()
+    plain = Recipe(Config(channels=4, blocks=1, guide=False)).eval()
     with pytest.raises(ValueError, match=r"\(N, H, W, 3\)"):
         translate_batch_unit(plain, guided_unit(8, 8))
 

@@ -18,7 +18,7 @@ def test_auto_is_bf16_only_where_hardware_has_it_and_the_picture_stays(tiny_mode
 
 
 def test_the_difference_is_the_root_mean_square_on_the_probe(tiny_model):
-    probe = torch.from_numpy(precision.probe_unit()).permute(2, 0, 1)[None] * 2 - 1
+    probe = torch.from_numpy(precision.probe_input(tiny_model.recipe)).permute(2, 0, 1)[None] * 2 - 1
     from stylegan_core.recipes.base import Conditions
 
     with torch.inference_mode():
