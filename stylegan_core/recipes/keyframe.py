@@ -41,12 +41,12 @@ from stylegan_core.recipes.steadiness import SteadinessConfig
 class Config(SteadinessConfig):
     """Settings of ``keyframe``."""
 
-    budget_steps: int = Field(4000, ge=1, description="generator steps; change lr_decay_end_step too")
+    budget_steps: int = Field(3000, ge=1, description="generator steps; change lr_decay_end_step too")
     generator_lr: float = Field(4e-4, gt=0)
     discriminator_lr: float = Field(4e-4, gt=0)
     lr_schedule: Literal["constant", "linear", "cosine"] = "cosine"
-    lr_decay_start_step: int = Field(2000, ge=0)
-    lr_decay_end_step: int = Field(4000, ge=1)
+    lr_decay_start_step: int = Field(1500, ge=0)
+    lr_decay_end_step: int = Field(3000, ge=1)
     channels: int = Field(16, ge=4, description="channels of the generator's first layer")
     blocks: int = Field(3, ge=1, description="residual blocks")
     downsamplings: int = Field(1, ge=0, le=4, description="downsamplings by 2 before the residual blocks")

@@ -87,6 +87,9 @@ FORMER_DEFAULTS: dict[str, dict[str, tuple[Scalar, ...]]] = {
     "0.2.0": {
         "prepare.sample.height_px": (160,),
         "prepare.sample.width_px": (256,),
+        "train.keyframe.budget_steps": (4000,),
+        "train.keyframe.lr_decay_end_step": (4000,),
+        "train.keyframe.lr_decay_start_step": (2000,),
     },
 }
 """By the last version that shipped them: values of params.yaml by path. Extend it when a default changes."""
