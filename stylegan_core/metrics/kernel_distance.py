@@ -47,7 +47,9 @@ def feature_kernel_distance(a: Any, reference: Any, extractor: ExtractorName) ->
 def distance_of_statistics(a: FeatureStatistics, reference: FeatureStatistics) -> float:
     """``feature_kernel_distance`` of statistics that are computed already.
 
-    Every statistic is normalized by the reference's mean and deviation: those that hardly vary count too.
+    Every statistic is normalized by the mean and deviation of both sides together, the two weighing alike: those that
+    hardly vary count too. A few reference pictures alone underestimate the deviation of channels that seldom respond,
+    and any other picture is then as far away as possible.
 
     Raises:
         ValueError: a side has fewer than two pictures.
@@ -57,7 +59,9 @@ def distance_of_statistics(a: FeatureStatistics, reference: FeatureStatistics) -
         raise ValueError(
             f"the kernel distance needs at least two rows on each side, got {len(rows)} and {len(against)}"
         )
-    mean, deviation = against.mean(axis=0), np.maximum(against.std(axis=0), _LEAST_DEVIATION)
+    mean = (rows.mean(axis=0) + against.mean(axis=0)) / 2
+    square = (np.square(rows - mean).mean(axis=0) + np.square(against - mean).mean(axis=0)) / 2
+    deviation = np.maximum(np.sqrt(square), _LEAST_DEVIATION)
     return kernel_distance((rows - mean) / deviation, (against - mean) / deviation)
 
 

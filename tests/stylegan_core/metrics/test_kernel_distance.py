@@ -5,7 +5,13 @@ import pytest
 import torch
 
 from stylegan_core.features.random_filters import RandomFilters
-from stylegan_core.metrics.kernel_distance import kernel_distance, picture_statistics, random_feature_kid
+from stylegan_core.metrics.kernel_distance import (
+    distance_of_statistics,
+    kernel_distance,
+    picture_statistics,
+    random_feature_kid,
+)
+from stylegan_core.metrics.picture_features import FeatureStatistics
 
 
 def textures(count: int, seed: int, *, smooth_px: float = 1.0, grey: float = 0.5) -> list[np.ndarray]:
@@ -59,6 +65,20 @@ def test_tells_colours_and_textures_apart_and_not_samples_of_one_set() -> None:
     assert smoother > 10 * noise
     assert brighter > 10 * noise
     assert random_feature_kid(reference, textures(12, 7, smooth_px=1.5)) < smoother
+
+
+def test_channels_that_the_reference_hardly_shows_do_not_put_all_pictures_at_the_same_distance() -> None:
+    rng = np.random.default_rng(0)
+    reference, same, other = (rng.standard_normal((count, 40)) for count in (6, 30, 30))
+    other += 1.0
+    for rows, responding in ((reference, 0), (same, 10), (other, 10)):
+        rows[:, 20:] = 0.0
+        rows[rng.permutation(len(rows))[:responding], 20:] = 1.0
+    near, far = (
+        distance_of_statistics(FeatureStatistics("vgg16_hed", rows, {}), FeatureStatistics("vgg16_hed", reference, {}))
+        for rows in (same, other)
+    )
+    assert near < 0.5 * far
 
 
 def test_refuses_too_few_and_too_small_pictures() -> None:
