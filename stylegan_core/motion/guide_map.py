@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from stylegan_core.motion.guide_chain import FlowPair, sample
 from stylegan_core.motion.nearest_patches import match_patches
-from stylegan_core.motion.optical_flow import LEAST_PX, grey_proxy, search_motion, warp_by_flow
+from stylegan_core.motion.optical_flow import LEAST_PX, grey_proxy, lands_inside, search_motion, warp_by_flow
 from stylegan_core.motion.warp import Floats
 
 SEARCHED_PX = 2048
@@ -159,17 +159,9 @@ def trusted(flow: FlowPair, difference_unit: Floats) -> Floats:
     error = cv2.GaussianBlur(np.linalg.norm(returned, axis=-1), (0, 0), _SMOOTH_PX)  # single pixels leave no holes
     error /= _RETURN_PX + _RETURN_SHARE * length
     alike = difference_unit / _ALIKE_UNIT
-    trust = np.clip(2.0 - error, 0.0, 1.0) * np.clip(1.5 - alike, 0.0, 1.0) * _lands_inside(flow.there)
+    trust = np.clip(2.0 - error, 0.0, 1.0) * np.clip(1.5 - alike, 0.0, 1.0) * lands_inside(flow.there)
     # Without holes of a few pixels, which the network would fill with dots; then eroded and softened inwards: a
     # painting fades out before it is occluded.
     closed = cv2.morphologyEx(trust.astype(np.float32), cv2.MORPH_CLOSE, np.ones((_HOLE_PX, _HOLE_PX), np.uint8))
     eroded = cv2.erode(closed, np.ones((3, 3), np.uint8))
     return np.asarray(eroded * cv2.GaussianBlur(eroded, (0, 0), _SMOOTH_PX), np.float32)
-
-
-def _lands_inside(offset_px: Floats) -> NDArray[np.bool_]:
-    height, width = offset_px.shape[:2]
-    x = offset_px[..., 0] + np.arange(width, dtype=np.float32)
-    y = offset_px[..., 1] + np.arange(height, dtype=np.float32)[:, None]
-    inside: NDArray[np.bool_] = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
-    return inside

@@ -94,7 +94,7 @@ def consistent(there: Floats, back: Floats) -> Mask:
     returns = apart <= 0.01 * (_squares(there) + _squares(returned)) + 0.5
     slopes = sum(_squares(_forward_difference(there, axis)) for axis in (0, 1))
     smooth = slopes <= 0.01 * _squares(there) + 0.002
-    mask: Mask = returns & smooth & _lands_inside(there)
+    mask: Mask = returns & smooth & lands_inside(there)
     return mask
 
 
@@ -127,7 +127,8 @@ def _forward_difference(flow: Floats, axis: int) -> Floats:
     return np.diff(flow, axis=axis, append=np.take(flow, [-1], axis=axis))
 
 
-def _lands_inside(offset_px: Floats) -> Mask:
+def lands_inside(offset_px: Floats) -> Mask:
+    """(H, W) whether a flow, (H, W, 2) in pixels, stays inside the picture."""
     height, width = offset_px.shape[:2]
     x = offset_px[..., 0] + np.arange(width, dtype=np.float32)
     y = offset_px[..., 1] + np.arange(height, dtype=np.float32)[:, None]

@@ -10,7 +10,7 @@ import numpy as np
 from stylegan_core.data.crops import pair_rows, stored_rows
 from stylegan_core.data.manifest import Manifest, ManifestRow
 from stylegan_core.data.store import Samples, SampleStore, to_samples
-from stylegan_core.frames.colour.srgb import linear_to_srgb
+from stylegan_core.frames.colour.srgb import display_encoded
 from stylegan_core.motion.guide import KeyView, guide_of
 from stylegan_core.motion.guide_chain import FlowPair, adjacent_flow, chain_flows, chain_proxy
 from stylegan_core.motion.warp import Floats
@@ -21,7 +21,9 @@ _BANNED_SHARE = 1 / 16
 """Of the longer side: places of a key frame that are nearer to the pixel itself do not guide it."""
 
 
-def training_guides(store: SampleStore, manifest: Manifest, shots: Sequence[str] = ()) -> dict[int, Samples]:
+def training_guides(
+    store: SampleStore, manifest: Manifest, shots: Sequence[str] = (), *, unpainted: bool = True
+) -> dict[int, Samples]:
     """Guides by index in the store, (H, W, 4) of its sample type: guide and confidence in unit range.
 
     A painted frame is guided by the other key frames, and by other places of itself; an unpainted one by all. Frames
@@ -31,17 +33,20 @@ def training_guides(store: SampleStore, manifest: Manifest, shots: Sequence[str]
         store: the prepared pictures.
         manifest: its rows.
         shots: only these; empty is every shot.
+        unpainted: whether unpainted frames get guides too; the motion is followed over them in any case.
     """
     rows = [row for row in stored_rows(manifest, "train", shots) if row.shot and row.frame is not None]
     guides: dict[int, Samples] = {}
     for shot in sorted({row.shot for row in rows}):
         members = [row for row in rows if row.shot == shot]
-        for sample, guide in _guides_of_shot(store, members):
+        for sample, guide in _guides_of_shot(store, members, with_unpainted=unpainted):
             guides[sample] = to_samples(guide, store.sample_type)
     return guides
 
 
-def _guides_of_shot(store: SampleStore, rows: Sequence[ManifestRow]) -> Iterator[tuple[int, Floats]]:
+def _guides_of_shot(
+    store: SampleStore, rows: Sequence[ManifestRow], *, with_unpainted: bool
+) -> Iterator[tuple[int, Floats]]:
     styles = {content.sample: style.sample for content, style in pair_rows(rows)}
     contents = sorted((row for row in rows if row.domain == "content"), key=lambda row: row.frame or 0)
     painted = [row for row in contents if row.sample in styles]
@@ -56,6 +61,8 @@ def _guides_of_shot(store: SampleStore, rows: Sequence[ManifestRow]) -> Iterator
     paintings = {index: store.unit(_index(styles[frames[index].sample])) for index in keys}
     flows = _flows_to_keys(plates, keys)
     for index, row in enumerate(frames):
+        if index not in keys and not with_unpainted:
+            continue
         views = [
             KeyView(
                 plates[key],
@@ -87,8 +94,7 @@ def _flows_to_keys(plates: Sequence[Floats], keys: Sequence[int]) -> dict[tuple[
 
 
 def _display(store: SampleStore, sample: int | None) -> Floats:
-    unit = store.unit(_index(sample))
-    return linear_to_srgb(unit) if store.working_space.startswith("linear") else unit
+    return display_encoded(store.unit(_index(sample)), store.working_space)
 
 
 def _index(value: int | None) -> int:

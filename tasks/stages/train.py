@@ -112,7 +112,7 @@ def _guides(training: Training, manifest: Manifest, store: SampleStore) -> dict[
     if not needs.guided:
         return None
     _log.info("%s: guiding the stored frames of each shot by its key frames", training.name)
-    return training_guides(store, manifest, training.shots)
+    return training_guides(store, manifest, training.shots, unpainted=needs.unpainted)
 
 
 def _sampler(

@@ -15,6 +15,11 @@ def srgb_to_linear(encoded: Unit) -> Unit:
     return np.copysign(linear, encoded).astype(np.float32)
 
 
+def display_encoded(unit: Unit, working_space: str) -> Unit:
+    """A picture in a working space as motion and appearance are searched: sRGB-encoded where the space is linear."""
+    return linear_to_srgb(unit) if working_space.startswith("linear") else unit
+
+
 def linear_to_srgb(linear: Unit) -> Unit:
     """Encodes as sRGB (IEC 61966-2-1), point-symmetric around 0 and continued above 1."""
     magnitude = np.abs(linear)

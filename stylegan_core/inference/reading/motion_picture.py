@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from stylegan_core.frames.colour.convert import to_working
-from stylegan_core.frames.colour.srgb import linear_to_srgb
+from stylegan_core.frames.colour.srgb import display_encoded
 from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.inference.job.frame_settings import FrameSettings
 from stylegan_core.inference.network.translate import Pixels
@@ -41,4 +41,4 @@ def display_unit(picture: Picture, settings: FrameSettings, path: Path, size: tu
         working_space=settings.working_space,
         ocio=settings.colour_config,
     )
-    return linear_to_srgb(unit) if settings.working_space.startswith("linear") else unit
+    return display_encoded(unit, settings.working_space)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from stylegan_core.frames.colour.srgb import linear_to_srgb
+from stylegan_core.frames.colour.srgb import display_encoded
 from stylegan_core.motion.optical_flow import Flow, Grey, grey_proxy, warp_by_flow
 from stylegan_core.motion.warp import Floats
 
@@ -49,7 +49,7 @@ class WarpedNeighbour:
 
 def motion_proxy(before_unit: Floats, working_space: str) -> Grey:
     """Picture for the flow estimate: (H, W) uint8 luma in display encoding, of an input in the working space."""
-    return grey_proxy(linear_to_srgb(before_unit) if working_space.startswith("linear") else before_unit)
+    return grey_proxy(display_encoded(before_unit, working_space))
 
 
 def blended(

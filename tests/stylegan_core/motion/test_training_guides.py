@@ -63,6 +63,13 @@ def test_frames_are_guided_by_the_key_frames_but_not_by_themselves(tmp_path: Pat
     assert np.abs(other[..., :3] - seen(PAINTED, 2)[8:-8, 4:20]).mean() > 0.03
 
 
+def test_guides_that_nobody_draws_are_left_out_without_changing_the_others(tmp_path: Path) -> None:
+    store, manifest = prepared(tmp_path / "store", (2, 6), range(0, 8))
+    every, painted = training_guides(store, manifest), training_guides(store, manifest, unpainted=False)
+    assert len(painted) == 2
+    assert all(np.array_equal(every[sample], guide) for sample, guide in painted.items())
+
+
 def test_a_single_key_frame_is_guided_by_appearance_alone(tmp_path: Path) -> None:
     found = by_frame(*prepared(tmp_path / "store", (3,), range(3, 5)))
     assert found[3][..., 3].max() <= 0.51
