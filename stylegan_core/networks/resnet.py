@@ -7,6 +7,7 @@ norm layers an output pixel depends on a window of the input alone, so tiles and
 from __future__ import annotations
 
 import itertools
+from functools import partial
 from typing import Literal
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from stylegan_core.networks.guide import GUIDED_CHANNELS, PICTURE_CHANNELS, GuideGate, with_guide
 from stylegan_core.networks.layers.blur_pool import BlurPool, doubled
+from stylegan_core.networks.layers.fourier_features import FourierFeatures
 from stylegan_core.networks.layers.mixing import NeighbourhoodMixing
 from stylegan_core.networks.synchronized import BatchNorm
 
@@ -81,6 +83,22 @@ def apply_in_fp32(layer: nn.Module, hidden: Tensor) -> Tensor:
     return layer(hidden).float()  # type: ignore[no-any-return]
 
 
+def _stage(
+    in_channels: int,
+    out_channels: int,
+    kernel_px: int,
+    stride: int = 1,
+    *,
+    norm: Norm,
+    padding: Padding,
+    anti_aliased: bool,
+) -> nn.Sequential:
+    """A convolution with its norm layer and activation, and a low-pass in place of a stride if it is anti-aliased."""
+    conv = convolution(in_channels, out_channels, kernel_px, padding, stride=1 if anti_aliased else stride)
+    halving = [BlurPool(out_channels)] if anti_aliased and stride == 2 else []
+    return nn.Sequential(conv, norm_layer(norm, out_channels), activation(norm), *halving)
+
+
 class ResidualBlock(nn.Module):
     """Two 3 px convolutions added to their input, (N, C, H, W) to (N, C, H, W)."""
 
@@ -128,6 +146,7 @@ class ResnetGenerator(nn.Module):
         anti_aliased: halves through a low-pass after the activation and doubles bilinearly, so that a shift of the
             input shifts the result; with ``unshuffle`` too the first and the last layer are at full resolution then,
             for as many multiplications.
+        fourier_features: waves of the smoothed colours that the first layer sees beside the picture; 0 is none.
     """
 
     def __init__(  # noqa: PLR0913  # all by keyword
@@ -151,6 +170,7 @@ class ResnetGenerator(nn.Module):
         output_gain: float = 0.1,
         in_channels: int = PICTURE_CHANNELS,
         anti_aliased: bool = True,
+        fourier_features: int = 0,
     ) -> None:
         super().__init__()
         if stem_px % 2 == 0 or last_px % 2 == 0:
@@ -159,6 +179,8 @@ class ResnetGenerator(nn.Module):
             raise ValueError(
                 "mixing needs features at full resolution: set half_resolution to false, or mixing_taps to 0"
             )
+        if fourier_features and unshuffle > 1 and not anti_aliased:
+            raise ValueError("fourier_features needs pixels, not groups of them: set anti_aliased to true, or it to 0")
         self.multiple_px = unshuffle * 2**downsamplings
         """Tiles must start at multiples of this; sizes that are none are padded inside."""
         self._anti_aliased = anti_aliased
@@ -170,12 +192,11 @@ class ResnetGenerator(nn.Module):
         self.stage_channels = (in_channels * cell, *widths, *[widths[-1]] * blocks)
         """Channels of what ``encode`` returns."""
 
-        def layer(in_channels: int, out_channels: int, kernel_px: int, stride: int = 1) -> nn.Sequential:
-            conv = convolution(in_channels, out_channels, kernel_px, padding, stride=1 if anti_aliased else stride)
-            halving = [BlurPool(out_channels)] if anti_aliased and stride == 2 else []
-            return nn.Sequential(conv, norm_layer(norm, out_channels), activation(norm), *halving)
-
-        self.stem = layer(in_channels * cell, channels, stem_px, stride=unshuffle if anti_aliased else 1)
+        layer = partial(_stage, norm=norm, padding=padding, anti_aliased=anti_aliased)
+        seen = in_channels * cell + 2 * fourier_features
+        self.stem = layer(seen, channels, stem_px, stride=unshuffle if anti_aliased else 1)
+        if fourier_features:
+            self.stem.insert(0, FourierFeatures(fourier_features))
         self.down = nn.ModuleList(layer(a, b, 3, stride=2) for a, b in itertools.pairwise(widths))
         self.blocks = nn.ModuleList(
             ResidualBlock(widths[-1], norm, padding, residual_gain, dropout) for _ in range(blocks)

@@ -69,11 +69,12 @@ class TranslatorConfig(SteadinessConfig):
         """Downsamplings of a U-Net, as set or by ``crop_px``."""
         return self.unet_levels or min(self.crop_px.bit_length() - 1, _MOST_LEVELS)
 
-    def build_generator(self, *, skips: bool = False) -> nn.Module:
+    def build_generator(self, *, skips: bool = False, fourier_features: int = 0) -> nn.Module:
         """Builds a generator with these settings; it has ``encode`` and ``stage_channels``.
 
         Args:
             skips: whether a resnet adds encoder features to the decoder's.
+            fourier_features: waves of the smoothed colours that a resnet sees beside the picture.
         """
         whole: ResnetGenerator | UnetGenerator
         if self.generator == "unet":
@@ -97,6 +98,7 @@ class TranslatorConfig(SteadinessConfig):
                 output=self.output,
                 skips=skips,
                 dropout=self.dropout,
+                fourier_features=fourier_features,
             )
         if not self.local_generators:
             return whole

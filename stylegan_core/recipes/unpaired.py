@@ -8,7 +8,7 @@ Projected GANs Converge Faster, arXiv 2111.01007), so that training takes minute
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +25,7 @@ from stylegan_core.networks.discriminators import Layout
 from stylegan_core.networks.patch_discriminator import DiscriminatorNorm
 from stylegan_core.networks.resnet import Norm, Output
 from stylegan_core.recipes.adversary import AdversarialRecipe, Adversary
-from stylegan_core.recipes.base import Conditions, Fakes, Kind, Losses, Needs, Presets
+from stylegan_core.recipes.base import BeforeItExisted, Conditions, Fakes, Kind, Losses, Needs, Presets
 from stylegan_core.recipes.translator import TranslatorConfig
 
 _LUMINANCE_PX = 16
@@ -51,8 +51,17 @@ class Config(TranslatorConfig):
     norm: Norm = Field("none", description="normalization; none makes tiles exact and keeps unseen colours")
     output: Output = Field("residual", description="residual starts at the identity, for norm none")
     skips: bool = Field(True, description="add encoder features to the decoder's: sharper edges")
+    fourier_features: Annotated[int, BeforeItExisted(0)] = Field(
+        8,
+        ge=0,
+        le=64,
+        description="waves of the smoothed colours that a resnet sees beside the picture: strokes in even areas",
+    )
     discriminator_layout: Layout = Field(
         "projected", description="heads on trained features (efficientnet_lite0), or a layout of pixels alone"
+    )
+    projected_mixes_scales: bool = Field(
+        False, description="with projected: coarse features are mixed into finer ones; false gives texture more weight"
     )
     discriminator_channels: int = Field(32, ge=4)
     discriminator_layers: int = Field(
@@ -88,6 +97,13 @@ class Config(TranslatorConfig):
         self.check_crop(halvings=self.downsamplings, discriminator_layers=self.discriminator_layers)
         return self
 
+    @model_validator(mode="after")
+    def _waves_have_a_layer(self) -> Self:
+        if self.fourier_features and (self.generator == "unet" or self.shared_stem):
+            other = "generator unet" if self.generator == "unet" else "shared_stem"
+            raise ValueError(f"fourier_features does not work with {other}: set it to 0")
+        return self
+
     def extractors(self) -> tuple[ExtractorName, ...]:
         """See ``RecipeConfig``."""
         return (*super().extractors(), *((self.extractor,) if self.content_weight > 0 else ()))
@@ -116,7 +132,7 @@ class Recipe(AdversarialRecipe):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        generator = config.build_generator(skips=config.skips)
+        generator = config.build_generator(skips=config.skips, fourier_features=config.fourier_features)
         self.networks["generator"] = generator
         self.networks["discriminator"] = config.build_discriminator_for(generator)
         self.adversary = Adversary(config)

@@ -2,7 +2,8 @@
 
 Sauer et al. 2021, Projected GANs Converge Faster (arXiv 2111.01007), on EfficientNet-Lite0. Features are mixed by fixed
 random convolutions, across channels and from coarse scales to fine ones, so that no head can rely on few of them.
-Unlike the paper, heads do not reduce their input.
+Unlike the paper, heads do not reduce their input, and mixing across scales is a choice: a translation should take the
+texture of the style, and coarse features tell photographs from paintings by what they show.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class ProjectedDiscriminator(nn.Module):
             channels are the picture, the first three what it was made from, and others are for ``pixels`` alone.
         pixels: a discriminator of the same input, judged beside the features.
         dropout: share of the features of each head that are dropped in training.
+        mixes_scales: whether coarse features are mixed into finer ones, too; else each head sees its own scale alone.
     """
 
     def __init__(
@@ -48,8 +50,10 @@ class ProjectedDiscriminator(nn.Module):
         *,
         pixels: PatchDiscriminator | None = None,
         dropout: float = 0.0,
+        mixes_scales: bool = True,
     ) -> None:
         super().__init__()
+        self.mixes_scales = mixes_scales
         self.pictures = 1 if in_channels == 3 else 2
         self.pixels = pixels
         # The finest scale is always there: a crop of 16 px is the least that is allowed.
@@ -90,7 +94,7 @@ class ProjectedDiscriminator(nn.Module):
         mixed: list[Tensor] = []
         for scale in reversed(self.scales_px):
             here = F.conv2d(found[f"stride{scale}"], self.get_buffer(f"across_{scale}"))
-            if mixed:
+            if mixed and self.mixes_scales:
                 coarse = F.conv2d(mixed[0], self.get_buffer(f"down_{scale}"), padding=1)
                 resized = F.interpolate(coarse, size=here.shape[-2:], mode="bilinear", align_corners=False)
                 here = (here + resized) * 0.5**0.5

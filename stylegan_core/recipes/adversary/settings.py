@@ -23,6 +23,9 @@ class AdversarialConfig(RecipeConfig):
         "features (efficientnet_lite0) at several scales",
     )
     projected_channels: int = Field(64, ge=4, description="channels of each head of projected")
+    projected_mixes_scales: bool = Field(
+        True, description="with projected: coarse features are mixed into finer ones; false gives texture more weight"
+    )
     discriminator_pixels: bool = Field(
         True, description="with projected: a patch discriminator of the pixels beside it"
     )
@@ -134,7 +137,12 @@ class AdversarialConfig(RecipeConfig):
                     dropout=self.discriminator_dropout,
                 )
             return ProjectedDiscriminator(
-                self.crop_px, self.projected_channels, in_channels, pixels=pixels, dropout=self.discriminator_dropout
+                self.crop_px,
+                self.projected_channels,
+                in_channels,
+                pixels=pixels,
+                dropout=self.discriminator_dropout,
+                mixes_scales=self.projected_mixes_scales,
             )
         discriminator = Discriminator(
             in_channels,

@@ -26,7 +26,7 @@ def batch() -> Batch:
 
 def test_the_content_term_compares_normalized_features() -> None:
     built, given = recipe(content_layers=("stride4", "stride8"), content_weight=2.0), batch()
-    torch.nn.init.normal_(built.networks["generator"].get_parameter("stem.0.weight"))
+    torch.nn.init.normal_(built.networks["generator"].get_parameter("stem.1.weight"))
     losses, fakes = built.generator_losses(given, 0)
     extractor, expected = load_extractor("efficientnet_lite0", None, torch.device("cpu")), 0.0
     for layer in ("stride4", "stride8"):
@@ -66,3 +66,20 @@ def test_wrong_layers_and_missing_style_are_refused() -> None:
 @pytest.mark.parametrize("preset", list(Recipe.presets))
 def test_presets_are_settings(preset: Any) -> None:
     assert Config(**Recipe.presets[preset])
+
+
+def test_a_model_from_before_the_waves_has_none() -> None:
+    assert Config.of_model({}).fourier_features == 0
+    assert Config().fourier_features > 0
+
+
+@pytest.mark.parametrize("settings", [{"generator": "unet"}, {"shared_stem": True, "discriminator_layout": "patch"}])
+def test_waves_are_refused_where_no_layer_can_see_them(settings: Any) -> None:
+    with pytest.raises(ValueError, match="fourier_features does not work with"):
+        Config(**settings)
+    assert Config(**settings, fourier_features=0)
+
+
+def test_the_generator_sees_the_waves() -> None:
+    first = recipe(fourier_features=4).networks["generator"].get_parameter("stem.1.weight")
+    assert first.shape[1] == 3 + 2 * 4
