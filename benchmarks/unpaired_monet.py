@@ -2,7 +2,7 @@
 
     python benchmarks/unpaired_monet.py $DATA WORK [--recipe unpaired] [--minutes 10] [--results docs/results.json]
     python benchmarks/unpaired_monet.py $DATA WORK --recipe unpaired --model FOLDER
-    python benchmarks/unpaired_monet.py $DATA WORK --recipe cut --pictures FOLDER
+    python benchmarks/unpaired_monet.py $DATA WORK --pictures FOLDER --name authors_cut
 
 The last 20 photographs and the last 30 Monets (by name) are held back; training sees the others, which WORK/photo and
 WORK/monet contain. Measures translations of the held-back photographs against the held-back Monets: patch SWD
@@ -12,8 +12,8 @@ shift error in 8-bit codes. Beside them: the
 photographs as they are, Reinhard's colour transfer, and one half of the held-back Monets against the other.
 
 The bar for ten minutes on two cores: SWD of at most 0.45 and kernel distance of at most 0.25 of the photographs' own,
-SWD below Reinhard's, SSIM of at least 0.55. ``--pictures`` measures the results of another program, named as the
-held-back photographs. Checkpoints lie in WORK: the same command continues.
+SWD below Reinhard's, SSIM of at least 0.55. ``--pictures`` measures the results of another program, PNGs named as the
+held-back photographs, under the name ``--name``. Checkpoints lie in WORK: the same command continues.
 """
 
 from __future__ import annotations
@@ -100,6 +100,19 @@ def train(document: dict[str, Any], prepared: Path, work: Path) -> tuple[Path, i
     return work / recipe / job.training.name, card.steps
 
 
+def shown_results(folder: Path) -> list[Floats]:
+    """Another program's results for the photographs that may be published, in their size."""
+    from stylegan_core.data.sample.photographs import load_photograph
+
+    found = []
+    for name in SHOWN:
+        height_px = len(load_photograph(name, SHOWN_WIDTH_PX))
+        with Image.open(folder / f"{name}.png") as opened:
+            picture = opened.convert("RGB").resize((SHOWN_WIDTH_PX, height_px), Image.Resampling.LANCZOS)
+        found.append(np.asarray(picture, np.float32) / np.float32(255.0))
+    return found
+
+
 def translator(model: Path) -> Callable[[Floats], Floats]:
     """What the model makes of a photograph, clipped to [0, 1]."""
     from stylegan_core.inference.network.translate import translate_unit
@@ -138,20 +151,20 @@ def baselines(work: Path, photographs: list[Floats], monets: list[Floats]) -> di
     }
 
 
-def write_picture(model: Path, path: Path) -> None:
-    """Photographs that may be published, above what the model makes of them."""
+def write_picture(make: Callable[[list[Floats]], list[Floats]], path: Path) -> None:
+    """Photographs that may be published, above what is made of them."""
     from stylegan_core.data.sample.photographs import load_photograph
 
     sources = [load_photograph(name, SHOWN_WIDTH_PX).astype(np.float32) / np.float32(255.0) for name in SHOWN]
     height_px = min(len(source) for source in sources)
     middles = [source[(len(source) - height_px) // 2 :][:height_px] for source in sources]
-    rows = [np.concatenate(row, axis=1) for row in (middles, list(map(translator(model), middles)))]
+    rows = [np.concatenate(row, axis=1) for row in (middles, make(middles))]
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.rint(np.concatenate(rows) * 255.0).astype(np.uint8)).save(path, quality=90)
 
 
 def publish(path: Path, recipe: str, figures: dict[str, dict[str, float]], command: str, steps: int, seed: int) -> None:
-    """Records the baselines and the recipe's figures."""
+    """Records the figures of the baselines, and of the recipe or of another program, whose recipe is ""."""
     from stylegan_core.report.results import Result, record_results
 
     fresh = []
@@ -187,6 +200,7 @@ def main() -> None:
     parser.add_argument("--recipe", choices=RECIPES, default="unpaired")
     parser.add_argument("--model", type=Path, help="measure this model, trained on WORK's folders")
     parser.add_argument("--pictures", type=Path, help="measure the results of another program")
+    parser.add_argument("--name", default="peer", help="of another program, in the figures")
     parser.add_argument("--minutes", type=float, default=10.0, help="of training; the budget is the preset's")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="changes of the recipe's settings")
@@ -204,7 +218,7 @@ def main() -> None:
     photographs, monets = ([read(path) for path in paths] for paths in held_back(arguments.data))
     model, steps, begun_s = arguments.model, 0, time.monotonic()
     if arguments.pictures is not None:
-        made = [read(arguments.pictures / path.name) for path in held_back(arguments.data)[0]]
+        made = [read(arguments.pictures / f"{path.stem}.png") for path in held_back(arguments.data)[0]]
     else:
         if model is None:
             changes = {k: YAML(typ="safe").load(v) for k, _, v in (item.partition("=") for item in arguments.set)}
@@ -214,21 +228,27 @@ def main() -> None:
             print(f"{arguments.recipe}: {steps} steps, {time.monotonic() - begun_s:.0f} s in this call", flush=True)
         made = list(map(translator(model), photographs))
     figures = baselines(work, photographs, monets)
-    figures[arguments.recipe] = distances(made, monets) | {"content_ssim": ssim(made, photographs)}
+    name = arguments.recipe if arguments.pictures is None else arguments.name
+    figures[name] = distances(made, monets) | {"content_ssim": ssim(made, photographs)}
     if model is not None:
-        figures[arguments.recipe]["shift_error_codes"] = shift_error(translator(model), photographs)
+        figures[name]["shift_error_codes"] = shift_error(translator(model), photographs)
     figures = {name: with_ratios(values, figures["photographs"]) for name, values in figures.items()}
     print(f"{len(photographs)} photographs, {len(monets)} Monets held back")
-    for name, values in figures.items():
-        print(f"{name:12}", json.dumps({key: round(value, 5) for key, value in values.items()}))
+    for subject, values in figures.items():
+        print(f"{subject:12}", json.dumps({key: round(value, 5) for key, value in values.items()}))
     rows = [np.concatenate([photographs[i], made[i], monets[i]], axis=1) for i in range(PHOTOGRAPHS)]
-    Image.fromarray(np.rint(np.concatenate(rows) * 255.0).astype(np.uint8)).save(work / f"{arguments.recipe}.png")
+    Image.fromarray(np.rint(np.concatenate(rows) * 255.0).astype(np.uint8)).save(work / f"{name}.png")
+    shown = arguments.picture or work / f"{name}_photographs.png"
     if model is not None:
-        write_picture(model, arguments.picture or work / f"{arguments.recipe}_photographs.png")
+        write_picture(lambda sources: list(map(translator(model), sources)), shown)
+    elif arguments.picture is not None:
+        write_picture(lambda _: shown_results(arguments.pictures), shown)
     if arguments.results:
         trained = f" --minutes {arguments.minutes:g}" if arguments.model is None else " --model FOLDER"
-        command = f"python benchmarks/unpaired_monet.py $DATA WORK --recipe {arguments.recipe}{trained}"
-        publish(arguments.results, arguments.recipe, figures, command, steps, arguments.seed)
+        source = f"--recipe {name}{trained}" if arguments.pictures is None else f"--pictures FOLDER --name {name}"
+        command = f"python benchmarks/unpaired_monet.py $DATA WORK {source}"
+        recipe = name if arguments.pictures is None else ""
+        publish(arguments.results, recipe, figures, command, steps, arguments.seed)
 
 
 if __name__ == "__main__":
