@@ -38,6 +38,8 @@ def build(name: str, part: str) -> BaseRecipe:
         values.pop("generator", None)
     if values.get("shared_stem"):
         values["discriminator_layout"] = "patch"  # projected has features of its own
+    if "fourier_features" in config.model_fields and (values.get("generator") == "unet" or values.get("shared_stem")):
+        values["fourier_features"] = 0  # a resnet's first layer sees them, and a discriminator would not
     torch.manual_seed(0)
     return recipe_class(name)(config(**values)).train()
 
