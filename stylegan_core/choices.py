@@ -15,3 +15,6 @@ OutsideRegions = Literal["source", "style"]
 
 ExtractorName = Literal["random_filters", "vgg19", "efficientnet_lite0", "vgg16_hed"]
 """Feature extractors, see ``features.extractors``."""
+
+ZoomFilter = Literal["linear", "nearest"]
+"""How a zoomed crop is enlarged: nearest keeps the colours of label maps."""

@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stylegan_core.choices import ZoomFilter
 from stylegan_core.data.batch import Batch
 from stylegan_core.data.crop_positions import CropPicture, open_picture, refuse_small
 from stylegan_core.data.manifest import Manifest, ManifestError, ManifestRow, parse_labels
 from stylegan_core.data.store import Samples, SampleStore
 
+_INTERPOLATION = {"linear": cv2.INTER_LINEAR, "nearest": cv2.INTER_NEAREST_EXACT}
 _Rng = np.random.Generator
 _STREAMS = {"pairs": 0, "content": 1, "style": 2, "unpainted": 3, "known": 4}
 _ALIGNED = {"pairs": ("content", "style"), "known": ("known_content", "known_style")}
@@ -74,6 +76,8 @@ class CropSampler:
         zoom_min: crops are cut with a side drawn between ``zoom_min`` and 1 times ``crop_px``, and enlarged; for a
             masked style picture the crop of ``crop_px`` around it holds the painted part. 1 is off.
         mirror: half of the crops are mirrored horizontally.
+        content_filter: how content crops are enlarged, with a ``zoom_min`` below 1; nearest for label maps, whose
+            colours a mean would mix to other labels'.
         guides: guides by index in the store, see ``training_guides``; None: the recipe takes none.
     Raises:
         ManifestError: there is nothing to draw from, no picture names one of ``labels``, or pictures are too small for
@@ -97,6 +101,7 @@ class CropSampler:
         known_fraction: float = 0.0,
         zoom_min: float = 1.0,
         mirror: bool = True,
+        content_filter: ZoomFilter = "linear",
         guides: Mapping[int, Samples] | None = None,
     ) -> None:
         if not content:
@@ -104,7 +109,7 @@ class CropSampler:
         if not 0.0 < zoom_min <= 1.0 or not 0.0 <= known_fraction <= 1.0:
             raise ValueError(f"zoom_min {zoom_min} must lie in (0, 1], known_fraction {known_fraction} in [0, 1]")
         self.crop_px, self.batch_size, self.seed, self._zoom_min = crop_px, batch_size, seed, zoom_min
-        self._mirror, self._guided = mirror, guides is not None
+        self._mirror, self._guided, self._content_filter = mirror, guides is not None, content_filter
         rows = stored_rows(manifest, "train", shots)
         pools = _pool_rows(rows, style, paired, unpainted)
         if known_fraction:
@@ -150,7 +155,9 @@ class CropSampler:
             x, y = picture.corner(position)
             rows, columns = slice(y + top, y + top + width), slice(x + left, x + left + width)
             cuts.append(_Cut(rows, columns, self._mirror and turn < 0.5))
-        parts = {_ALIGNED[name][0] if name in _ALIGNED else name: self._crops([p.content for p in pictures], cuts, 3)}
+        first = _ALIGNED[name][0] if name in _ALIGNED else name
+        zoom: ZoomFilter = "linear" if name == "style" else self._content_filter
+        parts = {first: self._crops([p.content for p in pictures], cuts, 3, zoom=zoom)}
         if name in _ALIGNED:
             parts[_ALIGNED[name][1]] = self._crops([p.style for p in pictures], cuts, 3)
             if any(p.mask is not None for p in pool.pictures):
@@ -167,6 +174,7 @@ class CropSampler:
         cuts: Sequence[_Cut],
         channels: int,
         missing: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
+        zoom: ZoomFilter = "linear",
     ) -> Tensor:
         """(N, C, S, S) in [-1, 1]; ``missing`` by channel where a picture has no such layer."""
         side = self.crop_px
@@ -176,7 +184,7 @@ class CropSampler:
         planes = np.empty((channels, side, side), kinds[0] if kinds else np.uint8)
         for crop, layer, cut in zip(crops, layers, cuts, strict=True):
             if layer is not None:
-                _copy(layer[cut.rows, cut.columns], cut.mirrored, planes)
+                _copy(layer[cut.rows, cut.columns], cut.mirrored, planes, zoom)
                 _to_signed(planes, crop)
         return crops
 
@@ -268,12 +276,12 @@ def _label_table(rows: Sequence[ManifestRow], labels: Sequence[str]) -> Tensor:
     return torch.tensor([[float(row.get(name, False)) for name in labels] for row in parsed])
 
 
-def _copy(crop: Samples, flip: bool, planes: Samples) -> None:
+def _copy(crop: Samples, flip: bool, planes: Samples, zoom: ZoomFilter) -> None:
     """Copies an (H, W, C) crop to (C, S, S) planes, enlarged if it is smaller, and mirrored; OpenCV flips fastest."""
     channels, side = planes.shape[:2]
     if len(crop) != side:
         wide = crop.astype(np.float32) if crop.dtype == np.float16 else crop
-        enlarged = cv2.resize(wide, (side, side), interpolation=cv2.INTER_LINEAR)
+        enlarged = cv2.resize(wide, (side, side), interpolation=_INTERPOLATION[zoom])
         crop = enlarged.reshape(side, side, channels).astype(crop.dtype, copy=False)
     if crop.dtype == np.float16:  # only moved, so that its bits can be treated as integers
         crop, planes = crop.view(np.uint16), planes.view(np.uint16)

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from torch import Tensor, nn
 
-from stylegan_core.choices import Direction, ExtractorName
+from stylegan_core.choices import Direction, ExtractorName, ZoomFilter
 from stylegan_core.data.batch import Batch
 from stylegan_core.networks.guide import GUIDED_CHANNELS, PICTURE_CHANNELS
 
@@ -52,6 +52,7 @@ class Needs:
         known_fraction: share of the data's pairs that is known (``Batch.known_content`` and ``known_style``), for weak
             supervision of an unpaired recipe; which pairs depends on their names alone.
         zoom_min: crops are cut up to this much smaller, and enlarged to ``crop_px``; 1 is off.
+        content_filter: how content crops are enlarged.
         mirror: half of the crops are mirrored.
         guided: each crop of a shot has the guide that its frame would have in use (``Batch.guide``).
     """
@@ -63,6 +64,7 @@ class Needs:
     labels: tuple[str, ...] = ()
     known_fraction: float = 0.0
     zoom_min: float = 1.0
+    content_filter: ZoomFilter = "linear"
     mirror: bool = True
     guided: bool = False
 

@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import Tensor
 
+from stylegan_core.choices import ZoomFilter
 from stylegan_core.data.batch import Batch
 from stylegan_core.losses.adversarial import Adversarial
 from stylegan_core.losses.reconstruction import masked_l1
@@ -54,6 +55,9 @@ class Config(TranslatorConfig):
     )
     zoom_min: float = Field(
         1.0, gt=0.0, le=1.0, description="smallest zoom, as a share of the crop's side; for small sets"
+    )
+    content_zoom_filter: ZoomFilter = Field(
+        "linear", description="how zoomed content is enlarged; nearest for label maps, as in prepare"
     )
 
 
@@ -103,9 +107,9 @@ class Recipe(AdversarialRecipe):
 
     @classmethod
     def needs_with(cls, config: RecipeConfig) -> Needs:
-        """Zoomed crops, if they are on."""
+        """Zoomed crops, if they are on, and how content is enlarged."""
         assert isinstance(config, Config)
-        return replace(cls.needs, zoom_min=config.zoom_min)
+        return replace(cls.needs, zoom_min=config.zoom_min, content_filter=config.content_zoom_filter)
 
     def generator_losses(self, batch: Batch, step: int) -> tuple[Losses, Fakes]:
         """L1 against the truth where the mask is, the adversarial term, and feature matching.

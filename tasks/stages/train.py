@@ -138,6 +138,7 @@ def _sampler(
             labels=needs.labels,
             known_fraction=needs.known_fraction,
             zoom_min=needs.zoom_min,
+            content_filter=needs.content_filter,
             mirror=needs.mirror,
             guides=guides,
         )

@@ -296,6 +296,21 @@ def test_zoomed_crops_are_enlarged_pieces_and_pairs_stay_aligned(tmp_path, sampl
     )  # a step of 8 bits each
 
 
+@pytest.mark.parametrize("sample_type", ["uint8", "uint16", "half"])
+def test_label_maps_keep_their_colours_in_zoomed_crops(tmp_path, sample_type):
+    labels = np.zeros((HEIGHT, WIDTH, 3), np.float32)
+    labels[::2, ::3] = 1.0
+    project = Project(tmp_path / "store", sample_type).add("content", labels, pair="a").add("style", labels, pair="a")
+    settings = {"paired": True, "batch_size": 32, "zoom_min": 0.5}
+    batch = sampler(project, content_filter="nearest", **settings).batch(0)
+    assert set(codes(batch.content).unique().tolist()) == {0, 255}
+    assert len(codes(batch.style).unique()) > 10  # photographs are still enlarged linearly
+    positions = Project(tmp_path / "positions", sample_type).pair("a", 0)
+    batch = sampler(positions, content_filter="nearest", **settings).batch(0)
+    apart_px = 127.5 * (batch.content[:, :2] - batch.style[:, :2]).abs()
+    assert 0.2 < apart_px.max() <= 1.01  # aligned, to the nearest pixel and code
+
+
 def test_zoomed_crops_reach_the_borders_and_never_a_held_out_box(project):
     project.pair("a", 0, held_out=Box(40, 27, 20, 13))
     cut = codes(sampler(project, paired=True, batch_size=2048, zoom_min=0.25).batch(0).content)

@@ -122,6 +122,8 @@ def test_zoomed_crops_are_asked_for() -> None:
     assert Recipe.needs_with(Config()).zoom_min == 1.0
     needs = Recipe.needs_with(Config(zoom_min=0.8))
     assert needs.zoom_min == 0.8
+    assert needs.content_filter == "linear"
+    assert Recipe.needs_with(Config(content_zoom_filter="nearest")).content_filter == "nearest"
     assert needs.paired
 
 
