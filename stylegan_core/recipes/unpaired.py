@@ -79,7 +79,7 @@ class Config(TranslatorConfig):
     content_layers: tuple[str, ...] = Field(
         ("stride4", "stride8", "stride16"), description="layers of the content; `stylereel features` shows each"
     )
-    content_weight: float = Field(0.16, ge=0.0, description="weight of the distance to the content's features")
+    content_weight: float = Field(0.08, ge=0.0, description="weight of the distance to the content's features")
     luminance_weight: float = Field(
         0.4, ge=0.0, description=f"weight of the change of luminance, in cells of {_LUMINANCE_PX} px"
     )
@@ -117,9 +117,9 @@ class Recipe(AdversarialRecipe):
     paper: ClassVar[str] = "Chen et al. 2018, CartoonGAN; Sauer et al. 2021, arXiv 2111.01007"
     presets: ClassVar[Presets] = {
         "two_cores": {
-            "budget_steps": 2_000,
-            "lr_decay_start_step": 1_000,
-            "lr_decay_end_step": 2_000,
+            "budget_steps": 1_200,
+            "lr_decay_start_step": 600,
+            "lr_decay_end_step": 1_200,
             "crop_px": 128,
             "batch_size": 4,
             "channels": 24,
