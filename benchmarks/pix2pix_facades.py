@@ -160,6 +160,14 @@ def prepare_once(settings: dict[str, Any], folder: Path) -> None:
         prepare(parse_params({"prepare": settings, "train": {"recipe": "pix2pix"}}), folder)
 
 
+def write_drawn(model: Path, path: Path) -> None:
+    """What the model makes of drawn facades, which may be published, as PNG and as JPEG."""
+    drawn = np.stack([drawn_facade(seed, SIDE_PX) for seed in range(6)])
+    rows = [list(drawn), list(translated(model, drawn))]
+    for ending in (".png", ".jpg"):
+        grid(rows, path.with_suffix(ending))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="the trial data folder")
@@ -200,12 +208,8 @@ def main() -> None:
             figures["commonest_label"] = {"label_agreement": float((val_labels == commonest).mean())}
         rows = [[content[i], *(pictures[i] for pictures in made.values()), truth[i]] for i in range(0, len(truth), 6)]
         grid(rows, work / f"{way}.png")
-        for run in ("gan", "projected"):
-            if run in models:
-                drawn = np.stack([drawn_facade(seed, SIDE_PX) for seed in range(6)])
-                painted = translated(models[run], drawn)
-                for ending in (".png", ".jpg"):
-                    grid([list(drawn), list(painted)], work / f"drawn_{run}{ending}")
+        for run in {"gan", "projected"} & set(models):
+            write_drawn(models[run], work / f"drawn_{run}")
     kept = work / "figures.json"  # of runs that were asked for one by one
     figures = (json.loads(kept.read_text()) if kept.is_file() else {}) | figures
     kept.write_text(json.dumps(figures, indent=1) + "\n")

@@ -212,6 +212,7 @@ def main() -> None:
     from stylegan_core.config import parse_params
     from stylegan_core.metrics.shift_error import shift_error
     from stylegan_core.metrics.ssim import ssim
+    from stylegan_core.recipes.model import read_card
     from tasks.stages.prepare import prepare
 
     write_training_folders(arguments.data, work)
@@ -226,6 +227,8 @@ def main() -> None:
             prepare(parse_params(document), work / "prepared")
             model, steps = train(document, work / "prepared", work)
             print(f"{arguments.recipe}: {steps} steps, {time.monotonic() - begun_s:.0f} s in this call", flush=True)
+        else:
+            steps = read_card(model).steps
         made = list(map(translator(model), photographs))
     figures = baselines(work, photographs, monets)
     name = arguments.recipe if arguments.pictures is None else arguments.name
