@@ -42,7 +42,6 @@ from ruamel.yaml import YAML
 
 SIDE_PX = 128
 SEED = 0
-DATE = "2026-11-30"
 UNITS = {"psnr_db": "dB"}
 RUNS: dict[str, dict[str, Any]] = {
     "gan": {},
@@ -139,7 +138,7 @@ def publish(path: Path, figures: Mapping[str, Mapping[str, float]], prefix: str,
                 command=command,
                 seed=SEED,
                 machine="2 CPU cores, one thread",
-                date=DATE,
+                date=time.strftime("%Y-%m-%d"),
             )
             for subject, values in figures.items()
             for figure, value in values.items()

@@ -35,7 +35,6 @@ from ruamel.yaml import YAML
 Floats = npt.NDArray[np.float32]
 """(H, W, 3) in [0, 1]."""
 
-DATE = "2026-11-30"
 CPU = "2 CPU cores"
 RECIPES = ("unpaired", "cut", "cyclegan")
 EXTRACTOR: Literal["vgg16_hed"] = "vgg16_hed"
@@ -181,7 +180,7 @@ def publish(path: Path, recipe: str, figures: dict[str, dict[str, float]], comma
                     command=command,
                     seed=seed if own else 0,
                     machine=CPU,
-                    date=DATE,
+                    date=time.strftime("%Y-%m-%d"),
                 )
             )
     record_results(path, fresh)
@@ -229,12 +228,13 @@ def main() -> None:
             print(f"{arguments.recipe}: {steps} steps, {time.monotonic() - begun_s:.0f} s in this call", flush=True)
         else:
             steps = read_card(model).steps
-        made = list(map(translator(model), photographs))
+        make = translator(model)
+        made = list(map(make, photographs))
     figures = baselines(work, photographs, monets)
     name = arguments.recipe if arguments.pictures is None else arguments.name
     figures[name] = distances(made, monets) | {"content_ssim": ssim(made, photographs)}
     if model is not None:
-        figures[name]["shift_error_codes"] = shift_error(translator(model), photographs)
+        figures[name]["shift_error_codes"] = shift_error(make, photographs)
     figures = {name: with_ratios(values, figures["photographs"]) for name, values in figures.items()}
     print(f"{len(photographs)} photographs, {len(monets)} Monets held back")
     for subject, values in figures.items():
@@ -243,7 +243,7 @@ def main() -> None:
     Image.fromarray(np.rint(np.concatenate(rows) * 255.0).astype(np.uint8)).save(work / f"{name}.png")
     shown = arguments.picture or work / f"{name}_photographs.png"
     if model is not None:
-        write_picture(lambda sources: list(map(translator(model), sources)), shown)
+        write_picture(lambda sources: list(map(make, sources)), shown)
     elif arguments.picture is not None:
         write_picture(lambda _: shown_results(arguments.pictures), shown)
     if arguments.results:

@@ -4,6 +4,7 @@ Chen et al. 2018, CartoonGAN: Generative Adversarial Networks for Photo Cartooni
 a trained network, with one generator and without cycles; Chen et al. 2019 (AnimeGAN) too. Unlike them, features are
 compared after instance normalization, and the discriminator sees trained features as well as pixels (Sauer et al. 2021,
 Projected GANs Converge Faster, arXiv 2111.01007), so that training takes minutes instead of hours.
+The generator also sees waves of the colours (``networks.layers.fourier_features``), from which it makes strokes.
 """
 
 from __future__ import annotations
