@@ -44,6 +44,13 @@ class RenderSettings(Settings):
         0, ge=0, le=8, description="neighbours on each side to blend along the optical flow; 0: off"
     )
     blend_weight: float = Field(1.0, ge=0.0, le=1.0, description="weight of a neighbour; that of the frame itself is 1")
+    filter_frames: int | None = Field(
+        None,
+        ge=0,
+        le=4,
+        description="neighbours on each side that a frame and its guide are averaged with along the optical flow, "
+        "before the network; null: 1 with key frames, else 0",
+    )
     key_frames: Path | None = Field(
         None,
         description="folder or pattern of painted key frames, matched by number, that guide models trained with guide; "

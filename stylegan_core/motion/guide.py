@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from stylegan_core.motion.guide_chain import FlowPair
 from stylegan_core.motion.guide_map import GuideMap, KeyMotion, map_guide, searched_size
 from stylegan_core.motion.optical_flow import warp_by_flow
+from stylegan_core.motion.plane_rows import offset_rows, plane_rows
 from stylegan_core.motion.warp import Floats
 
 NO_GUIDE_UNIT = 0.5
@@ -78,7 +79,7 @@ def guide_rows(
         (last - first, W, 4): guide in [0, 1] and confidence, which is 0 where the guide is ``NO_GUIDE_UNIT``.
     """
     rows = np.full((last - first, size[1], GUIDE_CHANNELS), NO_GUIDE_UNIT, np.float32)
-    rows[..., 3] = _enlarged(guide_map.confidence_unit, size, first, last)
+    rows[..., 3] = plane_rows(guide_map.confidence_unit, size, first, last)
     choice = _chosen(guide_map.choice, size, first, last)
     for index, (painting, offset_px) in enumerate(zip(paintings, guide_map.offsets_px, strict=True)):
         here = (choice == index) & (rows[..., 3] > 0)
@@ -103,27 +104,13 @@ def shrunk(unit: Floats, size: tuple[int, int]) -> Floats:
 def _warped_rows(painting: Painting, offset_px: Floats | None, size: tuple[int, int], first: int, last: int) -> Floats:
     if offset_px is None:
         return painting[first:last].astype(np.float32)
-    scale = np.array([size[1] / offset_px.shape[1], size[0] / offset_px.shape[0]], np.float32)
-    offset = _enlarged(offset_px, size, first, last) * scale
+    offset = offset_rows(offset_px, size, first, last)
     offset[..., 1] += first
     return warp_by_flow(painting, offset)
 
 
 def _scale(painting: Painting) -> np.float32:
     return np.float32(1 / 65535 if painting.dtype == np.uint16 else 1)
-
-
-def _enlarged(plane: Floats, size: tuple[int, int], first: int, last: int) -> Floats:
-    """Rows of a plane or a flow at a larger size, linear between its pixels."""
-    height, width = plane.shape[:2]
-    if (height, width) == size:
-        return plane[first:last].copy()
-    x = ((np.arange(size[1], dtype=np.float32) + 0.5) * np.float32(width / size[1]) - 0.5)[None, :]
-    y = ((np.arange(first, last, dtype=np.float32) + 0.5) * np.float32(height / size[0]) - 0.5)[:, None]
-    shape = (last - first, size[1])
-    x, y = (np.ascontiguousarray(np.broadcast_to(axis, shape)) for axis in (x, y))
-    enlarged = cv2.remap(plane, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(enlarged, np.float32)
 
 
 def _chosen(choice: NDArray[np.uint8], size: tuple[int, int], first: int, last: int) -> NDArray[np.uint8]:

@@ -77,7 +77,7 @@ class Region(FrozenModel):
 
 _LATER_FIELDS = (
     *("directions", "regions", "outside_regions", "output_space", "ocio", "ocio_config", "tiles"),
-    *("blend_frames", "blend_weight", "keep_source_colour", "signed_by", "key_frames_space"),
+    *("blend_frames", "blend_weight", "filter_frames", "keep_source_colour", "signed_by", "key_frames_space"),
 )
 
 
@@ -99,6 +99,7 @@ class FrameSettings(FrozenModel):
         tiles: whether a network that has no exact tiles may be tiled.
         blend_frames: neighbours to each side for temporal smoothing.
         blend_weight: their weight; the frame itself has weight 1.
+        filter_frames: neighbours to each side that a frame and its guide are averaged with before the network.
         keep_source_colour: whether only lightness changes.
         signed_by: SHA-256 of the certificate that signs the files; None signs none.
         revision: increased when a release gives other pixels for the same settings.
@@ -120,12 +121,18 @@ class FrameSettings(FrozenModel):
     tiles: Literal["exact", "approximate"] = "exact"
     blend_frames: int = Field(0, ge=0)
     blend_weight: float = Field(0.0, ge=0.0, le=1.0)
+    filter_frames: int = Field(0, ge=0)
     keep_source_colour: bool = False
     signed_by: str | None = None
     revision: int = 2
     directions: Conditioning = Conditioning()
     regions: tuple[Region, ...] = ()
     outside_regions: OutsideRegions = Field("source", validation_alias=AliasChoices("elsewhere", "outside_regions"))
+
+    @property
+    def window_frames(self) -> int:
+        """Neighbours to each side that a frame needs: to blend them, and to filter those that it is blended with."""
+        return self.blend_frames + self.filter_frames
 
     @property
     def colour_config(self) -> str:

@@ -23,13 +23,18 @@ def summarize(job: Job) -> dict[str, str]:
     if settings.keep_source_colour:
         found["colour"] = "the source's"
     if settings.blend_frames:
-        frames = "1 frame" if settings.blend_frames == 1 else f"{settings.blend_frames} frames"
-        found["blend"] = f"{frames} to each side, weight {settings.blend_weight:g}"
+        found["blend"] = f"{_frames(settings.blend_frames)} to each side, weight {settings.blend_weight:g}"
+    if settings.filter_frames:
+        found["filter"] = f"{_frames(settings.filter_frames)} to each side"
     for index, region in enumerate(settings.regions):
         found[f"region {index + 1}"] = ", ".join(_region(job, index, region))
     if settings.regions:
         found["elsewhere"] = "the source" if settings.outside_regions == "source" else "as the model makes it"
     return found
+
+
+def _frames(count: int) -> str:
+    return "1 frame" if count == 1 else f"{count} frames"
 
 
 def summarize_conditioning(conditioning: Conditioning, weights: Sequence[float] | None = None) -> dict[str, str]:

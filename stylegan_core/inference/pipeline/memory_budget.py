@@ -15,7 +15,7 @@ _POLL_S = 0.1
 
 def bytes_per_pixel(job: Job) -> int:
     """Memory of one pixel of a frame in flight."""
-    regions, reach = job.settings.regions, job.settings.blend_frames
+    regions, reach = job.settings.regions, job.settings.window_frames
     total = BYTES_PER_PIXEL
     if reach:  # its neighbours and their outputs, which frames share, and the temporaries of a blend
         total += _WINDOW_BYTES * (2 * reach + 1)

@@ -1,4 +1,4 @@
-"""Decodes a frame: its picture in the working space, its mask, regions, temporal window and guide."""
+"""Decodes a frame: its picture in the working space, its mask, regions, temporal window, guide and temporal filter."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from stylegan_core.inference.job.frame_task import FrameTask
 from stylegan_core.inference.job.spec import Job
 from stylegan_core.inference.reading.decoded_frame import DecodedFrame
+from stylegan_core.inference.reading.frame_filter import FrameFilter
 from stylegan_core.inference.reading.frame_reader import FrameReader
 from stylegan_core.inference.reading.guides import GuideReader
 from stylegan_core.inference.reading.masks import RegionReader, read_mask
@@ -28,7 +29,8 @@ class FrameDecoder:
         """
         settings = job.settings
         self._reader, self._max_megapixels = reader, job.max_megapixels
-        self._windows = WindowReader(reader, settings) if settings.blend_frames else None
+        self._windows = WindowReader(reader, settings) if settings.window_frames else None
+        self._filter = FrameFilter(job) if settings.filter_frames else None
         self._guides = GuideReader(job, reader) if any(task.guides for task in job.frames) else None
         self._regions = (
             RegionReader(settings.regions, settings.colour, job.max_megapixels) if settings.regions else None
@@ -55,6 +57,8 @@ class FrameDecoder:
             frame = _joined(self._windows.with_window(frame))
         if self._guides is not None:
             frame = _joined(self._guides.guided(frame))
+        if self._filter is not None and task.window:
+            frame = _joined([self._filter.filtered(view) for view in frame.views])
         return frame
 
     def _with_mask(self, frame: DecodedFrame, path: Path) -> DecodedFrame:

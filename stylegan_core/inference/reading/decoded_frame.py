@@ -13,11 +13,26 @@ from stylegan_core.inference.reading.masks import RegionWeights
 from stylegan_core.storage.file_state import FileState
 
 
-class FrameGuide(Protocol):
-    """A painted key frame as a frame shows it."""
+class FrameRows(Protocol):
+    """Rows of a picture that the network sees."""
 
     def rows(self, first: int, last: int) -> Pixels:
-        """(last - first, W, 4) guide in the working space, in [0, 1], and its confidence in [0, 1]."""
+        """(last - first, W, C) in the working space; of a guide with its confidence in [0, 1] as fourth channel."""
+
+
+@dataclass(frozen=True)
+class WholeRows(FrameRows):
+    """Rows of a picture that is in memory.
+
+    Attributes:
+        unit: (H, W, C).
+    """
+
+    unit: Pixels
+
+    def rows(self, first: int, last: int) -> Pixels:
+        """(last - first, W, C)."""
+        return self.unit[first:last]
 
 
 @dataclass(frozen=True)
@@ -37,6 +52,8 @@ class DecodedFrame:
         other_views: the frame through the other eyes.
         auxiliary_files: states of the other files that the frame depends on, in the order of ``Job.auxiliary_files``.
         window: its neighbours in the temporal window, of the same view and size, in the order of their numbers.
+        offset: of a frame in a window: how many frames after the one whose window it is.
+        filtered: the frame averaged with its neighbours, for the network; None: it sees ``before_unit``.
         guide: of a guided network; None: no key frame guides the frame.
     """
 
@@ -52,7 +69,9 @@ class DecodedFrame:
     other_views: tuple[DecodedFrame, ...] = ()
     auxiliary_files: tuple[FileState | None, ...] = ()
     window: tuple[DecodedFrame, ...] = ()
-    guide: FrameGuide | None = None
+    offset: int = 0
+    filtered: FrameRows | None = None
+    guide: FrameRows | None = None
 
     @property
     def height_px(self) -> int:
@@ -68,6 +87,11 @@ class DecodedFrame:
     def in_bands(self) -> bool:
         """Whether it is too large to be rendered as a whole."""
         return not len(self.before_unit)
+
+    @property
+    def is_key(self) -> bool:
+        """Whether it is a painted key frame, which its own painting guides."""
+        return any(guide.distance == 0 for guide in self.task.guides)
 
     @property
     def views(self) -> tuple[DecodedFrame, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from stylegan_core.inference.job.frame_task import GuideKey
 from stylegan_core.inference.job.spec import Job
 from stylegan_core.inference.network.translate import Pixels
-from stylegan_core.inference.reading.decoded_frame import DecodedFrame, FrameGuide
+from stylegan_core.inference.reading.decoded_frame import DecodedFrame, FrameRows, WholeRows
 from stylegan_core.inference.reading.frame_reader import FrameReader
 from stylegan_core.inference.reading.guide_flows import read_flow
 from stylegan_core.inference.reading.key_frames import KeyFrame, KeyFrameReader
@@ -25,22 +25,7 @@ _CONCURRENT_READS = 2
 
 
 @dataclass(frozen=True)
-class WholeGuide(FrameGuide):
-    """A guide that is warped already.
-
-    Attributes:
-        unit: (H, W, 4).
-    """
-
-    unit: Pixels
-
-    def rows(self, first: int, last: int) -> Pixels:
-        """(last - first, W, 4) guide and confidence in [0, 1]."""
-        return self.unit[first:last]
-
-
-@dataclass(frozen=True)
-class GuideInRows(FrameGuide):
+class GuideInRows(FrameRows):
     """The guide of a large frame, whose rows are warped when they are needed.
 
     Attributes:
@@ -69,8 +54,8 @@ class GuideReader:
             reader: of its inputs.
         """
         self._job, self._keys = job, KeyFrameReader(job, reader)
-        self._kept: OrderedDict[str, FrameGuide | None] = OrderedDict()
-        reach = job.settings.blend_frames
+        self._kept: OrderedDict[str, FrameRows | None] = OrderedDict()
+        reach = job.settings.window_frames
         self._most_kept = 2 * reach + 1 + _CONCURRENT_READS if reach else 0
         self._lock = threading.Lock()
 
@@ -116,7 +101,7 @@ class GuideReader:
             states.update(key.files)
         return keys
 
-    def _guide(self, view: DecodedFrame, guides: Sequence[GuideKey], keys: Sequence[KeyFrame]) -> FrameGuide | None:
+    def _guide(self, view: DecodedFrame, guides: Sequence[GuideKey], keys: Sequence[KeyFrame]) -> FrameRows | None:
         """None if no key frame has the frame's size."""
         size = view.height_px, view.width_px
         alike = [(guide, key) for guide, key in zip(guides, keys, strict=True) if key.size == size]
@@ -134,4 +119,4 @@ class GuideReader:
             for guide, key in alike
         ]
         guide = GuideInRows(map_guide(frame_unit, motions), tuple(key.painting for _, key in alike), size)
-        return guide if view.in_bands else WholeGuide(guide.rows(0, size[0]))
+        return guide if view.in_bands else WholeRows(guide.rows(0, size[0]))

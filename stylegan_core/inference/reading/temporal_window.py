@@ -32,7 +32,7 @@ class WindowReader:
         """
         self._reader = reader
         self._kept: OrderedDict[tuple[str, int | None, str | None], Future[DecodedFrame]] = OrderedDict()
-        self._fewest, self._bytes = 2 * settings.blend_frames + 1 + _CONCURRENT_READS, 0
+        self._fewest, self._bytes = 2 * settings.window_frames + 1 + _CONCURRENT_READS, 0
         self._lock = threading.Lock()
 
     def load(self, task: FrameTask) -> DecodedFrame:
@@ -83,7 +83,7 @@ class WindowReader:
                 files.append(neighbour.source)
             if _shapes(neighbour) == _shapes(frame):
                 for window, view in zip(windows, neighbour.views, strict=True):
-                    window.append(view)
+                    window.append(replace(view, offset=offset.offset))
         return [
             replace(view, window=tuple(window), auxiliary_files=(*view.auxiliary_files, *files))
             for view, window in zip(frame.views, windows, strict=True)
@@ -105,8 +105,8 @@ def _of_task(frame: DecodedFrame, task: FrameTask) -> DecodedFrame:
     return replace(frame, task=task, other_views=others)
 
 
-def _shapes(frame: DecodedFrame) -> list[tuple[int, ...]]:
-    return [view.before_unit.shape for view in frame.views]
+def _shapes(frame: DecodedFrame) -> list[tuple[int, int]]:
+    return [(view.height_px, view.width_px) for view in frame.views]
 
 
 def _state_of_damaged(reader: FrameReader, task: FrameTask) -> FileState | None:

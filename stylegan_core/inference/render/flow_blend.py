@@ -16,18 +16,14 @@ import cv2
 import numpy as np
 
 from stylegan_core.frames.colour.srgb import display_encoded
+from stylegan_core.motion.local_contrast import LUMA, NOTHING, locally, missing_contrast
 from stylegan_core.motion.optical_flow import Flow, Grey, grey_proxy, warp_by_flow
 from stylegan_core.motion.warp import Floats
 
 _ALIKE_UNIT = 0.04
 """Smoothed luma difference of the inputs at which a neighbour counts 1 / e: different light, or a wrong flow."""
 _SMOOTH_PX = 1.5
-_BANDS_PX = (0.7, 1.5)
-"""Standard deviations of the Gaussians that separate the fine bands."""
-_CONTRAST_PX = 4.0
-_MOST_CONTRAST, _MOST_SHARE, _MOST_KEPT = 4.0, 2.0, 2.0
-_LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
-_NOTHING = 1e-7
+_MOST_SHARE, _MOST_KEPT = 2.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -77,7 +73,9 @@ def blended(
         after, before = (warp_by_flow(unit, offset_px) for unit in (neighbour.after_unit, neighbour.before_unit))
         total += trust[..., None] * (after - kept * before)
         shares += trust
-    return _with_contrast_of(after_unit, total / shares[..., None] + kept * before_unit)
+    soft = total / shares[..., None] + kept * before_unit
+    extra = missing_contrast(after_unit, soft)
+    return np.asarray(soft + _share_with_detail_of(after_unit, soft, extra) * extra, np.float32)
 
 
 def _trust(grey: Grey, neighbour: WarpedNeighbour) -> Floats:
@@ -96,33 +94,16 @@ def _kept_share(after_unit: Floats, before_unit: Floats) -> Floats:
 
     The slope of a local regression of the output on the input, times the explained variance.
     """
-    before, after = _fine(before_unit @ _LUMA), _fine(after_unit @ _LUMA)
-    both, ours, theirs = (_locally(product) for product in (before * after, np.square(before), np.square(after)))
-    factor = np.clip(both / (ours + _NOTHING), 0.0, _MOST_KEPT)
-    explained: Floats = np.square(both) / (ours * theirs + _NOTHING**2)
+    before, after = _fine(before_unit @ LUMA), _fine(after_unit @ LUMA)
+    both, ours, theirs = (locally(product) for product in (before * after, np.square(before), np.square(after)))
+    factor = np.clip(both / (ours + NOTHING), 0.0, _MOST_KEPT)
+    explained: Floats = np.square(both) / (ours * theirs + NOTHING**2)
     kept: Floats = factor * np.minimum(explained, 1.0)
     return kept
 
 
-def _locally(plane: Floats) -> Floats:
-    return np.asarray(cv2.GaussianBlur(plane, (0, 0), _CONTRAST_PX), dtype=np.float32)
-
-
 def _fine(plane: Floats) -> Floats:
     return np.asarray(plane - cv2.GaussianBlur(plane, (0, 0), _SMOOTH_PX), dtype=np.float32)
-
-
-def _with_contrast_of(sharp: Floats, soft: Floats) -> Floats:
-    """``soft`` with the local contrast of ``sharp`` in the fine bands, and with the same total detail."""
-    extra, rest, model = np.zeros_like(soft), soft, sharp
-    for deviation_px in _BANDS_PX:
-        rest_below, model_below = (cv2.GaussianBlur(picture, (0, 0), deviation_px) for picture in (rest, model))
-        band = rest - rest_below
-        ours, theirs = (_locally(np.square(fine @ _LUMA)) for fine in (band, model - model_below))
-        gain = np.clip(np.sqrt((theirs + _NOTHING) / (ours + _NOTHING)), 1.0, _MOST_CONTRAST)
-        extra += (gain - 1.0)[..., None] * band
-        rest, model = rest_below, model_below
-    return soft + _share_with_detail_of(sharp, soft, extra) * extra
 
 
 def _share_with_detail_of(sharp: Floats, soft: Floats, extra: Floats) -> np.float32:
@@ -130,7 +111,7 @@ def _share_with_detail_of(sharp: Floats, soft: Floats, extra: Floats) -> np.floa
 
     It exceeds 1 if strokes have vanished: they cannot be strengthened, so the others compensate for them.
     """
-    wanted, base, more = (cv2.Laplacian(picture @ _LUMA, cv2.CV_32F) for picture in (sharp, soft, extra))
+    wanted, base, more = (cv2.Laplacian(picture @ LUMA, cv2.CV_32F) for picture in (sharp, soft, extra))
     # The mean of (base + share * more)^2 is a quadratic in the share.
     square, half, lacking = (
         float(np.mean(term, dtype=np.float64)) for term in (more * more, more * base, wanted * wanted - base * base)

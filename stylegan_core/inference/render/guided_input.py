@@ -1,4 +1,4 @@
-"""Input of a guided network: a frame with its guide and the guide's confidence, whole or in rows."""
+"""Input of a network: a frame, filtered in time or as it is, with a guide and its confidence; whole or in rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from stylegan_core.inference.network.measure_norm_statistics import Rows
 from stylegan_core.inference.network.translate import Pixels
-from stylegan_core.inference.reading.decoded_frame import DecodedFrame, FrameGuide
+from stylegan_core.inference.reading.decoded_frame import DecodedFrame, FrameRows
 from stylegan_core.motion.guide import NO_GUIDE_UNIT
 
 _NO_GUIDE = (NO_GUIDE_UNIT, NO_GUIDE_UNIT, NO_GUIDE_UNIT, 0.0)
@@ -16,7 +16,27 @@ _NO_GUIDE = (NO_GUIDE_UNIT, NO_GUIDE_UNIT, NO_GUIDE_UNIT, 0.0)
 
 def network_input(frame: DecodedFrame, *, guided: bool) -> Pixels:
     """(H, W, 3) a frame in the working space; (H, W, 7) with its guide and confidence for a guided network."""
-    return _with_guide(frame.before_unit, frame.guide, 0) if guided else frame.before_unit
+    picture = frame.before_unit if frame.filtered is None else frame.filtered.rows(0, frame.height_px)
+    return _with_guide(picture, frame.guide, 0) if guided else picture
+
+
+@dataclass(frozen=True)
+class FilteredRows:
+    """Rows of a large frame that is filtered in time.
+
+    Attributes:
+        filtered: of the frame.
+        height_px: rows.
+        width_px: columns.
+    """
+
+    filtered: FrameRows
+    height_px: int
+    width_px: int
+
+    def unit(self, first: int, last: int) -> Pixels:
+        """(last - first, W, 3) float32."""
+        return self.filtered.rows(first, last)
 
 
 @dataclass(frozen=True)
@@ -29,7 +49,7 @@ class GuidedRows:
     """
 
     picture: Rows
-    guide: FrameGuide | None
+    guide: FrameRows | None
 
     @property
     def height_px(self) -> int:
@@ -46,7 +66,7 @@ class GuidedRows:
         return _with_guide(self.picture.unit(first, last), self.guide, first)
 
 
-def _with_guide(picture: Pixels, guide: FrameGuide | None, first: int) -> Pixels:
+def _with_guide(picture: Pixels, guide: FrameRows | None, first: int) -> Pixels:
     height, width = picture.shape[:2]
     whole = np.empty((height, width, 7), np.float32)
     whole[..., :3] = picture

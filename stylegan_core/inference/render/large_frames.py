@@ -10,7 +10,8 @@ import numpy as np
 from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.inference.job.frame_settings import FrameSettings
 from stylegan_core.inference.reading.decoded_frame import DecodedFrame
-from stylegan_core.inference.render.bands import ROWS_AT_ONCE, Band, rows_of
+from stylegan_core.inference.reading.picture_rows import ROWS_AT_ONCE, rows_of
+from stylegan_core.inference.render.bands import Band
 from stylegan_core.inference.render.encode import blend_back
 
 

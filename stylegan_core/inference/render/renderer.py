@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,9 +15,10 @@ from stylegan_core.inference.job.spec import Job
 from stylegan_core.inference.network.backends.compile import pictures_at_once
 from stylegan_core.inference.network.translate import Pixels
 from stylegan_core.inference.reading.decoded_frame import DecodedFrame
-from stylegan_core.inference.render.bands import picture_rows, unchanged_bands
+from stylegan_core.inference.reading.picture_rows import picture_rows
+from stylegan_core.inference.render.bands import unchanged_bands
 from stylegan_core.inference.render.conditioned_model import FrameOverrides
-from stylegan_core.inference.render.guided_input import GuidedRows, network_input
+from stylegan_core.inference.render.guided_input import FilteredRows, GuidedRows, network_input
 from stylegan_core.inference.render.large_frames import encode_in_bands
 from stylegan_core.inference.render.model_bank import ModelBank, blend_back_strength
 from stylegan_core.inference.render.region_mix import RegionMix, Share
@@ -88,8 +90,11 @@ class FrameRenderer:
         rows = picture_rows(frame.picture, frame.space, settings)
         if strength > 0:
             model = self._bank.of_frame(self._outside.model, frame.task)
-            given = GuidedRows(rows, frame.guide) if model.guided else rows
+            seen = FilteredRows(frame.filtered, frame.height_px, frame.width_px) if frame.filtered is not None else rows
+            given = GuidedRows(seen, frame.guide) if model.guided else seen
             bands = model.run_in_bands(given, self._overrides(frame.task))
+            if seen is not rows:  # the change is carried over to the frame, not to its mean
+                bands = (replace(band, before_unit=rows.unit(band.begin, band.end)) for band in bands)
         else:
             bands = unchanged_bands(rows)
         return encode_in_bands(frame, bands, settings, strength=strength)
@@ -133,7 +138,7 @@ class FrameRenderer:
 
         return [
             smoother.smooth(frame, run_alone, (index, overrides, frame.task.statistics)).copy()
-            if frame.task.window
+            if frame.window
             else run_alone(frame)
             for frame in batch
         ]

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
-
-from numpy.typing import NDArray
 
 from stylegan_core.inference.job.frame_settings import FrameSettings
 from stylegan_core.inference.network.translate import Pixels
@@ -14,11 +10,7 @@ from stylegan_core.inference.reading.decoded_frame import DecodedFrame
 from stylegan_core.inference.render.flow_blend import WarpedNeighbour, blended, motion_proxy
 from stylegan_core.motion.optical_flow import LEAST_PX, Flow, Grey, consistent, search_motion
 from stylegan_core.motion.warp import Floats
-
-_KEPT_BYTES = 512 << 20
-"""Of outputs, and of motions, in addition to those of one window."""
-
-Array = TypeVar("Array", bound=NDArray)  # type: ignore[type-arg]
+from stylegan_core.storage.lru_arrays import LruArrays
 
 
 class TemporalSmoother:
@@ -36,9 +28,9 @@ class TemporalSmoother:
         """
         self._weight, self._space = settings.blend_weight, settings.working_space
         window = 2 * settings.blend_frames + 1
-        self._outputs: _LruArrays[Pixels] = _LruArrays(window + 1)
-        self._greys: _LruArrays[Grey] = _LruArrays(window + 1)
-        self._motions: _LruArrays[Floats] = _LruArrays(2 * window)
+        self._outputs: LruArrays[Pixels] = LruArrays(window + 1)
+        self._greys: LruArrays[Grey] = LruArrays(window + 1)
+        self._motions: LruArrays[Floats] = LruArrays(2 * window)
 
     def smooth(self, frame: DecodedFrame, run: Callable[[DecodedFrame], Pixels], run_key: Hashable) -> Pixels:
         """The output for a frame, blended with those for the neighbours in its window.
@@ -71,21 +63,3 @@ class TemporalSmoother:
 
     def _motion(self, frame: DecodedFrame, other: DecodedFrame) -> Floats:
         return self._motions.get((frame.key, other.key), lambda: search_motion(self._grey(frame), self._grey(other)))
-
-
-class _LruArrays(Generic[Array]):
-    """The most recently used arrays, at least ``fewest`` of them."""
-
-    def __init__(self, fewest: int) -> None:
-        self._fewest, self._bytes = fewest, 0
-        self._arrays: OrderedDict[Hashable, Array] = OrderedDict()
-
-    def get(self, key: Hashable, make: Callable[[], Array]) -> Array:
-        if key in self._arrays:
-            self._arrays.move_to_end(key)
-            return self._arrays[key]
-        made = self._arrays[key] = make()
-        self._bytes += made.nbytes
-        while self._bytes > _KEPT_BYTES and len(self._arrays) > self._fewest:
-            self._bytes -= self._arrays.popitem(last=False)[1].nbytes
-        return made

@@ -244,7 +244,10 @@ class _GuidePlanner:
 
 
 def _with_guides(frame: FrameTask, assigned: Assigned, flow_file: str, job: Job) -> FrameTask:
-    """A frame with its guides and those of its neighbours; without, where nothing of the network's is shown."""
+    """A frame with its guides and those of its neighbours; without, where nothing of the network's is shown.
+
+    The guide of a key frame is its own painting alone, so its neighbours' are needed only to blend their results.
+    """
     number = number_of(frame)
     strength = job.settings.strength if frame.strength is None else frame.strength
     if number is None or frame.missing == "black" or strength == 0:
@@ -255,7 +258,10 @@ def _with_guides(frame: FrameTask, assigned: Assigned, flow_file: str, job: Job)
             guide.model_copy(update={"flow_file": flow_file if guide.flow else None}) for guide in assigned.get(at, ())
         )
 
+    own = guides(number)
+    if any(guide.distance == 0 for guide in own) and not job.settings.blend_frames:
+        return frame.model_copy(update={"guides": own})
     window: tuple[Neighbour, ...] = tuple(
         other.model_copy(update={"guides": guides(number + other.offset)}) for other in frame.window
     )
-    return frame.model_copy(update={"guides": guides(number), "window": window})
+    return frame.model_copy(update={"guides": own, "window": window})

@@ -35,7 +35,7 @@ from stylegan_core.inference.network.norm_statistics import (
 from stylegan_core.inference.network.receptive_field import receptive_field
 from stylegan_core.inference.reading.colour import space_of
 from stylegan_core.inference.reading.frame_reader import FrameReader
-from stylegan_core.inference.render.bands import picture_rows
+from stylegan_core.inference.reading.picture_rows import picture_rows
 from stylegan_core.recipes.base import BaseRecipe, Conditions
 from stylegan_core.storage.hashing import sha256_of
 from stylegan_core.stylize_settings import RenderSettings

@@ -1,4 +1,4 @@
-"""The planner's step for shots: cuts in a job's sequences, and the window of each frame for temporal smoothing.
+"""The planner's step for shots: cuts in a job's sequences, and the window of each frame for temporal filters.
 
 Cuts are detected only if something depends on them: windows, or statistics of a shot. Detected cuts are an artifact of
 the job, named by a digest of the files' names, sizes and times, so that a rerun decodes nothing.
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_FILTERED_WITH_KEYS = 1
+"""Neighbours to each side: with them, six shots flicker by half of what they do without (docs/results.md)."""
 _THREADS = 2
 _LOG_EVERY_S = 10.0
 
@@ -51,7 +53,7 @@ def plan_shots(draft: Draft, model: Model, render: RenderSettings) -> Draft:
     Args:
         draft: with its colour spaces.
         model: the job's.
-        render: with cuts, blend_frames and blend_weight.
+        render: with cuts, blend_frames, blend_weight, filter_frames and key_frames.
     Raises:
         PlanError: the list of cuts is wrong.
     """
@@ -59,22 +61,29 @@ def plan_shots(draft: Draft, model: Model, render: RenderSettings) -> Draft:
         path, fps = _with_rate(render.cuts)
         read_cut_list(path, first=0, fps=fps)
     job = draft.job
-    blends = render.blend_frames > 0 and render.blend_weight > 0
-    if blends:
-        blend = {"blend_frames": render.blend_frames, "blend_weight": render.blend_weight}
-        job = job.model_copy(update={"settings": job.settings.model_copy(update=blend)})
-    elif not needs_shots(model, render):
+    own: dict[str, object] = {"filter_frames": filter_frames(model, render)}
+    if render.blend_frames > 0 and render.blend_weight > 0:
+        own |= {"blend_frames": render.blend_frames, "blend_weight": render.blend_weight}
+    settings = job.settings.model_copy(update=own)
+    job, reach = job.model_copy(update={"settings": settings}), settings.window_frames
+    if not reach and not needs_shots(model, render):
         return draft
     frames, shots = list(job.frames), 0
-    for line in timelines(job.frames, job.input_folder, reach=render.blend_frames + REACH):
+    for line in timelines(job.frames, job.input_folder, reach=reach + REACH):
         draft, starts = cut_starts(draft, line, render.cuts)
         for at, number in line.frames:
             shot = 0 if number is None else bisect_right(starts, number)
-            window = _window(line, number, starts, render.blend_frames) if blends else ()
-            window = () if frames[at].missing == "black" else window
+            window = () if frames[at].missing == "black" else _window(line, number, starts, reach)
             frames[at] = frames[at].model_copy(update={"shot": shots + shot, "window": window})
         shots = max((frames[at].shot for at, _ in line.frames), default=shots) + 1
     return draft.with_job(job.model_copy(update={"frames": tuple(frames)}))
+
+
+def filter_frames(model: Model, render: RenderSettings) -> int:
+    """Neighbours to each side that frames are averaged with: as set, or one where key frames guide the model."""
+    if render.filter_frames is not None:
+        return render.filter_frames
+    return _FILTERED_WITH_KEYS if model.recipe.guided and render.key_frames is not None else 0
 
 
 def needs_shots(model: Model, render: RenderSettings) -> bool:
@@ -88,7 +97,7 @@ def needs_shots(model: Model, render: RenderSettings) -> bool:
 
 def _window(line: Timeline, number: int | None, starts: list[int], reach: int) -> tuple[Neighbour, ...]:
     """The existing frames of the same shot up to ``reach`` numbers away."""
-    if number is None:
+    if number is None or not reach:
         return ()
     shot = bisect_right(starts, number)
     nearby = [(offset, line.existing.get(number + offset)) for offset in range(-reach, reach + 1) if offset]

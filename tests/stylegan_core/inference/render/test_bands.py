@@ -7,7 +7,8 @@ from stylegan_core.inference.network.measure_norm_statistics import measure
 from stylegan_core.inference.network.norm_statistics import freeze
 from stylegan_core.inference.network.tiling import Tiling
 from stylegan_core.inference.network.translate import network, translate_batch_unit
-from stylegan_core.inference.render.bands import PictureRows, translate_in_bands
+from stylegan_core.inference.reading.picture_rows import PictureRows
+from stylegan_core.inference.render.bands import translate_in_bands
 from stylegan_core.recipes.base import Conditions
 from tests.stylegan_core.inference.network.frames import frames, opened
 from tests.stylegan_core.inference.network.recipes import build, uneven
