@@ -71,9 +71,9 @@ class GuideMap:
     confidence_unit: Floats
 
 
-def searched_size(height_px: int, width_px: int) -> tuple[int, int]:
-    """Height and width at which the motion of a frame is searched."""
-    scale = min(1.0, SEARCHED_PX / max(height_px, width_px))
+def searched_size(height_px: int, width_px: int, most_px: int | None = None) -> tuple[int, int]:
+    """Height and width at which the motion of a frame is searched: at most ``most_px`` a side, or ``SEARCHED_PX``."""
+    scale = min(1.0, (most_px or SEARCHED_PX) / max(height_px, width_px))
     return max(1, round(height_px * scale)), max(1, round(width_px * scale))
 
 

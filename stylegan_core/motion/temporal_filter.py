@@ -24,6 +24,8 @@ from stylegan_core.motion.warp import Floats
 Rows = Callable[[int, int], Floats]
 """Rows of a picture, from the first to before the last: (last - first, W, C)."""
 
+FILTER_SEARCHED_PX = 1024
+"""Longer side at which the motion between neighbours is searched: at 2048 it would take longer than a small network."""
 _ALIKE_UNIT = 0.15
 """Smoothed difference of frame and warped neighbour at which it counts 1 / e: a flash, or a wrong flow."""
 _SMOOTH_PX = 1.5
@@ -37,6 +39,7 @@ Chosen on `tennis` in two paintings: detail ratio 0.86 and 0.81 without, 0.95 an
 """
 _INTERPOLATED_PX = 4
 """Rows on both sides of a position that a Lanczos kernel of 8 px reads."""
+_STEPS_A_PX = np.float32(32)
 _LEAST_SHARE = 1e-6
 
 
@@ -133,7 +136,8 @@ def _weight_rows(motion: NeighbourMotion, size: tuple[int, int], first: int, las
 
 def _warped(motion: NeighbourMotion, rows: Rows, size: tuple[int, int], first: int, last: int) -> Floats:
     """Rows of a neighbour as the frame shows them; only those rows are made that the flow leads to."""
-    offset_px = offset_rows(motion.offset_px, size, first, last)
+    # In the steps of OpenCV's interpolation: else the last bits of a coordinate decide in bands otherwise than in one.
+    offset_px = np.rint(offset_rows(motion.offset_px, size, first, last) * _STEPS_A_PX) / _STEPS_A_PX
     down = offset_px[..., 1] + np.arange(first, last, dtype=np.float32)[:, None]
     begin = int(np.clip(np.floor(down.min()) - _INTERPOLATED_PX, 0, max(0, first - _INTERPOLATED_PX)))
     end = int(np.clip(np.ceil(down.max()) + _INTERPOLATED_PX + 1, min(size[0], last + _INTERPOLATED_PX), size[0]))

@@ -15,6 +15,7 @@ from stylegan_core.motion.guide_chain import FlowPair
 from stylegan_core.motion.guide_map import searched_size
 from stylegan_core.motion.optical_flow import LEAST_PX, grey_proxy, search_motion
 from stylegan_core.motion.temporal_filter import (
+    FILTER_SEARCHED_PX,
     NeighbourMotion,
     Rows,
     filtered_guide,
@@ -126,6 +127,7 @@ class FrameFilter:
         return self._flows.get((frame.key, other.key), searched)
 
     def _display(self, frame: DecodedFrame) -> Floats:
-        size, path = searched_size(frame.height_px, frame.width_px), self._job.input_path(frame.task)
+        size = searched_size(frame.height_px, frame.width_px, FILTER_SEARCHED_PX)
+        path = self._job.input_path(frame.task)
         shown = partial(display_unit, frame.picture, self._settings, path, size)
         return self._displays.get(frame.key, shown)

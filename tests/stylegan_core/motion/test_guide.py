@@ -1,20 +1,10 @@
-import cv2
 import numpy as np
 import pytest
 
 from stylegan_core.motion import guide_map
 from stylegan_core.motion.guide import NO_GUIDE_UNIT, KeyView, guide_of, guide_rows, shrunk
 from stylegan_core.motion.guide_chain import FlowPair
-
-
-def texture(height: int, width: int, seed: int = 0) -> np.ndarray:
-    noise = np.random.default_rng(seed).random((height, width, 3), np.float32)
-    blurred = cv2.GaussianBlur(noise, (0, 0), 2.0)
-    return (blurred - blurred.min()) / (blurred.max() - blurred.min())
-
-
-def constant(shift_px: float, height: int = 96, width: int = 128) -> np.ndarray:
-    return np.full((height, width, 2), (shift_px, 0.0), np.float32)
+from tests.stylegan_core.motion.textures import constant, seen, texture
 
 
 def view(plate: np.ndarray, painting: np.ndarray, shift_px: float, distance: int) -> KeyView:
@@ -23,10 +13,6 @@ def view(plate: np.ndarray, painting: np.ndarray, shift_px: float, distance: int
 
 
 WORLD, PAINTED = texture(96, 300), texture(96, 300, seed=9)
-
-
-def seen(picture: np.ndarray, left_px: int) -> np.ndarray:
-    return np.ascontiguousarray(picture[:, left_px : left_px + 128])
 
 
 def test_a_pan_brings_the_painting_to_the_frame_where_the_key_frame_shows_it() -> None:

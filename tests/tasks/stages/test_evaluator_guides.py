@@ -26,7 +26,7 @@ def test_frames_get_the_guides_that_stylize_gives_them(tmp_path: Path) -> None:
     frame = unit(shot.plates / "shot.0003.png")
     given = guides.with_guide(3, frame)
     assert given.shape == (64, 96, 7)
-    assert np.array_equal(given[..., :3], frame)
+    assert np.abs(given[..., :3] - frame).mean() < 0.01  # filtered: a mean of what moves by whole pixels
     painted = shot.seen(3, 1)[..., ::-1].astype(np.float32) / 255
     trusted = given[..., 6] > 0.5
     assert trusted.mean() > 0.8

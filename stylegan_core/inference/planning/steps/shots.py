@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_FILTERED_WITH_KEYS = 1
+FILTERED_WITH_KEYS = 1
 """Neighbours to each side: with them, six shots flicker by half of what they do without (docs/results.md)."""
 _THREADS = 2
 _LOG_EVERY_S = 10.0
@@ -83,7 +83,7 @@ def filter_frames(model: Model, render: RenderSettings) -> int:
     """Neighbours to each side that frames are averaged with: as set, or one where key frames guide the model."""
     if render.filter_frames is not None:
         return render.filter_frames
-    return _FILTERED_WITH_KEYS if model.recipe.guided and render.key_frames is not None else 0
+    return FILTERED_WITH_KEYS if model.recipe.guided and render.key_frames is not None else 0
 
 
 def needs_shots(model: Model, render: RenderSettings) -> bool:

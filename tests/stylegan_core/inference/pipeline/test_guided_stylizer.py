@@ -31,7 +31,7 @@ def unit(path: Path) -> np.ndarray:
 
 
 def test_the_network_gets_the_frame_its_guide_and_the_confidence(shot: GuidedShot, model: Model) -> None:
-    plan = shot.plan(model)
+    plan = shot.plan(model, filter_frames=0)
     assert len(stylize(plan, model)) == 6
     task = plan.job.frames[2]
     frame = unit(plan.job.input_path(task))

@@ -110,9 +110,20 @@ def test_frames_of_another_size_have_no_guide(shot: GuidedShot, model: Model) ->
 
 
 def test_neighbours_in_windows_have_their_own_guides(shot: GuidedShot, model: Model) -> None:
-    tasks = by_number(shot.plan(model, blend_frames=1))
+    plan = shot.plan(model, blend_frames=1, filter_frames=0)
+    tasks = by_number(plan)
     assert [[guide.number for guide in other.guides] for other in tasks[3].window] == [[2], [2, 6]]
-    assert len(shot.plan(model, blend_frames=1).job.auxiliary_files(tasks[3])) == 2 + 4
+    assert len(plan.job.auxiliary_files(tasks[3])) == 2 + 4
+    filtered = by_number(shot.plan(model, blend_frames=1))
+    assert [(other.offset, numbers(other)) for other in filtered[3].window] == [
+        *[(-2, [2, 6]), (-1, [2]), (1, [2, 6]), (2, [2, 6])]
+    ]
+
+
+def test_a_key_frame_does_not_depend_on_the_guides_of_its_neighbours(shot: GuidedShot, model: Model) -> None:
+    tasks = by_number(shot.plan(model))
+    assert [(other.offset, other.guides) for other in tasks[2].window] == [(-1, ()), (1, ())]
+    assert [numbers(other) for other in tasks[3].window] == [[2], [2, 6]]
 
 
 def test_nothing_is_guided_at_strength_0(shot: GuidedShot, model: Model) -> None:
@@ -164,7 +175,7 @@ def test_masks_mark_the_painted_part_of_key_frames(shot: GuidedShot, model: Mode
     masks = shot.root / "masks"
     masks.mkdir()
     cv2.imwrite(str(masks / "m.0002.png"), np.zeros((64, 96), np.uint8))
-    before, plan = shot.plan(model), shot.plan(model, key_masks=masks)
+    before, plan = (shot.plan(model, key_masks=given, filter_frames=0) for given in (None, masks))
     assert [guide.mask_path for guide in by_number(plan)[3].guides] == [masks / "m.0002.png", None]
     assert digests(plan) == digests(before)  # where a mask is does not matter; its content is checked as a file
     assert masks / "m.0002.png" in plan.job.auxiliary_files(by_number(plan)[3])

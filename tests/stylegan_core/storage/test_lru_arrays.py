@@ -1,0 +1,26 @@
+import numpy as np
+import pytest
+
+from stylegan_core.storage import lru_arrays
+from stylegan_core.storage.lru_arrays import LruArrays
+
+
+def test_arrays_are_made_once_and_the_oldest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lru_arrays, "_KEPT_BYTES", 0)
+    made: list[str] = []
+    kept: LruArrays[np.ndarray] = LruArrays(2)
+
+    def get(key: str) -> np.ndarray:
+        def make() -> np.ndarray:
+            made.append(key)
+            return np.full(4, ord(key))
+
+        return kept.get(key, make)
+
+    assert [int(get(key)[0]) for key in "abab"] == [97, 98, 97, 98]
+    assert made == ["a", "b"]
+    get("a")  # now b is the oldest
+    get("c")
+    get("a")
+    get("b")
+    assert made == ["a", "b", "c", "b"]
