@@ -9,7 +9,7 @@ and only measures what is trained already.
     gan                 label maps to photographs, the two_cores preset
     l1_only             the same without a discriminator
     adversarial_first   a tenth of the L1 term: livelier, and further from the truth than the mean photograph
-    projected           heads on trained features, which see detail alone, and less L1: 2,800 steps instead of 5,000
+    projected           heads on trained features, and less L1: 2,800 steps instead of 5,000
     way_back            photographs to label maps, a short run
 
 Baselines: the mean of the training photographs, and the mean photograph colour of each label, painted into val's maps.
@@ -60,7 +60,6 @@ RUNS: dict[str, dict[str, Any]] = {
         "adversarial": "hinge",
         "augmentation": "mild",
         "l1_weight": 40.0,
-        "detail_px": 16,
     },
     "way_back": {"budget_steps": 600, "lr_decay_start_step": 300, "lr_decay_end_step": 600},
 }

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar, Literal
 
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
@@ -53,12 +52,6 @@ class Config(TranslatorConfig):
     l1_weight: float = Field(100.0, ge=0.0, description="weight of the L1 distance to the truth")
     feature_matching_weight: float = Field(
         0.0, ge=0.0, description="weight of the distance between the discriminator's features of result and truth"
-    )
-    detail_px: int = Field(
-        0,
-        ge=0,
-        description="the discriminator sees results with the truth's means of cells of this size, so that it judges "
-        "finer detail and L1 alone determines colours; 0: off",
     )
     zoom_min: float = Field(
         1.0, gt=0.0, le=1.0, description="smallest zoom, as a share of the crop's side; for small sets"
@@ -131,7 +124,8 @@ class Recipe(AdversarialRecipe):
         losses |= c.steadiness(self.networks["generator"], batch.content, step, made)
         if "discriminator" not in self.networks:
             return losses, {}
-        shown = self._shown(made, truth, batch.mask_unit)
+        # Outside the mask the discriminator sees the truth on both sides.
+        shown = blend_by_mask(made, truth, batch.mask_unit)
         versions = [shown, truth] if c.feature_matching_weight > 0 else [shown]
         output, *real = self.adversary.discriminate_versions(self.networks["discriminator"], versions, batch.content)
         losses["adversarial"] = self.adversary.generator_loss(output)
@@ -144,7 +138,7 @@ class Recipe(AdversarialRecipe):
         """See ``BaseRecipe``: the result alone, with the truth where the mask is 0."""
         if "discriminator" not in self.networks:
             return {}
-        return {"made": self._shown(self.networks["generator"](batch.content), _truth(batch), batch.mask_unit)}
+        return {"made": blend_by_mask(self.networks["generator"](batch.content), _truth(batch), batch.mask_unit)}
 
     def discriminator_losses(self, batch: Batch, fakes: Fakes, step: int) -> Losses:
         """The losses on content with its truth, and on content with its translation.
@@ -164,17 +158,6 @@ class Recipe(AdversarialRecipe):
     def translate(self, content: Tensor, conditions: Conditions) -> Tensor:
         """The translated picture, (N, 3, H, W), fp32; unchanged where the mask is 0."""
         return blend_by_mask(self.networks["generator"](content), content, conditions.mask_unit)
-
-    def _shown(self, made: Tensor, truth: Tensor, mask_unit: Tensor | None) -> Tensor:
-        """What the discriminator sees of results, (N, 3, H, W): outside the mask, and in coarse colours, the truth.
-
-        It cannot use what both sides share.
-        """
-        cell_px = self.config.detail_px
-        if cell_px > 0:
-            means = F.avg_pool2d(truth - made, cell_px, ceil_mode=True, count_include_pad=False)
-            made = made + F.interpolate(means, size=made.shape[-2:], mode="bilinear", align_corners=False)
-        return blend_by_mask(made, truth, mask_unit)
 
 
 def _truth(batch: Batch) -> Tensor:
