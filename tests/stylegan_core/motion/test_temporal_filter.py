@@ -74,7 +74,7 @@ def test_a_guide_that_jumps_is_steadied_and_keeps_its_contrast() -> None:
     own = guide(jumping[1], 0.5)
     neighbours = [(still, rows(guide(jumping[at], 0.5))) for at in (0, 2)]
     filtered = filtered_guide(rows(own), neighbours, SIZE, 0, SIZE[0])
-    mean = np.average(jumping, axis=0, weights=(0.5, 1, 0.5))
+    mean = np.average(jumping, axis=0, weights=(0.75, 1, 0.75))
     assert np.abs(filtered[..., :3] - mean).mean() < 0.85 * np.abs(own[..., :3] - mean).mean()
     made, soft, sharp = (np.abs(np.diff(picture[..., :3], 2, axis=1)).mean() for picture in (filtered, mean, own))
     assert 1.2 * soft < made < sharp
@@ -87,7 +87,7 @@ def test_what_no_guide_shows_does_not_dilute_the_others() -> None:
     still = pan(0, plate, plate)
     filtered = filtered_guide(rows(nothing), [(still, rows(guide(painting, 0.9)))], SIZE, 0, SIZE[0])
     assert np.abs(filtered[..., :3] - 0.2).max() < 1e-5
-    assert np.allclose(filtered[..., 3], 0.3)  # a neighbour has half the weight of the frame
+    assert np.allclose(filtered[..., 3], 0.9 * 0.75 / 1.75)  # a neighbour has three quarters of the weight
     none = filtered_guide(rows(nothing), [(still, rows(nothing))], SIZE, 0, SIZE[0])
     assert np.array_equal(none, nothing)
 
