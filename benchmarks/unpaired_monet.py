@@ -150,14 +150,20 @@ def baselines(work: Path, photographs: list[Floats], monets: list[Floats]) -> di
     }
 
 
-def write_picture(make: Callable[[list[Floats]], list[Floats]], path: Path) -> None:
-    """Photographs that may be published, above what is made of them."""
+def shown_photographs() -> list[Floats]:
+    """Photographs that may be published."""
     from stylegan_core.data.sample.photographs import load_photograph
 
-    sources = [load_photograph(name, SHOWN_WIDTH_PX).astype(np.float32) / np.float32(255.0) for name in SHOWN]
-    height_px = min(len(source) for source in sources)
-    middles = [source[(len(source) - height_px) // 2 :][:height_px] for source in sources]
-    rows = [np.concatenate(row, axis=1) for row in (middles, make(middles))]
+    return [load_photograph(name, SHOWN_WIDTH_PX).astype(np.float32) / np.float32(255.0) for name in SHOWN]
+
+
+def write_picture(sources: list[Floats], results: list[Floats], path: Path) -> None:
+    """The middles of photographs, above what was made of them."""
+    height_px = min(len(picture) for picture in (*sources, *results))
+    middles = [
+        [picture[(len(picture) - height_px) // 2 :][:height_px] for picture in row] for row in (sources, results)
+    ]
+    rows = [np.concatenate(row, axis=1) for row in middles]
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.rint(np.concatenate(rows) * 255.0).astype(np.uint8)).save(path, quality=90)
 
@@ -241,11 +247,11 @@ def main() -> None:
         print(f"{subject:12}", json.dumps({key: round(value, 5) for key, value in values.items()}))
     rows = [np.concatenate([photographs[i], made[i], monets[i]], axis=1) for i in range(PHOTOGRAPHS)]
     Image.fromarray(np.rint(np.concatenate(rows) * 255.0).astype(np.uint8)).save(work / f"{name}.png")
-    shown = arguments.picture or work / f"{name}_photographs.png"
+    sources, shown = shown_photographs(), arguments.picture or work / f"{name}_photographs.png"
     if model is not None:
-        write_picture(lambda sources: list(map(make, sources)), shown)
+        write_picture(sources, list(map(make, sources)), shown)
     elif arguments.picture is not None:
-        write_picture(lambda _: shown_results(arguments.pictures), shown)
+        write_picture(sources, shown_results(arguments.pictures), shown)
     if arguments.results:
         trained = f" --minutes {arguments.minutes:g}" if arguments.model is None else " --model FOLDER"
         source = f"--recipe {name}{trained}" if arguments.pictures is None else f"--pictures FOLDER --name {name}"

@@ -62,7 +62,8 @@ class ProjectedDiscriminator(nn.Module):
         for scale in self.scales_px:
             across = rng.standard_normal((channels, self.pictures * CHANNELS[f"stride{scale}"], 1, 1))
             down = rng.standard_normal((channels, channels, 3, 3))
-            for name, weight in ((f"across_{scale}", across), (f"down_{scale}", down)):
+            constants = {f"across_{scale}": across} | ({f"down_{scale}": down} if mixes_scales else {})
+            for name, weight in constants.items():
                 # Kaiming's deviation; the same on every machine, hence not part of the state.
                 scaled = torch.from_numpy(weight * np.sqrt(2.0 / weight[0].size)).float()
                 self.register_buffer(name, scaled, persistent=False)
