@@ -104,10 +104,12 @@ class Recipe(AdversarialRecipe):
     paper: ClassVar[str] = "Johnson et al. 2016, arXiv 1603.08155"
     presets: ClassVar[Presets] = {
         "two_cores": {
+            "extractor": "efficientnet_lite0",
             "content_statistic": "structure",
-            "content_layers": ("block2_conv2", "block3_conv2"),
+            "content_layers": ("stride4", "stride8"),
             "style_statistic": "sliced",
-            "style_weight": 20.0,
+            "style_weight": 0.4,
+            "style_layers": ("stride2", "stride4", "stride8", "stride16"),
             "adversarial_weight": 3.0,
             "budget_steps": 1_400,
             "lr_schedule": "cosine",

@@ -90,6 +90,8 @@ FORMER_DEFAULTS: dict[str, dict[str, tuple[Scalar, ...]]] = {
         "train.keyframe.budget_steps": (4000,),
         "train.keyframe.lr_decay_end_step": (4000,),
         "train.keyframe.lr_decay_start_step": (2000,),
+        "train.perceptual.extractor": ("random_filters",),
+        "train.perceptual.style_weight": (20.0,),
     },
 }
 """By the last version that shipped them: values of params.yaml by path. Extend it when a default changes."""
