@@ -74,7 +74,7 @@ def filtered_plate(
     """Rows of a frame, averaged with its neighbours.
 
     Args:
-        own: rows of the frame, (H, W, 3).
+        own: rows of the frame, (H, W, 3) in [0, 1].
         neighbours: with their rows, of the same size.
         size: height and width of the frame, px.
         first: row.
@@ -115,13 +115,13 @@ def filtered_guide(
     shares = np.ones_like(confidence)
     for motion, rows in neighbours:
         weight = np.float32(_GUIDE_WEIGHT) * _weight_rows(motion, size, begin, end)
-        seen = np.clip(_warped(motion, rows, size, begin, end), np.float32(0), np.float32(1))
+        seen = _warped(motion, rows, size, begin, end)
         colours += weight * seen[..., 3:] * seen[..., :3]
         confidence += weight * seen[..., 3:]
         shares += weight
     known = confidence > _LEAST_SHARE
     mean = np.where(known, colours / np.maximum(confidence, np.float32(_LEAST_SHARE)), guide[..., :3])
-    mean += missing_contrast(guide[..., :3], mean, finest_gain=_FINEST_GAIN)
+    mean += known * missing_contrast(guide[..., :3], mean, finest_gain=_FINEST_GAIN)
     inside = slice(first - begin, last - begin)
     filtered = np.concatenate([mean, confidence / shares], axis=2)[inside]
     return np.asarray(np.clip(filtered, np.float32(0), np.float32(1)), np.float32)
@@ -135,8 +135,9 @@ def _warped(motion: NeighbourMotion, rows: Rows, size: tuple[int, int], first: i
     """Rows of a neighbour as the frame shows them; only those rows are made that the flow leads to."""
     # In the steps of OpenCV's interpolation: else the last bits of a coordinate decide in bands otherwise than in one.
     offset_px = np.rint(offset_rows(motion.offset_px, size, first, last) * _STEPS_A_PX) / _STEPS_A_PX
+    offset_px[plane_rows(motion.weight_unit, size, first, last) == 0] = 0  # a wrong flow may lead far away
     down = offset_px[..., 1] + np.arange(first, last, dtype=np.float32)[:, None]
     begin = int(np.clip(np.floor(down.min()) - _INTERPOLATED_PX, 0, max(0, first - _INTERPOLATED_PX)))
     end = int(np.clip(np.ceil(down.max()) + _INTERPOLATED_PX + 1, min(size[0], last + _INTERPOLATED_PX), size[0]))
     offset_px[..., 1] += first - begin
-    return warp_by_flow(rows(begin, end), offset_px)
+    return np.clip(warp_by_flow(rows(begin, end), offset_px), np.float32(0), np.float32(1))

@@ -9,8 +9,7 @@ from typing import Generic, TypeVar
 
 from numpy.typing import NDArray
 
-_KEPT_BYTES = 512 << 20
-"""Of all arrays of a cache, in addition to the fewest that it keeps."""
+KEPT_BYTES = 512 << 20
 
 Array = TypeVar("Array", bound=NDArray)  # type: ignore[type-arg]
 
@@ -18,13 +17,15 @@ Array = TypeVar("Array", bound=NDArray)  # type: ignore[type-arg]
 class LruArrays(Generic[Array]):
     """Arrays by key, at least ``fewest`` of them. Thread-safe; two threads may make the same array at the same time."""
 
-    def __init__(self, fewest: int) -> None:
+    def __init__(self, fewest: int, *, kept_bytes: int = KEPT_BYTES) -> None:
         """Keeps nothing yet.
 
         Args:
             fewest: arrays that are kept whatever their size.
+            kept_bytes: of all arrays; above, the oldest are forgotten until the fewest are left.
         """
-        self._fewest, self._bytes, self._lock = fewest, 0, threading.Lock()
+        self._fewest, self._most_bytes = fewest, kept_bytes
+        self._bytes, self._lock = 0, threading.Lock()
         self._arrays: OrderedDict[Hashable, Array] = OrderedDict()
 
     def get(self, key: Hashable, make: Callable[[], Array]) -> Array:
@@ -38,6 +39,6 @@ class LruArrays(Generic[Array]):
             if key not in self._arrays:
                 self._arrays[key] = made
                 self._bytes += made.nbytes
-            while self._bytes > _KEPT_BYTES and len(self._arrays) > self._fewest:
+            while self._bytes > self._most_bytes and len(self._arrays) > self._fewest:
                 self._bytes -= self._arrays.popitem(last=False)[1].nbytes
         return made

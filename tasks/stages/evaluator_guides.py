@@ -31,8 +31,8 @@ from stylegan_core.motion.temporal_filter import (
 )
 from stylegan_core.storage.lru_arrays import LruArrays
 
-_KEPT_GUIDES = 32
-"""Of frames whose neighbours are evaluated at the same time, on every thread."""
+_KEPT_GUIDES = 8
+"""Of frames whose neighbours are evaluated at the same time."""
 
 
 class ShotGuides:
@@ -65,12 +65,13 @@ class ShotGuides:
     def with_guide(self, number: int, content: Floats) -> Floats:
         """(H, W, 3) a frame in the working space to (H, W, 7) with its guide and the guide's confidence, filtered."""
         size, guide = (content.shape[0], content.shape[1]), self._guide(number, content)
+        searched = searched_size(*size, FILTER_SEARCHED_PX)
         plates: list[tuple[NeighbourMotion, Rows]] = []
         guides: list[tuple[NeighbourMotion, Rows]] = []
         for offset in (offset for offset in range(-FILTERED_WITH_KEYS, FILTERED_WITH_KEYS + 1) if offset):
             path = self._plates.get(number + offset)
             other = None if path is None else self._read(path, "content")
-            if other is None or other.shape != content.shape or min(size) < LEAST_PX:
+            if other is None or other.shape != content.shape or min(searched) < LEAST_PX:
                 continue
             motion = self._motion_to(content, other)
             plates.append((motion, _rows(other)))

@@ -9,18 +9,21 @@ from stylegan_core.inference.job.spec import Job
 
 BYTES_PER_PIXEL = 64
 """Of a frame in flight: source, float32 before and after, and the temporaries of blending back and encoding."""
-_MIXING_BYTES, _WEIGHT_BYTES, _PICTURE_BYTES, _WINDOW_BYTES, _GUIDE_BYTES = 36, 4, 12, 40, 72
+_MIXING_BYTES, _WEIGHT_BYTES, _PICTURE_BYTES, _NEIGHBOUR_BYTES, _BLEND_BYTES, _GUIDE_BYTES = 36, 4, 12, 16, 24, 72
+_FILTERED_GUIDE_BYTES = 24
 _POLL_S = 0.1
 
 
 def bytes_per_pixel(job: Job) -> int:
     """Memory of one pixel of a frame in flight."""
-    regions, reach = job.settings.regions, job.settings.window_frames
-    total = BYTES_PER_PIXEL
-    if reach:  # its neighbours and their outputs, which frames share, and the temporaries of a blend
-        total += _WINDOW_BYTES * (2 * reach + 1)
+    settings, total = job.settings, BYTES_PER_PIXEL
+    regions, blended = settings.regions, 2 * settings.blend_frames + 1
+    if settings.window_frames:  # its neighbours, which frames share
+        total += _NEIGHBOUR_BYTES * (2 * settings.window_frames + 1)
+    if settings.blend_frames:  # their outputs, and the temporaries of a blend
+        total += _BLEND_BYTES * blended
     if any(frame.guides for frame in job.frames):  # the guide, the network's input, and a flow to each key frame
-        total += _GUIDE_BYTES * (2 * reach + 1)
+        total += _GUIDE_BYTES * blended + _FILTERED_GUIDE_BYTES * 2 * settings.filter_frames
     if not regions:
         return total
     pictures = sum(region.shows_picture for region in regions)

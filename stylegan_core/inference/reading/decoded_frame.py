@@ -54,6 +54,7 @@ class DecodedFrame:
         window: its neighbours in the temporal window, of the same view and size, in the order of their numbers.
         offset: of a frame in a window: how many frames after the one whose window it is.
         filtered: the frame averaged with its neighbours, for the network; None: it sees ``before_unit``.
+        averaged_with: these neighbours, by the frames between and by their keys.
         guide: of a guided network; None: no key frame guides the frame.
     """
 
@@ -71,6 +72,7 @@ class DecodedFrame:
     window: tuple[DecodedFrame, ...] = ()
     offset: int = 0
     filtered: FrameRows | None = None
+    averaged_with: tuple[tuple[int, str], ...] = ()
     guide: FrameRows | None = None
 
     @property
@@ -101,7 +103,7 @@ class DecodedFrame:
     @property
     def key(self) -> str:
         """Identifies the pixels among all frames of the job: file, index in a movie, missing frame, view, guides."""
-        guides = ",".join(f"{guide.number} {guide.flow}" for guide in self.task.guides)
+        guides = ",".join(f"{guide.number} {guide.flow} {guide.distance}" for guide in self.task.guides)
         return f"{self.source.sha256}:{self.task.index}:{self.task.missing == 'black'}:{self.view}:{guides}"
 
     @property

@@ -27,6 +27,8 @@ from stylegan_core.storage.lru_arrays import LruArrays
 
 _CONCURRENT_READS = 2
 """Frames that are decoded at the same time."""
+_KEPT_BYTES = 32 << 20
+"""Of pictures and of flows, in addition to those of one window: what is behind is not needed again."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,8 @@ class FrameFilter:
         """
         self._job, self._settings = job, job.settings
         kept = 2 * self._settings.window_frames + 1 + _CONCURRENT_READS
-        self._displays: LruArrays[Floats] = LruArrays(kept)
-        self._flows: LruArrays[Floats] = LruArrays(4 * kept)
+        self._displays: LruArrays[Floats] = LruArrays(kept, kept_bytes=_KEPT_BYTES)
+        self._flows: LruArrays[Floats] = LruArrays(4 * kept, kept_bytes=_KEPT_BYTES)
 
     def filtered(self, view: DecodedFrame) -> DecodedFrame:
         """A view of a frame that the network sees filtered, as those of its window that its result is blended with.
@@ -84,9 +86,10 @@ class FrameFilter:
         Args:
             view: with its window and its guide.
         """
-        if min(view.height_px, view.width_px) < LEAST_PX:
+        if min(searched_size(view.height_px, view.width_px, FILTER_SEARCHED_PX)) < LEAST_PX:
             return replace(view, window=self._blended(view.window))
-        members = (view, *view.window)
+        # In one order whatever frame is in the middle: sums of floats depend on it.
+        members = sorted((view, *view.window), key=lambda member: member.offset)
         filtered = [self._of_window(member, members) for member in (view, *self._blended(view.window))]
         return replace(filtered[0], window=tuple(filtered[1:]))
 
@@ -109,7 +112,8 @@ class FrameFilter:
         if not frame.in_bands:
             plate = WholeRows(plate.rows(0, size[0]))
             guide = None if guide is None else WholeRows(guide.rows(0, size[0]))
-        return replace(frame, filtered=plate, guide=guide)
+        averaged_with = tuple((other.offset - frame.offset, other.key) for other in others)
+        return replace(frame, filtered=plate, averaged_with=averaged_with, guide=guide)
 
     def _plate_rows(self, frame: DecodedFrame) -> Rows:
         if not frame.in_bands:

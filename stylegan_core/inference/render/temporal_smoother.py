@@ -42,7 +42,7 @@ class TemporalSmoother:
         """
 
         def output(view: DecodedFrame) -> Pixels:
-            return self._outputs.get((view.key, run_key), lambda: run(view))
+            return self._outputs.get((view.key, view.averaged_with, run_key), lambda: run(view))
 
         own = output(frame)
         if min(own.shape[:2]) < LEAST_PX:

@@ -1,14 +1,11 @@
 import numpy as np
-import pytest
 
-from stylegan_core.storage import lru_arrays
 from stylegan_core.storage.lru_arrays import LruArrays
 
 
-def test_arrays_are_made_once_and_the_oldest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lru_arrays, "_KEPT_BYTES", 0)
+def test_arrays_are_made_once_and_the_oldest_are_forgotten() -> None:
     made: list[str] = []
-    kept: LruArrays[np.ndarray] = LruArrays(2)
+    kept: LruArrays[np.ndarray] = LruArrays(2, kept_bytes=0)
 
     def get(key: str) -> np.ndarray:
         def make() -> np.ndarray:

@@ -5,8 +5,12 @@ import cv2
 import numpy as np
 
 from stylegan_core.data.subjects import Subject
+from stylegan_core.inference.job.plan import write_plan
+from stylegan_core.inference.reading.decode import FrameDecoder
+from stylegan_core.inference.reading.frame_reader import FrameReader
+from stylegan_core.inference.render.guided_input import network_input
 from tasks.stages.evaluator_guides import ShotGuides, guides_of
-from tests.stylegan_core.inference.guided_shot import make_shot
+from tests.stylegan_core.inference.guided_shot import make_shot, save_guided_model
 
 
 def unit(path: Path, _side: str = "content") -> np.ndarray:
@@ -23,14 +27,20 @@ def test_frames_get_the_guides_that_stylize_gives_them(tmp_path: Path) -> None:
     subject = Subject("pan", "shot", (), (), (2, 5), ())
     guides = guides_of(subject, tmp_path, tmp_path, unit, plain)
     assert isinstance(guides, ShotGuides)
+    plan = shot.plan(save_guided_model(tmp_path / "model"))
+    write_plan(plan)
     frame = unit(shot.plates / "shot.0003.png")
     given = guides.with_guide(3, frame)
     assert given.shape == (64, 96, 7)
-    assert np.abs(given[..., :3] - frame).mean() < 0.01  # filtered: a mean of what moves by whole pixels
+    assert np.abs(given[..., :3] - frame).mean() < 0.01  # a mean of what moves by whole pixels
     painted = shot.seen(3, 1)[..., ::-1].astype(np.float32) / 255
     trusted = given[..., 6] > 0.5
     assert trusted.mean() > 0.8
     assert np.abs(given[..., 3:6] - painted)[trusted].mean() < 0.02
+    stylized = FrameDecoder(plan.job, FrameReader(plan.job)).decode(plan.job.frames[2])
+    expected = network_input(stylized, guided=True)
+    assert np.abs(given[..., :3] - expected[..., :3]).max() < 1e-5
+    assert np.abs(given[..., 3:] - expected[..., 3:]).mean() < 1e-3  # flows of jobs are kept in half precision
     own = guides.with_guide(5, unit(shot.plates / "shot.0005.png"))
     assert (own[..., 6] == 1).all()
 

@@ -73,7 +73,9 @@ def plan_shots(draft: Draft, model: Model, render: RenderSettings) -> Draft:
         draft, starts = cut_starts(draft, line, render.cuts)
         for at, number in line.frames:
             shot = 0 if number is None else bisect_right(starts, number)
-            window = () if frames[at].missing == "black" else _window(line, number, starts, reach)
+            strength = settings.strength if frames[at].strength is None else frames[at].strength
+            alone = frames[at].missing == "black" or strength == 0
+            window = () if alone else _window(line, number, starts, reach)
             frames[at] = frames[at].model_copy(update={"shot": shots + shot, "window": window})
         shots = max((frames[at].shot for at, _ in line.frames), default=shots) + 1
     return draft.with_job(job.model_copy(update={"frames": tuple(frames)}))

@@ -1,5 +1,6 @@
 """A guided job: what the network gets, which frames a changed painting remakes, bands, windows and exactness."""
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -74,6 +75,32 @@ def test_results_do_not_depend_on_chunks(shot: GuidedShot, model: Model, blend_f
     for name, made in pixels(one).items():
         assert np.array_equal(made, pixels(all_together)[name])
         assert name not in pixels(part) or np.array_equal(made, pixels(part)[name])
+
+
+@pytest.mark.parametrize("blend_frames", [0, 1])
+@pytest.mark.parametrize("held", [(1, 8), (1, 4)], ids=["a still", "a hold before a pan"])
+def test_equal_frames_have_results_of_their_own(
+    tmp_path: Path, model: Model, held: tuple[int, int], blend_frames: int
+) -> None:
+    shot = make_shot(tmp_path, 8, (1, 8))
+    shot.paint(8, seed=5)
+    for number in range(held[0] + 1, held[1] + 1):
+        shutil.copyfile(shot.plates / f"shot.{held[0]:04d}.png", shot.plates / f"shot.{number:04d}.png")
+    whole = shot.plan(model, "whole", blend_frames=blend_frames)
+    stylize(whole, model)
+    for number in range(2, 8):
+        alone = shot.plan(model, f"alone_{number}", blend_frames=blend_frames, frames=str(number))
+        stylize(alone, model)
+        for name, made in pixels(alone).items():
+            assert np.array_equal(made, pixels(whole)[name])
+
+
+def test_strips_that_are_too_narrow_for_a_search_are_made(tmp_path: Path, model: Model) -> None:
+    shot = make_shot(tmp_path, 3, (2,))
+    for folder in (shot.plates, shot.painted):
+        for path in folder.iterdir():
+            cv2.imwrite(str(path), cv2.resize(cv2.imread(str(path)), (3000, 40)))
+    assert len(stylize(shot.plan(model), model)) == 3
 
 
 def test_bands_of_large_frames_equal_the_whole(shot: GuidedShot, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

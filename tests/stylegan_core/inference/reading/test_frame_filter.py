@@ -8,6 +8,7 @@ from stylegan_core.inference.job.plan import write_plan
 from stylegan_core.inference.reading.decode import FrameDecoder
 from stylegan_core.inference.reading.decoded_frame import DecodedFrame
 from stylegan_core.inference.reading.frame_reader import FrameReader
+from stylegan_core.inference.render.guided_input import network_input
 from stylegan_core.recipes.model import Model
 from tests.stylegan_core.inference.guided_shot import GuidedShot, make_shot, save_guided_model
 
@@ -65,17 +66,16 @@ def test_a_key_frame_keeps_its_painting(shot: GuidedShot, model: Model) -> None:
     assert (key.guide.rows(0, 64)[..., 3] == 1).all()
 
 
-def test_frames_that_are_blended_are_filtered_too(shot: GuidedShot, model: Model) -> None:
+def test_frames_that_are_blended_are_filtered_as_by_themselves(shot: GuidedShot, model: Model) -> None:
     frame = decoded(shot, model, 4, blend_frames=1)
-    alone = decoded(shot, model, 5, frames="5")
     assert [other.offset for other in frame.window] == [-1, 1]
-    after = frame.window[1]
-    assert after.filtered is not None
-    assert alone.filtered is not None
-    assert np.array_equal(after.filtered.rows(0, 64), alone.filtered.rows(0, 64))
-    assert after.guide is not None
-    assert alone.guide is not None
-    assert np.array_equal(after.guide.rows(0, 64), alone.guide.rows(0, 64))
+    for other in frame.window:
+        alone = decoded(shot, model, 4 + other.offset, frames=str(4 + other.offset))
+        assert np.array_equal(network_input(other, guided=True), network_input(alone, guided=True))
+
+
+def test_nothing_is_averaged_where_nothing_is_changed(shot: GuidedShot, model: Model) -> None:
+    assert decoded(shot, model, 4, strength=0.0).task.window == ()
 
 
 def test_a_frame_without_neighbours_is_not_filtered(tmp_path: Path, model: Model) -> None:
