@@ -264,7 +264,7 @@ def headlines(figures: Mapping[str, float]) -> list[Headline]:
         _ratio(figures, "truth/swd", "unstylized", "best_filter", "of the untouched frame's distance to the painter"),
         _detail(figures),
         _gain(figures),
-        _ratio(figures, "temporal/warp_error", "truth", "unstylized", "of the flicker of painting frame by frame"),
+        _ratio(figures, "temporal/warp_error", "truth", "unstylized", "of the flicker of the painter's own frames"),
     ]
     if found[0] is None:  # no truth to compare with: use the style pictures
         label = "of the untouched input's distance to the style"
