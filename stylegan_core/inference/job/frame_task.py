@@ -103,6 +103,11 @@ class FrameTask(FrozenModel):
     guides: tuple[GuideKey, ...] = ()
 
     @property
+    def is_key(self) -> bool:
+        """Whether it is a painted key frame, which its own painting guides."""
+        return any(guide.distance == 0 for guide in self.guides)
+
+    @property
     def auxiliary_files(self) -> tuple[Path | None, ...]:
         """Files of its regions, two a region, in order."""
         return tuple(path for files in self.regions for path in (files.where, files.picture))

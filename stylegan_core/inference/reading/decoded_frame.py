@@ -91,11 +91,6 @@ class DecodedFrame:
         return not len(self.before_unit)
 
     @property
-    def is_key(self) -> bool:
-        """Whether it is a painted key frame, which its own painting guides."""
-        return any(guide.distance == 0 for guide in self.task.guides)
-
-    @property
     def views(self) -> tuple[DecodedFrame, ...]:
         """All eyes, this one first."""
         return (self, *self.other_views)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -31,36 +31,29 @@ _KEPT_BYTES = 32 << 20
 """Of pictures and of flows, in addition to those of one window: what is behind is not needed again."""
 
 
+Average = Callable[[Rows, Sequence[tuple[NeighbourMotion, Rows]], tuple[int, int], int, int], Floats]
+"""``filtered_plate`` or ``filtered_guide``."""
+
+
 @dataclass(frozen=True)
-class FilteredPlate(FrameRows):
-    """A large frame, whose rows are averaged when they are needed.
+class AveragedRows(FrameRows):
+    """A plate or a guide of a large frame, whose rows are averaged when they are needed.
 
     Attributes:
+        average: what averages it.
         own: its rows.
         neighbours: with their rows.
         size: height and width.
     """
 
+    average: Average
     own: Rows
     neighbours: tuple[tuple[NeighbourMotion, Rows], ...]
     size: tuple[int, int]
 
     def rows(self, first: int, last: int) -> Pixels:
-        """(last - first, W, 3)."""
-        return filtered_plate(self.own, self.neighbours, self.size, first, last)
-
-
-@dataclass(frozen=True)
-class FilteredGuide(FrameRows):
-    """The guide of a large frame, whose rows are averaged when they are needed; attributes as ``FilteredPlate``."""
-
-    own: Rows
-    neighbours: tuple[tuple[NeighbourMotion, Rows], ...]
-    size: tuple[int, int]
-
-    def rows(self, first: int, last: int) -> Pixels:
-        """(last - first, W, 4)."""
-        return filtered_guide(self.own, self.neighbours, self.size, first, last)
+        """(last - first, W, C)."""
+        return self.average(self.own, self.neighbours, self.size, first, last)
 
 
 class FrameFilter:
@@ -102,13 +95,12 @@ class FrameFilter:
             return frame
         size = frame.height_px, frame.width_px
         motions = [(self._motion(frame, other), other) for other in others]
-        plate: FrameRows = FilteredPlate(
-            self._plate_rows(frame), tuple((motion, self._plate_rows(other)) for motion, other in motions), size
-        )
+        plates = tuple((motion, self._plate_rows(other)) for motion, other in motions)
+        plate: FrameRows = AveragedRows(filtered_plate, self._plate_rows(frame), plates, size)
         guide = frame.guide
-        if guide is not None and not frame.is_key:
+        if guide is not None and not frame.task.is_key:
             known = tuple((motion, other.guide.rows) for motion, other in motions if other.guide is not None)
-            guide = FilteredGuide(guide.rows, known, size)
+            guide = AveragedRows(filtered_guide, guide.rows, known, size)
         if not frame.in_bands:
             plate = WholeRows(plate.rows(0, size[0]))
             guide = None if guide is None else WholeRows(guide.rows(0, size[0]))

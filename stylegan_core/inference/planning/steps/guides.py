@@ -258,10 +258,10 @@ def _with_guides(frame: FrameTask, assigned: Assigned, flow_file: str, job: Job)
             guide.model_copy(update={"flow_file": flow_file if guide.flow else None}) for guide in assigned.get(at, ())
         )
 
-    own = guides(number)
-    if any(guide.distance == 0 for guide in own) and not job.settings.blend_frames:
-        return frame.model_copy(update={"guides": own})
+    frame = frame.model_copy(update={"guides": guides(number)})
+    if frame.is_key and not job.settings.blend_frames:
+        return frame
     window: tuple[Neighbour, ...] = tuple(
         other.model_copy(update={"guides": guides(number + other.offset)}) for other in frame.window
     )
-    return frame.model_copy(update={"guides": own, "window": window})
+    return frame.model_copy(update={"window": window})
