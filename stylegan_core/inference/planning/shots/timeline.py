@@ -53,17 +53,19 @@ def timelines(frames: Sequence[FrameTask], input_folder: Path, *, reach: int) ->
         reach: how many numbers before the first and after the last frame of the job are included.
     """
     members: dict[tuple[str, str] | None, list[tuple[int, int | None]]] = {}
-    for at, frame in enumerate(frames):
-        key = _sequence_of(frame)
-        members.setdefault(key, []).append((at, None if key is None else number_of(frame)))
     listed: dict[str, list[str]] = {}
+    of_file = {f.input: _sequence_of(f, input_folder, listed) for f in frames if f.missing != "black"}
+    for at, frame in enumerate(frames):
+        key = of_file[frame.input] if frame.input in of_file else _sequence_of(frame, input_folder, listed)
+        members.setdefault(key, []).append((at, None if key is None else number_of(frame)))
     found = []
     for key, numbered in members.items():
         numbers = [number for _, number in numbered if number is not None]
         existing: dict[int, TimelineFrame] = {}
         if key is not None and numbers:
             first, last = min(numbers) - reach, max(numbers) + reach
-            known = {number_of(frames[at]): TimelineFrame(frames[at].input, frames[at].index) for at, _ in numbered}
+            there = [frames[at] for at, _ in numbered if frames[at].missing != "black"]
+            known = {number_of(frame): TimelineFrame(frame.input, frame.index) for frame in there}
             if frames[numbered[0][0]].index is None:
                 known |= _files(key, input_folder, listed)
             else:
@@ -82,24 +84,33 @@ def number_of(frame: FrameTask) -> int | None:
     return frame.number if frame.number is not None else frame_number(Path(frame.input))
 
 
-def _sequence_of(frame: FrameTask) -> tuple[str, str] | None:
+def _sequence_of(frame: FrameTask, input_folder: Path, listed: dict[str, list[str]]) -> tuple[str, str] | None:
     """Folder and name without its number; path of a movie and an empty text; None: the frame has no number."""
     if frame.index is not None:
         return frame.input, ""
-    path, number = PurePosixPath(frame.input), number_of(frame)
+    path = PurePosixPath(frame.input)
+    # The input of a black frame is a neighbour, whose number its name has.
+    number = frame_number(Path(path)) if frame.missing == "black" else number_of(frame)
     if number is None:
         return None
-    return path.parent.as_posix(), _without_number(path.name, number)
+    keys = [(path.parent.as_posix(), name) for name in _without_number(path.name, number)]
+    # Frame 2 of "sh.2.v2.png": the number is the part that counts the most files.
+    return keys[0] if len(keys) == 1 else max(keys, key=lambda key: len(_files(key, input_folder, listed)))
 
 
-def _without_number(name: str, number: int) -> str:
-    """A name with the last run of digits that is ``number`` replaced, whatever its padding."""
+def _without_number(name: str, number: int) -> list[str]:
+    """A name with a run of digits that is ``number`` replaced, whatever its padding; the last run first.
+
+    The name itself, if it has no such run.
+    """
+    found = []
     for run in reversed(list(_DIGITS.finditer(name))):
         text = run.group()
         for start, digits in ((run.start(), text), (run.start() + text.startswith("-"), text.lstrip("-"))):
             if int(digits) == number:
-                return f"{name[:start]}#{name[run.end() :]}"
-    return name
+                found.append(f"{name[:start]}#{name[run.end() :]}")
+                break
+    return found or [name]
 
 
 def _files(key: tuple[str, str], input_folder: Path, listed: dict[str, list[str]]) -> dict[int | None, TimelineFrame]:

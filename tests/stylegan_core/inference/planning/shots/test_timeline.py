@@ -54,6 +54,24 @@ def test_a_pattern_knows_which_digits_count(tmp_path):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["sh.{}.png", "sh.{}.v2.png"])
+def test_a_black_frame_has_a_place_but_no_picture(tmp_path, name):
+    names = [name.format(number) for number in (1, 2, 4)]
+    touch(tmp_path, *names)
+    black = FrameTask(input=names[1], output=name.format(3), missing="black", number=3)
+    one, two, four = (frame(name, number=number) for name, number in zip(names, (1, 2, 4), strict=True))
+    (line,) = timelines([one, two, black, four], tmp_path, reach=1)
+    assert line.frames == ((0, 1), (1, 2), (2, 3), (3, 4))
+    assert {number: found.input for number, found in line.existing.items()} == dict(zip((1, 2, 4), names, strict=True))
+
+
+def test_a_black_frame_alone_has_neighbours(tmp_path):
+    touch(tmp_path, "sh.1.png", "sh.2.png", "sh.4.png")
+    black = FrameTask(input="sh.2.png", output="sh.3.png", missing="black", number=3)
+    (line,) = timelines([black], tmp_path, reach=1)
+    assert list(line.existing) == [2, 4]
+
+
 def test_a_held_frame_stands_where_the_one_that_it_repeats_does(tmp_path):
     touch(tmp_path, "sh.1.png", "sh.2.png", "sh.4.png")
     held = FrameTask(input="sh.2.png", output="sh.3.png", missing="hold", number=2)

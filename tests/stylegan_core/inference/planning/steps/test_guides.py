@@ -171,6 +171,13 @@ def test_several_sequences_are_refused(shot: GuidedShot, model: Model) -> None:
         shot.plan(model)
 
 
+def test_a_black_frame_has_no_guide(shot: GuidedShot, model: Model) -> None:
+    (shot.plates / "shot.0004.png").unlink()
+    tasks = by_number(shot.plan(model, missing="black"))
+    assert (tasks[4].missing, numbers(tasks[4])) == ("black", [])
+    assert [numbers(tasks[number]) for number in (3, 5)] == [[2, 6], [2, 6]]
+
+
 def test_masks_mark_the_painted_part_of_key_frames(shot: GuidedShot, model: Model) -> None:
     masks = shot.root / "masks"
     masks.mkdir()
