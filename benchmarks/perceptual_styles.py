@@ -24,6 +24,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,8 @@ CONTENT_SIDE_PX = 256
 PUBLISHED_BYTES = 240_000
 JUDGE: ExtractorName = "vgg16_hed"
 """An extractor that the preset two_cores does not train on."""
+SHIFTED = 5
+"""Contents of the shift error."""
 SHOWN = ("china", "flower", "chelsea", "coffee")
 
 
@@ -224,6 +227,7 @@ def main() -> None:
 
     from stylegan_core.inference.network.translate import translate_unit
     from stylegan_core.metrics.baselines import colour_statistics, reinhard
+    from stylegan_core.metrics.shift_error import shift_error
     from stylegan_core.metrics.ssim import ssim
     from stylegan_core.recipes.model import load_model
     from stylegan_core.recipes.perceptual import Recipe
@@ -248,6 +252,9 @@ def main() -> None:
         "unstylized": {n: list(contents.values()) for n in styles},
     }
     record: dict[str, float] = {"train_s": sum(seconds.values())}
+    few = list(contents.values())[:SHIFTED]
+    record["shift_error_codes"] = max(shift_error(partial(translate_unit, model), few) for model in models.values())
+    print(f"shift error: {record['shift_error_codes']:.2f} codes, the worst style")
     for kind, made in outputs.items():
         distances = evaluated(made, evaluator)
         found = figures(distances)

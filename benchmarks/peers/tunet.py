@@ -5,7 +5,7 @@
 
 Its train.py with base/base.yaml runs for so many minutes; its inference.py makes the frames from the latest checkpoint.
 What differs from that file: crops are as large as the shot allows, at most 256 px, instead of 512 px, previews are off,
-and no worker process loads the two key frames. The loss is the file's, L1. OUT/peer/ has the configuration and the model.
+and no worker process loads the two key frames. The loss is the file's, L1. OUT/peer/ has the configuration and model.
 """
 
 from __future__ import annotations
