@@ -161,7 +161,7 @@ def chart(title: str, lines: Sequence[Series], *, x_label: str, note: str = "", 
 
 def ticks(low: float, high: float, about: int) -> list[float]:
     """Round values, steps of 1, 2 or 5 times a power of ten, from at most ``low`` to at least ``high``."""
-    if high <= low:
+    if high - low <= 1e-9 * abs(low):  # means of equal values differ by rounding
         pad = abs(low) * 0.1 or 1.0
         low, high = low - pad, high + pad
     rough = (high - low) / about

@@ -45,6 +45,13 @@ def test_a_range_of_one_value_still_has_ticks_around_it(value):
     assert len(set(tick_texts(found))) == len(found) >= 2
 
 
+@pytest.mark.parametrize("rate", [0.0004, 2e-4, 1 / 3])
+def test_a_constant_curve_is_drawn_although_its_smoothed_values_differ_by_rounding(rate):
+    steps = tuple(float(step) for step in range(750))
+    drawn = chart("Learning rate", [Series("generator", steps, (rate,) * len(steps))], x_label="step")
+    assert "nan" not in drawn.svg
+
+
 def test_lines_stand_where_their_values_are():
     line = Series("loss", (0.0, 10.0, 40.0), (3.0, 1.0, 2.0))
     svg = chart("Loss", [line], x_label="step").svg
