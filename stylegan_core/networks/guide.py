@@ -38,6 +38,21 @@ def confidence_unit(content: Tensor) -> Tensor:
     return (content[:, 6:7].float() + 1) / 2
 
 
+def towards_guide(made: Tensor, content: Tensor, share: float) -> Tensor:
+    """(N, 3, H, W) fp32: a result nearer to the guide, by ``share`` where the guide is certain.
+
+    A network that is trained on few paintings adds lines of the photograph to strokes that were right already.
+
+    Args:
+        made: (N, 3, H, W) of the network.
+        content: (N, 7, H, W) in [-1, 1], what it was made from; a picture alone, (N, 3, H, W), has no guide.
+        share: 0 to 1.
+    """
+    if share == 0 or content.shape[1] != GUIDED_CHANNELS:
+        return made
+    return made + share * confidence_unit(content) * (content[:, PICTURE_CHANNELS:6].float() - made)
+
+
 class GuideGate(nn.Module):
     """Chooses between the picture and its guide at each pixel, from the network's features and the confidence.
 

@@ -19,7 +19,7 @@ from stylegan_core.losses.reconstruction import masked_l1
 from stylegan_core.losses.style import feature_matching, sliced_patch_distance, zero_mean_directions
 from stylegan_core.networks.blend import blend_by_mask
 from stylegan_core.networks.discriminators import DiscriminatorOutput
-from stylegan_core.networks.guide import GUIDED_CHANNELS, PICTURE_CHANNELS, with_guide
+from stylegan_core.networks.guide import GUIDED_CHANNELS, PICTURE_CHANNELS, towards_guide, with_guide
 from stylegan_core.networks.patch_discriminator import DiscriminatorNorm
 from stylegan_core.networks.resnet import Norm, Output, Padding, ResnetGenerator
 from stylegan_core.recipes.adversary import AdversarialRecipe, Adversary
@@ -61,6 +61,12 @@ class Config(SteadinessConfig):
     half_resolution: bool = Field(False, description="run the whole network on 2 x 2 px cells: a quarter of the cost")
     guide: Annotated[bool, BeforeItExisted(False)] = Field(
         True, description="a further input: painted key frames, warped along the motion or found by appearance"
+    )
+    guide_share: Annotated[float, BeforeItExisted(0.0)] = Field(
+        0.8,
+        ge=0.0,
+        le=1.0,
+        description="share of the guide in a result where it is certain; the rest is what the network makes of it",
     )
     own_guide_share: float = Field(
         0.5, ge=0.0, le=1.0, description="share of crops that are guided by their own painting, with holes"
@@ -276,7 +282,8 @@ class Recipe(AdversarialRecipe):
 
     def translate(self, content: Tensor, conditions: Conditions) -> Tensor:
         """The stylized picture, (N, 3, H, W), fp32; unchanged where the mask is 0."""
-        return blend_by_mask(self.networks["generator"](content), content[:, :3], conditions.mask_unit)
+        made = towards_guide(self.networks["generator"](content), content, self.config.guide_share)
+        return blend_by_mask(made, content[:, :3], conditions.mask_unit)
 
     def _varied_guide(self, batch: Batch, style: Tensor) -> Tensor:
         """The generator's input, (N, 7, H, W), or (N, 3, H, W) without the setting."""

@@ -1,6 +1,6 @@
 import torch
 
-from stylegan_core.networks.guide import GuideGate, with_guide
+from stylegan_core.networks.guide import GuideGate, towards_guide, with_guide
 from stylegan_core.networks.resnet import ResnetGenerator
 
 
@@ -58,3 +58,15 @@ def test_a_guided_generator_starts_at_the_guide_and_takes_a_picture_alone() -> N
         # Not mixed: strokes stay sharp. A fiftieth of the picture is left, so that the network can choose it.
         torch.testing.assert_close(network(content), content[:, 3:6], atol=0.05, rtol=0)
         torch.testing.assert_close(network(content[:, :3]), network(with_guide(content[:, :3])))
+
+
+def test_a_result_goes_towards_the_guide_by_its_confidence() -> None:
+    content = torch.rand(2, 7, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    content[:, 6, :4], content[:, 6, 4:] = -1.0, 1.0
+    made = torch.full((2, 3, 8, 8), 0.25)
+    nearer = towards_guide(made, content, 0.75)
+    torch.testing.assert_close(nearer[..., :4, :], made[..., :4, :])
+    torch.testing.assert_close(nearer[..., 4:, :], 0.25 * made[..., 4:, :] + 0.75 * content[:, 3:6, 4:])
+    torch.testing.assert_close(towards_guide(made, content, 1.0)[..., 4:, :], content[:, 3:6, 4:])
+    assert towards_guide(made, content, 0.0) is made
+    assert towards_guide(made, content[:, :3], 0.75) is made

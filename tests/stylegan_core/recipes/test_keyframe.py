@@ -159,6 +159,16 @@ def test_with_guide_the_network_takes_seven_channels_or_a_picture_alone() -> Non
     assert all(loss.isfinite() for loss in losses.values())
 
 
+def test_what_the_network_adds_to_a_certain_guide_is_toned_down() -> None:
+    recipe = build(guide=True, guide_share=0.75).eval()
+    content = torch.rand(1, 7, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    content[:, 6] = 1.0
+    with torch.no_grad():
+        made = recipe.translate(content, Conditions())
+        torch.testing.assert_close(made, 0.25 * recipe.networks["generator"](content) + 0.75 * content[:, 3:6])
+    assert Config.of_model({}).guide_share == 0.0, "a model of before has the results that it had"
+
+
 def test_training_takes_the_batch_s_guides_and_varies_them() -> None:
     recipe = build(guide=True, own_guide_share=0.0, no_guide_share=0.0, unpainted_weight=1.0, discriminator_norm="none")
     guide, unpainted_guide = (torch.rand(2, 4, 32, 32, generator=torch.Generator().manual_seed(s)) for s in (5, 6))
