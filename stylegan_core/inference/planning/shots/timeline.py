@@ -7,6 +7,7 @@ chunk and the whole shot have the same ones.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,6 +17,7 @@ from stylegan_core.frames.sequences.listing import PICTURE_SUFFIXES, frame_numbe
 from stylegan_core.inference.job.frame_task import FrameTask
 
 _DIGITS = re.compile(r"-?\d+", re.ASCII)
+_Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,21 @@ def timelines(frames: Sequence[FrameTask], input_folder: Path, *, reach: int) ->
         input_folder: what their inputs are relative to.
         reach: how many numbers before the first and after the last frame of the job are included.
     """
-    members: dict[tuple[str, str] | None, list[tuple[int, int | None]]] = {}
+    members: dict[_Key | None, list[tuple[int, int | None]]] = {}
     listed: dict[str, list[str]] = {}
-    of_file = {f.input: _sequence_of(f, input_folder, listed) for f in frames if f.missing != "black"}
-    for at, frame in enumerate(frames):
-        key = of_file[frame.input] if frame.input in of_file else _sequence_of(frame, input_folder, listed)
+    candidates = [_sequences_of(frame) for frame in frames]
+    shared = Counter(key for keys in candidates for key in keys)
+
+    def sequence(keys: list[_Key]) -> _Key | None:
+        # Frame 2 of "sh.2.v2.png": the number is the part that most frames of the job count by.
+        if len(keys) < 2:
+            return keys[0] if keys else None
+        return max(keys, key=lambda key: (shared[key], len(_files(key, input_folder, listed))))
+
+    pairs = list(zip(frames, candidates, strict=True))
+    of_file = {frame.input: sequence(keys) for frame, keys in pairs if frame.missing != "black"}
+    for at, (frame, keys) in enumerate(pairs):
+        key = of_file[frame.input] if frame.input in of_file else sequence(keys)
         members.setdefault(key, []).append((at, None if key is None else number_of(frame)))
     found = []
     for key, numbered in members.items():
@@ -84,18 +96,17 @@ def number_of(frame: FrameTask) -> int | None:
     return frame.number if frame.number is not None else frame_number(Path(frame.input))
 
 
-def _sequence_of(frame: FrameTask, input_folder: Path, listed: dict[str, list[str]]) -> tuple[str, str] | None:
-    """Folder and name without its number; path of a movie and an empty text; None: the frame has no number."""
+def _sequences_of(frame: FrameTask) -> list[_Key]:
+    """Folder and name without its number, for each part that may be it, the last first; none: it has no number.
+
+    Of a movie's frame, the movie's path and an empty text.
+    """
     if frame.index is not None:
-        return frame.input, ""
+        return [(frame.input, "")]
     path = PurePosixPath(frame.input)
     # The input of a black frame is a neighbour, whose number its name has.
     number = frame_number(Path(path)) if frame.missing == "black" else number_of(frame)
-    if number is None:
-        return None
-    keys = [(path.parent.as_posix(), name) for name in _without_number(path.name, number)]
-    # Frame 2 of "sh.2.v2.png": the number is the part that counts the most files.
-    return keys[0] if len(keys) == 1 else max(keys, key=lambda key: len(_files(key, input_folder, listed)))
+    return [] if number is None else [(path.parent.as_posix(), name) for name in _without_number(path.name, number)]
 
 
 def _without_number(name: str, number: int) -> list[str]:

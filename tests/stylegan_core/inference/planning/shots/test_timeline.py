@@ -65,6 +65,13 @@ def test_a_black_frame_has_a_place_but_no_picture(tmp_path, name):
     assert {number: found.input for number, found in line.existing.items()} == dict(zip((1, 2, 4), names, strict=True))
 
 
+def test_a_shot_whose_name_ends_with_a_frame_s_number_is_not_split(tmp_path):
+    names = [f"sh{shot}.{number:04d}.png" for shot in (1, 2, 3) for number in (1, 2)]
+    touch(tmp_path, *names)
+    lines = timelines([frame(name) for name in names], tmp_path, reach=1)
+    assert [list(line.existing) for line in lines] == [[1, 2]] * 3
+
+
 def test_a_black_frame_alone_has_neighbours(tmp_path):
     touch(tmp_path, "sh.1.png", "sh.2.png", "sh.4.png")
     black = FrameTask(input="sh.2.png", output="sh.3.png", missing="black", number=3)
