@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +20,15 @@ from tasks.shared.origin import FLOW_RUN_VARIABLE, flow_run_id
 from tasks.shared.runner import Runner
 from tasks.shared.versioning import STAGES, VersioningError, commit_to_branch, git_state, push, reproduce
 
-RESULTS = ("dvc.lock", "dvc.yaml", CODE_FOLDER, "reports/metrics.json", "reports/train")
+log = logging.getLogger(__name__)
+
+RESULTS = ("dvc.lock", "dvc.yaml", CODE_FOLDER, "reports/metrics.json", "reports/speed.json", "reports/train")
 """Files that a scheduled run commits to its branch; the DVC remote holds the pictures and models of dvc.lock.
 
 dvc.yaml and the code digests are included, since ``sync`` may have rewritten them and dvc.lock refers to them.
 """
+SCHEDULES = "prefect.yaml"
+"""Deployments and their schedules; a checkout's own, like the machine's clock."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +61,32 @@ def chain(runner: Runner, root: Path, settings: ChainSettings) -> PipelineLink:
         VersioningError: dvc failed, or the tree has uncommitted changes.
         GateError: the model is not good enough to be promoted.
     """
+    with _pipeline_lock(root, settings.lock_wait_s):
+        return _locked_chain(runner, root, settings)
+
+
+@contextmanager
+def _pipeline_lock(root: Path, wait_s: float) -> Iterator[None]:
+    """The lock of a checkout: limits of work pools and deployments ignore calls by hand.
+
+    Raises:
+        StoppedError: another pipeline held it for longer than ``wait_s``.
+    """
     state = root / STATE_FOLDER
     state.mkdir(exist_ok=True)
+    lock = FileLock(state / "pipeline.lock")
     try:
-        # A work pool's concurrency limit ignores other pools and calls by hand in this checkout.
-        with FileLock(state / "pipeline.lock", timeout=settings.lock_wait_s):
-            return _locked_chain(runner, root, settings)
+        lock.acquire(timeout=0)
     except Timeout:
-        raise StoppedError(
-            f"another pipeline has been running in {root} for {settings.lock_wait_s:.0f} s: try later"
-        ) from None
+        log.info("another pipeline is running in %s: waiting for its end, for at most %.0f s", root, wait_s)
+        try:
+            lock.acquire(timeout=wait_s)
+        except Timeout:
+            raise StoppedError(f"another pipeline has been running in {root} for {wait_s:.0f} s: try later") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _locked_chain(runner: Runner, root: Path, settings: ChainSettings) -> PipelineLink:
@@ -96,7 +119,8 @@ def _reproduce(root: Path, stage: str, *, environment: dict[str, str], lock_wait
 def refuse_changes(root: Path) -> None:
     """Refuses uncommitted changes: the results of a scheduled run name the commit that produced them.
 
-    Files that ``sync`` wrote may differ: they are derived from the others and committed with the results.
+    Files that ``sync`` wrote may differ: they are derived from the others and committed with the results. prefect.yaml
+    may differ too: it says when runs start, not what they make.
 
     Raises:
         VersioningError: files differ from the commit, or there is no commit.
@@ -104,6 +128,7 @@ def refuse_changes(root: Path) -> None:
     state = git_state(root)
     if state.commit is None:
         raise VersioningError(f"{root} has no git commit: commit the project before a scheduled run")
-    if changed := [path for path in state.changed if not kept_by_sync(root, path)]:
+    changed = [path for path in state.changed if path != SCHEDULES and not kept_by_sync(root, path)]
+    if changed:
         some = ", ".join(changed[:5]) + (" ..." if len(changed) > 5 else "")
         raise VersioningError(f"{root} has uncommitted changes ({some}): use a separate clone for scheduled runs")

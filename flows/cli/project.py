@@ -88,7 +88,7 @@ def report(
 ) -> None:
     """Show the metrics of the last evaluation with those of the baselines, and the paths of the results."""
     root = project_folder()
-    print_figures(root / "reports" / "metrics.json")
+    print_figures(root / "reports")
     if page is not None:
         from stylegan_core.config import load_params
         from tasks.shared.origin import origin

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +15,8 @@ if TYPE_CHECKING:
 _COLOURS = {"ok": "green", "note": "yellow", "wrong": "red"}
 
 
-def print_figures(metrics_file: Path) -> None:
-    """Prints metrics with those of the baselines, one per row.
+def print_figures(reports: Path) -> None:
+    """Prints what evaluate measured, with the baselines' figures, one per row.
 
     Raises:
         UsageError: there are no metrics yet.
@@ -27,10 +26,11 @@ def print_figures(metrics_file: Path) -> None:
 
     from stylegan_core.report.figures import SUBJECTS
     from tasks.shared.errors import UsageError
+    from tasks.stages.figures_files import read_figures
 
-    if not metrics_file.is_file():
-        raise UsageError(f"{metrics_file} does not exist: run `stylereel evaluate` first")
-    figures = json.loads(metrics_file.read_text(encoding="utf-8"))
+    figures = read_figures(reports)
+    if not figures:
+        raise UsageError(f"{reports} has no figures: run `stylereel evaluate` first")
     suffixes = [suffix for suffix in SUBJECTS if suffix]
     names = [name for name in figures if not any(name.endswith(f"_{suffix}") for suffix in suffixes)]
     table = Table(box=None, pad_edge=False)
@@ -94,4 +94,4 @@ def print_trail(trail: Trail, *, most: int = 10) -> None:
 
 def _print_facts(facts: Mapping[str, str]) -> None:
     for name, value in facts.items():
-        typer.echo(f"  {name:<14}{value}")
+        typer.echo(f"  {name:<15} {value}")

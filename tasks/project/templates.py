@@ -43,7 +43,7 @@ stages:
     cmd: python -m flows.evaluate
     deps: [{code}/evaluate.txt, data/prepared, models]
     params: [evaluate]
-    metrics: [reports/metrics.json]
+    metrics: [reports/metrics.json, reports/speed.json]
     plots: [reports/evaluate]
   stylize:
     cmd: python -m flows.stylize
@@ -102,9 +102,17 @@ PREFECT_YAML = """\
 name: {name}
 deployments:
   - name: nightly-training
+    description: Every night, bring data, models, figures and the stylized shots up to date.
     entrypoint: flows.pipeline.pipeline
-    parameters: {{scheduled: true, push: true}}
+    tags: [stylereel, training]
+    # max_swd_ratio: the promotion gate; the largest patch distance, as a share of the untouched input's.
+    parameters: {{scheduled: true, max_swd_ratio: 1.0, push: true}}
     schedules: [{{cron: "0 2 * * *", timezone: UTC, active: true}}]
-    concurrency_limit: {{limit: 1, collision_strategy: ENQUEUE}}
+    work_pool: {{name: stylereel}}
+  - name: stylize
+    description: "On demand: stylize a folder with the last model, or with one from the registry."
+    entrypoint: flows.pipeline.stylize_on_demand
+    tags: [stylereel, stylize]
+    parameters: {{input: "", output: "", model: ""}}
     work_pool: {{name: stylereel}}
 """

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from tasks.shared.errors import StoppedError
 from tasks.shared.tracking import LoggedMetrics, best_effort, client, log_metrics
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class _Picture:
 class MlflowObserver:
     """Logs metrics and pictures of a training in batches.
 
-    Use as a context manager: leaving by an exception marks the run as failed (or killed, when interrupted).
+    Use as a context manager: leaving by an exception marks the run as failed, or as killed if it was stopped.
 
     Args:
         run_id: from ``start_training_run``; None logs nothing.
@@ -92,7 +93,8 @@ class MlflowObserver:
         if kind is None:
             self.close("FINISHED")
         else:
-            self.close("FAILED" if issubclass(kind, Exception) else "KILLED")
+            stopped = issubclass(kind, StoppedError) or not issubclass(kind, Exception)
+            self.close("KILLED" if stopped else "FAILED")
 
     def _send(self, run_id: str) -> None:
         running = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import signal
 import subprocess
@@ -13,10 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+log = logging.getLogger(__name__)
+
 STAGES = ("prepare", "train", "evaluate", "stylize")
 """The stages of dvc.yaml in the DAG's order; the same names as the flows and the sections of params.yaml."""
 
 _IDENTITY = {"NAME": "stylereel", "EMAIL": "stylereel@localhost"}
+_FIRST_PAUSE_S = 1.0
 _LOCK_WORDS = ("Unable to acquire lock", "is busy, it is being blocked by")
 
 
@@ -107,7 +111,7 @@ def run_dvc(
         VersioningError: dvc failed, or its lock was held for longer than ``lock_wait_s``.
     """
     deadline = time.monotonic() + lock_wait_s
-    pause_s = 1.0
+    pause_s = _FIRST_PAUSE_S
     while True:
         code, held = _call_dvc(root, arguments, environment)
         if code == 0:
@@ -115,6 +119,8 @@ def run_dvc(
         command = "dvc " + " ".join(arguments)
         if not held:
             raise VersioningError(f"`{command}` failed with exit code {code}; see its messages above")
+        if pause_s == _FIRST_PAUSE_S:
+            log.info("another dvc holds the lock of %s: waiting for it, for at most %.0f s", root, lock_wait_s)
         if time.monotonic() + pause_s > deadline:
             raise VersioningError(
                 f"`{command}`: another dvc held the project's lock for {lock_wait_s:.0f} s; try later"

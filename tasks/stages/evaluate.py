@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import logging
 import shutil
 import threading
@@ -25,6 +24,7 @@ from stylegan_core.metrics.warp_error import pair_warp_error, seen_points
 from stylegan_core.motion.coverage import unseen_fraction
 from stylegan_core.storage.atomic import write_bytes_atomically
 from tasks.stages.evaluator import EvaluatedPicture, Evaluator, Part, display_of, evaluate_picture, open_evaluators
+from tasks.stages.figures_files import write_figures
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def evaluate(
     progress: Progress | None = None,
     root: Path | None = None,
 ) -> Row:
-    """Runs the whole stage in this process; returns what ``reports/metrics.json`` holds.
+    """Runs the whole stage in this process; returns what ``reports/metrics.json`` and ``speed.json`` hold.
 
     Raises:
         UsageError: prepared data or a model is missing, or there is no picture to evaluate on.
@@ -154,7 +154,7 @@ def _versions(evaluator: Evaluator, current: EvaluatedPicture) -> dict[str, Floa
 
 
 def write_reports(measured: Sequence[Measured], reports: Path) -> Row:
-    """Writes ``metrics.json`` and ``evaluate/`` (frames.csv, panels and grids); returns the figures.
+    """Writes ``metrics.json``, ``speed.json`` and ``evaluate/`` (frames.csv, panels and grids); returns the figures.
 
     Args:
         measured: every part, in order.
@@ -184,8 +184,7 @@ def write_reports(measured: Sequence[Measured], reports: Path) -> Row:
         _write_pictures(evaluator, kept, folder)
     totals = {name: _rounded(value) for name, value in comparison.overall(summaries, kinds).items()}
     _write_table(table, folder / "frames.csv")
-    text = json.dumps(totals, indent=1, allow_nan=False) + "\n"
-    write_bytes_atomically(reports / "metrics.json", text.encode())
+    write_figures(totals, reports)
     return totals
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import functools
-import json
 import logging
 import time
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from stylegan_core.data.report import PrepareReport, read_prepare_report
 from stylegan_core.data.subjects import Subject, find_subjects
 from stylegan_core.frames.sequences.listing import list_pictures
 from stylegan_core.inference.planning.selection.select import input_folder
+from tasks.stages.figures_files import read_figures
 from tasks.stages.stage_reports import ItemReport, read_stylize_report
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class ReviewInputs:
         params: all settings.
         prepared: output of prepare: manifest.csv, shots.json, report.json.
         models: output of train, a folder per training.
-        reports: metrics.json, evaluate/frames.csv and train/<name>.csv, as far as they exist.
+        reports: metrics.json, speed.json, evaluate/frames.csv and train/<name>.csv, as far as they exist.
         stylized: output of stylize: a folder of frames per shot (or of pictures), <name>.mp4 and report.json.
         lineage: provenance of the page itself.
         root: what relative paths in the manifest are relative to.
@@ -96,10 +96,8 @@ class ReviewInputs:
 
     @functools.cached_property
     def figures(self) -> dict[str, float]:
-        """The content of metrics.json; empty if there is none."""
-        path = self.reports / "metrics.json"
-        document = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        return {n: float(v) for n, v in document.items() if isinstance(v, int | float)}
+        """What evaluate measured; empty before it has run."""
+        return read_figures(self.reports)
 
     @functools.cached_property
     def prepare_report(self) -> PrepareReport:

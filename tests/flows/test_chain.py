@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from flows import chain as chain_module
 from flows.chain import ChainSettings, chain, refuse_changes
 from flows.runners.local_runner import LocalRunner
 from tasks.project.init_project import init_project
-from tasks.shared.errors import UsageError
+from tasks.shared.errors import StoppedError, UsageError
 from tasks.shared.gate import GateError
 from tasks.shared.lineage import PipelineLink
 from tasks.shared.versioning import VersioningError, git_state
@@ -139,6 +140,25 @@ def test_a_scheduled_run_refuses_changes(root: Path) -> None:
     with pytest.raises(VersioningError, match=r"new\.txt"):
         chain(runner, root, ChainSettings(scheduled=True))
     assert runner.names == ["check the tree"]
+
+
+def test_a_schedule_is_no_change_of_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "empty-home"))
+    film = init_project(tmp_path / "film")
+    (film / "prefect.yaml").write_text((film / "prefect.yaml").read_text().replace("0 2 * * *", "0 4 * * *"))
+    refuse_changes(film)
+
+
+def test_a_pipeline_says_that_it_waits_for_another_one(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (root / ".stylereel").mkdir()
+    with (
+        FileLock(root / ".stylereel" / "pipeline.lock"),
+        caplog.at_level("INFO", "flows.chain"),
+        pytest.raises(StoppedError, match="another pipeline has been running"),
+    ):
+        chain(_Noting(), root, ChainSettings(lock_wait_s=0.1))
+    assert "waiting for its end" in caplog.text
+    chain(_Noting(), root, ChainSettings(lock_wait_s=0.1))
 
 
 def test_a_scheduled_run_needs_a_commit(tmp_path: Path) -> None:

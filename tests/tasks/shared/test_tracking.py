@@ -11,7 +11,7 @@ import pytest
 
 from stylegan_core.training.hardware import Machine
 from tasks.shared import registry, tracking
-from tasks.shared.errors import UsageError
+from tasks.shared.errors import StoppedError, UsageError
 from tasks.shared.mlflow_observer import MlflowObserver
 from tasks.shared.origin import origin
 
@@ -59,6 +59,11 @@ def test_a_training_from_start_to_registry(project: Path) -> None:
         raise KeyboardInterrupt
     assert [m.step for m in store.get_metric_history(run_id, "loss/generator/l1")] == [25, 50, 75]
     assert store.get_run(run_id).info.status == "KILLED"
+    for error, status in ((StoppedError("SIGTERM"), "KILLED"), (ValueError("a fault"), "FAILED")):
+        with pytest.raises(type(error)), MlflowObserver(run_id) as observer:  # noqa: PT012
+            observer.start(100, 75, Machine("cpu", "fp32", 3))
+            raise error
+        assert store.get_run(run_id).info.status == status
     assert store.get_run(run_id).data.tags["stylereel.now.common.seed"] == "1"
 
     # The same digest is one version, whoever registers it again.

@@ -82,7 +82,9 @@ def held_lock(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(refused.value)
 
 
-def test_a_held_lock_is_waited_for(held_lock: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_held_lock_is_waited_for(
+    held_lock: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     code = (
         "import pathlib, sys\ncalls = pathlib.Path('calls')\n"
         "calls.write_text((calls.read_text() if calls.exists() else '') + 'x')\n"
@@ -91,10 +93,12 @@ def test_a_held_lock_is_waited_for(held_lock: str, tmp_path: Path, monkeypatch: 
     _stand_in(tmp_path, code, monkeypatch)
     pauses: list[float] = []
     monkeypatch.setattr(versioning.time, "sleep", pauses.append)
-    run_dvc(tmp_path, ["repro"])
+    with caplog.at_level("INFO"):
+        run_dvc(tmp_path, ["repro"])
     assert (tmp_path / "calls").read_text() == "xxx"
     assert len(pauses) == 2
     assert 0 < pauses[0] < pauses[1]
+    assert [r.message for r in caplog.records if "another dvc holds the lock" in r.message and "3600 s" in r.message]
 
 
 def test_a_lock_that_stays_is_an_error(held_lock: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

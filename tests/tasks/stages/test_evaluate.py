@@ -16,6 +16,7 @@ from stylegan_core.frames.pictures.picture import Picture
 from stylegan_core.frames.pictures.read import read_picture
 from tasks.shared.errors import UsageError
 from tasks.stages.evaluate import evaluate
+from tasks.stages.figures_files import read_figures
 
 FRAMES, KEY = 5, 3
 PARAMS = {"prepare": {"source": "sample"}, "train": {"recipe": "keyframe"}}
@@ -78,7 +79,7 @@ def test_every_figure_of_the_design_is_there(evaluated):
     expected |= {"temporal/detail_ratio", "temporal/detail_ratio_truth", "temporal/shift_error"}
     expected |= {"speed/images_per_s", "speed/peak_memory_mb", "truth/unseen_fraction"}
     assert expected <= set(evaluated.figures)
-    assert json.loads((evaluated.reports / "metrics.json").read_text()) == evaluated.figures
+    assert read_figures(evaluated.reports) == evaluated.figures
     assert not [name for name in evaluated.figures if ":" in name]
 
 
