@@ -16,7 +16,7 @@ from tasks.project.sync import CODE_FOLDER, kept_by_sync, sync
 from tasks.shared.errors import StoppedError
 from tasks.shared.gate import check_gate
 from tasks.shared.lineage import PipelineLink, link_run, mark_promoted
-from tasks.shared.origin import FLOW_RUN_VARIABLE, flow_run_id
+from tasks.shared.origin import FLOW_RUN_VARIABLE, flow_run_id, origin
 from tasks.shared.runner import Runner
 from tasks.shared.versioning import STAGES, VersioningError, commit_to_branch, git_state, push, reproduce
 
@@ -58,7 +58,7 @@ def chain(runner: Runner, root: Path, settings: ChainSettings) -> PipelineLink:
 
     Raises:
         UsageError, StoppedError, InputsFailedError: a stage failed with this error.
-        VersioningError: dvc failed, or the tree has uncommitted changes.
+        VersioningError: dvc failed, the tree has uncommitted changes, or HEAD moved during the run.
         GateError: the model is not good enough to be promoted.
     """
     with _pipeline_lock(root, settings.lock_wait_s):
@@ -93,15 +93,17 @@ def _locked_chain(runner: Runner, root: Path, settings: ChainSettings) -> Pipeli
     if settings.scheduled:
         runner.run("check the tree", refuse_changes, root)
     runner.run("sync", sync, root)
-    run_id = flow_run_id()
+    run_id, begun = flow_run_id(), origin(root)
     environment = {FLOW_RUN_VARIABLE: run_id} if run_id else {}
     passed = ""
     for stage in STAGES:
         if stage == "stylize":
             passed = runner.run("gate", check_gate, root / "reports/metrics.json", max_swd_ratio=settings.max_swd_ratio)
             runner.run("promote", mark_promoted, root)
+        refuse_another_commit(root, begun.get("git_commit"))
         runner.run(stage, _reproduce, root, stage, environment=environment, lock_wait_s=settings.lock_wait_s)
-    link = runner.run("lineage", link_run, root, run_id, gate=passed)
+    refuse_another_commit(root, begun.get("git_commit"))
+    link = runner.run("lineage", link_run, root, run_id, begun, gate=passed)
     if settings.push:
         runner.run("push", push, root, lock_wait_s=settings.lock_wait_s)
     if settings.scheduled:
@@ -114,6 +116,21 @@ def _locked_chain(runner: Runner, root: Path, settings: ChainSettings) -> Pipeli
 def _reproduce(root: Path, stage: str, *, environment: dict[str, str], lock_wait_s: float) -> None:
     with explained_by_stage(root):
         reproduce(root, stage, environment=environment, lock_wait_s=lock_wait_s)
+
+
+def refuse_another_commit(root: Path, begun: str | None) -> None:
+    """Refuses to go on if HEAD has moved since the run began: its results would belong to neither commit.
+
+    Raises:
+        VersioningError: it has moved.
+    """
+    now = git_state(root).commit
+    if now != begun:
+        before, after = (commit[:12] if commit else "no commit" for commit in (begun, now))
+        raise VersioningError(
+            f"the commit of {root} changed from {before} to {after} during the run: its results are not linked or "
+            "pushed; run again, and use a clone of its own for scheduled runs"
+        )
 
 
 def refuse_changes(root: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -17,7 +17,6 @@ from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.storage.model_folder import MODEL_CARD, read_model_digest
 from stylegan_core.storage.state_folder import STATE_FOLDER
 from tasks.shared import registry, tracking
-from tasks.shared.origin import origin
 from tasks.shared.versioning import lock_digest
 
 LINEAGE_FOLDER = Path(STATE_FOLDER) / "lineage"
@@ -75,24 +74,24 @@ def model_digests(root: Path) -> dict[str, str]:
     return {folder.name: digest for folder in folders if (digest := read_model_digest(folder)) is not None}
 
 
-def link_run(root: Path, run_id: str | None, *, gate: str = "") -> PipelineLink:
+def link_run(root: Path, run_id: str | None, begun: Mapping[str, str], *, gate: str = "") -> PipelineLink:
     """Writes what a pipeline run delivered, and tags the MLflow runs of its models with its id.
 
     Args:
         root: the project.
         run_id: of the flow run; None without a server.
+        begun: ``origin`` at the start of the run: HEAD may have moved meanwhile.
         gate: the comparison that the promotion gate made.
     """
     models = {
         name: DeliveredModel(digest=digest, mlflow_run=tracking.find_run_by_digest(digest) or "")
         for name, digest in model_digests(root).items()
     }
-    known = origin()
     link = PipelineLink(
         flow_run_id=run_id or "",
-        git_commit=known.get("git_commit"),
-        git_dirty=known.get("git_dirty"),
-        project=known.get("project"),
+        git_commit=begun.get("git_commit"),
+        git_dirty=begun.get("git_dirty"),
+        project=begun.get("project"),
         dvc_lock=lock_digest(root) or "",
         models=models,
         gate=gate,

@@ -22,15 +22,17 @@ def flow_run_id() -> str | None:
     return str(flow_run.id) if flow_run.id else None
 
 
-def origin() -> dict[str, str]:
+def origin(folder: Path | None = None) -> dict[str, str]:
     """Ids for records and for tags of MLflow runs; unknown ones are absent.
 
+    Args:
+        folder: the checkout; default: the working folder.
     Returns:
         Any of flow_run_id, git_commit, git_dirty ("yes" or "no"), dvc_lock (SHA-256 of dvc.lock before this run)
         and project.
     """
-    root = project_root()
-    state = git_state(Path.cwd())
+    root = project_root(folder)
+    state = git_state(folder or Path.cwd())
     found = {
         "flow_run_id": flow_run_id(),
         "git_commit": state.commit,

@@ -142,6 +142,19 @@ def test_a_scheduled_run_refuses_changes(root: Path) -> None:
     assert runner.names == ["check the tree"]
 
 
+def test_a_commit_during_the_run_is_not_the_origin_of_its_results(root: Path) -> None:
+    class Committing(_Noting):
+        def run(self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+            if name == "evaluate":
+                _commit(root, ".gitignore", "/reports/\n/.stylereel/\n/more/\n")
+            return super().run(name, function, *args, **kwargs)
+
+    runner = Committing()
+    with pytest.raises(VersioningError, match=r"changed from [0-9a-f]{12} to [0-9a-f]{12} during the run"):
+        chain(runner, root, ChainSettings())
+    assert not {"stylize", "lineage", "push"} & set(runner.names)
+
+
 def test_a_schedule_is_no_change_of_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "empty-home"))
     film = init_project(tmp_path / "film")

@@ -17,7 +17,7 @@ from stylegan_core.storage.cache import cache_folder
 from stylegan_core.storage.file_state import FileState
 from stylegan_core.storage.hashing import sha256_of
 from stylegan_core.storage.records import RecordWriter
-from tasks.shared import lineage, registry, tracking
+from tasks.shared import registry, tracking
 from tasks.shared.errors import UsageError
 from tasks.shared.lineage import DeliveredModel, link_run
 from tasks.shared.whence import whence
@@ -45,7 +45,6 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(tracking, "run_tags", lambda run_id: tags)
     monkeypatch.setattr(registry, "find_runs", find_runs)
     monkeypatch.setattr(tracking, "log_results", log_results)
-    monkeypatch.setattr(lineage, "origin", lambda: {"git_commit": COMMIT})
     (root / "models" / "all").mkdir(parents=True)
     (root / "models" / "all" / "model.json").write_text(json.dumps({"digest": MODEL}))
     work = cache_folder("stylize", "key")
@@ -84,12 +83,12 @@ def test_back_to_the_frames(root: Path, asked: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_model_from_the_cache_leads_to_both_flow_runs(root: Path) -> None:
-    link = link_run(root, LATER_FLOW, gate="passed")
+    link = link_run(root, LATER_FLOW, {"git_commit": COMMIT}, gate="passed")
     assert link.models == {"all": DeliveredModel(digest=MODEL, mlflow_run=RUN)}
     for asked in (LATER_FLOW, MODEL):
         assert sorted(whence(root, asked).flow_runs) == [FLOW, LATER_FLOW]
     # A third delivery keeps the others.
-    link_run(root, "ff66-third")
+    link_run(root, "ff66-third", {"git_commit": COMMIT})
     assert sorted(whence(root, MODEL).flow_runs) == [FLOW, LATER_FLOW, "ff66-third"]
 
 
