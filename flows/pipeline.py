@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import prefect
+from prefect.runtime import flow_run
 
 from flows.chain import ChainSettings, chain
+from flows.dead_runs import alive
 from flows.runners.prefect_runner import PrefectRunner
 from flows.stage import configure_logging
 from stylegan_core.threads import use_threads
@@ -34,8 +36,10 @@ def pipeline(
     """Brings every stage up to date, promotes, links and pushes; the parameters are ``flows.chain.ChainSettings``."""
     configure_logging()
     settings = ChainSettings(scheduled, max_swd_ratio, push, branch, lock_wait_s)
-    # Only the push is retried: a stage that failed fails again on the same inputs.
-    return chain(PrefectRunner(retries={"push": 2}), project_root(), settings).as_dict()
+    root = project_root()
+    with alive(root, _own_id()):
+        # Only the push is retried: a stage that failed fails again on the same inputs.
+        return chain(PrefectRunner(retries={"push": 2}), root, settings).as_dict()
 
 
 @flow(name="stylize-on-demand", persist_result=False)
@@ -45,4 +49,9 @@ def stylize_on_demand(input: str, output: str, model: str = "") -> dict[str, obj
 
     configure_logging()
     use_threads()
-    return stylize_command(PrefectRunner(), Path(input), Path(output), model=model or None)
+    with alive(project_root(), _own_id()):
+        return stylize_command(PrefectRunner(), Path(input), Path(output), model=model or None)
+
+
+def _own_id() -> str:
+    return str(flow_run.id)

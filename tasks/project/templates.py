@@ -98,7 +98,7 @@ PREFECT_YAML = """\
 #   dvc pull plates.dvc painted.dvc
 #   prefect work-pool create stylereel --type process
 #   prefect --no-prompt deploy --all
-#   prefect worker start --pool stylereel --limit 1
+#   stylereel worker
 name: {name}
 deployments:
   - name: nightly-training

@@ -1,0 +1,168 @@
+"""Flow runs that ended without a word: a power cut, a kill, a machine that is out of memory.
+
+Prefect keeps showing them as running. Each run therefore holds a lock on a file with its id in its checkout. The
+system releases the lock of a dead process, but the file stays: a file that can be locked is that of a dead run. It is
+marked as crashed, and a worker that starts again also starts its work again, which continues from the checkpoint.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from filelock import FileLock, Timeout
+
+from stylegan_core.storage.state_folder import STATE_FOLDER
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.objects import FlowRun
+
+log = logging.getLogger(__name__)
+
+_RUNS = Path(STATE_FOLDER) / "runs"
+_SUFFIX = ".lock"
+_REASON = "ended without a word (power cut or kill)"
+_STARTED_AGAIN = "started-again"
+"""Tag of a run that does the work of a dead one."""
+_POLL_S = 2.0
+_LOG_EVERY_S = 60.0
+
+
+@contextmanager
+def alive(root: Path, run_id: str) -> Iterator[None]:
+    """Holds the lock of a run while it works, and first marks the dead runs of the checkout as crashed.
+
+    Args:
+        root: the checkout.
+        run_id: of the flow run.
+    """
+    _mark_dead_runs(root)
+    lock = FileLock(root / _RUNS / f"{run_id}{_SUFFIX}")
+    with _all_runs(root):  # else the file could be looked at before it is locked
+        lock.acquire()
+    try:
+        yield
+    finally:  # also after an error, which the server is told of
+        _forget(root, run_id)
+        lock.release()
+
+
+def recover(root: Path) -> list[str]:
+    """Starts the work of the runs that died in this checkout again; for the start of a worker.
+
+    Waits for the server, which may be up later than the worker.
+
+    Args:
+        root: the checkout.
+
+    Returns:
+        Ids of the new runs. A dead run that no deployment had started is only marked.
+    """
+    dead = _dead_runs(root)
+    if not dead:
+        return []
+    found = []
+    with _client() as client:
+        _wait_for(client)
+        for run_id in dead:
+            run = _mark(client, run_id)
+            if run is not None and run.deployment_id is not None:
+                found.append(_start_again(client, run, run.deployment_id))
+            _forget(root, run_id)  # only now: a kill before this line makes the next recovery do it again
+    return found
+
+
+def _mark_dead_runs(root: Path) -> None:
+    dead = _dead_runs(root)
+    if not dead:
+        return
+    try:
+        with _client() as client:
+            for other in dead:
+                _mark(client, other)
+                _forget(root, other)
+    except Exception as error:  # a healthy run is worth more than the state of a dead one
+        log.warning("cannot mark dead flow runs (%s) as crashed: %s", ", ".join(dead), error)
+
+
+def _all_runs(root: Path) -> FileLock:
+    (root / _RUNS).mkdir(parents=True, exist_ok=True)
+    return FileLock(root / STATE_FOLDER / "runs.lock")
+
+
+def _dead_runs(root: Path) -> list[str]:
+    """Ids of the runs whose lock nobody holds, the oldest first."""
+    with _all_runs(root):
+        files = sorted((root / _RUNS).glob(f"*{_SUFFIX}"), key=lambda path: path.stat().st_mtime_ns)
+        return [path.name.removesuffix(_SUFFIX) for path in files if _is_free(path)]
+
+
+def _is_free(path: Path) -> bool:
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    lock.release()
+    return True
+
+
+def _forget(root: Path, run_id: str) -> None:
+    (root / _RUNS / f"{run_id}{_SUFFIX}").unlink(missing_ok=True)
+
+
+def _client() -> SyncPrefectClient:
+    from prefect.client.orchestration import get_client
+
+    return get_client(sync_client=True)
+
+
+def _wait_for(client: SyncPrefectClient) -> None:
+    """After a power cut the worker may be up before the server."""
+    logged_s = -_LOG_EVERY_S
+    while client.api_healthcheck() is not None:
+        if time.monotonic() - logged_s >= _LOG_EVERY_S:
+            logged_s = time.monotonic()
+            log.info("waiting for the Prefect server at %s", client.api_url)
+        time.sleep(_POLL_S)
+
+
+def _mark(client: SyncPrefectClient, run_id: str) -> FlowRun | None:
+    """Marks a run and the runs of its stages, unless they have ended; None: the server does not know it."""
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
+    from prefect.exceptions import ObjectNotFound
+
+    try:
+        run = client.read_flow_run(UUID(run_id))
+    except (ObjectNotFound, ValueError):
+        return None
+    stages = client.read_flow_runs(flow_run_filter=FlowRunFilter(tags=FlowRunFilterTags(all_=[f"pipeline:{run_id}"])))
+    for each in (*stages, run):
+        if each.state is None or not each.state.is_final():
+            _crash(client, each.id)
+            log.warning("flow run %s (%s) %s", each.name, each.id, _REASON)
+    return run
+
+
+def _crash(client: SyncPrefectClient, run_id: UUID) -> None:
+    from prefect.states import Crashed
+
+    client.set_flow_run_state(run_id, Crashed(message=_REASON), force=True)
+
+
+def _start_again(client: SyncPrefectClient, run: FlowRun, deployment_id: UUID) -> str:
+    # The same key for the same dead run: a second recovery finds the run that the first one made.
+    again = client.create_flow_run_from_deployment(
+        deployment_id,
+        parameters=run.parameters,
+        tags=[*run.tags, _STARTED_AGAIN],
+        idempotency_key=f"again-{run.id}",
+    )
+    log.info("flow run %s does the work of %s again, from its checkpoint", again.name, run.name)
+    return str(again.id)

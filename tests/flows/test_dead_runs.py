@@ -1,0 +1,162 @@
+"""Runs that died are found by their lock, marked once, and started again once."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Completed, Running
+
+from flows import dead_runs
+from flows.dead_runs import alive, recover
+
+
+class _Client:
+    """What a server knows: runs by id, and those that were created."""
+
+    api_url = "http://127.0.0.1:4200/api"
+
+    def __init__(self) -> None:
+        self.runs: dict[UUID, Any] = {}
+        self.created: dict[str, Any] = {}
+        self.down_polls = 0
+
+    def add(self, *, state: Any = None, deployment: UUID | None = None, tags: tuple[str, ...] = ()) -> str:
+        run = SimpleNamespace(
+            id=uuid4(), name="calm-heron", state=state or Running(), deployment_id=deployment, tags=list(tags),
+            parameters={"scheduled": True},
+        )  # fmt: skip
+        self.runs[run.id] = run
+        return str(run.id)
+
+    def api_healthcheck(self) -> Exception | None:
+        self.down_polls -= 1
+        return ConnectionError("refused") if self.down_polls >= 0 else None
+
+    def read_flow_run(self, run_id: UUID) -> Any:
+        if run_id not in self.runs:
+            raise ObjectNotFound(Exception("404"))
+        return self.runs[run_id]
+
+    def read_flow_runs(self, flow_run_filter: Any) -> list[Any]:
+        (tag,) = flow_run_filter.tags.all_
+        return [run for run in self.runs.values() if tag in run.tags]
+
+    def set_flow_run_state(self, run_id: UUID, state: Any, force: bool) -> None:
+        assert force
+        self.runs[run_id].state = state
+
+    def create_flow_run_from_deployment(self, deployment_id: UUID, *, idempotency_key: str, **facts: Any) -> Any:
+        fresh = SimpleNamespace(id=uuid4(), name="new-otter", deployment_id=deployment_id, **facts)
+        return self.created.setdefault(idempotency_key, fresh)
+
+    def __enter__(self) -> _Client:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> _Client:
+    client = _Client()
+    monkeypatch.setattr(dead_runs, "_client", lambda: client)
+    monkeypatch.setattr(dead_runs, "_POLL_S", 0.0)
+    return client
+
+
+def kill_a_run(root: Path, run_id: str) -> None:
+    """A process that holds the run's lock and is killed."""
+    code = (
+        "import sys, os, signal, pathlib\nfrom flows.dead_runs import alive\n"
+        "with alive(pathlib.Path(sys.argv[1]), sys.argv[2]):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(root), run_id], check=False)
+    assert done.returncode == -9
+
+
+def state_of(client: _Client, run_id: str) -> str:
+    return str(client.runs[UUID(run_id)].state.type.value)
+
+
+def test_a_killed_run_is_marked_with_its_stages_and_started_again_once(tmp_path: Path, client: _Client) -> None:
+    deployment = uuid4()
+    dead = client.add(deployment=deployment, tags=("stylereel",))
+    stage, done = (client.add(tags=(f"pipeline:{dead}",), state=state) for state in (Running(), Completed()))
+    kill_a_run(tmp_path, dead)
+    (again,) = recover(tmp_path)
+    assert [state_of(client, run) for run in (dead, stage, done)] == ["CRASHED", "CRASHED", "COMPLETED"]
+    (fresh,) = client.created.values()
+    assert (str(fresh.id), fresh.deployment_id, fresh.parameters) == (again, deployment, {"scheduled": True})
+    assert fresh.tags == ["stylereel", "started-again"]
+    assert recover(tmp_path) == []
+    assert len(client.created) == 1
+
+
+def test_a_recovery_that_was_killed_itself_starts_nothing_twice(
+    tmp_path: Path, client: _Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kill_a_run(tmp_path, client.add(deployment=uuid4()))
+    with monkeypatch.context() as patch:
+        patch.setattr(dead_runs, "_forget", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            recover(tmp_path)
+    assert len(recover(tmp_path)) == 1
+    assert len(client.created) == 1
+
+
+def test_a_living_run_is_left_alone(tmp_path: Path, client: _Client) -> None:
+    run = client.add(deployment=uuid4())
+    with alive(tmp_path, run):
+        assert recover(tmp_path) == []
+    assert state_of(client, run) == "RUNNING"
+    assert recover(tmp_path) == []
+
+
+def test_a_run_that_fails_is_not_dead(tmp_path: Path, client: _Client) -> None:
+    with pytest.raises(ValueError, match="a stage"), alive(tmp_path, client.add()):
+        raise ValueError("a stage failed")
+    assert recover(tmp_path) == []
+
+
+def test_the_next_run_marks_the_dead_one_where_no_worker_has(tmp_path: Path, client: _Client) -> None:
+    dead = client.add(deployment=uuid4())
+    kill_a_run(tmp_path, dead)
+    with alive(tmp_path, client.add()):
+        assert state_of(client, dead) == "CRASHED"
+    assert not client.created
+
+
+def test_a_run_works_though_a_dead_one_cannot_be_marked(
+    tmp_path: Path, client: _Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    kill_a_run(tmp_path, client.add())
+    monkeypatch.setattr(client, "set_flow_run_state", lambda *_, **__: (_ for _ in ()).throw(OSError("refused")))
+    with alive(tmp_path, client.add()):
+        pass
+    assert "cannot mark dead flow runs" in caplog.text
+
+
+def test_a_run_without_deployment_and_one_that_the_server_does_not_know_are_forgotten(
+    tmp_path: Path, client: _Client
+) -> None:
+    by_hand, unknown = client.add(), str(uuid4())
+    kill_a_run(tmp_path, by_hand)
+    (tmp_path / ".stylereel" / "runs" / f"{unknown}.lock").touch()
+    assert recover(tmp_path) == []
+    assert state_of(client, by_hand) == "CRASHED"
+    assert not list((tmp_path / ".stylereel" / "runs").iterdir())
+
+
+def test_it_waits_for_the_server(tmp_path: Path, client: _Client, caplog: pytest.LogCaptureFixture) -> None:
+    kill_a_run(tmp_path, client.add(deployment=uuid4()))
+    client.down_polls = 3
+    with caplog.at_level(logging.INFO, "flows.dead_runs"):
+        assert len(recover(tmp_path)) == 1
+    assert caplog.text.count("waiting for the Prefect server at http://127.0.0.1:4200/api") == 1
