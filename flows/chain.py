@@ -28,7 +28,7 @@ RESULTS = ("dvc.lock", "dvc.yaml", CODE_FOLDER, "reports/metrics.json", "reports
 dvc.yaml and the code digests are included, since ``sync`` may have rewritten them and dvc.lock refers to them.
 """
 SCHEDULES = "prefect.yaml"
-"""Deployments and their schedules; a checkout's own, like the machine's clock."""
+"""Deployments: the server has its own copy, so a change here does not change the run."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def refuse_changes(root: Path) -> None:
     """Refuses uncommitted changes: the results of a scheduled run name the commit that produced them.
 
     Files that ``sync`` wrote may differ: they are derived from the others and committed with the results. prefect.yaml
-    may differ too: it says when runs start, not what they make.
+    may differ too: the server has a copy of its own.
 
     Raises:
         VersioningError: files differ from the commit, or there is no commit.

@@ -1,8 +1,9 @@
-"""Flow runs that ended without a word: a power cut, a kill, a machine that is out of memory.
+"""Flow runs that ended without a word: a power cut, SIGKILL, a machine that is out of memory.
 
-Prefect keeps showing them as running. Each run therefore holds a lock on a file with its id in its checkout. The
-system releases the lock of a dead process, but the file stays: a file that can be locked is that of a dead run. It is
-marked as crashed, and a worker that starts again also starts its work again, which continues from the checkpoint.
+Prefect keeps showing them as running. Each run of a deployment therefore holds a lock on a file with its id in its
+checkout. The system releases the lock of a dead process, but the file stays: a file that can be locked is that of a
+dead run. It is marked as crashed, and a worker that starts again also starts its work again, which continues from the
+checkpoint.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ log = logging.getLogger(__name__)
 _RUNS = Path(STATE_FOLDER) / "runs"
 _SUFFIX = ".lock"
 _REASON = "ended without a word (power cut or kill)"
-_STARTED_AGAIN = "started-again"
-"""Tag of a run that does the work of a dead one."""
+_STARTED_AGAIN = "started-again-"
+"""Tag of a run that does the work of a dead one, with the number of times that it was begun anew."""
+_MOST_TIMES = 3
+"""Work that kills its machine every time must not do so for ever."""
 _POLL_S = 2.0
 _LOG_EVERY_S = 60.0
 
@@ -42,14 +45,15 @@ def alive(root: Path, run_id: str) -> Iterator[None]:
         root: the checkout.
         run_id: of the flow run.
     """
-    _mark_dead_runs(root)
+    _mark_dead_runs(root, but=run_id)
     lock = FileLock(root / _RUNS / f"{run_id}{_SUFFIX}")
     with _all_runs(root):  # else the file could be looked at before it is locked
         lock.acquire()
     try:
         yield
-    finally:  # also after an error, which the server is told of
-        _forget(root, run_id)
+    finally:  # also after an error or an orderly stop, which the server is told of
+        with _all_runs(root):  # else others would find the file, but not its lock
+            _forget(root, run_id)
         lock.release()
 
 
@@ -62,7 +66,8 @@ def recover(root: Path) -> list[str]:
         root: the checkout.
 
     Returns:
-        Ids of the new runs. A dead run that no deployment had started is only marked.
+        Ids of the new runs. A run that was ended on purpose is not started again, nor one whose work has died
+        ``_MOST_TIMES`` times.
     """
     dead = _dead_runs(root)
     if not dead:
@@ -72,14 +77,14 @@ def recover(root: Path) -> list[str]:
         _wait_for(client)
         for run_id in dead:
             run = _mark(client, run_id)
-            if run is not None and run.deployment_id is not None:
-                found.append(_start_again(client, run, run.deployment_id))
+            again = None if run is None else _start_again(client, run)
+            found += [again] if again else []
             _forget(root, run_id)  # only now: a kill before this line makes the next recovery do it again
     return found
 
 
-def _mark_dead_runs(root: Path) -> None:
-    dead = _dead_runs(root)
+def _mark_dead_runs(root: Path, *, but: str) -> None:
+    dead = [run_id for run_id in _dead_runs(root) if run_id != but]  # a run that is tried again keeps its id
     if not dead:
         return
     try:
@@ -134,7 +139,11 @@ def _wait_for(client: SyncPrefectClient) -> None:
 
 
 def _mark(client: SyncPrefectClient, run_id: str) -> FlowRun | None:
-    """Marks a run and the runs of its stages, unless they have ended; None: the server does not know it."""
+    """Marks a run and the runs of its stages, unless they have ended.
+
+    Returns:
+        The run; None: it was ended on purpose, or the server does not know it.
+    """
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
     from prefect.exceptions import ObjectNotFound
 
@@ -142,12 +151,13 @@ def _mark(client: SyncPrefectClient, run_id: str) -> FlowRun | None:
         run = client.read_flow_run(UUID(run_id))
     except (ObjectNotFound, ValueError):
         return None
+    unfinished = run.state is None or not run.state.is_final() or run.state.is_crashed()
     stages = client.read_flow_runs(flow_run_filter=FlowRunFilter(tags=FlowRunFilterTags(all_=[f"pipeline:{run_id}"])))
     for each in (*stages, run):
         if each.state is None or not each.state.is_final():
             _crash(client, each.id)
             log.warning("flow run %s (%s) %s", each.name, each.id, _REASON)
-    return run
+    return run if unfinished else None
 
 
 def _crash(client: SyncPrefectClient, run_id: UUID) -> None:
@@ -156,12 +166,18 @@ def _crash(client: SyncPrefectClient, run_id: UUID) -> None:
     client.set_flow_run_state(run_id, Crashed(message=_REASON), force=True)
 
 
-def _start_again(client: SyncPrefectClient, run: FlowRun, deployment_id: UUID) -> str:
+def _start_again(client: SyncPrefectClient, run: FlowRun) -> str | None:
+    times = 1 + max((int(t.removeprefix(_STARTED_AGAIN)) for t in run.tags if t.startswith(_STARTED_AGAIN)), default=0)
+    if run.deployment_id is None:
+        return None
+    if times > _MOST_TIMES:
+        log.error("flow run %s is not started again: its work has died %d times; see the worker's log", run.name, times)
+        return None
     # The same key for the same dead run: a second recovery finds the run that the first one made.
     again = client.create_flow_run_from_deployment(
-        deployment_id,
+        run.deployment_id,
         parameters=run.parameters,
-        tags=[*run.tags, _STARTED_AGAIN],
+        tags=[*(t for t in run.tags if not t.startswith(_STARTED_AGAIN)), f"{_STARTED_AGAIN}{times}"],
         idempotency_key=f"again-{run.id}",
     )
     log.info("flow run %s does the work of %s again, from its checkpoint", again.name, run.name)

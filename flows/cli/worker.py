@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,7 +16,7 @@ def worker(
     pool: Annotated[str, typer.Option(help="Work pool whose runs it starts.")] = "stylereel",
     limit: Annotated[int, typer.Option(min=1, help="Runs at the same time; pipelines wait for each other.")] = 1,
 ) -> None:
-    """Start the runs of a Prefect server in this clone; resume those that a power cut or a kill has stopped."""
+    """Start the runs of a Prefect server in this clone; resume those that a power cut or SIGKILL has stopped."""
     root = project_folder()
     if not os.environ.get("PREFECT_API_URL"):
         raise UsageError(
@@ -29,5 +28,5 @@ def worker(
     for run_id in recover(root):
         typer.echo(f"started again: flow run {run_id}")
     os.chdir(root)
-    prefect = str(Path(sys.executable).with_name("prefect"))
-    os.execv(prefect, [prefect, "worker", "start", "--pool", pool, "--limit", str(limit)])
+    prefect = [sys.executable, "-m", "prefect"]
+    os.execv(sys.executable, [*prefect, "worker", "start", "--pool", pool, "--limit", str(limit)])

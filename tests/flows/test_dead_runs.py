@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Completed, Running
+from prefect.states import Cancelled, Completed, Running
 
 from flows import dead_runs
 from flows.dead_runs import alive, recover
@@ -94,7 +94,7 @@ def test_a_killed_run_is_marked_with_its_stages_and_started_again_once(tmp_path:
     assert [state_of(client, run) for run in (dead, stage, done)] == ["CRASHED", "CRASHED", "COMPLETED"]
     (fresh,) = client.created.values()
     assert (str(fresh.id), fresh.deployment_id, fresh.parameters) == (again, deployment, {"scheduled": True})
-    assert fresh.tags == ["stylereel", "started-again"]
+    assert fresh.tags == ["stylereel", "started-again-1"]
     assert recover(tmp_path) == []
     assert len(client.created) == 1
 
@@ -109,6 +109,34 @@ def test_a_recovery_that_was_killed_itself_starts_nothing_twice(
             recover(tmp_path)
     assert len(recover(tmp_path)) == 1
     assert len(client.created) == 1
+
+
+def test_a_run_that_was_ended_on_purpose_is_not_started_again(tmp_path: Path, client: _Client) -> None:
+    cancelled = client.add(deployment=uuid4(), state=Cancelled())
+    kill_a_run(tmp_path, cancelled)  # at the end of the grace
+    assert recover(tmp_path) == []
+    assert state_of(client, cancelled) == "CANCELLED"
+
+
+def test_a_run_that_is_tried_again_keeps_its_id_and_is_not_dead(tmp_path: Path, client: _Client) -> None:
+    run = client.add(deployment=uuid4())
+    kill_a_run(tmp_path, run)
+    with alive(tmp_path, run):
+        assert state_of(client, run) == "RUNNING"
+
+
+def test_work_that_dies_every_time_is_given_up(
+    tmp_path: Path, client: _Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = client.add(deployment=uuid4(), tags=("stylereel", "started-again-2"))
+    kill_a_run(tmp_path, run)
+    assert len(recover(tmp_path)) == 1
+    (last,) = client.created.values()
+    assert last.tags == ["stylereel", "started-again-3"]
+    run = client.add(deployment=uuid4(), tags=("started-again-3",))
+    kill_a_run(tmp_path, run)
+    assert recover(tmp_path) == []
+    assert "is not started again" in caplog.text
 
 
 def test_a_living_run_is_left_alone(tmp_path: Path, client: _Client) -> None:
