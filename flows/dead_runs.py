@@ -39,17 +39,17 @@ _LOG_EVERY_S = 60.0
 
 @contextmanager
 def alive(root: Path, run_id: str) -> Iterator[None]:
-    """Holds the lock of a run while it works, and first marks the dead runs of the checkout as crashed.
+    """Holds the lock of a run while it works, and marks the dead runs of the checkout as crashed.
 
     Args:
         root: the checkout.
         run_id: of the flow run.
     """
-    _mark_dead_runs(root, but=run_id)
     lock = FileLock(root / _RUNS / f"{run_id}{_SUFFIX}")
     with _all_runs(root):  # else the file could be looked at before it is locked
         lock.acquire()
     try:
+        _mark_dead_runs(root)  # with the own lock held: a run that is tried again has the id of a dead one
         yield
     finally:  # also after an error or an orderly stop, which the server is told of
         with _all_runs(root):  # else others would find the file, but not its lock
@@ -83,8 +83,8 @@ def recover(root: Path) -> list[str]:
     return found
 
 
-def _mark_dead_runs(root: Path, *, but: str) -> None:
-    dead = [run_id for run_id in _dead_runs(root) if run_id != but]  # a run that is tried again keeps its id
+def _mark_dead_runs(root: Path) -> None:
+    dead = _dead_runs(root)
     if not dead:
         return
     try:

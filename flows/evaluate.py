@@ -19,7 +19,7 @@ def evaluate_flow(
     reports: Path,
     progress: Progress | None = None,
 ) -> dict[str, float]:
-    """Evaluates the models of ``params`` on the pictures in ``prepared``; returns the content of metrics.json."""
+    """Evaluates the models of ``params`` on the pictures in ``prepared``; returns the figures."""
     evaluators = runner.run("open models and tune filters", open_evaluators, params, prepared, models)
     parts = [part for evaluator in evaluators for part in evaluator.parts()]
     measured = runner.map("measure", measurer(evaluators, progress), parts)

@@ -38,4 +38,4 @@ def read_figures(reports: Path) -> dict[str, float]:
 
 
 def _is_speed(name: str) -> bool:
-    return "speed" in name.split("/")[:-1]
+    return name.split("/")[-2:-1] == ["speed"]
