@@ -166,6 +166,9 @@ def test_what_the_network_adds_to_a_certain_guide_is_toned_down() -> None:
     with torch.no_grad():
         made = recipe.translate(content, Conditions())
         torch.testing.assert_close(made, 0.25 * recipe.networks["generator"](content) + 0.75 * content[:, 3:6])
+        content[:, 6] = 0.0  # half as sure: a quarter of the share
+        made = recipe.translate(content, Conditions())
+        torch.testing.assert_close(made, 0.8125 * recipe.networks["generator"](content) + 0.1875 * content[:, 3:6])
     assert Config.of_model({}).guide_share == 0.0, "a model of before has the results that it had"
 
 
