@@ -72,9 +72,10 @@ def sync() -> None:
     """Update dvc.yaml from params.yaml and the installed tool, before a `dvc repro` by hand; list outdated defaults."""
     from tasks.project import sync as task
     from tasks.project.former_defaults import outdated_defaults
+    from tasks.shared.project_identity import start_identity
 
     root = project_folder()
-    changed = task.sync(root)
+    changed = [*start_identity(root), *task.sync(root)]
     typer.echo("changed: " + ", ".join(changed) if changed else "nothing to change")
     outdated = outdated_defaults((root / "params.yaml").read_text(encoding="utf-8"))
     if outdated:

@@ -10,6 +10,7 @@ from tasks.project.params_file import example_params
 from tasks.project.sync import CODE_FOLDER, sync
 from tasks.project.templates import DVC_CONFIG, DVC_YAML, GITIGNORE, PREFECT_YAML, README
 from tasks.shared.errors import UsageError
+from tasks.shared.project_identity import PROJECT_FILE, new_identity
 from tasks.shared.versioning import VersioningError, commit_all, start_repository
 
 
@@ -36,10 +37,12 @@ def init_project(folder: Path) -> Path:
     for name in ("plates/my_shot", "painted/my_shot"):
         if not (folder / name).parent.exists():
             (folder / name).mkdir(parents=True)
+    identity = new_identity(folder)
     files = {
         "params.yaml": example_params(),
         "dvc.yaml": DVC_YAML.format(code=CODE_FOLDER),
-        "prefect.yaml": PREFECT_YAML.format(name=folder.name),
+        PROJECT_FILE: identity.text(),
+        "prefect.yaml": PREFECT_YAML.format(name=identity.name),
         "README.md": README.format(name=folder.name),
         ".gitignore": GITIGNORE,
         ".dvcignore": f"{STATE_FOLDER}\n",

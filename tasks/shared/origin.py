@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from tasks.shared.project_identity import read_identity
 from tasks.shared.versioning import git_state, lock_digest, project_root
 
 FLOW_RUN_VARIABLE = "STYLEREEL_FLOW_RUN_ID"
@@ -28,16 +29,17 @@ def origin(folder: Path | None = None) -> dict[str, str]:
     Args:
         folder: the checkout; default: the working folder.
     Returns:
-        Any of flow_run_id, git_commit, git_dirty ("yes" or "no"), dvc_lock (SHA-256 of dvc.lock before this run)
-        and project.
+        Any of flow_run_id, git_commit, git_dirty ("yes" or "no"), dvc_lock (SHA-256 of dvc.lock before this run),
+        project and project_id.
     """
     root = project_root(folder)
-    state = git_state(folder or Path.cwd())
+    state, identity = git_state(folder or Path.cwd()), read_identity(root)
     found = {
         "flow_run_id": flow_run_id(),
         "git_commit": state.commit,
         "git_dirty": ("yes" if state.dirty else "no") if state.commit else None,
         "dvc_lock": lock_digest(root),
-        "project": root.name,
+        "project": identity.name,
+        "project_id": identity.id,
     }
     return {k: v for k, v in found.items() if v}

@@ -41,8 +41,8 @@ def find_runs(start: str) -> list[TrackedRun]:
     found = []
     try:
         store = tracking.client()
-        experiment = store.get_experiment_by_name(tracking.experiment_name())
-        runs = store.search_runs([experiment.experiment_id], max_results=5000) if experiment else []
+        experiments = tracking.experiment_ids(store)
+        runs = store.search_runs(experiments, max_results=5000) if experiments else []
     except Exception as error:
         log.warning("MLflow: cannot search %s: %s", tracking.tracking_uri(), error)
         return []

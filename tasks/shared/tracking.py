@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tasks.shared.errors import UsageError
 from tasks.shared.origin import origin
+from tasks.shared.project_identity import read_identity, refuse_clash
 from tasks.shared.versioning import project_root
 
 if TYPE_CHECKING:
@@ -27,17 +29,23 @@ log = logging.getLogger(__name__)
 TAG = "stylereel."
 """Prefix of the tags and of registered models' names."""
 
+_FORMER_EXPERIMENT = "stylereel"
+"""Until 0.2.0, that of all projects."""
+_PROJECT_ID = TAG + "project_id"
+
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _BATCH = 900  # the limit of a request is 1,000 metrics
 
 
 def best_effort(function: _Function) -> _Function:
-    """Decorates a function whose failure is logged as a warning; its result is then None."""
+    """Decorates a function whose failure is logged as a warning; its result is then None. A wrong call is raised."""
 
     @functools.wraps(function)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
+        except UsageError:
+            raise
         except Exception as error:
             log.warning("MLflow: %s failed, continuing without it: %s", function.__name__, error)
             return None
@@ -56,8 +64,14 @@ def store_exists() -> bool:
 
 
 def experiment_name() -> str:
-    """``MLFLOW_EXPERIMENT_NAME``, or "stylereel"."""
-    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or "stylereel"
+    """``MLFLOW_EXPERIMENT_NAME``, or "stylereel." with the project's name."""
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or TAG + read_identity(project_root()).name
+
+
+def experiment_ids(store: MlflowClient) -> list[str]:
+    """The experiments that may have this project's runs; empty if there is none yet."""
+    found = [store.get_experiment_by_name(name) for name in (experiment_name(), _FORMER_EXPERIMENT)]
+    return [str(experiment.experiment_id) for experiment in found if experiment is not None]
 
 
 @functools.lru_cache(maxsize=4)
@@ -81,19 +95,24 @@ def client() -> MlflowClient:
 
 
 def _experiment_id(store: MlflowClient) -> str:
-    name = experiment_name()
+    """The project's experiment, which is created if there is none.
+
+    Raises:
+        UsageError: it is that of another project.
+    """
+    name, identity = experiment_name(), read_identity(project_root())
     found = store.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
-    # A server chooses the artifact location; for a local file the default depends on the working folder, so set it.
-    local = tracking_uri().startswith("sqlite")
-    try:
-        return str(store.create_experiment(name, (project_root() / "mlartifacts").as_uri() if local else None))
-    except Exception:  # another process has just created it
-        found = store.get_experiment_by_name(name)
-        if found is None:
-            raise
-        return str(found.experiment_id)
+    if found is None:
+        # A server chooses the artifact location; for a file the default depends on the working folder, so set it.
+        local = (project_root() / "mlartifacts").as_uri() if tracking_uri().startswith("sqlite") else None
+        try:
+            return str(store.create_experiment(name, local, tags={_PROJECT_ID: identity.id}))
+        except Exception:  # another process has just created it
+            found = store.get_experiment_by_name(name)
+            if found is None:
+                raise
+    refuse_clash(identity, found.tags.get(_PROJECT_ID), f"the MLflow experiment {name} at {tracking_uri()}")
+    return str(found.experiment_id)
 
 
 @best_effort
@@ -208,7 +227,7 @@ def log_results(
 
 def registered_name(training: str) -> str:
     """Name of a training's models in the registry; a training is called like its shot, or "all"."""
-    return f"{TAG}{project_root().name}.{training}".replace("/", "_").replace(":", "_")
+    return f"{TAG}{read_identity(project_root()).name}.{training}".replace("/", "_").replace(":", "_")
 
 
 @best_effort
@@ -229,8 +248,6 @@ def register_model(
     """
     if run_id is None:
         return None
-    from mlflow.exceptions import MlflowException
-
     store = client()
     name = registered_name(training)
     known = [v for v in versions(store, name) if v.tags.get(TAG + "digest") == digest]
@@ -238,11 +255,7 @@ def register_model(
         # A larger budget continues the same run: one folder per model keeps earlier versions intact.
         place = f"model/{digest[:16]}"
         store.log_artifacts(run_id, str(folder), place)
-        try:
-            store.create_registered_model(name)
-        except MlflowException as error:
-            if "RESOURCE_ALREADY_EXISTS" not in str(error.error_code):
-                raise
+        _create_registered_model(store, name)
         source = f"{store.get_run(run_id).info.artifact_uri}/{place}"
         version = store.create_model_version(name, source, run_id, tags={TAG + "digest": digest})
     else:
@@ -251,6 +264,19 @@ def register_model(
     store.set_tag(run_id, model_tag(digest), digest)
     store.set_registered_model_alias(name, alias, version.version)
     return str(version.version)
+
+
+def _create_registered_model(store: MlflowClient, name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    identity = read_identity(project_root())
+    try:
+        store.create_registered_model(name, tags={_PROJECT_ID: identity.id})
+    except MlflowException as error:
+        if "RESOURCE_ALREADY_EXISTS" not in str(error.error_code):
+            raise
+        other = store.get_registered_model(name).tags.get(_PROJECT_ID)
+        refuse_clash(identity, other, f"the registered model {name} at {tracking_uri()}")
 
 
 def model_tag(digest: str) -> str:
@@ -269,11 +295,11 @@ def find_run_by_digest(digest: str) -> str | None:
     if not store_exists():
         return None
     store = client()
-    experiment = store.get_experiment_by_name(experiment_name())
-    if experiment is None:
+    experiments = experiment_ids(store)
+    if not experiments:
         return None
     found = store.search_runs(
-        [experiment.experiment_id], f"tags.`{model_tag(digest)}` = '{digest}'", order_by=["attributes.start_time ASC"]
+        experiments, f"tags.`{model_tag(digest)}` = '{digest}'", order_by=["attributes.start_time ASC"]
     )
     return str(found[0].info.run_id) if found else None
 

@@ -69,6 +69,16 @@ def git_state(root: Path) -> GitState:
     return GitState(commit=head.strip() or None, changed=tuple(p for p in changed if p.strip('"') != "dvc.lock"))
 
 
+def first_commit(root: Path) -> tuple[str, str] | None:
+    """Hash of the oldest commit of HEAD's history, and the path of ``root`` in the repository: equal in all clones.
+
+    Returns:
+        None outside git, or before the first commit.
+    """
+    oldest = _git(root, "rev-list", "--max-parents=0", "HEAD", check=False).split()
+    return (oldest[-1], _git(root, "rev-parse", "--show-prefix", check=False).strip()) if oldest else None
+
+
 def committed_text(root: Path, path: str) -> str:
     """The text of a file, relative to ``root``, in the last commit; empty if it is not in it."""
     return _git(root, "show", f"HEAD:./{path}", check=False)

@@ -57,7 +57,7 @@ class PageLineage:
             mlflow_runs: id of the MLflow run by training.
             stylized: what the stylize stage has just done, in words.
         """
-        facts = {name: value for name, value in origin.items() if name not in ("project", "git_dirty")}
+        facts = {name: value for name, value in origin.items() if name not in ("project", "project_id", "git_dirty")}
         return cls(
             project=origin.get("project") or "stylereel",
             uncommitted=origin.get("git_dirty") == "yes",
