@@ -12,23 +12,24 @@ from filelock import FileLock, Timeout
 
 from flows.stage import explained_by_stage
 from stylegan_core.storage.state_folder import STATE_FOLDER
-from tasks.project.sync import CODE_FOLDER, kept_by_sync, sync
+from tasks.project.inputs import refuse_missing_inputs
+from tasks.project.sync import CODE_FOLDER, sync
 from tasks.shared.errors import StoppedError
 from tasks.shared.gate import check_gate
 from tasks.shared.lineage import PipelineLink, link_run, mark_promoted
 from tasks.shared.origin import FLOW_RUN_VARIABLE, flow_run_id, origin
+from tasks.shared.run_checkout import open_run_checkout
 from tasks.shared.runner import Runner
-from tasks.shared.versioning import STAGES, VersioningError, commit_to_branch, git_state, push, reproduce
+from tasks.shared.runs_branch import commit_results, push_results
+from tasks.shared.versioning import STAGES, VersioningError, git_state, push, reproduce
 
 log = logging.getLogger(__name__)
 
-RESULTS = ("dvc.lock", "dvc.yaml", CODE_FOLDER, "reports/metrics.json", "reports/speed.json", "reports/train")
-"""Files that a scheduled run commits to its branch; the DVC remote holds the pictures and models of dvc.lock.
+RESULTS = ("dvc.lock", "dvc.yaml", CODE_FOLDER)
+"""Files that a scheduled run commits to its branch; DVC holds the pictures, models and figures of dvc.lock.
 
 dvc.yaml and the code digests are included, since ``sync`` may have rewritten them and dvc.lock refers to them.
 """
-SCHEDULES = "prefect.yaml"
-"""Deployments: the server has its own copy, so a change here does not change the run."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,11 @@ class ChainSettings:
     """Settings of the pipeline.
 
     Attributes:
-        scheduled: refuse uncommitted changes, and commit the results to ``branch``.
+        scheduled: fetch, run in a checkout of its own, and commit the results to ``branch``.
         max_swd_ratio: of the promotion gate, see ``tasks.shared.gate``.
-        push: copy data and models to the DVC remote.
+        push: copy data and models to the DVC remote, and the branch to where the project was cloned from.
         branch: for the results of scheduled runs.
+        ref: branch, tag or commit that scheduled runs take; empty: the branch that the project has checked out.
         lock_wait_s: how long to wait for another pipeline or dvc in this checkout.
     """
 
@@ -47,21 +49,31 @@ class ChainSettings:
     max_swd_ratio: float = 1.0
     push: bool = True
     branch: str = "runs/nightly"
+    ref: str = ""
     lock_wait_s: float = 3600.0
 
 
 def chain(runner: Runner, root: Path, settings: ChainSettings) -> PipelineLink:
     """Runs the stages in order; a failed stage ends the pipeline.
 
+    Args:
+        runner: calls the steps.
+        root: the project; a scheduled run works in a checkout beside it.
+        settings: of the pipeline.
+
     Returns:
         The lineage of this run.
 
     Raises:
         UsageError, StoppedError, InputsFailedError: a stage failed with this error.
-        VersioningError: dvc failed, the tree has uncommitted changes, or HEAD moved during the run.
+        VersioningError: git or dvc failed, pictures are missing, or HEAD moved during the run.
         GateError: the model is not good enough to be promoted.
     """
     with _pipeline_lock(root, settings.lock_wait_s):
+        if settings.scheduled:
+            wait_s = settings.lock_wait_s
+            checkout = runner.run("fetch", open_run_checkout, root, settings.ref, settings.branch, lock_wait_s=wait_s)
+            root = checkout.root
         return _locked_chain(runner, root, settings)
 
 
@@ -90,9 +102,9 @@ def _pipeline_lock(root: Path, wait_s: float) -> Iterator[None]:
 
 
 def _locked_chain(runner: Runner, root: Path, settings: ChainSettings) -> PipelineLink:
-    if settings.scheduled:
-        runner.run("check the tree", refuse_changes, root)
     runner.run("sync", sync, root)
+    if settings.scheduled:
+        refuse_missing_inputs(root)
     run_id, begun = flow_run_id(), origin(root)
     environment = {FLOW_RUN_VARIABLE: run_id} if run_id else {}
     passed = ""
@@ -107,8 +119,7 @@ def _locked_chain(runner: Runner, root: Path, settings: ChainSettings) -> Pipeli
     if settings.push:
         runner.run("push", push, root, lock_wait_s=settings.lock_wait_s)
     if settings.scheduled:
-        message = f"Results of {'flow run ' + run_id if run_id else 'a scheduled run'}\n\n{passed}"
-        commit = runner.run("commit", commit_to_branch, root, settings.branch, RESULTS, message)
+        commit = runner.run("publish", _publish, root, settings, _message(link))
         return link.model_copy(update={"runs_commit": commit})
     return link
 
@@ -116,6 +127,20 @@ def _locked_chain(runner: Runner, root: Path, settings: ChainSettings) -> Pipeli
 def _reproduce(root: Path, stage: str, *, environment: dict[str, str], lock_wait_s: float) -> None:
     with explained_by_stage(root):
         reproduce(root, stage, environment=environment, lock_wait_s=lock_wait_s)
+
+
+def _publish(root: Path, settings: ChainSettings, message: str) -> str:
+    commit = commit_results(root, settings.branch, RESULTS, message)
+    if settings.push:
+        push_results(root, settings.branch)
+    return commit
+
+
+def _message(link: PipelineLink) -> str:
+    """Of the commit of results; `whence` reads its last lines in clones that only pulled."""
+    trailers = {"Flow-run": link.flow_run_id, "Source-commit": link.git_commit or ""}
+    lines = [f"{name}: {value}" for name, value in trailers.items() if value]
+    return "\n".join(["Results of a scheduled run", "", link.gate, "", *lines])
 
 
 def refuse_another_commit(root: Path, begun: str | None) -> None:
@@ -129,23 +154,5 @@ def refuse_another_commit(root: Path, begun: str | None) -> None:
         before, after = (commit[:12] if commit else "no commit" for commit in (begun, now))
         raise VersioningError(
             f"the commit of {root} changed from {before} to {after} during the run: its results are not linked or "
-            "pushed; run again, and use a clone of its own for scheduled runs"
+            "pushed; run again, and leave the checkout alone meanwhile"
         )
-
-
-def refuse_changes(root: Path) -> None:
-    """Refuses uncommitted changes: the results of a scheduled run name the commit that produced them.
-
-    Files that ``sync`` wrote may differ: they are derived from the others and committed with the results. prefect.yaml
-    may differ too: the server has a copy of its own.
-
-    Raises:
-        VersioningError: files differ from the commit, or there is no commit.
-    """
-    state = git_state(root)
-    if state.commit is None:
-        raise VersioningError(f"{root} has no git commit: commit the project before a scheduled run")
-    changed = [path for path in state.changed if path != SCHEDULES and not kept_by_sync(root, path)]
-    if changed:
-        some = ", ".join(changed[:5]) + (" ..." if len(changed) > 5 else "")
-        raise VersioningError(f"{root} has uncommitted changes ({some}): use a separate clone for scheduled runs")

@@ -31,15 +31,16 @@ def pipeline(
     max_swd_ratio: float = 1.0,
     push: bool = True,
     branch: str = "runs/nightly",
+    ref: str = "",
     lock_wait_s: float = 3600.0,
 ) -> dict[str, object]:
     """Brings every stage up to date, promotes, links and pushes; the parameters are ``flows.chain.ChainSettings``."""
     configure_logging()
-    settings = ChainSettings(scheduled, max_swd_ratio, push, branch, lock_wait_s)
+    settings = ChainSettings(scheduled, max_swd_ratio, push, branch, ref, lock_wait_s)
     root = project_root()
     with alive(root, _own_id()):
-        # Only the push is retried: a stage that failed fails again on the same inputs.
-        return chain(PrefectRunner(retries={"push": 2}), root, settings).as_dict()
+        # What needs a network is tried again: a stage that failed fails again on the same inputs.
+        return chain(PrefectRunner(retries={"fetch": 2, "push": 2, "publish": 2}), root, settings).as_dict()
 
 
 @flow(name="stylize-on-demand", persist_result=False)

@@ -48,13 +48,17 @@ def stylize_project() -> None:
 
 def pipeline(
     scheduled: Annotated[
-        bool, typer.Option("--scheduled", help="Refuse uncommitted changes; commit the results to --branch.")
+        bool,
+        typer.Option("--scheduled", help="Fetch, run in a clone beside the project, commit to --branch."),
     ] = False,
     max_swd_ratio: Annotated[
         float, typer.Option(help="Promote a model below this patch distance, as a fraction of the untouched input's.")
     ] = 1.0,
     push: Annotated[bool, typer.Option(help="Copy data and models to the DVC remote.")] = True,
     branch: Annotated[str, typer.Option(help="Git branch for the results of scheduled runs.")] = "runs/nightly",
+    ref: Annotated[
+        str, typer.Option(help="Branch, tag or commit of a scheduled run.", show_default="the branch checked out here")
+    ] = "",
     lock_wait_s: Annotated[
         float, typer.Option(help="Seconds to wait for another pipeline or dvc in this project.")
     ] = 3600.0,
@@ -62,10 +66,11 @@ def pipeline(
     """Run all stages, with the promotion gate between evaluate and stylize, then push."""
     from flows.chain import ChainSettings, chain
     from flows.runners.run_stage import run_stage
+    from tasks.shared.run_checkout import run_checkout_folder
 
-    root, settings = project_folder(), ChainSettings(scheduled, max_swd_ratio, push, branch, lock_wait_s)
+    root, settings = project_folder(), ChainSettings(scheduled, max_swd_ratio, push, branch, ref, lock_wait_s)
     run_stage("pipeline", lambda runner: chain(runner, root, settings))
-    print_places(root)
+    print_places(run_checkout_folder(root) if scheduled else root)
 
 
 def sync() -> None:

@@ -45,9 +45,10 @@ def print_figures(reports: Path) -> None:
 
 def print_places(root: Path) -> None:
     """Prints the paths of the results."""
+    from tasks.shared.project_home import project_home
     from tasks.shared.tracking import tracking_uri
 
-    uri = tracking_uri(root)
+    uri = tracking_uri(project_home(root))
     typer.echo("")
     typer.echo(f"stylized shots   {root / 'out' / 'stylized'}")
     for movie in sorted((root / "out" / "stylized").glob("*.mp4")):

@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from stylegan_core.config import Params
+from stylegan_core.config import Params, load_params
 from stylegan_core.inference.conditioning.edit_vocabulary import OWN as OWN_VOCABULARY
 from stylegan_core.stylize_settings import style_image_path
+from tasks.shared.errors import UsageError
 
 
 def input_paths(params: Params, root: Path) -> list[str]:
@@ -19,6 +20,26 @@ def input_paths(params: Params, root: Path) -> list[str]:
 def stylize_paths(params: Params, root: Path) -> list[str]:
     """Further files and folders that the stage stylize reads, in the form of ``input_paths``."""
     return _project_paths(_stylize_inputs(params, root), root)
+
+
+def refuse_missing_inputs(root: Path) -> None:
+    """Refuses a checkout without the pictures of params.yaml, which git ignores: DVC brings them.
+
+    Raises:
+        UsageError: paths are missing.
+    """
+    params = load_params(root / "params.yaml")
+    missing = [
+        path for path in (*input_paths(params, root), *stylize_paths(params, root)) if not (root / path).exists()
+    ]
+    if missing:
+        some = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
+        raise UsageError(
+            f"{some}: not in the checkout of scheduled runs, {root}. "
+            "git ignores pictures, DVC brings them: in the project, run `dvc add plates painted && "
+            'git add plates.dvc painted.dvc && git commit -m "Add the pictures" && dvc push` (with the folders that '
+            "params.yaml names)"
+        )
 
 
 def _project_paths(paths: Iterable[Path], root: Path) -> list[str]:

@@ -11,7 +11,7 @@ from stylegan_core.storage.atomic import write_bytes_atomically
 from tasks.project.code import code_digest
 from tasks.project.inputs import input_paths, stylize_paths
 from tasks.shared.errors import UsageError
-from tasks.shared.versioning import STAGES, committed_text
+from tasks.shared.versioning import STAGES
 
 CODE_FOLDER = ".stylereel-code"
 """Folder of an ``init`` project with a code digest per stage: there the tool is an installed package."""
@@ -45,22 +45,6 @@ def sync(root: Path) -> list[str]:
     for name in changed:
         write_bytes_atomically(root / name, wanted[name])
     return changed
-
-
-def kept_by_sync(root: Path, path: str) -> bool:
-    """Whether ``sync`` wrote all differences between a file and its last commit.
-
-    Args:
-        root: the project.
-        path: relative to ``root``.
-    """
-    if path in {f"{CODE_FOLDER}/{stage}.txt" for stage in STAGES}:
-        return True
-    if path != "dvc.yaml" or not (root / path).is_file():
-        return False
-    none: dict[str, list[str]] = {name: [] for name in _BLOCKS}
-    now = (root / path).read_text(encoding="utf-8")
-    return _with_blocks(now, none) == _with_blocks(committed_text(root, path), none)
 
 
 def is_project_apart(root: Path) -> bool:

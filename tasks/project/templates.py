@@ -85,17 +85,16 @@ The result is in `out/stylized`, the review page in `reports/review.html`. `styl
 Commit params.yaml, dvc.yaml and dvc.lock: they name every version of data and models. `dvc push` copies these to
 `../{name}-storage`; `dvc remote modify storage url ...` sets another location.
 
-git ignores the pictures. Before you clone this project, for the schedule or another machine, and whenever the pictures
-change, add them to DVC; `dvc pull plates.dvc painted.dvc` fetches them in the clone:
+git ignores the pictures. Before you schedule or clone this project, and whenever the pictures change, add them to DVC;
+`dvc pull plates.dvc painted.dvc` fetches them in a clone:
 
     dvc add plates painted && git add plates.dvc painted.dvc && git commit -m "Add the pictures" && dvc push
 """
 
 PREFECT_YAML = """\
-# git ignores the pictures; DVC transfers them to clones. Before you clone, and after each change, run in this folder:
+# git ignores the pictures; DVC transfers them to clones. Before the first night, and after each change, run here:
 #   dvc add plates painted && git add plates.dvc painted.dvc && git commit -m "Add the pictures" && dvc push
-# Then, in a clone that only the schedule uses:
-#   dvc pull plates.dvc painted.dvc
+# Then, in this folder or a clone of it (runs work in a clone of their own, beside it):
 #   prefect work-pool create stylereel --type process
 #   prefect --no-prompt deploy --all
 #   stylereel worker

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tasks.shared.errors import UsageError
 from tasks.shared.origin import origin
+from tasks.shared.project_home import project_home
 from tasks.shared.project_identity import read_identity, refuse_clash
 from tasks.shared.versioning import project_root
 
@@ -55,17 +56,22 @@ def best_effort(function: _Function) -> _Function:
 
 def tracking_uri(root: Path | None = None) -> str:
     """``MLFLOW_TRACKING_URI``, or the SQLite file mlflow.db in the project."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root or project_root()) / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root or _home()) / 'mlflow.db'}"
+
+
+def _home() -> Path:
+    """The project of the working folder, also from a checkout of its scheduled runs."""
+    return project_home(project_root())
 
 
 def store_exists() -> bool:
     """Whether a store is configured or present; connecting to a missing SQLite file would create it."""
-    return bool(os.environ.get("MLFLOW_TRACKING_URI")) or (project_root() / "mlflow.db").is_file()
+    return bool(os.environ.get("MLFLOW_TRACKING_URI")) or (_home() / "mlflow.db").is_file()
 
 
 def experiment_name() -> str:
     """``MLFLOW_EXPERIMENT_NAME``, or "stylereel." with the project's name."""
-    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or TAG + read_identity(project_root()).name
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or TAG + read_identity(_home()).name
 
 
 def experiment_ids(store: MlflowClient) -> list[str]:
@@ -100,11 +106,11 @@ def _experiment_id(store: MlflowClient) -> str:
     Raises:
         UsageError: it is that of another project.
     """
-    name, identity = experiment_name(), read_identity(project_root())
+    name, identity = experiment_name(), read_identity(_home())
     found = store.get_experiment_by_name(name)
     if found is None:
         # A server chooses the artifact location; for a file the default depends on the working folder, so set it.
-        local = (project_root() / "mlartifacts").as_uri() if tracking_uri().startswith("sqlite") else None
+        local = (_home() / "mlartifacts").as_uri() if tracking_uri().startswith("sqlite") else None
         try:
             return str(store.create_experiment(name, local, tags={_PROJECT_ID: identity.id}))
         except Exception:  # another process has just created it
@@ -227,7 +233,7 @@ def log_results(
 
 def registered_name(training: str) -> str:
     """Name of a training's models in the registry; a training is called like its shot, or "all"."""
-    return f"{TAG}{read_identity(project_root()).name}.{training}".replace("/", "_").replace(":", "_")
+    return f"{TAG}{read_identity(_home()).name}.{training}".replace("/", "_").replace(":", "_")
 
 
 @best_effort
@@ -269,7 +275,7 @@ def register_model(
 def _create_registered_model(store: MlflowClient, name: str) -> None:
     from mlflow.exceptions import MlflowException
 
-    identity = read_identity(project_root())
+    identity = read_identity(_home())
     try:
         store.create_registered_model(name, tags={_PROJECT_ID: identity.id})
     except MlflowException as error:

@@ -62,8 +62,8 @@ def project_root(start: Path | None = None) -> Path:
 
 def git_state(root: Path) -> GitState:
     """Commit and changed files of ``root``; an empty state outside git."""
-    head = _git(root, "rev-parse", "HEAD", check=False)
-    status = _git(root, "status", "--porcelain", check=False)
+    head = git(root, "rev-parse", "HEAD", check=False)
+    status = git(root, "status", "--porcelain", check=False)
     changed = tuple(line[3:] for line in status.splitlines()) if status else ()
     # A run writes dvc.lock; its digest is recorded in addition to the commit.
     return GitState(commit=head.strip() or None, changed=tuple(p for p in changed if p.strip('"') != "dvc.lock"))
@@ -75,13 +75,8 @@ def first_commit(root: Path) -> tuple[str, str] | None:
     Returns:
         None outside git, or before the first commit.
     """
-    oldest = _git(root, "rev-list", "--max-parents=0", "HEAD", check=False).split()
-    return (oldest[-1], _git(root, "rev-parse", "--show-prefix", check=False).strip()) if oldest else None
-
-
-def committed_text(root: Path, path: str) -> str:
-    """The text of a file, relative to ``root``, in the last commit; empty if it is not in it."""
-    return _git(root, "show", f"HEAD:./{path}", check=False)
+    oldest = git(root, "rev-list", "--max-parents=0", "HEAD", check=False).split()
+    return (oldest[-1], git(root, "rev-parse", "--show-prefix", check=False).strip()) if oldest else None
 
 
 def lock_digest(root: Path) -> str | None:
@@ -197,7 +192,7 @@ def start_repository(root: Path) -> None:
         VersioningError: git failed.
     """
     if not (root / ".git").exists():
-        _git(root, "init", "--quiet", "--initial-branch", "main")
+        git(root, "init", "--quiet", "--initial-branch", "main")
 
 
 def commit_all(root: Path, message: str, paths: Sequence[str]) -> str:
@@ -209,57 +204,25 @@ def commit_all(root: Path, message: str, paths: Sequence[str]) -> str:
     Raises:
         VersioningError: git failed.
     """
-    _git(root, "add", "--", *paths)
-    _git(root, "commit", "--quiet", "-m", message, "--", *paths, environment=_identity(root))
-    return _git(root, "rev-parse", "HEAD").strip()
+    git(root, "add", "--", *paths)
+    git(root, "commit", "--quiet", "-m", message, "--", *paths, environment=committer(root))
+    return git(root, "rev-parse", "HEAD").strip()
 
 
-def commit_to_branch(root: Path, branch: str, paths: Sequence[str], message: str) -> str:
-    """Commits the present state of ``paths`` on top of ``branch``, without touching the checkout or its index.
-
-    Args:
-        root: the repository.
-        branch: created from HEAD if it does not exist.
-        paths: relative to ``root``, ignored by git or not; missing ones are skipped.
-        message: of the commit.
-
-    Returns:
-        The new commit.
-
-    Raises:
-        VersioningError: git failed.
-    """
-    ref = f"refs/heads/{branch}"
-    head = _git(root, "rev-parse", "HEAD").strip()
-    tip = _git(root, "rev-parse", "--verify", "--quiet", ref, check=False).strip()
-    # The tree is that of HEAD, which has run, plus the results; the branch keeps both histories.
-    contained = bool(tip) and _git(root, "merge-base", head, tip, check=False).strip() == head
-    parents = [tip] if contained else [p for p in (tip, head) if p]
-    index = Path(_git(root, "rev-parse", "--absolute-git-dir").strip()) / f"stylereel-index-{os.getpid()}"
-    environment = {"GIT_INDEX_FILE": str(index), **_identity(root)}
-    try:
-        _git(root, "read-tree", "HEAD", environment=environment)
-        present = [p for p in paths if (root / p).exists()]
-        if present:
-            _git(root, "add", "--force", "--", *present, environment=environment)
-        tree = _git(root, "write-tree", environment=environment).strip()
-        onto = [word for parent in parents for word in ("-p", parent)]
-        commit = _git(root, "commit-tree", tree, *onto, "-m", message, environment=environment).strip()
-        _git(root, "update-ref", ref, commit, *([tip] if tip else []))
-        return commit
-    finally:
-        index.unlink(missing_ok=True)
-
-
-def _identity(root: Path) -> dict[str, str]:
+def committer(root: Path) -> dict[str, str]:
     """Environment with the committer: empty if git is configured, else a default name."""
-    named = _git(root, "config", "user.email", check=False).strip()
+    named = git(root, "config", "user.email", check=False).strip()
     if named or os.environ.get("GIT_AUTHOR_EMAIL"):
         return {}
     return {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in _IDENTITY.items()}
 
 
-def _git(root: Path, *arguments: str, check: bool = True, environment: Mapping[str, str] | None = None) -> str:
+def git(root: Path, *arguments: str, check: bool = True, environment: Mapping[str, str] | None = None) -> str:
+    """Output of a git command in ``root``; of one that fails, an empty text unless ``check``.
+
+    Raises:
+        VersioningError: it failed, or git is not installed.
+    """
     try:
         done = subprocess.run(
             ["git", *arguments],

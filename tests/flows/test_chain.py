@@ -12,13 +12,15 @@ import pytest
 from filelock import FileLock
 
 from flows import chain as chain_module
-from flows.chain import ChainSettings, chain, refuse_changes
+from flows.chain import ChainSettings, chain
 from flows.runners.local_runner import LocalRunner
 from tasks.project.init_project import init_project
 from tasks.shared.errors import StoppedError, UsageError
 from tasks.shared.gate import GateError
 from tasks.shared.lineage import PipelineLink
-from tasks.shared.versioning import VersioningError, git_state
+from tasks.shared.versioning import VersioningError, commit_all
+
+_IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@b.c")
 
 
 class _Noting:
@@ -47,10 +49,9 @@ class _Noting:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-    identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
     (tmp_path / ".gitignore").write_text("/reports/\n/.stylereel/\n")
     subprocess.run(["git", "add", ".gitignore"], cwd=tmp_path, check=True)
-    subprocess.run(["git", *identity, "commit", "-qm", "start"], cwd=tmp_path, check=True)
+    subprocess.run(["git", *_IDENTITY, "commit", "-qm", "start"], cwd=tmp_path, check=True)
     _figures(tmp_path, {"truth/swd": 0.1, "truth/swd_unstylized": 1.0})
     return tmp_path
 
@@ -95,51 +96,79 @@ def test_stages_learn_the_flow_run(root: Path, monkeypatch: pytest.MonkeyPatch) 
     assert {"STYLEREEL_FLOW_RUN_ID": "run-1"} in runner.environments
 
 
-def test_a_scheduled_run_commits_to_its_branch_and_leaves_the_checkout(root: Path) -> None:
-    (root / "dvc.lock").write_text("schema: '2.0'\n")
-    for _ in range(2):
-        chain(_Noting(), root, ChainSettings(scheduled=True))
-    listed = subprocess.run(
-        ["git", "ls-tree", "-r", "--name-only", "runs/nightly"], cwd=root, check=True, capture_output=True, text=True
-    ).stdout.split()
-    assert listed == [".gitignore", "dvc.lock", "reports/metrics.json"]
-    refuse_changes(root)  # dvc.lock alone does not make the next run refuse
-    history = ["git", "rev-list", "--count", "runs/nightly"]
-    assert subprocess.run(history, cwd=root, check=True, capture_output=True, text=True).stdout.strip() == "3"
-
-
-def test_what_sync_rewrites_is_committed_and_does_not_stop_the_next_night(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A new project with DVC's pictures faked by git's, which a clone has without DVC."""
     monkeypatch.setenv("HOME", str(tmp_path / "empty-home"))
     film = init_project(tmp_path / "film")
-    _commit(film, "params.yaml", (film / "params.yaml").read_text().replace("plates/my_shot", "plates/other"))
-    _commit(film, ".stylereel-code/train.txt", "of an earlier version\n")
-    _figures(film, {"truth/swd": 0.1, "truth/swd_unstylized": 1.0})
-    for _ in range(2):
-        chain(_Noting(), film, ChainSettings(scheduled=True))
-    assert set(git_state(film).changed) == {"dvc.yaml", ".stylereel-code/train.txt"}
-    for path in ("dvc.yaml", ".stylereel-code/train.txt"):
-        shown = ["git", "show", f"runs/nightly:{path}"]
-        committed = subprocess.run(shown, cwd=film, check=True, capture_output=True, text=True).stdout
-        assert committed == (film / path).read_text()
-    (film / "dvc.yaml").write_text((film / "dvc.yaml").read_text() + "# by hand\n")
-    with pytest.raises(VersioningError, match=r"\(dvc\.yaml\)"):
-        refuse_changes(film)
+    (film / ".gitignore").write_text((film / ".gitignore").read_text().replace("/plates/\n/painted/\n", ""))
+    for kind in ("plates", "painted"):
+        (film / kind / "my_shot" / "shot.0001.png").write_bytes(b"a picture")
+    commit_all(film, "Pictures", [".gitignore", "plates", "painted"])
+    return film
+
+
+class _Night(_Noting):
+    """A scheduled run whose stages write dvc.lock and figures, as dvc does."""
+
+    def __init__(self, film: Path, lock: str) -> None:
+        super().__init__()
+        self.runs, self._lock = film.with_name("film-runs"), lock
+
+    def run(self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        if name == "evaluate":
+            _figures(self.runs, {"truth/swd": 0.1, "truth/swd_unstylized": 1.0})
+            (self.runs / "dvc.lock").write_text(self._lock)
+        return super().run(name, function, *args, **kwargs)
+
+
+def _log(root: Path, branch: str) -> list[str]:
+    shown = ["git", "log", "--format=%H", branch]
+    return subprocess.run(shown, cwd=root, check=True, capture_output=True, text=True).stdout.split()
+
+
+def test_a_scheduled_run_leaves_the_project_alone_and_commits_to_its_branch(film: Path) -> None:
+    (film / "params.yaml").write_text("an edit that is not committed\n")
+    before = {path: path.read_bytes() for path in film.glob("*") if path.is_file()}
+    runner = _Night(film, "schema: '2.0'\n")
+    link = chain(runner, film, ChainSettings(scheduled=True))
+    assert runner.names[:2] == ["fetch", "sync"]
+    assert runner.names[-2:] == ["push", "publish"]
+    assert {path: path.read_bytes() for path in film.glob("*") if path.is_file()} == before
+    listed = ["git", "ls-tree", "-r", "--name-only", "runs/nightly"]
+    files = subprocess.run(listed, cwd=film, check=True, capture_output=True, text=True).stdout.split()
+    assert "dvc.lock" in files
+    assert not [path for path in files if path.startswith("reports")], "DVC holds them"
+    assert link.runs_commit == _log(film, "runs/nightly")[0], "pushed to the project"
+
+
+def test_a_night_without_news_commits_nothing(film: Path) -> None:
+    tips = []
+    for lock in ("one\n", "one\n", "two\n"):
+        chain(_Night(film, lock), film, ChainSettings(scheduled=True))
+        tips.append(_log(film, "runs/nightly")[0])
+    assert tips[0] == tips[1] != tips[2]
+
+
+def test_the_next_night_has_what_was_committed_by_day(film: Path) -> None:
+    chain(_Night(film, "one\n"), film, ChainSettings(scheduled=True))
+    (film / "README.md").write_text("new work\n")
+    commit_all(film, "New work", ["README.md"])
+    chain(_Night(film, "one\n"), film, ChainSettings(scheduled=True))
+    assert (film.with_name("film-runs") / "README.md").read_text() == "new work\n"
+    assert _log(film, "main")[0] in _log(film, "runs/nightly")
+
+
+def test_pictures_that_only_the_project_has_are_named(film: Path) -> None:
+    subprocess.run(["git", "mv", "plates", "elsewhere"], cwd=film, check=True)
+    subprocess.run(["git", *_IDENTITY, "commit", "-qm", "Move the plates"], cwd=film, check=True)
+    with pytest.raises(UsageError, match=r"plates/my_shot: not in the checkout.*dvc add"):
+        chain(_Night(film, "one\n"), film, ChainSettings(scheduled=True))
 
 
 def _commit(root: Path, path: str, text: str) -> None:
     (root / path).write_text(text)
-    identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
-    subprocess.run(["git", *identity, "commit", "-qm", "edit", "--", path], cwd=root, check=True)
-
-
-def test_a_scheduled_run_refuses_changes(root: Path) -> None:
-    (root / "new.txt").write_text("not committed")
-    runner = _Noting()
-    with pytest.raises(VersioningError, match=r"new\.txt"):
-        chain(runner, root, ChainSettings(scheduled=True))
-    assert runner.names == ["check the tree"]
+    subprocess.run(["git", *_IDENTITY, "commit", "-qm", "edit", "--", path], cwd=root, check=True)
 
 
 def test_a_commit_during_the_run_is_not_the_origin_of_its_results(root: Path) -> None:
@@ -155,13 +184,6 @@ def test_a_commit_during_the_run_is_not_the_origin_of_its_results(root: Path) ->
     assert not {"stylize", "lineage", "push"} & set(runner.names)
 
 
-def test_a_schedule_is_no_change_of_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "empty-home"))
-    film = init_project(tmp_path / "film")
-    (film / "prefect.yaml").write_text((film / "prefect.yaml").read_text().replace("0 2 * * *", "0 4 * * *"))
-    refuse_changes(film)
-
-
 def test_a_pipeline_says_that_it_waits_for_another_one(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     (root / ".stylereel").mkdir()
     with (
@@ -172,11 +194,6 @@ def test_a_pipeline_says_that_it_waits_for_another_one(root: Path, caplog: pytes
         chain(_Noting(), root, ChainSettings(lock_wait_s=0.1))
     assert "waiting for its end" in caplog.text
     chain(_Noting(), root, ChainSettings(lock_wait_s=0.1))
-
-
-def test_a_scheduled_run_needs_a_commit(tmp_path: Path) -> None:
-    with pytest.raises(VersioningError, match="no git commit"):
-        refuse_changes(tmp_path)
 
 
 def test_the_error_of_a_stage_reaches_the_pipeline(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

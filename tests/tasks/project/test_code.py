@@ -32,7 +32,7 @@ _WITHOUT_A_SAY = {
     *("flows.runners.dask_runner", "flows.runners.dask_workers", "flows.runners.local_runner"),
     *("flows.runners.prefect_runner", "flows.runners.run_stage", "tasks.shared.runner"),
     *("flows.stage", "tasks.project.code", "tasks.shared.errors", "tasks.shared.origin"),
-    "tasks.shared.project_identity",  # names and ids, not pictures
+    *("tasks.shared.project_identity", "tasks.shared.project_home"),  # names and places, not pictures
     *(f"tasks.project.{name}" for name in ("inputs", "sync")),
     *("tasks.shared.mlflow_observer", "tasks.shared.registry", "tasks.shared.tracking"),
     *("tasks.stages.training_observers", "tasks.shared.versioning"),

@@ -12,7 +12,7 @@ from stylegan_core.config import load_params
 from stylegan_core.recipes import config_class
 from stylegan_core.recipes.model import save_model
 from tasks.project.params_file import render_params
-from tasks.project.sync import CODE_FOLDER, kept_by_sync, stale_code, sync
+from tasks.project.sync import CODE_FOLDER, stale_code, sync
 from tasks.shared.errors import UsageError
 from tests.tasks.project.project_files import read_stages
 
@@ -121,14 +121,3 @@ def test_an_initial_model_in_models_is_refused(project: Path) -> None:
         sync(project)
     (project / "params.yaml").write_text(text.replace("init_from: null", f"init_from: {card.digest[:12]}", 1))
     sync(project)
-
-
-def test_changes_by_sync_differ_from_edits(project: Path) -> None:
-    text = (project / "dvc.yaml").read_text()
-    (project / "dvc.yaml").write_text(text.replace("plates/my_shot", "plates/other"))
-    assert kept_by_sync(project, "dvc.yaml")
-    (project / "dvc.yaml").write_text(text.replace("outs: [models]", "outs: [networks]"))
-    assert not kept_by_sync(project, "dvc.yaml")
-    assert kept_by_sync(project, f"{CODE_FOLDER}/train.txt")
-    assert not kept_by_sync(project, f"{CODE_FOLDER}/notes.txt")
-    assert not kept_by_sync(project, "params.yaml")

@@ -13,7 +13,6 @@ from tasks.shared import versioning
 from tasks.shared.versioning import (
     VersioningError,
     child_environment,
-    commit_to_branch,
     git_state,
     lock_digest,
     project_root,
@@ -124,29 +123,6 @@ def test_children_do_not_write_into_our_runs(monkeypatch: pytest.MonkeyPatch) ->
     assert found["PREFECT_API_URL"] == "http://127.0.0.1:4200/api"
     assert found["STYLEREEL_FLOW_RUN_ID"] == "1"
     assert found["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
-
-
-def test_a_branch_gets_ignored_files_and_the_checkout_keeps_still(repository: Path) -> None:
-    (repository / ".git" / "info" / "exclude").write_text("reports/\n")
-    (repository / "reports").mkdir()
-    (repository / "reports" / "metrics.json").write_text("{}")
-    first = commit_to_branch(repository, "runs/nightly", ["reports/metrics.json", "missing"], "one")
-    (repository / "reports" / "metrics.json").write_text('{"a": 1}')
-    second = commit_to_branch(repository, "runs/nightly", ["reports/metrics.json"], "two")
-    assert _git(repository, "rev-parse", "runs/nightly").strip() == second
-    assert _git(repository, "rev-parse", f"{second}^").strip() == first
-    assert _git(repository, "show", f"{second}:reports/metrics.json") == '{"a": 1}'
-    assert _git(repository, "branch", "--show-current").strip() == "main"
-    assert not git_state(repository).dirty
-
-
-def test_the_branch_keeps_up_with_the_code(repository: Path) -> None:
-    commit_to_branch(repository, "runs/nightly", [], "one")
-    (repository / "params.yaml").write_text("prepare: {}\n")
-    _git(repository, "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qam", "edit")
-    tip = commit_to_branch(repository, "runs/nightly", [], "two")
-    assert _git(repository, "show", f"{tip}:params.yaml") == "prepare: {}\n"
-    _git(repository, "merge-base", "--is-ancestor", "main", tip)
 
 
 def test_the_digest_of_the_lock(tmp_path: Path) -> None:
