@@ -17,11 +17,12 @@ from tasks.project.sync import CODE_FOLDER, sync
 from tasks.shared.errors import StoppedError
 from tasks.shared.gate import check_gate
 from tasks.shared.lineage import PipelineLink, link_run, mark_promoted
-from tasks.shared.origin import FLOW_RUN_VARIABLE, flow_run_id, origin
+from tasks.shared.origin import FLOW_RUN_VARIABLE, TASK_RUN_VARIABLE, flow_run_id, origin, task_run_id
 from tasks.shared.run_checkout import open_run_checkout
-from tasks.shared.runner import Runner
+from tasks.shared.runner import Runner, Skipped
 from tasks.shared.runs_branch import commit_results, push_results
 from tasks.shared.versioning import STAGES, VersioningError, git_state, push, reproduce
+from tasks.stages.run_summary import summarize_run
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,8 @@ RESULTS = ("dvc.lock", "dvc.yaml", CODE_FOLDER)
 
 dvc.yaml and the code digests are included, since ``sync`` may have rewritten them and dvc.lock refers to them.
 """
+SUMMARY = "summary"
+"""Key of the artifact in Prefect."""
 
 
 @dataclass(frozen=True)
@@ -107,15 +110,17 @@ def _locked_chain(runner: Runner, root: Path, settings: ChainSettings) -> Pipeli
         refuse_missing_inputs(root)
     run_id, begun = flow_run_id(), origin(root)
     environment = {FLOW_RUN_VARIABLE: run_id} if run_id else {}
-    passed = ""
+    passed, stages = "", {}
     for stage in STAGES:
         if stage == "stylize":
             passed = runner.run("gate", check_gate, root / "reports/metrics.json", max_swd_ratio=settings.max_swd_ratio)
             runner.run("promote", mark_promoted, root)
         refuse_another_commit(root, begun.get("git_commit"))
-        runner.run(stage, _reproduce, root, stage, environment=environment, lock_wait_s=settings.lock_wait_s)
+        skipped = runner.run(stage, _reproduce, root, stage, environment=environment, lock_wait_s=settings.lock_wait_s)
+        stages[stage] = f"skipped: {skipped}" if skipped else "ran"
     refuse_another_commit(root, begun.get("git_commit"))
     link = runner.run("lineage", link_run, root, run_id, begun, gate=passed)
+    runner.publish(SUMMARY, runner.run("summary", summarize_run, root, link, stages))
     if settings.push:
         runner.run("push", push, root, lock_wait_s=settings.lock_wait_s)
     if settings.scheduled:
@@ -124,9 +129,17 @@ def _locked_chain(runner: Runner, root: Path, settings: ChainSettings) -> Pipeli
     return link
 
 
-def _reproduce(root: Path, stage: str, *, environment: dict[str, str], lock_wait_s: float) -> None:
+def _reproduce(root: Path, stage: str, *, environment: dict[str, str], lock_wait_s: float) -> Skipped | None:
+    task = task_run_id()
+    # The stage's own page has what Prefect says of its tasks; the pipeline's page needs only what the stage says.
+    quiet = {TASK_RUN_VARIABLE: task, "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING"} if task else {}
+    environment = {**environment, **quiet}
     with explained_by_stage(root):
-        reproduce(root, stage, environment=environment, lock_wait_s=lock_wait_s)
+        ran = reproduce(root, stage, environment=environment, lock_wait_s=lock_wait_s)
+    if ran:
+        return None
+    log.info("%s: skipped, nothing has changed that it depends on", stage)
+    return Skipped("nothing has changed that it depends on")
 
 
 def _publish(root: Path, settings: ChainSettings, message: str) -> str:

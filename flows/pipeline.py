@@ -11,6 +11,7 @@ from prefect.runtime import flow_run
 
 from flows.chain import ChainSettings, chain
 from flows.dead_runs import alive
+from flows.runners.prefect_logs import logs_in_prefect
 from flows.runners.prefect_runner import PrefectRunner
 from flows.stage import configure_logging
 from stylegan_core.threads import use_threads
@@ -21,7 +22,11 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def flow(*, name: str, persist_result: bool) -> Callable[[_Function], _Function]:
     """Prefect's decorator, typed; Prefect reads the name of a deployment's flow from a decorator called ``flow``."""
-    decorate: Callable[[_Function], _Function] = prefect.flow(name=name, persist_result=persist_result)
+    decorate: Callable[[_Function], _Function] = prefect.flow(
+        name=name,
+        persist_result=persist_result,
+        log_prints=True,  # what dvc and the stages print
+    )
     return decorate
 
 
@@ -38,7 +43,7 @@ def pipeline(
     configure_logging()
     settings = ChainSettings(scheduled, max_swd_ratio, push, branch, ref, lock_wait_s)
     root = project_root()
-    with alive(root, _own_id()):
+    with alive(root, _own_id()), logs_in_prefect():
         # What needs a network is tried again: a stage that failed fails again on the same inputs.
         return chain(PrefectRunner(retries={"fetch": 2, "push": 2, "publish": 2}), root, settings).as_dict()
 
@@ -50,7 +55,7 @@ def stylize_on_demand(input: str, output: str, model: str = "") -> dict[str, obj
 
     configure_logging()
     use_threads()
-    with alive(project_root(), _own_id()):
+    with alive(project_root(), _own_id()), logs_in_prefect():
         return stylize_command(PrefectRunner(), Path(input), Path(output), model=model or None)
 
 

@@ -76,9 +76,10 @@ def print_trail(trail: Trail, *, most: int = 10) -> None:
     for digest, about in trail.models.items():
         typer.echo(f"model       {digest}")
         _print_facts(about)
-    if trail.metadata:
-        typer.echo("metadata")
-        _print_facts(trail.metadata)
+    for heading, facts in (("metadata", trail.metadata), ("results", trail.results)):
+        if facts:
+            typer.echo(heading)
+            _print_facts(facts)
     if trail.signature:
         typer.echo(f"signature   {trail.signature}")
     for label, ids in (("flow run", trail.flow_runs), ("commit", trail.commits)):

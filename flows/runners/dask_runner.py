@@ -73,6 +73,9 @@ class DaskRunner:
             self._end(futures, str(failure) or type(failure).__name__)
             raise
 
+    def publish(self, name: str, markdown: str) -> None:
+        """Does nothing: see ``Runner.publish``."""
+
     def _end(self, futures: list[Any], reason: str) -> None:
         """Cancels the waiting calls and requests the running ones to stop."""
         waiting = [future for future in futures if not future.done()]

@@ -52,6 +52,9 @@ class LocalRunner:
             raise failures[0]
         return [cast(Result, future.result()) for future in futures]
 
+    def publish(self, name: str, markdown: str) -> None:
+        """Does nothing: see ``Runner.publish``."""
+
 
 def default_workers() -> int:
     """Threads of ``map``: one per core that this process may use, at most 8."""

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
+
+from tasks.shared.runner import Skipped
+
+log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -23,8 +28,15 @@ class PrefectRunner:
 
     def run(self, name: str, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Result:
         """See ``Runner.run``."""
+        made: list[Result] = []
+
         # A closure without parameters: Prefect walks through every argument of a task, also through arrays.
-        return cast(Result, self._task(name, lambda: function(*args, **kwargs))())
+        def call() -> object:
+            made[:] = [function(*args, **kwargs)]
+            return _state_of(made[0])
+
+        self._task(name, call)()
+        return made[0]
 
     def map(self, name: str, function: Callable[[Item], Result], items: Iterable[Item], /) -> list[Result]:
         """See ``Runner.map``."""
@@ -38,6 +50,15 @@ class PrefectRunner:
         futures = self._task(name, call).map(index=list(range(len(listed))))
         return [future.result() for future in futures]
 
+    def publish(self, name: str, markdown: str) -> None:
+        """See ``Runner.publish``; a server that refuses it costs a line of the log, not the run."""
+        from prefect.artifacts import create_markdown_artifact
+
+        try:
+            create_markdown_artifact(markdown, key=name)
+        except Exception as error:
+            log.warning("Prefect: cannot show %s on the run's page: %s", name, error)
+
     def _task(self, name: str, function: Callable[..., Any]) -> Any:
         from prefect import task
         from prefect.cache_policies import NO_CACHE
@@ -50,3 +71,12 @@ class PrefectRunner:
             retry_delay_seconds=10,
         )
         return decorate(function)
+
+
+def _state_of(result: object) -> object:
+    """For Prefect: the state of a task that had nothing to do says so; else the result itself."""
+    if not isinstance(result, Skipped):
+        return result
+    from prefect.states import Completed
+
+    return Completed(name="Skipped", message=str(result))

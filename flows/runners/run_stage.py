@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
+from uuid import UUID
 
 from flows.runners.local_runner import LocalRunner, default_workers
+from flows.runners.prefect_logs import logs_in_prefect
 from flows.runners.prefect_runner import PrefectRunner
-from tasks.shared.origin import FLOW_RUN_VARIABLE
+from tasks.shared.origin import FLOW_RUN_VARIABLE, TASK_RUN_VARIABLE
 from tasks.shared.runner import Runner
 
 if TYPE_CHECKING:
     from flows.runners.dask_runner import DaskSettings
+
+log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -45,22 +50,41 @@ def _run_stage(name: str, body: Callable[[Runner], Result], dask_client: Any) ->
 
         return body(DaskRunner(dask_client))
     from prefect import flow, tags
+    from prefect.flow_engine import run_flow
 
     call = _UnpickledCall(lambda: body(PrefectRunner(distributed=dask_client is not None)))
 
     def stage() -> Result:
-        return cast(Result, call())
+        with logs_in_prefect():
+            return cast(Result, call())
 
     stage.__name__ = stage.__qualname__ = name
     parent = os.environ.get(FLOW_RUN_VARIABLE)
-    with tags(*(["stylereel", f"pipeline:{parent}"] if parent else ["stylereel"])):
-        run = flow(
-            name=name,
-            persist_result=False,
-            validate_parameters=False,
-            task_runner=_task_runner(dask_client),
-        )(stage)
-        return cast(Result, run())
+    marks = ["stylereel", f"pipeline:{parent}"] if parent else ["stylereel"]
+    run = flow(
+        name=name,
+        persist_result=False,
+        validate_parameters=False,
+        task_runner=_task_runner(dask_client),
+    )(stage)
+    with tags(*marks):
+        return cast(Result, run_flow(run, flow_run=_run_below_task(run, marks)))
+
+
+def _run_below_task(stage: Any, marks: list[str]) -> Any:
+    """A flow run that the pipeline's page shows below the task that started the stage; None without a pipeline."""
+    task = os.environ.get(TASK_RUN_VARIABLE)
+    if not task:
+        return None
+    from prefect.client.orchestration import get_client
+    from prefect.states import Pending
+
+    try:
+        with get_client(sync_client=True) as client:
+            return client.create_flow_run(stage, state=Pending(), parent_task_run_id=UUID(task), tags=marks)
+    except Exception as error:  # the stage is worth more than its place on the page
+        log.warning("Prefect: the run of %s is not shown below the pipeline's: %s", stage.name, error)
+        return None
 
 
 class _UnpickledCall:

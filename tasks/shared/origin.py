@@ -11,6 +11,8 @@ from tasks.shared.versioning import git_state, lock_digest, project_root
 
 FLOW_RUN_VARIABLE = "STYLEREEL_FLOW_RUN_ID"
 """Environment variable with the id of the pipeline's flow run, for the stages that it starts."""
+TASK_RUN_VARIABLE = "STYLEREEL_TASK_RUN_ID"
+"""Environment variable with the id of the pipeline's task that starts a stage: its flow run is shown below it."""
 
 
 def flow_run_id() -> str | None:
@@ -22,6 +24,15 @@ def flow_run_id() -> str | None:
     from prefect.runtime import flow_run
 
     return str(flow_run.id) if flow_run.id else None
+
+
+def task_run_id() -> str | None:
+    """Id of the Prefect task that this thread works for; None outside of one."""
+    if not os.environ.get("PREFECT_API_URL"):
+        return None
+    from prefect.runtime import task_run
+
+    return str(task_run.id) if task_run.id else None
 
 
 def origin(folder: Path | None = None) -> dict[str, str]:

@@ -12,6 +12,12 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+class Skipped(str):
+    """What a task returns that had nothing to do: the reason, which the run's page shows."""
+
+    __slots__ = ()
+
+
 class Runner(Protocol):
     """Calls functions as named tasks. It caches and persists nothing: DVC and the records do that.
 
@@ -30,4 +36,8 @@ class Runner(Protocol):
 
         The first exception is raised after the running calls have ended; no further calls are started.
         """
+        ...
+
+    def publish(self, name: str, markdown: str) -> None:
+        """Shows a text on the page of the flow run under ``name`` (a-z, 0-9 and -); without a server, nowhere."""
         ...

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ STAGES = ("prepare", "train", "evaluate", "stylize")
 _IDENTITY = {"NAME": "stylereel", "EMAIL": "stylereel@localhost"}
 _FIRST_PAUSE_S = 1.0
 _LOCK_WORDS = ("Unable to acquire lock", "is busy, it is being blocked by")
+_SKIP_WORDS = ("didn't change, skipping", "is cached - skipping run")
+_MOST_LINES = 200
 
 
 class VersioningError(RuntimeError):
@@ -87,15 +90,19 @@ def lock_digest(root: Path) -> str | None:
 
 def reproduce(
     root: Path, stage: str, *, environment: Mapping[str, str] | None = None, lock_wait_s: float = 3600.0
-) -> None:
+) -> bool:
     """Runs ``dvc repro --single-item STAGE``; waits while another process holds the project's lock.
 
     A failed stage is not retried: its inputs have not changed.
 
+    Returns:
+        Whether the stage ran; False: nothing that it depends on has changed, or an earlier run did the same.
+
     Raises:
         VersioningError: the stage failed, or the lock was held for longer than ``lock_wait_s``.
     """
-    run_dvc(root, ["repro", "--single-item", stage], environment=environment, lock_wait_s=lock_wait_s)
+    lines = run_dvc(root, ["repro", "--single-item", stage], environment=environment, lock_wait_s=lock_wait_s)
+    return not any(words in line for line in lines for words in _SKIP_WORDS)
 
 
 def push(root: Path, *, lock_wait_s: float = 3600.0) -> None:
@@ -109,8 +116,11 @@ def push(root: Path, *, lock_wait_s: float = 3600.0) -> None:
 
 def run_dvc(
     root: Path, arguments: Sequence[str], *, environment: Mapping[str, str] | None = None, lock_wait_s: float = 3600.0
-) -> None:
+) -> list[str]:
     """Runs dvc in ``root``, prints its output, and waits while its lock is held.
+
+    Returns:
+        The last lines of its output.
 
     Raises:
         VersioningError: dvc failed, or its lock was held for longer than ``lock_wait_s``.
@@ -118,11 +128,11 @@ def run_dvc(
     deadline = time.monotonic() + lock_wait_s
     pause_s = _FIRST_PAUSE_S
     while True:
-        code, held = _call_dvc(root, arguments, environment)
+        code, lines = _call_dvc(root, arguments, environment)
         if code == 0:
-            return
+            return lines
         command = "dvc " + " ".join(arguments)
-        if not held:
+        if not any(words in line for line in lines for words in _LOCK_WORDS):
             raise VersioningError(f"`{command}` failed with exit code {code}; see its messages above")
         if pause_s == _FIRST_PAUSE_S:
             log.info("another dvc holds the lock of %s: waiting for it, for at most %.0f s", root, lock_wait_s)
@@ -134,8 +144,8 @@ def run_dvc(
         pause_s = min(15.0, pause_s * 1.5)
 
 
-def _call_dvc(root: Path, arguments: Sequence[str], environment: Mapping[str, str] | None) -> tuple[int, bool]:
-    """Exit code, and whether a held lock was the reason."""
+def _call_dvc(root: Path, arguments: Sequence[str], environment: Mapping[str, str] | None) -> tuple[int, list[str]]:
+    """Exit code and last lines of a call, which are printed as they come."""
     child = subprocess.Popen(
         [sys.executable, "-m", "dvc", *arguments],
         cwd=root,
@@ -147,13 +157,13 @@ def _call_dvc(root: Path, arguments: Sequence[str], environment: Mapping[str, st
         bufsize=1,
         start_new_session=True,  # so that a stop reaches the stage's process too, not dvc alone
     )
-    held = False
+    last: deque[str] = deque(maxlen=_MOST_LINES)
     try:
         assert child.stdout is not None
         for line in child.stdout:
-            held = held or any(words in line for words in _LOCK_WORDS)
+            last.append(line)
             print(line, end="", flush=True)
-        return child.wait(), held
+        return child.wait(), list(last)
     except BaseException:
         _stop_group(child)
         raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from stylegan_core.frames.base.errors import UnreadablePictureError
@@ -27,6 +27,8 @@ from stylegan_core.storage.state_folder import STATE_FOLDER
 from tasks.shared import registry, tracking
 from tasks.shared.errors import UsageError
 from tasks.shared.lineage import model_digests, read_links
+from tasks.shared.pulled_results import Results, models_of, results_of, results_with
+from tasks.shared.versioning import project_root
 
 _RUN_TAGS = ("git_commit", "git_dirty", "data", "dvc_lock", "flow_run_id", "delivered_by")
 
@@ -58,6 +60,7 @@ class Trail:
         frames: all frames that belong to it.
         jobs: strength, references, edits and regions of the frames' jobs, by the job's digest.
         metadata: provenance in the file's own metadata.
+        results: commit, dvc_lock and prepared (DVC's digest of the data) of the results that DVC has this file from.
         signature: "Valid" or "Invalid" if the file is signed (C2PA), "Trusted" if its signer is known too.
         note: what is uncertain; empty if the records answer everything.
     """
@@ -69,6 +72,7 @@ class Trail:
     frames: list[TrailFrame] = field(default_factory=list)
     jobs: dict[str, dict[str, str]] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
+    results: dict[str, str] = field(default_factory=dict)
     signature: str = ""
     note: str = ""
 
@@ -98,6 +102,8 @@ def whence(root: Path, query: str, *, output: Path | None = None) -> Trail:
         start = read_model_digest(path) or query
         _add_models(root, start, trail)
         _add_records(start, output, trail)
+        if not trail.models:  # made on another machine, perhaps
+            _add_results_of(root, start, trail)
     for digest in list(trail.models):
         _describe_model(root, digest, trail)
     for link in read_links(root):
@@ -144,8 +150,36 @@ def _from_file(root: Path, path: Path, query: str) -> Trail:
         facts = {name: metadata[name] for name in names if name in metadata}
         note = f"no record here matches {path}; this is what the file's own metadata says"
         commits = [metadata["commit"]] if metadata.get("commit") else []
-        return Trail(query, {model: facts}, commits=commits, metadata=metadata, signature=signature, note=note)
-    return _from_place(root, path, trail)
+        trail = Trail(query, {model: facts}, commits=commits, metadata=metadata, signature=signature)
+        return trail if _from_results(path, trail) else replace(trail, note=note)
+    return trail if _from_results(path, trail) else _from_place(root, path, trail)
+
+
+def _from_results(path: Path, trail: Trail) -> bool:
+    """Adds what dvc.lock's history knows of a file; False: no commit names it."""
+    checkout = project_root(path.parent)
+    found = results_with(checkout, path)
+    if found is None:
+        return False
+    _add_results(checkout, found, trail)
+    return True
+
+
+def _add_results_of(root: Path, start: str, trail: Trail) -> None:
+    """Adds the oldest results whose commit, flow run or source commit begins with ``start``."""
+    found = [results for results in results_of(root) if results.begins(start)]
+    if found:
+        _add_results(root, found[-1], trail)
+
+
+def _add_results(root: Path, found: Results, trail: Trail) -> None:
+    for training, digest in models_of(root, found).items():
+        trail.models.setdefault(digest, {}).setdefault("training", training)
+    _add(trail.flow_runs, found.flow_run)
+    _add(trail.commits, found.source_commit or found.commit)
+    trail.results.update(commit=found.commit, dvc_lock=found.lock_digest)
+    if prepared := found.outs().get("data/prepared"):
+        trail.results["prepared"] = prepared
 
 
 def _from_place(root: Path, path: Path, trail: Trail) -> Trail:

@@ -40,10 +40,15 @@ class _Noting:
             return None
         if name == "lineage":
             return PipelineLink(flow_run_id="", dvc_lock="", models={}, gate="", time="")
+        if name == "summary":
+            return "a text"
         return None if name == "promote" else function(*args, **kwargs)
 
     def map(self, name: str, function: Callable[[Any], Any], items: Any, /) -> list[Any]:
         return [function(item) for item in items]
+
+    def publish(self, name: str, markdown: str) -> None:
+        self.names.append(f"publish {name}")
 
 
 @pytest.fixture
@@ -64,8 +69,8 @@ def _figures(root: Path, figures: dict[str, float]) -> None:
 def test_the_order(root: Path) -> None:
     runner = _Noting()
     chain(runner, root, ChainSettings())
-    order = ["sync", "prepare", "train", "evaluate", "gate", "promote", "stylize", "lineage", "push"]
-    assert runner.names == order
+    order = ["sync", "prepare", "train", "evaluate", "gate", "promote", "stylize", "lineage"]
+    assert runner.names == [*order, "summary", "publish summary", "push"]
 
 
 def test_no_push_where_none_is_wanted(root: Path) -> None:
