@@ -64,6 +64,10 @@ class Server:
                 continue
         pytest.fail(f"no answer to {path}")
 
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(self.api + path, timeout=60) as answer:
+            return json.loads(answer.read())
+
     def is_up(self) -> bool:
         try:
             with urllib.request.urlopen(f"{self.api}/health", timeout=5) as answer:

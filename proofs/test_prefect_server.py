@@ -1,4 +1,7 @@
-"""A real Prefect server and worker on loopback: the nightly deployment's cron fires, completes, and can be traced."""
+"""A real Prefect server and worker on loopback: the nightly deployment's cron fires, completes, and can be traced.
+
+Its page has the stages below it, their logs and a summary; a second night without new work is skipped.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import pytest
 
 from proofs.local_server import PREFECT, Server, free_port, running, wait_for
 
+STAGES = ("prepare", "train", "evaluate", "stylize")
 FIRES_WITHIN_S = 240
 COMPLETES_WITHIN_S = 900
 
@@ -25,7 +29,6 @@ def test_the_nightly_deployment_fires_and_completes(make_clone: Callable[..., An
         **clone.environment,
         "PREFECT_HOME": str(tmp_path / "prefect"),
         "PREFECT_API_URL": server.api,
-        "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,stylegan_core",
     }
     logs = {name: tmp_path / f"{name}.log" for name in ("server", "worker")}
     serve = [PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
@@ -62,14 +65,24 @@ def test_the_nightly_deployment_fires_and_completes(make_clone: Callable[..., An
 
             run_id = str(ended["id"])
             _check_stages(server, run_id)
+            _check_page(server, run_id)
             _check_lineage(clone, run_id)
+
+            second = wait_for(
+                "the second run has ended",
+                lambda: [r for r in state_of("COMPLETED", "FAILED", "CRASHED")() if r["id"] != run_id],
+                COMPLETES_WITHIN_S,
+                logs["worker"],
+            )[0]
+            _check_skipped(server, str(second["id"]))
+            assert len(clone.run("git", "rev-list", "main..runs/nightly").stdout.split()) == 1, "no news, no commit"
 
             # On demand, by the other deployment; the cron must not get in between.
             server.post(f"/deployments/{deployment['id']}/pause_deployment", {})
-            plates, out = clone.root / "data/prepared/sample/shot/plates", tmp_path / "on-demand"
+            plates, out = _runs(clone) / "data/prepared/sample/shot/plates", tmp_path / "on-demand"
             prefect(
                 *("deployment", "run", "stylize-on-demand/stylize", "--param", f"input={plates}"),
-                *("--param", f"output={out}", "--param", "model=models:/stylereel.clone.all@promoted"),
+                *("--param", f"output={out}", "--param", "model=models:/stylereel.stylereel.all@promoted"),
             )
             asked = {"flows": {"name": {"any_": ["stylize-on-demand"]}}}
             done = wait_for(
@@ -91,7 +104,7 @@ def _check_stages(server: Server, run_id: str) -> None:
     tagged = server.flow_runs({"flow_runs": {"tags": {"all_": [f"pipeline:{run_id}"]}}})
     flows = server.post("/flows/filter", {"flows": {"id": {"any_": [run["flow_id"] for run in tagged]}}})
     names = {flow["id"]: flow["name"] for flow in flows}
-    assert [names[run["flow_id"]] for run in tagged] == ["prepare", "train", "evaluate", "stylize"]
+    assert [names[run["flow_id"]] for run in tagged] == list(STAGES)
     assert {run["state_type"] for run in tagged} == {"COMPLETED"}
     expected = {"prepare": "decode", "train": "train all", "evaluate": "measure", "stylize": "stylize"}
     for run in tagged:
@@ -102,12 +115,41 @@ def _check_stages(server: Server, run_id: str) -> None:
     assert {"prepare", "train", "evaluate", "gate", "stylize", "push"} <= {t["name"].rsplit("-", 1)[0] for t in steps}
 
 
+def _check_page(server: Server, run_id: str) -> None:
+    """The page of the run has the stages as subflows, their lines, and a summary with figures and frames."""
+    graph = json.dumps(server.get(f"/flow_runs/{run_id}/graph-v2"))
+    assert graph.count('"kind": "flow-run"') == len(STAGES)
+    of_run = {"logs": {"flow_run_id": {"any_": [run_id]}}, "limit": 200}
+    lines = "\n".join(entry["message"] for entry in server.post("/logs/filter", of_run))
+    for said in ("is checked out in", "Running stage 'train'", "validation after step", "review page:", "promoted:"):
+        assert said in lines, said
+    (train,) = server.flow_runs(
+        {"flow_runs": {"tags": {"all_": [f"pipeline:{run_id}"]}}, "flows": {"name": {"any_": ["train"]}}}
+    )
+    of_stage = {"logs": {"flow_run_id": {"any_": [train["id"]]}}, "limit": 200}
+    assert "validation after step" in json.dumps(server.post("/logs/filter", of_stage))
+    (summary,) = server.post("/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run_id]}}})
+    for shown in ("| train | ran |", "Patch SWD", "data:image/webp;base64,", "review.html"):
+        assert shown in summary["data"], shown
+
+
+def _check_skipped(server: Server, run_id: str) -> None:
+    steps = server.post("/task_runs/filter", {"flow_runs": {"id": {"any_": [run_id]}}})
+    states = {step["name"].rsplit("-", 1)[0]: step["state_name"] for step in steps}
+    assert {stage: states[stage] for stage in STAGES} == dict.fromkeys(STAGES, "Skipped")
+
+
+def _runs(clone: Any) -> Path:
+    """The checkout of scheduled runs."""
+    return clone.root.with_name(f"{clone.root.name}-runs")
+
+
 def _check_lineage(clone: Any, run_id: str) -> None:
     """Each of frame, model, MLflow run, flow run and commit leads to the others; the results are on their branch."""
-    frame = next((clone.root / "out" / "stylized" / "sample").glob("*.png"))
-    digest = json.loads((clone.root / "models" / "all" / "model.json").read_text())["digest"]
+    frame = next((_runs(clone) / "out" / "stylized" / "sample").glob("*.png"))
+    digest = json.loads((_runs(clone) / "models" / "all" / "model.json").read_text())["digest"]
     commit = clone.run("git", "rev-parse", "HEAD").stdout.strip()
-    for asked in (str(frame), "models/all", digest[:12], run_id, commit):
+    for asked in (str(frame), str(_runs(clone) / "models/all"), digest[:12], run_id, commit):
         trail = json.loads(clone.stylereel("whence", asked, "--json").stdout)
         assert list(trail["models"]) == [digest], asked
         assert trail["models"][digest]["mlflow_run"], asked
@@ -115,7 +157,20 @@ def _check_lineage(clone: Any, run_id: str) -> None:
         assert commit in trail["commits"], asked
     assert run_id in clone.run("git", "log", "--format=%B", "runs/nightly").stdout
     listed = clone.run("git", "ls-tree", "-r", "--name-only", "runs/nightly").stdout.split()
-    assert {"dvc.lock", "reports/metrics.json"} <= set(listed)
-    assert clone.run("git", "status", "--porcelain").stdout.split() == ["??", "dvc.lock"]
-    pushed = clone.dvc("status", "--cloud")
-    assert "in sync" in pushed.stdout + pushed.stderr
+    assert "dvc.lock" in listed
+    assert not [path for path in listed if path.startswith("reports/")], "DVC has the figures"
+    assert clone.run("git", "status", "--porcelain").stdout == "", "the project is as it was"
+
+    # Another clone, on another machine, that only pulls.
+    elsewhere = {"STYLEREEL_CACHE_DIR": str(clone.root.parent / "another-machine")}
+    clone.run("git", "clone", "--quiet", "--branch", "runs/nightly", str(clone.root), "../pulled")
+    pulled = clone.at(clone.root.parent / "pulled")
+    pulled.configure()
+    pulled.dvc("pull", **elsewhere)
+    frame = next((pulled.root / "out" / "stylized" / "sample").glob("*.png"))
+    trail = json.loads(pulled.stylereel("whence", str(frame), "--json", **elsewhere).stdout)
+    assert list(trail["models"]) == [digest]
+    assert trail["flow_runs"] == [run_id]
+    assert commit in trail["commits"]
+    assert "metrics.json" in pulled.dvc("metrics", "show").stdout
+    assert "Running stage" not in pulled.dvc("repro", "evaluate", **elsewhere).stdout

@@ -80,9 +80,8 @@ def print_trail(trail: Trail, *, most: int = 10) -> None:
         if facts:
             typer.echo(heading)
             _print_facts(facts)
-    if trail.signature:
-        typer.echo(f"signature   {trail.signature}")
-    for label, ids in (("flow run", trail.flow_runs), ("commit", trail.commits)):
+    signatures = [trail.signature] if trail.signature else []
+    for label, ids in (("signature", signatures), ("flow run", trail.flow_runs), ("commit", trail.commits)):
         for one in ids:
             typer.echo(f"{label:<12}{one}")
     for job, settings in [*trail.jobs.items()][:most]:

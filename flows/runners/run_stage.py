@@ -81,7 +81,9 @@ def _run_below_task(stage: Any, marks: list[str]) -> Any:
 
     try:
         with get_client(sync_client=True) as client:
-            return client.create_flow_run(stage, state=Pending(), parent_task_run_id=UUID(task), tags=marks)
+            return client.create_flow_run(
+                stage, name=stage.name, state=Pending(), parent_task_run_id=UUID(task), tags=marks
+            )
     except Exception as error:  # the stage is worth more than its place on the page
         log.warning("Prefect: the run of %s is not shown below the pipeline's: %s", stage.name, error)
         return None
