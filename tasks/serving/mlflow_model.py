@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
+import shutil
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from stylegan_core.storage.model_folder import MODEL_CARD
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +22,9 @@ _PACKAGES = (
     *("openimageio", "imagecodecs", "simplejpeg", "opencv-contrib-python-headless", "opencolorio"),
 )
 """What decides the pixels of a served picture; stylereel requires the rest."""
+
+_ARTIFACT = "model"
+"""Name of the model folder among the artifacts of the MLflow model, as ``served_model`` reads it."""
 
 _EXAMPLE_PX = 64
 
@@ -47,21 +50,23 @@ def save_mlflow_model(folder: Path, target: Path) -> None:
 
     card = read_card(folder)
     accepts = recipe_class(card.recipe).conditioned_on
-    save_model(
-        target,
-        python_model=_CODE,
-        artifacts={"model": str(folder)},
-        signature=_signature(accepts),
-        input_example=_example(accepts),
-        pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in _PACKAGES],
-        metadata={"recipe": card.recipe, "digest": card.digest},
-    )
+    with tempfile.TemporaryDirectory(prefix="stylereel-model-") as place:
+        copy = shutil.copytree(folder, Path(place) / _ARTIFACT)  # MLflow cannot read names with # or %, or links
+        save_model(
+            target,
+            python_model=_CODE,
+            artifacts={_ARTIFACT: str(copy)},
+            signature=_signature(accepts),
+            input_example=_example(accepts),
+            pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in _PACKAGES],
+            metadata={"recipe": card.recipe, "digest": card.digest},
+        )
 
 
 def model_folder_in(saved: Path) -> Path:
     """The model folder inside an MLflow model; ``saved`` itself if 0.2.0 or an earlier version registered it."""
-    inside = sorted(saved.glob(f"artifacts/*/{MODEL_CARD}"))
-    return inside[0].parent if inside else saved
+    inside = saved / "artifacts" / _ARTIFACT
+    return inside if inside.is_dir() else saved
 
 
 def _columns(accepts: tuple[str, ...]) -> list[str]:

@@ -46,12 +46,13 @@ class SystemMetrics:
             from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
             monitor = SystemMetricsMonitor(run_id=None, tracking_uri=tracking_uri())
+            monitor.collect_metrics()  # the first reading of CPU use is 0: each covers the time since the one before
             stopping = False
             while not stopping:
+                for part in monitor.monitors:
+                    part.clear_metrics()
                 stopping = self._stopping.wait(monitor.sampling_interval)
                 monitor.collect_metrics()
                 self._send({PREFIX + name: float(value) for name, value in monitor.aggregate_metrics().items()})
-                for part in monitor.monitors:
-                    part.clear_metrics()
         except Exception as error:
             log.warning("MLflow: cannot measure the use of this machine, continuing without it: %s", error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,16 @@ import cv2
 import numpy as np
 import pytest
 
+from stylegan_core.frames.colour.context import ColourContext
+from stylegan_core.inference.conditioning.conditions import conditions_of, plan_conditioning
 from stylegan_core.inference.network.translate import translate_unit
-from stylegan_core.recipes.model import Model, load_model
+from stylegan_core.recipes import swap
+from stylegan_core.recipes.model import Model, load_model, save_model
 from stylegan_core.storage.model_folder import MODEL_CARD
 from tasks.serving.mlflow_model import save_mlflow_model
 from tasks.serving.stylize_picture import PictureError, stylize_picture
 from tasks.shared import registry, tracking
+from tests.tiny import tiny_sizes
 
 Picture = Callable[..., np.ndarray]
 
@@ -62,9 +67,10 @@ def test_a_registered_model_is_served_by_mlflow_and_fetched_by_stylereel(
     import mlflow
     import pandas as pd
 
-    model = load_model(tiny_model_folder)
+    folder = shutil.copytree(tiny_model_folder, tmp_path / "shot #1 at 50%")
+    model = load_model(folder)
     digest = model.card.digest
-    assert tracking.register_model(run_id, tiny_model_folder, training="all", digest=digest) == "1"
+    assert tracking.register_model(run_id, folder, training="all", digest=digest) == "1"
     name = tracking.registered_name("all")
     stored = next(Path("mlartifacts").glob("**/MLmodel")).parent
     files = {path.relative_to(stored).as_posix() for path in stored.rglob("*") if path.is_file()}
@@ -114,6 +120,54 @@ def test_a_version_of_an_earlier_release_is_fetched(run_id: str, tmp_path: Path,
     store.create_model_version(name, source, run_id, tags={tracking.TAG + "digest": digest})
     fetched = registry.fetch_model(f"models:/{name}/1", tmp_path / "fetched")
     assert content_of(fetched) == content_of(tiny_model_folder)
+
+
+def test_a_model_of_references_takes_one_beside_each_picture(tmp_path: Path, noise_picture: Picture) -> None:
+    import mlflow
+    import pandas as pd
+
+    model = load_model(swap_model(tmp_path / "swap"))
+    save_mlflow_model(model.folder, tmp_path / "saved")
+    served = mlflow.pyfunc.load_model(str(tmp_path / "saved"))
+    picture = noise_picture(1, 64, 64)
+    references = [noise_picture(2, 64, 64), 255 - noise_picture(3, 64, 64)]
+    contents = [encoded(reference) for reference in references]
+    rows = pd.DataFrame({"image": [text(encoded(picture))] * 2, "reference": [text(content) for content in contents]})
+    results = [pixels(base64.b64decode(result)) for result in served.predict(rows)["image"]]
+    for content, result in zip(contents, results, strict=True):
+        path = tmp_path / "reference.png"
+        path.write_bytes(content)
+        conditions = conditions_of(model, plan_conditioning(model, style_images=[str(path)]), ColourContext("srgb"))
+        after = translate_unit(model, picture.astype(np.float32) / 255, conditions=conditions)
+        assert np.abs(result - np.clip(after * 255, 0, 255)).max() <= 0.51
+    assert (results[0] != results[1]).any()
+    with pytest.raises(mlflow.exceptions.MlflowException, match="reference"):
+        served.predict(rows[["image"]])
+
+
+def swap_model(folder: Path) -> Path:
+    """A model with random weights that takes a reference."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        config = swap.Config(**tiny_sizes(swap.Config))
+        networks = swap.Recipe(config).networks.state_dict()
+    inference = {k: v for k, v in networks.items() if k.split(".")[0] in swap.Recipe.inference_networks}
+    save_model(
+        folder,
+        recipe="swap",
+        config=config,
+        working_space="srgb",
+        sample_type="uint8",
+        steps=1,
+        images_seen=1,
+        chosen="last",
+        last=inference,
+        best=inference,
+        networks=networks,
+    )
+    return folder
 
 
 def test_registering_runs_no_network(tmp_path: Path, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
