@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import shutil
 import tempfile
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,7 @@ def save_mlflow_model(folder: Path, target: Path) -> None:
             artifacts={_ARTIFACT: str(copy)},
             signature=_signature(accepts),
             input_example=_example(accepts),
-            pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in _PACKAGES],
+            pip_requirements=_requirements(),
             metadata={"recipe": card.recipe, "digest": card.digest},
         )
 
@@ -67,6 +67,17 @@ def model_folder_in(saved: Path) -> Path:
     """The model folder inside an MLflow model; ``saved`` itself if 0.2.0 or an earlier version registered it."""
     inside = saved / "artifacts" / _ARTIFACT
     return inside if inside.is_dir() else saved
+
+
+def _requirements() -> list[str]:
+    """The installed versions, without the suffix of a build such as +cpu, which indexes do not have."""
+    pinned = []
+    for name in _PACKAGES:
+        try:
+            pinned.append(f"{name}=={version(name).partition('+')[0]}")
+        except PackageNotFoundError:  # such as OpenCV from another wheel
+            continue
+    return pinned
 
 
 def _columns(accepts: tuple[str, ...]) -> list[str]:

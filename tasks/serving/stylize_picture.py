@@ -1,4 +1,4 @@
-"""Stylizes one picture in memory: the job of ``stylereel stylize`` with a single frame, in a temporary folder."""
+"""Stylizes the content of one picture file: the job of ``stylereel stylize``, with one frame, in a temporary folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from stylegan_core.frames.base.errors import UnreadablePictureError
 from stylegan_core.frames.base.sniff import SUFFIX_FORMATS, sniff
 from stylegan_core.inference.job.plan import write_plan
 from stylegan_core.inference.job.spec import PlanError
-from stylegan_core.inference.pipeline.frame_outcomes import StylizeStopped
 from stylegan_core.inference.pipeline.stylizer import Stylizer
 from stylegan_core.inference.planning.planner import plan_job
 from stylegan_core.inference.planning.request import Request
@@ -36,6 +35,7 @@ def stylize_picture(model: Model, picture: bytes, *, reference: bytes | None = N
 
     Raises:
         PictureError: a picture cannot be read, or the model does not take a setting or a reference.
+        StylizeStopped: the temporary folder is full.
     """
     with tempfile.TemporaryDirectory(prefix="stylereel-picture-") as place:
         root = Path(place)
@@ -51,7 +51,7 @@ def stylize_picture(model: Model, picture: bytes, *, reference: bytes | None = N
             write_plan(plan)
             with Stylizer(plan.job, model) as stylizer:
                 report = stylizer.chunk(0)
-        except (PlanError, SettingsError, ModelError, StylizeStopped) as error:
+        except (PlanError, SettingsError, ModelError) as error:
             raise PictureError(str(error)) from error
         if report.failed:
             raise PictureError(f"the picture cannot be stylized: {report.failed[0].reason}")
