@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,10 +23,10 @@ def train_flow(
 ) -> dict[str, ModelCard | None]:
     """Trains every model of ``params`` into ``output`` and its curves into ``reports``; returns the cards by name."""
     plan = runner.run("plan trainings", plan_trainings, params, prepared)
-    cards = {}
+    cards, track = {}, partial(open_observers, prepared=prepared)
     for job in plan.jobs:
         name = job.training.name
-        cards[name] = runner.run(f"train {name}", train_model, job, prepared, output, reports, open_observers)
+        cards[name] = runner.run(f"train {name}", train_model, job, prepared, output, reports, track)
         runner.run(f"register {name}", register, job, cards[name], output)
     runner.run("mark finished", mark_finished, plan, output, reports)
     return cards

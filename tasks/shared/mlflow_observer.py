@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from tasks.shared.errors import StoppedError
+from tasks.shared.system_metrics import PREFIX, SystemMetrics
 from tasks.shared.tracking import LoggedMetrics, best_effort, client, log_metrics
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class _Picture:
 
 
 class MlflowObserver:
-    """Logs metrics and pictures of a training in batches.
+    """Logs metrics and pictures of a training in batches, and how much the training uses the machine.
 
     Use as a context manager: leaving by an exception marks the run as failed, or as killed if it was stopped.
 
@@ -46,6 +47,8 @@ class MlflowObserver:
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
         self._skip_to = -1
+        self._step = 0
+        self._system = SystemMetrics(self._system_metrics)
 
     def start(self, total_steps: int, resumed_from: int, machine: Machine) -> None:  # noqa: ARG002  # Observer's signature
         """Starts the thread. Metrics that an interrupted process has already sent are not sent again."""
@@ -53,11 +56,14 @@ class MlflowObserver:
             return
         _tag_threads(self.run_id, machine.threads)
         self._skip_to = last_logged_step(self.run_id) if resumed_from > 0 else -1
+        self._step = resumed_from
         self._thread = threading.Thread(target=self._send, args=(self.run_id,), name="mlflow", daemon=True)
         self._thread.start()
+        self._system.start()
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Queues metrics of a step."""
+        self._step = step
         if self._thread is not None and step > self._skip_to:
             self._queue.put(LoggedMetrics(step, dict(values)))
 
@@ -77,6 +83,7 @@ class MlflowObserver:
         """Sends what is queued and marks the run; once."""
         if self._thread is None:
             return
+        self._system.stop()
         self._queue.put(None)
         self._closing.set()
         self._thread.join(timeout=60)
@@ -95,6 +102,9 @@ class MlflowObserver:
         else:
             stopped = issubclass(kind, StoppedError) or not issubclass(kind, Exception)
             self.close("KILLED" if stopped else "FAILED")
+
+    def _system_metrics(self, values: Mapping[str, float]) -> None:
+        self._queue.put(LoggedMetrics(self._step, values))
 
     def _send(self, run_id: str) -> None:
         running = True
@@ -126,10 +136,12 @@ def _log_picture(run_id: str, picture: _Picture) -> None:
 
 
 def last_logged_step(run_id: str) -> int:
-    """The largest step that any metric of the run has; -1 if there is none."""
+    """The largest step that any metric of the training has; -1 if there is none."""
     try:
         run = client().get_run(run_id)
-        histories = (client().get_metric_history(run_id, key) for key in run.data.metrics)
+        # A sample of the machine may have been sent before the metrics of its step.
+        keys = [key for key in run.data.metrics if not key.startswith(PREFIX)]
+        histories = (client().get_metric_history(run_id, key) for key in keys)
         return max((m.step for history in histories for m in history), default=-1)
     except Exception as error:
         log.warning("MLflow: cannot read run %s: %s", run_id, error)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stylegan_core.storage.model_folder import read_model_digest
+from tasks.serving.mlflow_model import model_folder_in
 from tasks.shared import tracking
 from tasks.shared.errors import UsageError
 from tasks.shared.provenance import note_model
@@ -108,7 +109,7 @@ def fetch_model(uri: str, folder: Path) -> Path:
 
 
 def _download(store: Any, version: Any, target: Path) -> None:
-    """Downloads the files of a version to ``target``, all or none of them."""
+    """Downloads a version and moves its model folder to ``target``, whole or not at all."""
     top = store.get_run(version.run_id).info.artifact_uri.rstrip("/") + "/"
     if not version.source.startswith(top):
         raise ValueError(f"its source {version.source} is not an artifact of its run")
@@ -116,4 +117,4 @@ def _download(store: Any, version: Any, target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent) as place:
         got = Path(store.download_artifacts(version.run_id, version.source.removeprefix(top), place))
         shutil.rmtree(target, ignore_errors=True)
-        got.rename(target)
+        model_folder_in(got).rename(target)

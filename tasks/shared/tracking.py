@@ -1,4 +1,6 @@
-"""MLflow: metrics, pictures, models and their registry. The only module that imports mlflow.
+"""MLflow: runs, metrics, results and the registration of models.
+
+Only this module, ``mlflow_dataset``, ``system_metrics`` and the package ``tasks.serving`` import mlflow.
 
 A training must survive a tracking store that is unreachable: a call that fails logs a warning, and a run that
 could not be created is None, which the other functions accept.
@@ -10,12 +12,14 @@ import functools
 import logging
 import math
 import os
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tasks.serving.mlflow_model import save_mlflow_model
 from tasks.shared.errors import UsageError
 from tasks.shared.origin import origin
 from tasks.shared.project_home import project_home
@@ -86,6 +90,7 @@ def _client(uri: str) -> MlflowClient:
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # the default waits for minutes
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")  # else models get the project's pyproject.toml and uv.lock
     for noisy in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     from mlflow import MlflowClient
@@ -240,7 +245,7 @@ def registered_name(training: str) -> str:
 def register_model(
     run_id: str | None, folder: Path, *, training: str, digest: str, alias: str = "trained"
 ) -> str | None:
-    """Logs a model folder to its run and registers it as a version; a digest is registered only once.
+    """Logs a model folder to its run, as an MLflow model, and registers a version; a digest is registered only once.
 
     Args:
         run_id: of the training's run; None does nothing.
@@ -260,7 +265,10 @@ def register_model(
     if not known:
         # A larger budget continues the same run: one folder per model keeps earlier versions intact.
         place = f"model/{digest[:16]}"
-        store.log_artifacts(run_id, str(folder), place)
+        with tempfile.TemporaryDirectory(prefix="stylereel-model-") as temporary:
+            saved = Path(temporary) / "model"
+            save_mlflow_model(folder, saved)
+            store.log_artifacts(run_id, str(saved), place)
         _create_registered_model(store, name)
         source = f"{store.get_run(run_id).info.artifact_uri}/{place}"
         version = store.create_model_version(name, source, run_id, tags={TAG + "digest": digest})

@@ -14,6 +14,7 @@ from stylegan_core.recipes.model import ModelCard
 from stylegan_core.training.observer import Observer, Observers
 from stylegan_core.training.persistence.run_folder import RunNotes
 from tasks.shared import tracking
+from tasks.shared.mlflow_dataset import log_dataset
 from tasks.shared.mlflow_observer import MlflowObserver
 from tasks.shared.provenance import note_model
 from tasks.shared.throughput import ThroughputMonitor
@@ -35,8 +36,13 @@ _SLOW_ADVICE = (
 
 
 @contextmanager
-def open_observers(job: TrainingJob) -> Iterator[Observer]:
-    """The observers of a training; a resumed training continues its MLflow run."""
+def open_observers(job: TrainingJob, *, prepared: Path) -> Iterator[Observer]:
+    """The observers of a training; a resumed training continues its MLflow run.
+
+    Args:
+        job: the training.
+        prepared: output of prepare, named as an input of the run.
+    """
     training = job.training
     settings = training.settings
     run_id = tracking.start_training_run(
@@ -57,6 +63,7 @@ def open_observers(job: TrainingJob) -> Iterator[Observer]:
     )
     if run_id is not None:
         job.folder.write_notes(RunNotes(mlflow_run_id=run_id))
+        log_dataset(run_id, job.data, prepared)
     with ConsoleObserver(training.name) as console, MlflowObserver(run_id) as mlflow:
         yield Observers([console, mlflow])
 

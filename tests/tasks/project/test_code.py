@@ -35,6 +35,7 @@ _WITHOUT_A_SAY = {
     *("tasks.shared.project_identity", "tasks.shared.project_home"),  # names and places, not pictures
     *(f"tasks.project.{name}" for name in ("inputs", "sync")),
     *("tasks.shared.mlflow_observer", "tasks.shared.registry", "tasks.shared.tracking"),
+    *("tasks.shared.mlflow_dataset", "tasks.shared.system_metrics", "tasks.serving.mlflow_model"),
     *("tasks.stages.training_observers", "tasks.shared.versioning"),
     *("stylegan_core.storage.atomic", "stylegan_core.storage.cache", "stylegan_core.storage.state_folder"),
     "stylegan_core.storage.model_folder",  # a file name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import pytest
 from stylegan_core.training.hardware import Machine
 from tasks.shared import registry, tracking
 from tasks.shared.errors import StoppedError, UsageError
-from tasks.shared.mlflow_observer import MlflowObserver
+from tasks.shared.mlflow_dataset import log_dataset
+from tasks.shared.mlflow_observer import MlflowObserver, last_logged_step
 from tasks.shared.origin import origin
 
 
@@ -27,6 +29,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     subprocess.run(["git", "init", "-q"], check=True)
     subprocess.run(["git", "add", "."], check=True)
     subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qm", "start"], check=True)
+    # These models are a card without weights; tests/tasks/serving tests what is saved around a real one.
+    monkeypatch.setattr(tracking, "save_mlflow_model", shutil.copytree)
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.json").write_text('{"digest": "d1"}')
     return tmp_path
@@ -93,6 +97,25 @@ def test_a_training_from_start_to_registry(project: Path) -> None:
     assert sorted(p.name for p in project.glob("ml*")) == ["mlartifacts", "mlflow.db"]
 
 
+def test_a_run_names_its_data_and_the_use_of_its_machine(project: Path) -> None:
+    run_id = tracking.start_training_run("all", settings={})
+    assert run_id is not None
+    for _ in range(2):  # a resumed training names its data again
+        log_dataset(run_id, "d" * 64, project / "data")
+    with MlflowObserver(run_id) as observer:
+        observer.start(100, 0, Machine("cpu", "fp32", 3))
+        observer.metrics(50, {"loss/generator/l1": 0.5})
+    store = tracking.client()
+    run = store.get_run(run_id)
+    (data,) = run.inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.digest, data.dataset.source_type) == ("prepared", "d" * 32, "local")
+    assert json.loads(data.dataset.source) == {"uri": (project / "data").as_uri()}
+    assert 0 < run.data.metrics["system/system_memory_usage_percentage"] <= 100
+    assert [m.step for m in store.get_metric_history(run_id, "system/cpu_utilization_percentage")] == [50]
+    tracking.log_metrics(run_id, [tracking.LoggedMetrics(99, {"system/cpu_utilization_percentage": 1.0})])
+    assert last_logged_step(run_id) == 50, "a sample may be sent before the metrics of its step"
+
+
 def test_a_continued_training_leaves_the_registered_version_as_it_was(project: Path) -> None:
     run_id = tracking.start_training_run("all", settings={})
     assert run_id is not None
@@ -139,7 +162,8 @@ def test_a_store_that_is_away_is_a_warning(
     with MlflowObserver(None) as observer:
         observer.start(1, 0, Machine("cpu", "fp32", 3))
         observer.metrics(1, {"loss": 1.0})
-    assert tracking.register_model(None, project / "model", training="all", digest="d") is None
+    for run_id in (None, "1"):
+        assert tracking.register_model(run_id, project / "model", training="all", digest="d") is None
     assert tracking.find_run_by_digest("d") is None
     tracking.log_results("1", metrics={"a": 1.0})
     assert "continuing without it" in caplog.text

@@ -40,11 +40,13 @@ def test_the_flow_tracks_and_registers(project, monkeypatch):
         "register_model",
         lambda run_id, folder, *, training, digest: calls.append(("register", run_id, training, digest)),
     )
+    monkeypatch.setattr(observers, "log_dataset", lambda run_id, digest, folder: calls.append(("data", folder)))
     params = settings(("sea",))
     cards = train_flow(LocalRunner(), params, project / "prepared", project / "models", project / "reports" / "train")
     run_id = "run of sea"
     assert calls == [
         ("start", "sea", 6, None),
+        ("data", project / "prepared"),
         ("observer", run_id),
         ("closed", None),
         ("results", run_id),
