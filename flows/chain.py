@@ -7,18 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import gmtime, strftime
 
 from filelock import FileLock, Timeout
 
 from flows.stage import explained_by_stage
 from stylegan_core.storage.state_folder import STATE_FOLDER
 from tasks.project.sync import CODE_FOLDER, kept_by_sync, sync
+from tasks.promotion.gate import run_gate
+from tasks.promotion.promote import promote_candidates
 from tasks.shared.errors import StoppedError
-from tasks.shared.gate import check_gate
-from tasks.shared.lineage import PipelineLink, link_run, mark_promoted
+from tasks.shared.lineage import PipelineLink, link_run
 from tasks.shared.origin import FLOW_RUN_VARIABLE, flow_run_id, origin
 from tasks.shared.runner import Runner
-from tasks.shared.versioning import STAGES, VersioningError, commit_to_branch, git_state, push, reproduce
+from tasks.shared.versioning import STAGES, VersioningError, commit_to_branch, git_state, lock_digest, push, reproduce
 
 log = logging.getLogger(__name__)
 
@@ -37,14 +39,14 @@ class ChainSettings:
 
     Attributes:
         scheduled: refuse uncommitted changes, and commit the results to ``branch``.
-        max_swd_ratio: of the promotion gate, see ``tasks.shared.gate``.
+        max_swd_ratio: of the promotion gate; None: ``promote.max_swd_ratio`` of params.yaml.
         push: copy data and models to the DVC remote.
         branch: for the results of scheduled runs.
         lock_wait_s: how long to wait for another pipeline or dvc in this checkout.
     """
 
     scheduled: bool = False
-    max_swd_ratio: float = 1.0
+    max_swd_ratio: float | None = None
     push: bool = True
     branch: str = "runs/nightly"
     lock_wait_s: float = 3600.0
@@ -54,12 +56,14 @@ def chain(runner: Runner, root: Path, settings: ChainSettings) -> PipelineLink:
     """Runs the stages in order; a failed stage ends the pipeline.
 
     Returns:
-        The lineage of this run.
+        The lineage of this run; with ``refused`` if a model was refused before and nothing has changed: the stage
+        stylize did not run, and its frames are those of the promoted models.
 
     Raises:
         UsageError, StoppedError, InputsFailedError: a stage failed with this error.
         VersioningError: dvc failed, the tree has uncommitted changes, or HEAD moved during the run.
-        GateError: the model is not good enough to be promoted.
+        GateError: a model is not good enough to be promoted.
+        RegistryError: the model registry failed.
     """
     with _pipeline_lock(root, settings.lock_wait_s):
         return _locked_chain(runner, root, settings)
@@ -98,8 +102,11 @@ def _locked_chain(runner: Runner, root: Path, settings: ChainSettings) -> Pipeli
     passed = ""
     for stage in STAGES:
         if stage == "stylize":
-            passed = runner.run("gate", check_gate, root / "reports/metrics.json", max_swd_ratio=settings.max_swd_ratio)
-            runner.run("promote", mark_promoted, root)
+            gate = runner.run("gate", run_gate, root, max_swd_ratio=settings.max_swd_ratio)
+            passed = gate.summary()
+            if not gate.passed:
+                return _nothing_promoted(root, run_id, passed)
+            runner.run("promote", promote_candidates, root, gate)
         refuse_another_commit(root, begun.get("git_commit"))
         runner.run(stage, _reproduce, root, stage, environment=environment, lock_wait_s=settings.lock_wait_s)
     refuse_another_commit(root, begun.get("git_commit"))
@@ -111,6 +118,14 @@ def _locked_chain(runner: Runner, root: Path, settings: ChainSettings) -> Pipeli
         commit = runner.run("commit", commit_to_branch, root, settings.branch, RESULTS, message)
         return link.model_copy(update={"runs_commit": commit})
     return link
+
+
+def _nothing_promoted(root: Path, run_id: str | None, summary: str) -> PipelineLink:
+    """The end of a run whose models were refused by an earlier one: it delivers, links and pushes nothing."""
+    log.warning("stylize is skipped, and its frames stay those of the promoted models: %s", summary)
+    time = strftime("%Y-%m-%dT%H:%M:%SZ", gmtime())
+    lock = lock_digest(root) or ""
+    return PipelineLink(flow_run_id=run_id or "", dvc_lock=lock, models={}, gate=summary, time=time, refused=True)
 
 
 def _reproduce(root: Path, stage: str, *, environment: dict[str, str], lock_wait_s: float) -> None:

@@ -51,8 +51,12 @@ def pipeline(
         bool, typer.Option("--scheduled", help="Refuse uncommitted changes; commit the results to --branch.")
     ] = False,
     max_swd_ratio: Annotated[
-        float, typer.Option(help="Promote a model below this patch distance, as a fraction of the untouched input's.")
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            help="Promote a model below this patch distance, as a fraction of the untouched input's. "
+            "Default: promote.max_swd_ratio of params.yaml."
+        ),
+    ] = None,
     push: Annotated[bool, typer.Option(help="Copy data and models to the DVC remote.")] = True,
     branch: Annotated[str, typer.Option(help="Git branch for the results of scheduled runs.")] = "runs/nightly",
     lock_wait_s: Annotated[

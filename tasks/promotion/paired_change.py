@@ -73,7 +73,7 @@ def paired_change(
 
 
 def _change(new: Any, old: Any) -> npt.NDArray[np.float64]:
-    """new / old - 1; a distance that grows from nothing grows by the largest number."""
+    """Relative change; a distance that grows from nothing grows by the largest number."""
     with np.errstate(divide="ignore", invalid="ignore"):
         changes = np.where(new == old, 0.0, new / old - 1.0)
     return np.minimum(changes, np.finfo(np.float64).max)
