@@ -68,7 +68,9 @@ class Film:
                     pair = f"{shot}/{frame}" if frame == KEY else ""
                     split = "train" if frame == KEY else "test"
                     digest = sha256_of(self.root / path)
-                    rows.append(ManifestRow(path, digest, domain=domain, shot=shot, frame=frame, pair=pair, split=split))
+                    rows.append(
+                        ManifestRow(path, digest, domain=domain, shot=shot, frame=frame, pair=pair, split=split)
+                    )
             shots[shot] = {"plates": f"{shot}/plates", "painted": f"{shot}/painted"}
         prepared = self.root / "data" / "prepared"
         write_manifest(as_manifest(rows), prepared / "manifest.csv")

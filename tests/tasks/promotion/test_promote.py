@@ -46,9 +46,7 @@ def test_a_promotion_keeps_the_previous_one(film: Film, twice: tuple[dict[str, s
     assert not copy_folder(film.root, "sea", first["sea"]).exists()  # two copies are kept
 
 
-def test_a_rollback_holds_until_a_promotion_by_hand(
-    film: Film, twice: tuple[dict[str, str], dict[str, str]]
-) -> None:
+def test_a_rollback_holds_until_a_promotion_by_hand(film: Film, twice: tuple[dict[str, str], dict[str, str]]) -> None:
     first, second = twice
     decision, version = rollback(film.root, "sea")
     assert (decision.outcome, decision.digest) == ("rolled back", second["sea"])
