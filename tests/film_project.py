@@ -33,6 +33,7 @@ class Film:
         self.root = root
         subprocess.run(["git", "init", "-q", str(root)], check=True)
         self.set_params({})
+        (root / "project.yaml").write_text("name: film\nid: 0123456789ab\n")
         identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
         (root / ".gitignore").write_text("/*\n!/params.yaml\n")
         subprocess.run(["git", "add", "params.yaml"], cwd=root, check=True)

@@ -19,7 +19,7 @@ PROMOTIONS_FILE = Path(STATE_FOLDER) / "promotions.jsonl"
 Outcome = Literal["promoted", "refused", "held", "unchanged", "rolled back"]
 """held: good enough, but the model of another training was refused. unchanged: it is the promoted model already."""
 
-_TAGS = ("outcome", "reason", "time", "key", "evaluation", "compared_with")
+_TAGS = ("outcome", "reason", "time", "key", "compared_with")
 _TAG = "promotion_"
 
 
@@ -102,7 +102,7 @@ class Decision(BaseModel):
 
     def tags(self) -> dict[str, str]:
         """Tags of the model version."""
-        return {_TAG + name: str(getattr(self, name)) for name in (*_TAGS, "by")}
+        return {_TAG + name: str(getattr(self, name)) for name in _TAGS}
 
     def describe(self) -> str:
         """One line for logs."""

@@ -16,6 +16,7 @@ from tasks.promotion.evaluation_set import Figures, as_json, evaluation_key, mea
 from tasks.promotion.paired_change import paired_change
 from tasks.promotion.record import record
 from tasks.shared import registry
+from tasks.shared.errors import UsageError
 from tasks.shared.gate import Distance, GateError, read_distances
 from tasks.shared.promoted_copy import copy_folder, read_promoted
 from tasks.shared.tracking import registered_name
@@ -144,7 +145,14 @@ def _all_figures(candidates: list[_Candidate], params: Params, root: Path) -> di
         use_threads()
         log.info("measuring %d models for the comparison", len(unknown) + len(outdated))
         new |= measure(params, prepared, unknown, root)
-        old |= measure(params, prepared, outdated, root)
+        try:
+            old |= measure(params, prepared, outdated, root)
+        except UsageError as error:  # it may be of a recipe that this version does not know
+            names = ", ".join(outdated)
+            raise GateError(
+                f"the promoted model of {names} cannot be measured: {error}; `stylereel promote TRAINING` promotes the "
+                "new one without a comparison"
+            ) from error
     for c in candidates:
         if stored[c.name] is None:
             _store(c, c.version, new[c.name])
