@@ -225,7 +225,7 @@ def _why_accepted(shots: tuple[ShotResult, ...], own: dict[str, Distance], setti
     verdicts = [shot.verdict for shot in shots if shot.verdict]
     if not verdicts:
         reasons = [_in_shot(name) + d.describe(settings.max_swd_ratio) for name, d in sorted(own.items())]
-        return "the first of its kind: " + "; ".join(reasons)
+        return "there is no promoted model yet; " + "; ".join(reasons)
     counted = ", ".join(f"{verdict} in {verdicts.count(verdict)}" for verdict in dict.fromkeys(verdicts))
     return f"compared with the promoted model, by shot: {counted}"
 

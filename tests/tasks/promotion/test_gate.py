@@ -138,6 +138,17 @@ def test_after_a_change_of_the_pictures_the_promoted_model_is_measured_on_them(
     assert run_gate(film.root).decisions[1].shots == result.decisions[1].shots  # figures of both are stored
 
 
+def test_a_promoted_model_that_cannot_be_measured_is_an_error(film: Film, promoted: dict[str, str]) -> None:
+    film.train(2)
+    film.prepare(seed=1)
+    film.evaluate(hill=0.5, sea=0.5)
+    for card in (film.root / ".stylereel" / "promoted").glob("*/*/model.json"):
+        card.write_text(card.read_text().replace("keyframe", "of_a_later_version"))
+    with pytest.raises(GateError, match=r"the promoted model of hill, sea cannot be measured: .*stylereel promote"):
+        run_gate(film.root)
+    assert len(film.decisions()) == 2
+
+
 def test_measuring_needs_only_the_models_that_are_measured(film: Film) -> None:
     film.train(1)
     params, prepared = load_params(film.root / "params.yaml"), film.root / "data/prepared"
@@ -190,7 +201,7 @@ def test_the_log_has_the_decision(film: Film, caplog: pytest.LogCaptureFixture) 
     film.evaluate(hill=0.5, sea=0.5)
     with caplog.at_level(logging.INFO, "tasks.promotion"):
         film.promote()
-    assert "promotion gate: hill: promoted, the first of its kind" in caplog.text
+    assert "promotion gate: hill: promoted, there is no promoted model yet" in caplog.text
 
 
 def test_no_stage_depends_on_the_section(film: Film) -> None:
