@@ -196,16 +196,26 @@ def _decide(
         raise GateError(f"reports/metrics.json has no distance to the style for {candidate.name}: cannot decide")
     shots = tuple(_compare(subject, new, old or {}, settings) for subject in sorted(new))
     decision = _decision(candidate, "promoted", "", shots)
-    far = [n for n, d in sorted(own.items()) if not d.within(settings.max_swd_ratio)]
-    if far:
-        reasons = [_in_shot(name) + own[name].describe(settings.max_swd_ratio) for name in far]
-        return decision.model_copy(update={"outcome": "refused", "reason": "; ".join(reasons)})
-    worse = [shot for shot in shots if shot.verdict == "worse"]
-    if worse:
-        reasons = [f"{_in_shot(shot.subject)}{shot.metric} changes by {shot.interval()}" for shot in worse]
-        reason = f"worse than the promoted model by more than {100 * settings.margin:g} %: {'; '.join(reasons)}"
-        return decision.model_copy(update={"outcome": "refused", "reason": reason})
+    if faults := _faults(shots, own, settings):
+        return decision.model_copy(update={"outcome": "refused", "reason": "; ".join(faults)})
     return decision.model_copy(update={"reason": _why_accepted(shots, own, settings)})
+
+
+def _faults(shots: tuple[ShotResult, ...], own: dict[str, Distance], settings: PromoteSettings) -> list[str]:
+    """Why a model is refused; empty if it is good enough."""
+    far = [
+        _in_shot(name) + d.describe(settings.max_swd_ratio)
+        for name, d in sorted(own.items())
+        if not d.within(settings.max_swd_ratio)
+    ]
+    worse = [
+        f"{_in_shot(shot.subject)}{shot.metric} changes by {shot.interval()}"
+        for shot in shots
+        if shot.verdict == "worse"
+    ]
+    if worse:
+        worse[0] = f"worse than the promoted model by more than {100 * settings.margin:g} %: {worse[0]}"
+    return far + worse
 
 
 def _compare(subject: str, new: Figures, old: Figures, settings: PromoteSettings) -> ShotResult:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 from tasks.promotion.decision import Decision, append_decision
@@ -10,8 +9,6 @@ from tasks.shared import registry
 
 DECISION_MARKDOWN = "decision.md"
 """Among the artifacts of a version's run."""
-
-log = logging.getLogger(__name__)
 
 
 def record(root: Path, decision: Decision) -> None:
@@ -27,4 +24,3 @@ def record(root: Path, decision: Decision) -> None:
     files = {"decision.json": decision.model_dump_json(indent=1), DECISION_MARKDOWN: text}
     registry.annotate_version(decision.training, decision.digest, tags=decision.tags(), description=text, files=files)
     append_decision(root, decision)
-    log.info("%s", decision.describe())
