@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import gmtime, strftime
 
 from filelock import FileLock, Timeout
 
@@ -14,14 +15,15 @@ from flows.stage import explained_by_stage
 from stylegan_core.storage.state_folder import STATE_FOLDER
 from tasks.project.inputs import refuse_missing_inputs
 from tasks.project.sync import CODE_FOLDER, sync
+from tasks.promotion.gate import run_gate
+from tasks.promotion.promote import promote_candidates
+from tasks.scheduled.run_checkout import open_run_checkout
+from tasks.scheduled.runs_branch import commit_results, push_results
 from tasks.shared.errors import StoppedError
-from tasks.shared.gate import check_gate
-from tasks.shared.lineage import PipelineLink, link_run, mark_promoted
+from tasks.shared.lineage import PipelineLink, link_run
 from tasks.shared.origin import FLOW_RUN_VARIABLE, TASK_RUN_VARIABLE, flow_run_id, origin, task_run_id
-from tasks.shared.run_checkout import open_run_checkout
 from tasks.shared.runner import Runner, Skipped
-from tasks.shared.runs_branch import commit_results, push_results
-from tasks.shared.versioning import STAGES, VersioningError, git_state, push, reproduce
+from tasks.shared.versioning import STAGES, VersioningError, git_state, lock_digest, push, reproduce
 from tasks.stages.run_summary import summarize_run
 
 log = logging.getLogger(__name__)
@@ -41,7 +43,7 @@ class ChainSettings:
 
     Attributes:
         scheduled: fetch, run in a checkout of its own, and commit the results to ``branch``.
-        max_swd_ratio: of the promotion gate, see ``tasks.shared.gate``.
+        max_swd_ratio: of the promotion gate; None: ``promote.max_swd_ratio`` of params.yaml.
         push: copy data and models to the DVC remote, and the branch to where the project was cloned from.
         branch: for the results of scheduled runs.
         ref: branch, tag or commit that scheduled runs take; empty: the branch that the project has checked out.
@@ -49,7 +51,7 @@ class ChainSettings:
     """
 
     scheduled: bool = False
-    max_swd_ratio: float = 1.0
+    max_swd_ratio: float | None = None
     push: bool = True
     branch: str = "runs/nightly"
     ref: str = ""
@@ -65,12 +67,14 @@ def chain(runner: Runner, root: Path, settings: ChainSettings) -> PipelineLink:
         settings: of the pipeline.
 
     Returns:
-        The lineage of this run.
+        The lineage of this run; with ``refused`` if a model was refused before and nothing has changed: the stage
+        stylize did not run, and its frames are those of the promoted models.
 
     Raises:
         UsageError, StoppedError, InputsFailedError: a stage failed with this error.
         VersioningError: git or dvc failed, pictures are missing, or HEAD moved during the run.
-        GateError: the model is not good enough to be promoted.
+        GateError: a model is not good enough to be promoted.
+        RegistryError: the model registry failed.
     """
     with _pipeline_lock(root, settings.lock_wait_s):
         if settings.scheduled:
@@ -113,8 +117,11 @@ def _locked_chain(runner: Runner, root: Path, settings: ChainSettings) -> Pipeli
     passed, stages = "", {}
     for stage in STAGES:
         if stage == "stylize":
-            passed = runner.run("gate", check_gate, root / "reports/metrics.json", max_swd_ratio=settings.max_swd_ratio)
-            runner.run("promote", mark_promoted, root)
+            gate = runner.run("gate", run_gate, root, max_swd_ratio=settings.max_swd_ratio)
+            passed = gate.summary()
+            if not gate.passed:
+                return _nothing_promoted(root, run_id, passed)
+            runner.run("promote", promote_candidates, root, gate)
         refuse_another_commit(root, begun.get("git_commit"))
         skipped = runner.run(stage, _reproduce, root, stage, environment=environment, lock_wait_s=settings.lock_wait_s)
         stages[stage] = f"skipped: {skipped}" if skipped else "ran"
@@ -127,6 +134,14 @@ def _locked_chain(runner: Runner, root: Path, settings: ChainSettings) -> Pipeli
         commit = runner.run("publish", _publish, root, settings, _message(link))
         return link.model_copy(update={"runs_commit": commit})
     return link
+
+
+def _nothing_promoted(root: Path, run_id: str | None, summary: str) -> PipelineLink:
+    """The end of a run whose models were refused by an earlier one: it delivers, links and pushes nothing."""
+    log.warning("stylize is skipped, and its frames stay those of the promoted models: %s", summary)
+    time = strftime("%Y-%m-%dT%H:%M:%SZ", gmtime())
+    lock = lock_digest(root) or ""
+    return PipelineLink(flow_run_id=run_id or "", dvc_lock=lock, models={}, gate=summary, time=time, refused=True)
 
 
 def _reproduce(root: Path, stage: str, *, environment: dict[str, str], lock_wait_s: float) -> Skipped | None:

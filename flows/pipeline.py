@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import prefect
+from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
+from prefect.states import Completed
 
 from flows.chain import ChainSettings, chain
 from flows.dead_runs import alive
@@ -33,30 +35,38 @@ def flow(*, name: str, persist_result: bool) -> Callable[[_Function], _Function]
 @flow(name="pipeline", persist_result=False)
 def pipeline(
     scheduled: bool = False,
-    max_swd_ratio: float = 1.0,
+    max_swd_ratio: float | None = None,
     push: bool = True,
     branch: str = "runs/nightly",
     ref: str = "",
     lock_wait_s: float = 3600.0,
-) -> dict[str, object]:
-    """Brings every stage up to date, promotes, links and pushes; the parameters are ``flows.chain.ChainSettings``."""
+) -> dict[str, object] | State[dict[str, object]]:
+    """Brings every stage up to date, promotes, links and pushes; the parameters are ``flows.chain.ChainSettings``.
+
+    A run whose models were refused before ends as completed, with a message.
+    """
     configure_logging()
     settings = ChainSettings(scheduled, max_swd_ratio, push, branch, ref, lock_wait_s)
     root = project_root()
     with alive(root, _own_id()), logs_in_prefect():
         # What needs a network is tried again: a stage that failed fails again on the same inputs.
-        return chain(PrefectRunner(retries={"fetch": 2, "push": 2, "publish": 2}), root, settings).as_dict()
+        link = chain(PrefectRunner(retries={"fetch": 2, "push": 2, "publish": 2}), root, settings)
+    if link.refused:
+        return Completed(message=f"nothing promoted, stylize skipped: {link.gate}", data=link.as_dict())
+    return link.as_dict()
 
 
 @flow(name="stylize-on-demand", persist_result=False)
 def stylize_on_demand(input: str, output: str, model: str = "") -> dict[str, object]:
-    """Stylizes the folder ``input`` into ``output`` with ``model`` (a folder or models:/ URI; default: the last)."""
+    """Stylizes the folder ``input`` into ``output`` with ``model``: a folder or models:/ URI; default: the promoted."""
     from flows.stylize import stylize_command
+    from tasks.promotion.default_model import default_model
 
     configure_logging()
     use_threads()
     with alive(project_root(), _own_id()), logs_in_prefect():
-        return stylize_command(PrefectRunner(), Path(input), Path(output), model=model or None)
+        chosen = model or default_model(project_root())
+        return stylize_command(PrefectRunner(), Path(input), Path(output), model=chosen)
 
 
 def _own_id() -> str:

@@ -166,6 +166,20 @@ class EvaluateSettings(Settings):
     max_pictures: int = Field(64, ge=1, description="largest number of test pictures of a collection")
 
 
+class PromoteSettings(Settings):
+    """Section ``promote``; no stage of DVC reads it."""
+
+    max_swd_ratio: float = Field(
+        1.0, gt=0, description="largest patch distance of a promoted model, as a fraction of the untouched input's"
+    )
+    margin: float = Field(
+        0.02, ge=0, lt=1, description="refuse a model that is in any shot worse than the promoted one by more than this"
+    )
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="of the bootstrap intervals over frames")
+    resamples: int = Field(2000, ge=100, description="of the bootstrap")
+    seed: int = Field(0, ge=0, description="of the bootstrap")
+
+
 class Training(Settings):
     """One model to train.
 
@@ -188,6 +202,7 @@ class Params(Settings):
     train_section: Section
     evaluate: EvaluateSettings
     stylize: StylizeSettings
+    promote: PromoteSettings = PromoteSettings()
 
     def train(self) -> TrainSettings:
         """The section ``train`` without a shot's overrides."""
@@ -229,7 +244,7 @@ def parse_params(document: Section) -> Params:
     Raises:
         SettingsError: a setting is wrong.
     """
-    sections = ("prepare", "shots", "train", "evaluate", "stylize")
+    sections = ("prepare", "shots", "train", "evaluate", "stylize", "promote")
     document = mapping(document, "params.yaml")
     unknown = sorted(set(document) - set(sections))
     if unknown:
@@ -250,6 +265,7 @@ def parse_params(document: Section) -> Params:
         train_section=mapping(document.get("train"), "train") or {"recipe": "keyframe"},
         evaluate=validated(EvaluateSettings, document.get("evaluate"), "evaluate"),
         stylize=validated(StylizeSettings, document.get("stylize"), "stylize"),
+        promote=validated(PromoteSettings, document.get("promote"), "promote"),
     )
     params.trainings()  # an override that cannot be read is reported now, not after an hour of preparation
     return params

@@ -1,6 +1,7 @@
 """Fixtures of all tests. Tests run single-threaded, in as many processes as ``make test`` starts."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -35,3 +36,28 @@ def noise_picture():
         return np.clip(wave + rng.normal(0, 12, wave.shape), 0, 255).astype(np.uint8)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """An SQLite file of MLflow with its tables, which take seconds to create."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def film(tmp_path, monkeypatch, empty_store):
+    """A project of two tiny shots with an MLflow store of its own, see ``tests.film_project``."""
+    from tests.film_project import Film
+
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "PREFECT_API_URL", "STYLEREEL_FLOW_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("STYLEREEL_CACHE_DIR", str(tmp_path / "cache"))
+    root = tmp_path / "film"
+    root.mkdir()
+    monkeypatch.chdir(root)
+    shutil.copy(empty_store, root / "mlflow.db")
+    return Film(root)

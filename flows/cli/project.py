@@ -52,8 +52,12 @@ def pipeline(
         typer.Option("--scheduled", help="Fetch, run in a clone beside the project, commit to --branch."),
     ] = False,
     max_swd_ratio: Annotated[
-        float, typer.Option(help="Promote a model below this patch distance, as a fraction of the untouched input's.")
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            help="Promote a model below this patch distance, as a fraction of the untouched input's. "
+            "Default: promote.max_swd_ratio of params.yaml."
+        ),
+    ] = None,
     push: Annotated[bool, typer.Option(help="Copy data and models to the DVC remote.")] = True,
     branch: Annotated[str, typer.Option(help="Git branch for the results of scheduled runs.")] = "runs/nightly",
     ref: Annotated[
@@ -66,7 +70,7 @@ def pipeline(
     """Run all stages, with the promotion gate between evaluate and stylize, then push."""
     from flows.chain import ChainSettings, chain
     from flows.runners.run_stage import run_stage
-    from tasks.shared.run_checkout import run_checkout_folder
+    from tasks.scheduled.run_checkout import run_checkout_folder
 
     root, settings = project_folder(), ChainSettings(scheduled, max_swd_ratio, push, branch, ref, lock_wait_s)
     run_stage("pipeline", lambda runner: chain(runner, root, settings))

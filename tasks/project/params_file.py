@@ -20,6 +20,7 @@ from stylegan_core.config import (
     CommonSettings,
     EvaluateSettings,
     PrepareSettings,
+    PromoteSettings,
     parse_params,
 )
 from stylegan_core.recipes import config_class, list_recipes, recipe_class
@@ -64,6 +65,7 @@ def render_params(values: Values | None = None, *, shots: str = _SHOTS_NONE) -> 
         lines.append(recipe_settings(recipe, chosen))
     lines += ["", "evaluate:", *_section(EvaluateSettings, "evaluate", chosen)]
     lines += ["", "stylize:", *_section(StylizeSettings, "stylize", chosen)]
+    lines += ["", "promote:", *_section(PromoteSettings, "promote", chosen)]
     return "\n".join(lines) + "\n"
 
 

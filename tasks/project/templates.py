@@ -104,12 +104,11 @@ deployments:
     description: Every night, bring data, models, figures and the stylized shots up to date.
     entrypoint: flows.pipeline.pipeline
     tags: [stylereel, training]
-    # max_swd_ratio: the promotion gate; the largest patch distance, as a share of the untouched input's.
-    parameters: {{scheduled: true, max_swd_ratio: 1.0, push: true}}
+    parameters: {{scheduled: true, push: true}}
     schedules: [{{cron: "0 2 * * *", timezone: UTC, active: true}}]
     work_pool: {{name: stylereel}}
   - name: stylize
-    description: "On demand: stylize a folder with the last model, or with one from the registry."
+    description: "On demand: stylize a folder with the promoted model, or with one from the registry."
     entrypoint: flows.pipeline.stylize_on_demand
     tags: [stylereel, stylize]
     parameters: {{input: "", output: "", model: ""}}

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.storage.model_folder import MODEL_CARD, read_model_digest
 from stylegan_core.storage.state_folder import STATE_FOLDER
-from tasks.shared import registry, tracking
+from tasks.shared import tracking
 from tasks.shared.versioning import lock_digest
 
 LINEAGE_FOLDER = Path(STATE_FOLDER) / "lineage"
@@ -48,6 +48,7 @@ class PipelineLink(BaseModel):
         models: by the name of the training.
         gate: the comparison that the promotion gate made.
         time: UTC, ISO 8601.
+        refused: the run delivered nothing, since a model was refused before; never in a file.
         runs_commit: commit of the results of a scheduled run; not in the file, which is part of that commit's past.
     """
 
@@ -61,11 +62,12 @@ class PipelineLink(BaseModel):
     models: dict[str, DeliveredModel]
     gate: str
     time: str
+    refused: bool = False
     runs_commit: str | None = None
 
     def as_dict(self) -> dict[str, object]:
         """Plain values, for JSON; unknown ones are left out."""
-        return self.model_dump(exclude_none=True)
+        return self.model_dump(exclude_none=True, exclude={"refused"})
 
 
 def model_digests(root: Path) -> dict[str, str]:
@@ -112,9 +114,3 @@ def read_links(root: Path) -> Iterator[PipelineLink]:
     """The links of all pipeline runs of a project, by file name."""
     for path in sorted((root / LINEAGE_FOLDER).glob("*.json")):
         yield PipelineLink.model_validate_json(path.read_bytes())
-
-
-def mark_promoted(root: Path) -> None:
-    """Moves the registry's alias "promoted" to the models that are in models/ now."""
-    for name, digest in model_digests(root).items():
-        registry.set_alias(name, digest, "promoted")

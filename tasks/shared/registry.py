@@ -6,7 +6,8 @@ import logging
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,15 +62,185 @@ def model_digests(tags: Mapping[str, str]) -> list[str]:
     return sorted(v for k, v in tags.items() if k.startswith("model."))
 
 
-@tracking.best_effort
-def set_alias(training: str, digest: str, alias: str) -> bool:
-    """Moves a registry alias ("promoted") to the version with ``digest``; False if it is not registered."""
-    store, name = tracking.client(), tracking.registered_name(training)
-    for version in tracking.versions(store, name):
-        if version.tags.get(tracking.TAG + "digest") == digest:
-            store.set_registered_model_alias(name, alias, version.version)
-            return True
-    return False
+class RegistryError(RuntimeError):
+    """The model registry failed, or does not have a model; unlike tracking, promotion does not go on without it."""
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """A version of a registered model.
+
+    Attributes:
+        number: of the version.
+        digest: of the model.
+        run_id: of the MLflow run that made it.
+        tags: those that stylereel wrote, without their prefix.
+        description: Markdown.
+    """
+
+    number: str
+    digest: str
+    run_id: str
+    tags: Mapping[str, str]
+    description: str
+
+
+@contextmanager
+def _loud(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (UsageError, RegistryError):
+        raise
+    except Exception as error:
+        raise RegistryError(
+            f"cannot {what} in the model registry at {tracking.tracking_uri()}: {error}; correct this and run it again"
+        ) from error
+
+
+def registered_versions(training: str) -> list[RegisteredVersion]:
+    """The versions of a training's model, the newest first.
+
+    Raises:
+        RegistryError: the registry failed.
+    """
+    with _loud(f"list the versions of {training}"):
+        store, name = tracking.client(), tracking.registered_name(training)
+        found = [_as_version(version) for version in tracking.versions(store, name)]
+    return sorted(found, key=lambda version: int(version.number), reverse=True)
+
+
+def find_version(training: str, digest: str) -> RegisteredVersion:
+    """The version of the model with ``digest``.
+
+    Raises:
+        RegistryError: it is not registered, or the registry failed.
+    """
+    for version in registered_versions(training):
+        if version.digest == digest:
+            return version
+    raise RegistryError(
+        f"the model {digest[:16]} is not registered as {tracking.registered_name(training)} at "
+        f"{tracking.tracking_uri()}"
+    )
+
+
+def aliased_version(training: str, alias: str) -> RegisteredVersion | None:
+    """The version that an alias names; None if there is none.
+
+    Raises:
+        RegistryError: the registry failed.
+    """
+    versions = registered_versions(training)
+    if not versions:
+        return None
+    with _loud(f"read the alias {alias} of {training}"):
+        aliases = tracking.client().get_registered_model(tracking.registered_name(training)).aliases
+    return next((version for version in versions if version.number == str(aliases.get(alias))), None)
+
+
+def set_alias(training: str, digest: str, alias: str) -> None:
+    """Moves an alias, such as "promoted", to the version with ``digest``.
+
+    Raises:
+        RegistryError: it is not registered, or the registry failed.
+    """
+    number = find_version(training, digest).number
+    with _loud(f"set the alias {alias} of {training}"):
+        tracking.client().set_registered_model_alias(tracking.registered_name(training), alias, number)
+
+
+def remove_alias(training: str, alias: str) -> None:
+    """Removes an alias.
+
+    Raises:
+        RegistryError: the registry failed.
+    """
+    with _loud(f"remove the alias {alias} of {training}"):
+        tracking.client().delete_registered_model_alias(tracking.registered_name(training), alias)
+
+
+def annotate_version(
+    training: str,
+    digest: str,
+    *,
+    tags: Mapping[str, str] | None = None,
+    description: str = "",
+    files: Mapping[str, str] | None = None,
+) -> None:
+    """Adds to a version tags and a description, and files to its run.
+
+    Args:
+        training: of the model.
+        digest: of the model.
+        tags: without the prefix "stylereel.".
+        description: Markdown; empty keeps the present one.
+        files: texts by their names in the folder ``promotion/DIGEST`` of the run's artifacts.
+
+    Raises:
+        RegistryError: it is not registered, or the registry failed.
+    """
+    version = find_version(training, digest)
+    with _loud(f"write to version {version.number} of {training}"):
+        store, name = tracking.client(), tracking.registered_name(training)
+        for file, text in (files or {}).items():
+            store.log_text(version.run_id, text, f"{_notes(version)}/{file}")
+        for tag, value in (tags or {}).items():
+            store.set_model_version_tag(name, version.number, tracking.TAG + tag, value)
+        if description:
+            store.update_model_version(name, version.number, description)
+
+
+def read_annotation(version: RegisteredVersion, file: str) -> str | None:
+    """A text that ``annotate_version`` wrote; None if there is none.
+
+    Raises:
+        RegistryError: the registry failed.
+    """
+    with _loud(f"read {file} of version {version.number}"):
+        store, path = tracking.client(), f"{_notes(version)}/{file}"
+        if path not in [found.path for found in store.list_artifacts(version.run_id, _notes(version))]:
+            return None
+        with tempfile.TemporaryDirectory() as place:
+            return Path(store.download_artifacts(version.run_id, path, place)).read_text(encoding="utf-8")
+
+
+def ensure_registered(training: str, folder: Path, digest: str) -> RegisteredVersion:
+    """The version of a model; registers it if that failed when it was trained.
+
+    Args:
+        training: of the model.
+        folder: of the model.
+        digest: of the model.
+
+    Raises:
+        RegistryError: it cannot be registered.
+    """
+    known = next((version for version in registered_versions(training) if version.digest == digest), None)
+    if known is not None:
+        return known
+    run_id = tracking.find_run_by_digest(digest)
+    if run_id is None:
+        run_id = tracking.start_training_run(training, settings={}, tags={"registered_by": "promotion"})
+        with _loud(f"end the run of {training}"):
+            if run_id is not None:
+                tracking.client().set_terminated(run_id)
+    if tracking.register_model(run_id, folder, training=training, digest=digest) is None:
+        raise RegistryError(
+            f"the model {training} ({digest[:16]}) cannot be registered at {tracking.tracking_uri()}: the warning "
+            "above has the reason; correct this and run it again"
+        )
+    return find_version(training, digest)
+
+
+def _as_version(version: Any) -> RegisteredVersion:
+    tags = {k.removeprefix(tracking.TAG): v for k, v in version.tags.items() if k.startswith(tracking.TAG)}
+    return RegisteredVersion(
+        str(version.version), tags.get("digest", ""), str(version.run_id), tags, version.description or ""
+    )
+
+
+def _notes(version: RegisteredVersion) -> str:
+    return f"promotion/{version.digest[:16]}"
 
 
 def fetch_model(uri: str, folder: Path) -> Path:

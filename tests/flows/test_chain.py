@@ -15,6 +15,8 @@ from flows import chain as chain_module
 from flows.chain import ChainSettings, chain
 from flows.runners.local_runner import LocalRunner
 from tasks.project.init_project import init_project
+from tasks.promotion.decision import Decision
+from tasks.promotion.gate import GateResult
 from tasks.shared.errors import StoppedError, UsageError
 from tasks.shared.gate import GateError
 from tasks.shared.lineage import PipelineLink
@@ -26,7 +28,8 @@ _IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@b.c")
 class _Noting:
     """A runner that notes names, and calls only what needs no dvc."""
 
-    def __init__(self, fail: str = "") -> None:
+    def __init__(self, fail: str = "", gate: str = "promoted") -> None:
+        self.gate = gate
         self.names: list[str] = []
         self.environments: list[Any] = []
         self._fail = fail
@@ -36,6 +39,8 @@ class _Noting:
         self.environments.append(kwargs.get("environment"))
         if name == self._fail:
             raise VersioningError(name)
+        if name == "gate":
+            return _decided(self.gate)
         if name in ("prepare", "train", "evaluate", "stylize", "push"):
             return None
         if name == "lineage":
@@ -51,19 +56,26 @@ class _Noting:
         self.names.append(f"publish {name}")
 
 
+def _decided(outcome: Any) -> GateResult:
+    if outcome == "refused anew":
+        raise GateError("all is not promoted: worse")
+    decision = Decision(training="all", outcome=outcome, reason="refused on Monday", digest="d", time="t")
+    return GateResult((decision,))
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     (tmp_path / ".gitignore").write_text("/reports/\n/.stylereel/\n")
     subprocess.run(["git", "add", ".gitignore"], cwd=tmp_path, check=True)
     subprocess.run(["git", *_IDENTITY, "commit", "-qm", "start"], cwd=tmp_path, check=True)
-    _figures(tmp_path, {"truth/swd": 0.1, "truth/swd_unstylized": 1.0})
+    _figures(tmp_path)
     return tmp_path
 
 
-def _figures(root: Path, figures: dict[str, float]) -> None:
+def _figures(root: Path) -> None:
     (root / "reports").mkdir(exist_ok=True)
-    (root / "reports" / "metrics.json").write_text(json.dumps(figures))
+    (root / "reports" / "metrics.json").write_text("{}")
 
 
 def test_the_order(root: Path) -> None:
@@ -87,11 +99,23 @@ def test_a_failed_stage_stops_the_rest(root: Path) -> None:
 
 
 def test_the_gate_keeps_a_bad_model_from_the_shots(root: Path) -> None:
-    _figures(root, {"truth/swd": 1.2, "truth/swd_unstylized": 1.0})
-    runner = _Noting()
+    runner = _Noting(gate="refused anew")
     with pytest.raises(GateError, match="not promoted"):
         chain(runner, root, ChainSettings())
-    assert "stylize" not in runner.names
+    assert runner.names[-1] == "gate"
+
+
+@pytest.mark.parametrize("outcome", ["refused", "rolled back", "held"])
+def test_what_was_refused_before_ends_the_run_without_an_error(
+    root: Path, outcome: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    runner = _Noting(gate=outcome)
+    link = chain(runner, root, ChainSettings())
+    assert runner.names[-1] == "gate"
+    assert link.refused
+    assert link.models == {}
+    assert f"stylize is skipped, and its frames stay those of the promoted models: all: {outcome}" in caplog.text
+    assert not (root / ".stylereel" / "lineage").exists()
 
 
 def test_stages_learn_the_flow_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +146,7 @@ class _Night(_Noting):
 
     def run(self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         if name == "evaluate":
-            _figures(self.runs, {"truth/swd": 0.1, "truth/swd_unstylized": 1.0})
+            _figures(self.runs)
             (self.runs / "dvc.lock").write_text(self._lock)
         return super().run(name, function, *args, **kwargs)
 

@@ -28,9 +28,9 @@ def deployments(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyt
     return _deployments(init_project(tmp_path / "film"))
 
 
-def test_both_exist_and_the_gate_has_its_limit(deployments: dict[str, Any]) -> None:
+def test_both_exist_and_the_gate_has_the_limit_of_params_yaml(deployments: dict[str, Any]) -> None:
     assert set(deployments) == {"nightly-training", "stylize"}
-    assert deployments["nightly-training"]["parameters"]["max_swd_ratio"] == 1.0
+    assert "max_swd_ratio" not in deployments["nightly-training"]["parameters"]
     assert [schedule["cron"] for schedule in deployments["nightly-training"]["schedules"]] == ["0 2 * * *"]
 
 

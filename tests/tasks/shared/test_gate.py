@@ -1,4 +1,4 @@
-"""The promotion gate: finite figures, and nearer to the painting than the untouched input."""
+"""The absolute bar of the promotion gate: finite figures, and nearer to the painting than the untouched input."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tasks.shared.gate import GateError, check_gate
+from tasks.shared.gate import Distance, GateError, read_distances
 
 
 def _write(folder: Path, figures: Any) -> Path:
@@ -17,31 +17,36 @@ def _write(folder: Path, figures: Any) -> Path:
     return path
 
 
-def test_a_good_model_passes(tmp_path: Path) -> None:
-    comparison = check_gate(_write(tmp_path, {"truth/swd": 0.2, "truth/swd_unstylized": 1.0}), max_swd_ratio=0.27)
-    assert "0.2" in comparison
+def test_a_model_below_the_limit_is_within(tmp_path: Path) -> None:
+    distances = read_distances(_write(tmp_path, {"truth/swd": 0.2, "truth/swd_unstylized": 1.0}))
+    assert distances == {"": Distance("truth/swd", 0.2, 1.0)}
+    assert distances[""].within(0.27)
+    assert not distances[""].within(0.2)
+    assert distances[""].describe(0.27) == "truth/swd is 0.2, the limit 0.27 x 1 (untouched input)"
+
+
+def test_each_shot_has_its_own(tmp_path: Path) -> None:
+    figures = {"truth/swd": 0.2, "truth/swd_unstylized": 1.0, "style/swd": 0.1, "style/swd_unstylized": 1.0}
+    shots = {f"shot/sea/{name}": value for name, value in figures.items()}
+    shots |= {f"collection/a.b/{name}": value for name, value in figures.items() if "style" in name}
+    found = read_distances(_write(tmp_path, figures | shots))
+    # The truth comes first: a good style figure does not outweigh it.
+    assert found == {"sea": Distance("truth/swd", 0.2, 1.0), "a.b": Distance("style/swd", 0.1, 1.0)}
 
 
 @pytest.mark.parametrize(
     ("figures", "message"),
     [
-        ({"truth/swd": 0.3, "truth/swd_unstylized": 1.0}, "not promoted"),
         ({"truth/swd": float("nan"), "truth/swd_unstylized": 1.0}, "not finite: truth/swd"),
-        ({"truth/swd": 0.1, "truth/swd_unstylized": 1.0, "speed/images_per_s": None}, "not finite: speed"),
+        ({"truth/swd": 0.1, "truth/swd_unstylized": 1.0, "temporal/shift_error": None}, "not finite: temporal"),
         ({"truth/psnr_db": 20.0}, "cannot decide"),
-        # The truth comes first: a good style figure does not outweigh it.
-        ({"style/swd": 0.1, "style/swd_unstylized": 1.0, "truth/swd": 0.9, "truth/swd_unstylized": 1.0}, "truth/swd"),
     ],
 )
-def test_a_bad_model_does_not(tmp_path: Path, figures: dict[str, Any], message: str) -> None:
+def test_figures_that_decide_nothing(tmp_path: Path, figures: dict[str, Any], message: str) -> None:
     with pytest.raises(GateError, match=message):
-        check_gate(_write(tmp_path, figures), max_swd_ratio=0.27)
-
-
-def test_without_truth_the_style_decides(tmp_path: Path) -> None:
-    check_gate(_write(tmp_path, {"style/swd": 0.5, "style/swd_unstylized": 1.0}))
+        read_distances(_write(tmp_path, figures))
 
 
 def test_missing_figures_are_no_pass(tmp_path: Path) -> None:
     with pytest.raises(GateError, match="cannot be read"):
-        check_gate(tmp_path / "metrics.json")
+        read_distances(tmp_path / "metrics.json")

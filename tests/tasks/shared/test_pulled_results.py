@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tasks.project.init_project import init_project
+from tasks.scheduled.runs_branch import commit_results
 from tasks.shared.pulled_results import models_of, results_of, results_with
-from tasks.shared.runs_branch import commit_results
 from tasks.shared.versioning import git
 from tasks.shared.whence import whence
 

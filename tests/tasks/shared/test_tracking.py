@@ -75,8 +75,9 @@ def test_a_training_from_start_to_registry(project: Path) -> None:
     assert versions == ["1", "1"]
     assert tracking.find_run_by_digest("d1") == run_id
     assert tracking.find_run_by_digest("d2") is None
-    assert registry.set_alias("all", "d1", "promoted")
-    assert not registry.set_alias("all", "d2", "promoted")
+    registry.set_alias("all", "d1", "promoted")
+    with pytest.raises(registry.RegistryError, match=r"the model d2 is not registered as stylereel\."):
+        registry.set_alias("all", "d2", "promoted")
     fetched = registry.fetch_model(f"models:/{tracking.registered_name('all')}@promoted", project / "fetched")
     assert (fetched / "model.json").read_bytes() == (project / "model" / "model.json").read_bytes()
     for uri, message in (("models:/nobody@promoted", "not in the model registry"), ("models:/all", "not a model URI")):
@@ -122,7 +123,7 @@ def test_a_continued_training_leaves_the_registered_version_as_it_was(project: P
     card = project / "model" / "model.json"
     first, second = "aa" * 32, "bb" * 32
     assert _register(run_id, card, first) == "1"
-    assert registry.set_alias("all", first, "promoted")
+    registry.set_alias("all", first, "promoted")
     assert tracking.start_training_run("all", settings={}, run_id=run_id) == run_id
     assert _register(run_id, card, second) == "2"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.shared.runs_branch import commit_results, push_results, runs_tip
+from tasks.scheduled.runs_branch import commit_results, push_results, runs_tip
 from tasks.shared.versioning import VersioningError, git, git_state
 
 BRANCH = "runs/nightly"

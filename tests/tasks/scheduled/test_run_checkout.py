@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tasks.project.init_project import init_project
+from tasks.scheduled.run_checkout import open_run_checkout, run_checkout_folder
+from tasks.scheduled.runs_branch import commit_results
 from tasks.shared.project_home import project_home
-from tasks.shared.run_checkout import open_run_checkout, run_checkout_folder
-from tasks.shared.runs_branch import commit_results
 from tasks.shared.versioning import VersioningError, commit_all, git
 
 BRANCH = "runs/nightly"

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stylegan_core.storage.atomic import write_bytes_atomically
+from tasks.scheduled.runs_branch import runs_tip
 from tasks.shared.project_home import HOME_FILE, project_home
-from tasks.shared.runs_branch import runs_tip
 from tasks.shared.versioning import VersioningError, git, git_state, run_dvc
 
 log = logging.getLogger(__name__)
