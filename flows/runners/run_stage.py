@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from flows.runners.local_runner import LocalRunner, default_workers
 from flows.runners.prefect_runner import PrefectRunner
 from tasks.shared.origin import FLOW_RUN_VARIABLE
+from tasks.shared.project_identity import read_identity
 from tasks.shared.runner import Runner
+from tasks.shared.versioning import project_root
 
 if TYPE_CHECKING:
     from flows.runners.dask_runner import DaskSettings
@@ -53,7 +55,8 @@ def _run_stage(name: str, body: Callable[[Runner], Result], dask_client: Any) ->
 
     stage.__name__ = stage.__qualname__ = name
     parent = os.environ.get(FLOW_RUN_VARIABLE)
-    with tags(*(["stylereel", f"pipeline:{parent}"] if parent else ["stylereel"])):
+    own = read_identity(project_root()).tags
+    with tags(*own, *([f"pipeline:{parent}"] if parent else [])):
         run = flow(
             name=name,
             persist_result=False,
