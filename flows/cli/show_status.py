@@ -69,6 +69,7 @@ def _print_runs(console: Console, status: ProjectStatus, now: datetime) -> None:
 
 def _print_group(console: Console, title: str, runs: Sequence[RunStatus], now: datetime) -> None:
     from rich.markup import escape
+    from rich.padding import Padding
 
     console.print(f"\n[bold]{title}[/]" + ("" if runs else "  none"))
     width = max(shutil.get_terminal_size().columns, 60)
@@ -78,7 +79,8 @@ def _print_group(console: Console, title: str, runs: Sequence[RunStatus], now: d
         time = _when(run.end or run.start or run.expected, now)
         console.print(f"  [{colour}]{run.state:<10}[/] {time:<16} {run.flow} {escape(run.name)}{stage}", soft_wrap=True)
         if run.reason and (run.end is None or run.state not in _GOOD_ENDS):
-            console.print(f"    {escape(_shortened(run.reason, 2 * (width - 4)))}")
+            reason = run.reason.removeprefix("Flow run encountered an exception: ")
+            console.print(Padding(escape(_shortened(reason, 2 * (width - 4))), (0, 0, 0, 4)))
 
 
 def _shortened(text: str, most: int) -> str:

@@ -61,7 +61,8 @@ class ProcessManager:
         if pid is None:
             return
         family = _family(pid)
-        _signal(family[:1], signal.SIGTERM)  # passed on to the service, which stops its own children
+        # To all, as systemd does: Prefect's worker ends without its runs. The first, the log's writer, ends by itself.
+        _signal(family[1:] or family, signal.SIGTERM)
         if not _wait(family, patience_s):
             _signal(family, signal.SIGKILL)
             _wait(family, 10.0)

@@ -100,26 +100,26 @@ PREFECT_YAML = """\
 #   stylereel schedule "0 2 * * *" --timezone Europe/Berlin
 # `prefect --no-prompt deploy --all` makes the same deployments; it leaves their schedule as it is, unless one is below.
 # Name and id are those of project.yaml.
-name: {name}
+name: "{name}"
 
 build:
   # Refuses names that belong to another project on the server.
-  - flows.services.deploy_step.claim_names: {{project: {name}, project_id: "{id}"}}
+  - flows.services.deploy_step.claim_names: {{project: "{name}", project_id: "{id}"}}
 
 deployments:
-  - name: {name}-nightly
+  - name: "{name}-nightly"
     description: Every night, bring data, models, figures and the stylized shots up to date.
     entrypoint: flows.pipeline.pipeline
     tags: [stylereel, "project:{name}", "project-id:{id}", training]
     # max_swd_ratio: the promotion gate; the largest patch distance, as a share of the untouched input's.
     parameters: {{scheduled: true, max_swd_ratio: 1.0, push: true}}
     schedules: []
-    work_pool: {{name: stylereel, work_queue_name: {name}}}
-  - name: {name}-stylize
+    work_pool: {{name: stylereel, work_queue_name: "{name}"}}
+  - name: "{name}-stylize"
     description: "On demand: stylize a folder with the last model, or with one from the registry."
     entrypoint: flows.pipeline.stylize_on_demand
     tags: [stylereel, "project:{name}", "project-id:{id}", stylize]
     parameters: {{input: "", output: "", model: ""}}
     schedules: []
-    work_pool: {{name: stylereel, work_queue_name: {name}}}
+    work_pool: {{name: stylereel, work_queue_name: "{name}"}}
 """
