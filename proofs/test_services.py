@@ -25,7 +25,6 @@ class Machine:
         self.server = Server(f"http://127.0.0.1:{self.port}/api")
 
     def up(self, film: Any) -> str:
-        # No systemd: its units would outlive the test.
         return str(film.stylereel("up", "--port", str(self.port), PREFECT_HOME=str(self.folder / "prefect")).stdout)
 
     def status(self, film: Any) -> dict[str, Any]:
@@ -60,11 +59,16 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 @pytest.fixture
-def tool(make_clone: Callable[..., Any]) -> Any:
-    clone = make_clone("tool")
-    clone.environment["DBUS_SESSION_BUS_ADDRESS"] = "unix:path=/nonexistent"
-    clone.environment["XDG_RUNTIME_DIR"] = "/nonexistent"
-    return clone
+def new_film(make_clone: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
+    """``new_film(folder, steps)``: a project whose commands find no systemd: its units would outlive the test."""
+    tool = make_clone("tool")
+
+    def make(folder: str, steps: int = 6) -> Any:
+        film = make_film(tool, tmp_path / folder, steps=steps)
+        film.environment["XDG_RUNTIME_DIR"] = film.environment["DBUS_SESSION_BUS_ADDRESS"] = "/nonexistent"
+        return film
+
+    return make
 
 
 def processes(folder: Path) -> list[int]:
@@ -91,14 +95,14 @@ def kill_everything(folder: Path) -> int:
 
 
 @pytest.mark.timeout(1800)
-def test_from_init_to_a_night_and_back(tool: Any, machine: Machine, tmp_path: Path) -> None:
-    film = make_film(tool, tmp_path / "film", steps=6)
+def test_from_init_to_a_night_and_back(new_film: Any, machine: Machine, tmp_path: Path) -> None:
+    film = new_film("film")
     before = machine.status(film)
     assert (before["answers"], before["runs"]) == (False, [])
     assert "stylereel up" in film.stylereel("status").stdout
 
     machine.up(film)
-    records = sorted((tool.home / ".local/state/stylereel").rglob("*.json"))
+    records = sorted((film.home / ".local/state/stylereel").rglob("*.json"))
     first = [path.read_text() for path in records]
     assert "Starting" not in machine.up(film), "the second call changes nothing"
     assert [path.read_text() for path in records] == first
@@ -124,8 +128,8 @@ def test_from_init_to_a_night_and_back(tool: Any, machine: Machine, tmp_path: Pa
 
 
 @pytest.mark.timeout(1800)
-def test_two_projects_on_one_server(tool: Any, machine: Machine, tmp_path: Path) -> None:
-    film, namesake = (make_film(tool, tmp_path / place / "film", steps=6) for place in ("a", "b"))
+def test_two_projects_on_one_server(new_film: Any, machine: Machine, tmp_path: Path) -> None:
+    film, namesake = (new_film(f"{place}/film") for place in ("a", "b"))
     machine.up(film)
     film.stylereel("schedule", "0 2 * * *")
     before = machine.deployment("film-nightly")
@@ -167,8 +171,10 @@ def test_two_projects_on_one_server(tool: Any, machine: Machine, tmp_path: Path)
 
 
 @pytest.mark.timeout(1800)
-def test_down_saves_a_training_and_up_resumes_after_a_power_cut(tool: Any, machine: Machine, tmp_path: Path) -> None:
-    film = make_film(tool, tmp_path / "film", steps=30_000)
+def test_down_saves_a_training_and_up_resumes_after_a_power_cut(
+    new_film: Any, machine: Machine, tmp_path: Path
+) -> None:
+    film = new_film("film", steps=30_000)
     machine.up(film)
     film.stylereel("schedule", "0 2 * * *")
 
@@ -178,16 +184,15 @@ def test_down_saves_a_training_and_up_resumes_after_a_power_cut(tool: Any, machi
 
     run = machine.start_run("film-nightly")
     wait_for("a checkpoint", lambda: trained_steps() >= 20, ENDS_WITHIN_S, machine.log(film))
-    assert "stylereel-nightly" not in film.stylereel("status").stdout
     log = machine.log(film)
     film.stylereel("down")
     assert processes(tmp_path) == [], "the training has ended, too"
-    assert "stopped" in log.read_text(errors="replace")
     saved = trained_steps()
 
     machine.up(film)
-    assert machine.wait_until_ended(film, run)["state"] in ("Failed", "Crashed")
-    machine.start_run("film-nightly")
+    assert machine.wait_until_ended(film, run)["state"] == "Crashed"
+    if not [one for one in machine.status(film)["runs"] if one["end"] is None]:
+        machine.start_run("film-nightly")  # the flow run could still end by itself: an orderly stop is not resumed
     wait_for("the training goes on", lambda: trained_steps() > saved + 20, ENDS_WITHIN_S, log)
 
     assert kill_everything(tmp_path) >= 6, "server, worker, MLflow, flow, dvc and stage"
