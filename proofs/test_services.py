@@ -15,6 +15,8 @@ from proofs.film_project import make_film
 from proofs.local_server import PREFECT, Server, free_port, wait_for
 
 ENDS_WITHIN_S = 900
+ANY_MODEL = {"max_swd_ratio": 10}
+"""A model of so few steps is no better than the input: the gate accepts anything."""
 
 
 class Machine:
@@ -34,9 +36,8 @@ class Machine:
         (found,) = self.server.post("/deployments/filter", {"deployments": {"name": {"any_": [name]}}})
         return found  # type: ignore[no-any-return]
 
-    def start_run(self, name: str) -> str:
-        """Of a deployment; a model of so few steps is no better than the input, so the gate accepts anything."""
-        body = {"parameters": {"max_swd_ratio": 10}, "state": {"type": "SCHEDULED"}}
+    def start_run(self, name: str, parameters: dict[str, Any]) -> str:
+        body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
         return str(self.server.post(f"/deployments/{self.deployment(name)['id']}/create_flow_run", body)["id"])
 
     def wait_until_ended(self, film: Any, run: str) -> dict[str, Any]:
@@ -117,7 +118,7 @@ def test_from_init_to_a_night_and_back(new_film: Any, machine: Machine, tmp_path
     assert machine.deployment("film-nightly")["schedules"] == []
     assert film.stylereel("schedule", "61 * * * *", check=False).returncode == 2
 
-    run = machine.wait_until_ended(film, machine.start_run("film-nightly"))
+    run = machine.wait_until_ended(film, machine.start_run("film-nightly", ANY_MODEL))
     assert run["state"] == "Completed", machine.log(film).read_text(errors="replace")[-6000:]
     assert run["start"] < run["end"]
 
@@ -153,15 +154,16 @@ def test_two_projects_on_one_server(new_film: Any, machine: Machine, tmp_path: P
     machine.up(namesake)
     namesake.run(PREFECT, "--no-prompt", "deploy", "--all", **deploy)
     namesake.stylereel("schedule", "0 5 * * *")
-    runs = {"film-nightly": (film, namesake), "reel-nightly": (namesake, film)}
-    begun = {name: machine.start_run(name) for name in runs}
+    runs = {"film-stylize": (film, namesake), "reel-stylize": (namesake, film)}
+    nowhere = {"input": str(tmp_path / "nowhere"), "output": str(tmp_path / "out")}
+    begun = {name: machine.start_run(name, nowhere) for name in runs}
     for name, (own, other) in runs.items():
         run = machine.wait_until_ended(own, begun[name])
-        assert run["state"] == "Completed", machine.log(own).read_text(errors="replace")[-6000:]
+        assert run["state"] == "Failed", "there is no such input"
+        assert "nowhere" in run["reason"]
         assert run["name"] in machine.log(own).read_text(errors="replace")
         assert run["name"] not in machine.log(other).read_text(errors="replace")
         assert begun[name] not in [one["id"] for one in machine.status(other)["runs"]]
-        assert (own.root / "out/stylized/my_shot").is_dir()
 
     said = film.stylereel("down").stdout
     assert "The Prefect server goes on" in said
@@ -182,7 +184,7 @@ def test_down_saves_a_training_and_up_resumes_after_a_power_cut(
         names = Path(film.environment["STYLEREEL_CACHE_DIR"]).glob("train/*/checkpoint-*.safetensors")
         return max((int(path.stem.rpartition("-")[2]) for path in names), default=0)
 
-    run = machine.start_run("film-nightly")
+    run = machine.start_run("film-nightly", ANY_MODEL)
     wait_for("a checkpoint", lambda: trained_steps() >= 20, ENDS_WITHIN_S, machine.log(film))
     log = machine.log(film)
     film.stylereel("down")
@@ -192,7 +194,9 @@ def test_down_saves_a_training_and_up_resumes_after_a_power_cut(
     machine.up(film)
     assert machine.wait_until_ended(film, run)["state"] == "Crashed"
     if not [one for one in machine.status(film)["runs"] if one["end"] is None]:
-        machine.start_run("film-nightly")  # the flow run could still end by itself: an orderly stop is not resumed
+        machine.start_run(
+            "film-nightly", ANY_MODEL
+        )  # the flow run could still end by itself: an orderly stop is not resumed
     wait_for("the training goes on", lambda: trained_steps() > saved + 20, ENDS_WITHIN_S, log)
 
     assert kill_everything(tmp_path) >= 6, "server, worker, MLflow, flow, dvc and stage"

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from flows.services.cron import Cron
 
 _EXAMPLES = """
-stylereel schedule "0 2 * * *" --timezone Europe/Berlin     (every night at two)
+stylereel schedule "0 2 * * *" --timezone Europe/Berlin
 stylereel schedule "30 19 * * mon-fri"
-stylereel schedule     (show it)
+stylereel schedule
 stylereel schedule off
 """
 
