@@ -18,7 +18,8 @@ def claim_names(project: str, project_id: str) -> dict[str, str]:
         project_id: its id there.
 
     Raises:
-        UsageError: project.yaml has others, or the names belong to another project.
+        UsageError: project.yaml has others, or the names belong to another project. Prefect prints it with a traceback;
+            a SystemExit, which it would print as one line, ends the thread of the step, and Prefect waits for ever.
     """
     root = project_root()
     identity = read_identity(root)

@@ -113,6 +113,14 @@ def test_a_server_that_the_user_named_is_used(healthy: str, said: list[str], mon
         site._server(None, said.append)
 
 
+def test_a_server_of_this_user_is_not_doubled(healthy: str, said: list[str]) -> None:
+    write_record(records_folder(), ServiceRecord(name="server", manager="processes", address=healthy))
+    record = site._server(None, said.append)
+    assert (record.manager, record.address) == ("other", healthy)
+    assert "`stylereel down` does not stop it" in said[0]
+    assert not site._stop(records_folder(), "server", said.append)
+
+
 def test_a_server_that_ends_at_once_is_an_error_with_its_log(
     small_server: None, said: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
