@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from proofs.film_project import make_film
 from proofs.local_server import PREFECT, Server, free_port, running, wait_for
 
 RESUMED_WITHIN_S = 120
@@ -22,27 +22,8 @@ STEPS = 1500
 
 @pytest.fixture
 def film(make_clone: Callable[..., Any], tmp_path: Path) -> Any:
-    """An ``init`` project with one small shot, a training of minutes and a checkpoint a second."""
-    from stylegan_core.data.sample.build import build_sample
-
-    tool = make_clone("tool")
-    build_sample(tmp_path / "sample", frames=8, width_px=128, height_px=96, stroke_px=3)
-    tool.run(sys.executable, "-m", "flows", "init", str(tmp_path / "film"))
-    film = tool.at(tmp_path / "film")
-    for kind in ("plates", "painted"):
-        for picture in (tmp_path / "sample" / "shot" / kind).iterdir():
-            shutil.copy2(picture, film.root / kind / "my_shot")
-    small = {name: value for name, value in tool.tiny.items() if not name.startswith("prepare.sample")}
-    film.settings(
-        small
-        | {
-            "train.keyframe.budget_steps": STEPS,
-            "train.common.checkpoint_every_s": 1.0,
-            "train.common.validate_every_steps": 100_000,
-            "train.common.sample_every_steps": 100_000,
-        }
-    )
-    return film
+    """A training of minutes and a checkpoint a second."""
+    return make_film(make_clone("tool"), tmp_path / "film", steps=STEPS)
 
 
 class Site:
@@ -73,8 +54,8 @@ class Site:
     def deploy_and_start(self) -> None:
         for arguments in (
             ("work-pool", "create", "stylereel", "--type", "process"),
-            ("deploy", "--name", "nightly-training", "--param", "max_swd_ratio=10"),
-            ("deployment", "run", "pipeline/nightly-training"),
+            ("deploy", "--name", "film-nightly", "--param", "max_swd_ratio=10"),
+            ("deployment", "run", "pipeline/film-nightly"),
         ):
             self.film.run(PREFECT, "--no-prompt", *arguments, **self.environment)
 

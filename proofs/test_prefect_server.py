@@ -41,12 +41,13 @@ def test_the_nightly_deployment_fires_and_completes(make_clone: Callable[..., An
         prefect("work-pool", "create", "stylereel", "--type", "process")
         prefect("deploy", "--all")
         # A model of so few steps is no better than the input: the gate accepts anything.
-        prefect("deploy", "--name", "nightly-training", "--cron", "* * * * *", "--param", "max_swd_ratio=10")
-        (deployment,) = server.post("/deployments/filter", {"deployments": {"name": {"any_": ["nightly-training"]}}})
-        crons = {entry["schedule"]["cron"] for entry in deployment["schedules"] if entry["active"]}
-        assert crons == {"0 2 * * *", "* * * * *"}, "the file's own, and one that fires while we watch"
+        for cron in ("0 2 * * *", "* * * * *"):
+            prefect("deploy", "--name", "stylereel-nightly", "--cron", cron, "--param", "max_swd_ratio=10")
+        (deployment,) = server.post("/deployments/filter", {"deployments": {"name": {"any_": ["stylereel-nightly"]}}})
+        crons = [entry["schedule"]["cron"] for entry in deployment["schedules"] if entry["active"]]
+        assert crons == ["* * * * *"], "the second schedule has replaced the first"
 
-        work = [PREFECT, "worker", "start", "--pool", "stylereel", "--limit", "1"]
+        work = [PREFECT, "worker", "start", "--pool", "stylereel", "--work-queue", "stylereel", "--limit", "1"]
         with running(work, clone.root, environment, logs["worker"]):
             mine = {"deployments": {"id": {"any_": [deployment["id"]]}}}
 
@@ -81,7 +82,7 @@ def test_the_nightly_deployment_fires_and_completes(make_clone: Callable[..., An
             server.post(f"/deployments/{deployment['id']}/pause_deployment", {})
             plates, out = _runs(clone) / "data/prepared/sample/shot/plates", tmp_path / "on-demand"
             prefect(
-                *("deployment", "run", "stylize-on-demand/stylize", "--param", f"input={plates}"),
+                *("deployment", "run", "stylize-on-demand/stylereel-stylize", "--param", f"input={plates}"),
                 *("--param", f"output={out}", "--param", "model=models:/stylereel.stylereel.all@promoted"),
             )
             asked = {"flows": {"name": {"any_": ["stylize-on-demand"]}}}

@@ -10,7 +10,18 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli import diagnosis, export, features, project, promotion, recipes, stylize, worker
+from flows.cli import (
+    diagnosis,
+    export,
+    features,
+    project,
+    promotion,
+    recipes,
+    schedule,
+    services,
+    stylize,
+    worker,
+)
 from flows.cli.threads_option import add_threads_option, run_with_threads
 from flows.stage import configure_logging, exit_with_code
 
@@ -61,7 +72,7 @@ def _command(name: str, examples: str, **options: Any) -> Callable[[Callable[...
 
         lines = "\n".join(f"  {line.strip()}" for line in examples.strip().splitlines())
         add_threads_option(guarded, inspect.signature(function, eval_str=True))
-        guarded.__doc__ = f"{function.__doc__}\n\n\b\nExamples:\n{lines}"
+        guarded.__doc__ = f"{inspect.getdoc(function)}\n\n\b\nExamples:\n{lines}"
         return app.command(name, **options)(guarded)
 
     return register
@@ -87,6 +98,8 @@ for _stage, _description in _STAGES.items():
 stylize.register(_command, project.stylize_project)
 _command("pipeline", "stylereel pipeline\nstylereel pipeline --scheduled --max-swd-ratio 0.5")(project.pipeline)
 promotion.register(_command)
+services.register(_command)
+schedule.register(_command)
 _command("worker", "stylereel worker\nstylereel worker --pool renders --limit 2")(worker.worker)
 _command("sync", "stylereel sync && dvc repro")(project.sync)
 _command("report", "stylereel report\nstylereel report --page ~/harbour.html")(project.report)

@@ -2,31 +2,74 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-from typing import Annotated
+import time
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.cli.project import project_folder
 from tasks.shared.errors import UsageError
 
+if TYPE_CHECKING:
+    from flows.services.prefect_api import PrefectApi
+
+log = logging.getLogger(__name__)
+
+_POLL_S = 2.0
+_LOG_EVERY_S = 60.0
+
 
 def worker(
-    pool: Annotated[str, typer.Option(help="Work pool whose runs it starts.")] = "stylereel",
+    pool: Annotated[
+        str, typer.Option(help="Work pool that has the project's queue; created if missing.")
+    ] = "stylereel",
     limit: Annotated[int, typer.Option(min=1, help="Runs at the same time; pipelines wait for each other.")] = 1,
 ) -> None:
-    """Start the runs of a Prefect server in this clone; resume those that a power cut or SIGKILL has stopped."""
-    root = project_folder()
-    if not os.environ.get("PREFECT_API_URL"):
-        raise UsageError(
-            "PREFECT_API_URL is not set: start a server with `prefect server start`, then "
-            "`export PREFECT_API_URL=http://127.0.0.1:4200/api`"
-        )
-    from flows.dead_runs import recover
+    """Start the project's runs of a Prefect server here; resume those that a power cut or SIGKILL has stopped.
 
+    `stylereel up` starts one in the background.
+    """
+    root = project_folder()
+    from flows.dead_runs import recover
+    from flows.services.deployments import NIGHTLY, STYLIZE, former_deployments, refuse_name_clash
+    from flows.services.prefect_api import VARIABLE, PrefectApi, known_api_url
+    from flows.services.service import project_key
+    from flows.services.work_queue import claim_queue
+    from tasks.shared.project_identity import read_identity
+
+    url, identity = known_api_url(), read_identity(root)
+    if url is None:
+        raise UsageError(
+            f"there is no Prefect server: start one, and a worker, with `stylereel up`, or set {VARIABLE}, such as "
+            f"`export {VARIABLE}=http://127.0.0.1:4200/api`"
+        )
+    os.environ[VARIABLE] = url
+    api = PrefectApi(url)
+    _wait_for(api)
+    for deployment in (NIGHTLY, STYLIZE):
+        refuse_name_clash(api, identity, deployment)
+    claim_queue(api, identity, pool)
+    for former in former_deployments(api, root):
+        log.warning(
+            "the deployment %s is of an earlier version, and its runs do not start any more: run `stylereel schedule "
+            '"0 2 * * *"`, which replaces it',
+            former["name"],
+        )
     for run_id in recover(root):
         typer.echo(f"started again: flow run {run_id}")
     os.chdir(root)
-    prefect = [sys.executable, "-m", "prefect"]
-    os.execv(sys.executable, [*prefect, "worker", "start", "--pool", pool, "--limit", str(limit)])
+    prefect = [sys.executable, "-m", "prefect", "worker", "start", "--type", "process", "--name", project_key(root)]
+    os.execv(sys.executable, [*prefect, "--pool", pool, "--work-queue", identity.name, "--limit", str(limit)])
+
+
+def _wait_for(api: PrefectApi) -> None:
+    """At boot the worker may be up before the server."""
+    logged_s = -_LOG_EVERY_S
+    while not api.is_up():
+        if time.monotonic() - logged_s >= _LOG_EVERY_S:
+            logged_s = time.monotonic()
+            log.info("waiting for the Prefect server at %s", api.url)
+        time.sleep(_POLL_S)

@@ -42,7 +42,7 @@ def init_project(folder: Path) -> Path:
         "params.yaml": example_params(),
         "dvc.yaml": DVC_YAML.format(code=CODE_FOLDER),
         PROJECT_FILE: identity.text(),
-        "prefect.yaml": PREFECT_YAML.format(name=identity.name),
+        "prefect.yaml": PREFECT_YAML.format(name=identity.name, id=identity.id),
         "README.md": README.format(name=folder.name),
         ".gitignore": GITIGNORE,
         ".dvcignore": f"{STATE_FOLDER}\n",

@@ -85,6 +85,9 @@ The result is in `out/stylized`, the review page in `reports/review.html`. `styl
 Commit params.yaml, dvc.yaml and dvc.lock: they name every version of data and models. `dvc push` copies these to
 `../{name}-storage`; `dvc remote modify storage url ...` sets another location.
 
+`stylereel up` and `stylereel schedule "0 2 * * *" --timezone Europe/Berlin` let it run every night; `stylereel status`
+shows how that went.
+
 git ignores the pictures. Before you schedule or clone this project, and whenever the pictures change, add them to DVC;
 `dvc pull plates.dvc painted.dvc` fetches them in a clone:
 
@@ -92,25 +95,31 @@ git ignores the pictures. Before you schedule or clone this project, and wheneve
 """
 
 PREFECT_YAML = """\
-# git ignores the pictures; DVC transfers them to clones. Before the first night, and after each change, run here:
+# The deployments of this project, as `stylereel schedule` makes them with the parameters below. It sets the schedule:
 #   dvc add plates painted && git add plates.dvc painted.dvc && git commit -m "Add the pictures" && dvc push
-# Then, in this folder or a clone of it (runs work in a clone of their own, beside it):
-#   prefect work-pool create stylereel --type process
-#   prefect --no-prompt deploy --all
-#   stylereel worker
-name: {name}
+#   stylereel up
+#   stylereel schedule "0 2 * * *" --timezone Europe/Berlin
+# `prefect --no-prompt deploy --all` makes the same deployments; it leaves their schedule as it is, unless one is below.
+# Name and id are those of project.yaml.
+name: "{name}"
+
+build:
+  # Refuses names that belong to another project on the server.
+  - flows.services.deploy_step.claim_names: {{project: "{name}", project_id: "{id}"}}
+
 deployments:
-  - name: nightly-training
+  - name: "{name}-nightly"
     description: Every night, bring data, models, figures and the stylized shots up to date.
     entrypoint: flows.pipeline.pipeline
-    tags: [stylereel, training]
+    tags: [stylereel, "project:{name}", "project-id:{id}", training]
     parameters: {{scheduled: true, push: true}}
-    schedules: [{{cron: "0 2 * * *", timezone: UTC, active: true}}]
-    work_pool: {{name: stylereel}}
-  - name: stylize
+    schedules: []
+    work_pool: {{name: stylereel, work_queue_name: "{name}"}}
+  - name: "{name}-stylize"
     description: "On demand: stylize a folder with the promoted model, or with one from the registry."
     entrypoint: flows.pipeline.stylize_on_demand
-    tags: [stylereel, stylize]
+    tags: [stylereel, "project:{name}", "project-id:{id}", stylize]
     parameters: {{input: "", output: "", model: ""}}
-    work_pool: {{name: stylereel}}
+    schedules: []
+    work_pool: {{name: stylereel, work_queue_name: "{name}"}}
 """

@@ -44,6 +44,11 @@ class ProjectIdentity(BaseModel):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)
     id: str = Field(pattern=r"^[0-9a-f]{8,40}$")
 
+    @property
+    def tags(self) -> list[str]:
+        """Tags of the project's runs and deployments on a Prefect server."""
+        return ["stylereel", f"project:{self.name}", f"project-id:{self.id}"]
+
     def text(self) -> str:
         """Content of project.yaml."""
         return _TEXT.format(name=self.name, id=self.id)

@@ -10,28 +10,54 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from flows.services.deploy_step import claim_names
+from flows.services.deployments import NIGHTLY, STYLIZE
+from flows.services.work_queue import POOL
 from tasks.project.init_project import init_project
+from tasks.shared.project_identity import ProjectIdentity, read_identity
 
 ROOT = Path(__file__).parents[2]
-
-
-def _deployments(folder: Path) -> dict[str, dict[str, Any]]:
-    document = YAML(typ="safe").load((folder / "prefect.yaml").read_text())
-    return {deployment["name"]: deployment for deployment in document["deployments"]}
+IDENTITY = ProjectIdentity(name="2024", id="123456789012")
 
 
 @pytest.fixture(params=["clone", "new project"])
-def deployments(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    if request.param == "clone":
-        return _deployments(ROOT)
-    monkeypatch.setenv("HOME", str(tmp_path / "empty-home"))
-    return _deployments(init_project(tmp_path / "film"))
+def documents(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The folder and its prefect.yaml; the new project's name would be a number in YAML, its id a float."""
+    root = ROOT
+    if request.param == "new project":
+        monkeypatch.setenv("HOME", str(tmp_path / "empty-home"))
+        monkeypatch.setattr(init_project.__module__ + ".new_identity", lambda _: IDENTITY)
+        root = init_project(tmp_path / IDENTITY.name)
+    return root, YAML(typ="safe").load((root / "prefect.yaml").read_text())
 
 
-def test_both_exist_and_the_gate_has_the_limit_of_params_yaml(deployments: dict[str, Any]) -> None:
-    assert set(deployments) == {"nightly-training", "stylize"}
-    assert "max_swd_ratio" not in deployments["nightly-training"]["parameters"]
-    assert [schedule["cron"] for schedule in deployments["nightly-training"]["schedules"]] == ["0 2 * * *"]
+@pytest.fixture
+def deployments(documents: tuple[Path, dict[str, Any]]) -> dict[str, Any]:
+    return {deployment["name"]: deployment for deployment in documents[1]["deployments"]}
+
+
+def test_prefect_yaml_describes_what_schedule_makes(documents: tuple[Path, dict[str, Any]]) -> None:
+    root, document = documents
+    identity, entries = read_identity(root), {entry["name"]: entry for entry in document["deployments"]}
+    assert set(entries) == {f"{identity.name}-nightly", f"{identity.name}-stylize"}
+    for deployment in (NIGHTLY, STYLIZE):
+        entry = entries[deployment.name(identity)]
+        assert entry["parameters"] == deployment.parameters
+        assert entry["description"] == deployment.description
+        assert entry["tags"] == [*identity.tags, deployment.tag]
+        assert (entry["work_pool"]["name"], entry["work_pool"]["work_queue_name"]) == (POOL, identity.name)
+
+
+def test_no_schedule_is_in_the_file(deployments: dict[str, Any]) -> None:
+    """``prefect deploy --cron`` would add to it, and make two; without, it replaces that of the server."""
+    assert [deployment["schedules"] for deployment in deployments.values()] == [[], []]
+
+
+def test_the_build_step_is_called_as_the_file_says(documents: tuple[Path, dict[str, Any]]) -> None:
+    root, document = documents
+    ((step, inputs),) = document["build"][0].items()
+    assert step == f"{claim_names.__module__}.{claim_names.__name__}"
+    assert inputs == {"project": read_identity(root).name, "project_id": read_identity(root).id}
 
 
 def test_their_flows_take_their_parameters(deployments: dict[str, Any]) -> None:

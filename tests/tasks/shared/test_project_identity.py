@@ -89,3 +89,8 @@ def test_what_says_no_owner_may_be_used() -> None:
     refuse_clash(mine, mine.id, "the queue film")
     with pytest.raises(UsageError, match="the queue film belongs to another project"):
         refuse_clash(mine, "ba9876543210", "the queue film")
+
+
+def test_tags_have_name_and_id() -> None:
+    identity = ProjectIdentity(name="film", id="0123456789ab")
+    assert identity.tags == ["stylereel", "project:film", "project-id:0123456789ab"]

@@ -1,0 +1,120 @@
+"""REST client of a Prefect server. Importing Prefect's own client takes seconds, too long for ``status``."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import os
+import urllib.error
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+
+from flows.services.service import read_record, records_folder
+from tasks.shared.errors import UsageError
+
+VARIABLE = "PREFECT_API_URL"
+
+
+class PrefectApiError(RuntimeError):
+    """The server cannot be reached, or has refused a request."""
+
+
+@dataclass(frozen=True)
+class PrefectApi:
+    """A Prefect server.
+
+    Attributes:
+        url: of its API, as in ``PREFECT_API_URL``.
+        patience_s: how long to wait for an answer.
+    """
+
+    url: str
+    patience_s: float = 60.0
+
+    def get(self, path: str) -> Any:
+        """The object at a path, such as "/deployments/ID"; None if there is none.
+
+        Raises:
+            PrefectApiError: no answer, or an error.
+        """
+        return self._call("GET", path, None)
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """Creates or queries; see ``get``. None if the object exists already (409)."""
+        return self._call("POST", path, body)
+
+    def patch(self, path: str, body: dict[str, Any]) -> None:
+        """Changes an object; see ``get``."""
+        self._call("PATCH", path, body)
+
+    def delete(self, path: str) -> None:
+        """Deletes an object; see ``get``."""
+        self._call("DELETE", path, None)
+
+    def is_up(self) -> bool:
+        """Whether the server answers."""
+        return answers(f"{self.url}/health")
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json", **_authorization()}
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=self.patience_s) as answer:
+                return json.loads(answer.read() or "null")
+        except urllib.error.HTTPError as error:
+            if (error.code == 404 and method != "POST") or (error.code == 409 and method == "POST"):
+                return None
+            detail = error.read().decode(errors="replace")[:500]
+            raise PrefectApiError(f"{method} {self.url}{path}: {error.code} {detail}") from error
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise PrefectApiError(f"the Prefect server at {self.url} does not answer: {error}") from error
+
+
+def quoted(name: str) -> str:
+    """A name as part of a path."""
+    return urllib.parse.quote(name, safe="")
+
+
+def answers(url: str, patience_s: float = 5.0) -> bool:
+    """Whether a URL answers with 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=patience_s) as answer:
+            return bool(answer.status == 200)
+    except (OSError, http.client.HTTPException, ValueError):
+        return False
+
+
+def known_api_url() -> str | None:
+    """``PREFECT_API_URL``, else that of the server that ``stylereel up`` has started; None if there is neither."""
+    if url := os.environ.get(VARIABLE, "").rstrip("/"):
+        return url
+    record = read_record(records_folder(), "server")
+    return f"{record.address}/api" if record else None
+
+
+def find_api() -> PrefectApi:
+    """The server that commands use.
+
+    Raises:
+        UsageError: none is known, or it does not answer.
+    """
+    url = known_api_url()
+    if url is None:
+        raise UsageError("there is no Prefect server: start one with `stylereel up`, or set PREFECT_API_URL")
+    api = PrefectApi(url)
+    if not api.is_up():
+        raise UsageError(f"the Prefect server at {url} does not answer: start it with `stylereel up`")
+    return api
+
+
+def _authorization() -> dict[str, str]:
+    """Headers of servers with a password (``PREFECT_API_AUTH_STRING``) or of Prefect Cloud (``PREFECT_API_KEY``)."""
+    if key := os.environ.get("PREFECT_API_KEY"):
+        return {"Authorization": f"Bearer {key}"}
+    if login := os.environ.get("PREFECT_API_AUTH_STRING"):
+        return {"Authorization": "Basic " + base64.b64encode(login.encode()).decode()}
+    return {}

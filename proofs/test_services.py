@@ -1,0 +1,210 @@
+"""``up``, ``schedule``, ``status`` and ``down`` as processes, without systemd: one project, two, and a power cut."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proofs.film_project import make_film
+from proofs.local_server import PREFECT, Server, free_port, wait_for
+
+ENDS_WITHIN_S = 900
+ANY_MODEL = {"max_swd_ratio": 10}
+"""A model of so few steps is no better than the input: the gate accepts anything."""
+
+
+class Machine:
+    """The services of one user on a port of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        self.server = Server(f"http://127.0.0.1:{self.port}/api")
+
+    def up(self, film: Any) -> str:
+        return str(film.stylereel("up", "--port", str(self.port), PREFECT_HOME=str(self.folder / "prefect")).stdout)
+
+    def status(self, film: Any) -> dict[str, Any]:
+        return json.loads(film.stylereel("status", "--json").stdout)  # type: ignore[no-any-return]
+
+    def deployment(self, name: str) -> dict[str, Any]:
+        (found,) = self.server.post("/deployments/filter", {"deployments": {"name": {"any_": [name]}}})
+        found.pop("last_polled")  # each poll of a worker changes it
+        return found  # type: ignore[no-any-return]
+
+    def start_run(self, name: str, parameters: dict[str, Any]) -> str:
+        body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+        return str(self.server.post(f"/deployments/{self.deployment(name)['id']}/create_flow_run", body)["id"])
+
+    def wait_until_ended(self, film: Any, run: str) -> dict[str, Any]:
+        def ended() -> dict[str, Any] | None:
+            found = {one["id"]: one for one in self.status(film)["runs"]}.get(run)
+            return found if found and found["end"] else None
+
+        return wait_for("the run has ended", ended, ENDS_WITHIN_S, self.log(film))  # type: ignore[no-any-return]
+
+    def log(self, film: Any) -> Path:
+        """The worker's."""
+        (log,) = (one["log"] for one in self.status(film)["services"] if one["name"] == "worker")
+        return Path(log)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    yield Machine(tmp_path)
+    kill_everything(tmp_path)
+
+
+@pytest.fixture
+def new_film(make_clone: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
+    """``new_film(folder, steps)``: a project whose commands find no systemd: its units would outlive the test."""
+    tool = make_clone("tool")
+
+    def make(folder: str, steps: int = 6) -> Any:
+        film = make_film(tool, tmp_path / folder, steps=steps)
+        film.environment["XDG_RUNTIME_DIR"] = film.environment["DBUS_SESSION_BUS_ADDRESS"] = "/nonexistent"
+        return film
+
+    return make
+
+
+def processes(folder: Path) -> list[int]:
+    """Of this test: with its cache folder in their environment."""
+    marker, found = f"STYLEREEL_CACHE_DIR={folder}/home/stylereel-cache".encode(), []
+    for place in Path("/proc").iterdir():
+        try:
+            if place.name.isdigit() and marker in (place / "environ").read_bytes().split(b"\0"):
+                found.append(int(place.name))
+        except OSError:
+            continue
+    return found
+
+
+def kill_everything(folder: Path) -> int:
+    """SIGKILL to all processes of this test, as a power cut does; returns their number."""
+    found = processes(folder)
+    for pid in found:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    return len(found)
+
+
+@pytest.mark.timeout(1800)
+def test_from_init_to_a_night_and_back(new_film: Any, machine: Machine, tmp_path: Path) -> None:
+    film = new_film("film")
+    before = machine.status(film)
+    assert (before["answers"], before["runs"]) == (False, [])
+    assert "stylereel up" in film.stylereel("status").stdout
+
+    machine.up(film)
+    records = sorted((film.home / ".local/state/stylereel").rglob("*.json"))
+    first = [path.read_text() for path in records]
+    assert "Starting" not in machine.up(film), "the second call changes nothing"
+    assert [path.read_text() for path in records] == first
+    assert all(one["up"] for one in machine.status(film)["services"])
+
+    for cron in ("0 2 * * *", "30 3 * * *"):
+        said = film.stylereel("schedule", cron, "--timezone", "Europe/Berlin").stdout
+    assert said.count("  next: ") == 3
+    assert [one["schedule"]["cron"] for one in machine.deployment("film-nightly")["schedules"]] == ["30 3 * * *"]
+    assert len(machine.status(film)["next"]) >= 1
+    film.stylereel("schedule", "off")
+    assert machine.deployment("film-nightly")["schedules"] == []
+    assert film.stylereel("schedule", "61 * * * *", check=False).returncode == 2
+
+    run = machine.wait_until_ended(film, machine.start_run("film-nightly", ANY_MODEL))
+    assert run["state"] == "Completed", machine.log(film).read_text(errors="replace")[-6000:]
+    assert run["start"] < run["end"]
+
+    assert "worker" in film.stylereel("down").stdout
+    assert not machine.server.is_up()
+    assert processes(tmp_path) == []
+    assert "Nothing was running" in film.stylereel("down").stdout
+
+
+@pytest.mark.timeout(1800)
+def test_two_projects_on_one_server(new_film: Any, machine: Machine, tmp_path: Path) -> None:
+    film, namesake = (new_film(f"{place}/film") for place in ("a", "b"))
+    machine.up(film)
+    film.stylereel("schedule", "0 2 * * *")
+    before = machine.deployment("film-nightly")
+
+    deploy = {"PREFECT_API_URL": machine.server.api, "PREFECT_HOME": str(tmp_path / "prefect")}
+    for refused in (
+        namesake.stylereel("up", check=False),
+        namesake.stylereel("schedule", "0 5 * * *", check=False),
+        namesake.stylereel("worker", check=False),
+    ):
+        assert refused.returncode == 2
+        assert "change the name in project.yaml" in refused.stderr
+    refused = namesake.run(PREFECT, "--no-prompt", "deploy", "--all", check=False, **deploy)
+    assert "belongs to another project" in " ".join((refused.stdout + refused.stderr).split())
+    assert machine.deployment("film-nightly") == before
+
+    for name in ("project.yaml", "prefect.yaml"):
+        path = namesake.root / name
+        path.write_text(path.read_text().replace('"film', '"reel').replace("name: film", "name: reel"))
+    namesake.run("git", "commit", "--quiet", "--all", "--message", "Another name")
+    machine.up(namesake)
+    namesake.run(PREFECT, "--no-prompt", "deploy", "--all", **deploy)
+    namesake.stylereel("schedule", "0 5 * * *")
+    runs = {"film-stylize": (film, namesake), "reel-stylize": (namesake, film)}
+    nowhere = {"input": str(tmp_path / "nowhere"), "output": str(tmp_path / "out")}
+    begun = {name: machine.start_run(name, nowhere) for name in runs}
+    for name, (own, other) in runs.items():
+        run = machine.wait_until_ended(own, begun[name])
+        assert run["state"] == "Failed", "there is no such input"
+        assert "nowhere" in run["reason"]
+        assert run["name"] in machine.log(own).read_text(errors="replace")
+        assert run["name"] not in machine.log(other).read_text(errors="replace")
+        assert begun[name] not in [one["id"] for one in machine.status(other)["runs"]]
+
+    said = film.stylereel("down").stdout
+    assert "The Prefect server goes on" in said
+    assert machine.server.is_up()
+    namesake.stylereel("down")
+    assert processes(tmp_path) == []
+
+
+@pytest.mark.timeout(1800)
+def test_down_saves_a_training_and_up_resumes_after_a_power_cut(
+    new_film: Any, machine: Machine, tmp_path: Path
+) -> None:
+    film = new_film("film", steps=30_000)
+    machine.up(film)
+    film.stylereel("schedule", "0 2 * * *")
+
+    def trained_steps() -> int:
+        names = Path(film.environment["STYLEREEL_CACHE_DIR"]).glob("train/*/checkpoint-*.safetensors")
+        return max((int(path.stem.rpartition("-")[2]) for path in names), default=0)
+
+    run = machine.start_run("film-nightly", ANY_MODEL)
+    wait_for("a checkpoint", lambda: trained_steps() >= 20, ENDS_WITHIN_S, machine.log(film))
+    log = machine.log(film)
+    film.stylereel("down")
+    assert processes(tmp_path) == [], "the training has ended, too"
+    saved = trained_steps()
+
+    machine.up(film)
+    assert machine.wait_until_ended(film, run)["state"] == "Crashed"
+    if not [one for one in machine.status(film)["runs"] if one["end"] is None]:
+        machine.start_run(
+            "film-nightly", ANY_MODEL
+        )  # the flow run could still end by itself: an orderly stop is not resumed
+    wait_for("the training goes on", lambda: trained_steps() > saved + 20, ENDS_WITHIN_S, log)
+
+    assert kill_everything(tmp_path) >= 6, "server, worker, MLflow, flow, dvc and stage"
+    killed = trained_steps()
+    machine.up(film)
+    wait_for("the work goes on", lambda: trained_steps() > killed + 20, ENDS_WITHIN_S, log)
+    states = [one["state"] for one in machine.status(film)["runs"]]
+    assert states[:2] == ["Running", "Crashed"]
+    film.stylereel("down")
+    assert processes(tmp_path) == []
