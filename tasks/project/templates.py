@@ -115,4 +115,11 @@ deployments:
     tags: [stylereel, stylize]
     parameters: {{input: "", output: "", model: ""}}
     work_pool: {{name: stylereel}}
+  - name: {name}-inbox
+    description: "A hot folder: stylize shots that have stopped growing. Set folder, then activate the schedule."
+    entrypoint: flows.pipeline.stylize_inbox
+    tags: [stylereel, stylize]
+    parameters: {{folder: "", output: ""}}
+    schedules: [{{interval: 300, active: false}}]
+    work_pool: {{name: stylereel}}
 """

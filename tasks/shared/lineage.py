@@ -117,4 +117,4 @@ def read_links(root: Path) -> Iterator[PipelineLink]:
 def mark_promoted(root: Path) -> None:
     """Moves the registry's alias "promoted" to the models that are in models/ now."""
     for name, digest in model_digests(root).items():
-        registry.set_alias(name, digest, "promoted")
+        registry.set_alias(name, digest, registry.PROMOTED)
