@@ -95,10 +95,10 @@ def _visible(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def _reason_against_name(entry: os.DirEntry[str]) -> str | None:
-    if _shown(entry.name) != entry.name:
-        return "has a name that is not UTF-8, as records require: rename it"
     if len(os.fsencode(entry.name)) > _LONGEST_NAME_BYTES:
         return f"has a name of more than {_LONGEST_NAME_BYTES} bytes: rename it"
+    if _shown(entry.name) != entry.name:
+        return "has a name that is not UTF-8, as records require: rename it"
     return None
 
 

@@ -71,8 +71,10 @@ def test_a_training_from_start_to_registry(project: Path) -> None:
     assert versions == ["1", "1"]
     assert tracking.find_run_by_digest("d1") == run_id
     assert tracking.find_run_by_digest("d2") is None
+    assert registry.promoted_models() == {}
     assert registry.set_alias("all", "d1", "promoted")
     assert not registry.set_alias("all", "d2", "promoted")
+    assert registry.promoted_models() == {"all": f"models:/{tracking.registered_name('all')}@promoted"}
     fetched = registry.fetch_model(f"models:/{tracking.registered_name('all')}@promoted", project / "fetched")
     assert (fetched / "model.json").read_bytes() == (project / "model" / "model.json").read_bytes()
     for uri, message in (("models:/nobody@promoted", "not in the model registry"), ("models:/all", "not a model URI")):
