@@ -1,8 +1,8 @@
 """Inbox: looks at a hot folder and stylizes the shots in it that have stopped growing, each once.
 
 What is known is in INBOX/.stylereel/, so looks may come from a watching process, from cron or from Prefect. A look
-holds a lock to its end. A kill loses nothing: a shot without an outcome is due at the next look, and stylize skips the frames
-that have a record.
+holds a lock to its end. A kill loses nothing: a shot without an outcome is due at the next look, and stylize skips the
+frames that have a record.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from stylegan_core.storage.state_folder import STATE_FOLDER
 from stylegan_core.storage.stop_errors import stops
 from tasks.inbox.fingerprint import Fingerprint, NotAShotError, fingerprint
 from tasks.inbox.markers import failed_marker, mark_done, mark_failed, mark_problem, unmark
+from tasks.inbox.output_folder import check_output
 from tasks.inbox.problems import read_problems, update_problems, write_problems
 from tasks.inbox.scan import Shot, scan
 from tasks.inbox.shot_state import Outcome, ShotState, ShotStates, is_due, seen
@@ -27,6 +28,9 @@ from tasks.shared.errors import OutputHeldError, StoppedError, UsageError
 from tasks.stylize.report import StylizeReport
 
 log = logging.getLogger(__name__)
+
+_OFTEN_BEGUN = 3
+"""A shot that was begun so often without an end, perhaps because it ends its process, lets the others go first."""
 
 
 class InboxBusyError(RuntimeError):
@@ -121,10 +125,11 @@ class Inbox:
                 due.append((shot, state))
             elif state.outcome is None or state.outcome.files != now.files:
                 look.waiting += 1
+        if problems or due:
+            check_output(self.output, self._state_folder / "output")
         models = self._choose_models(sorted({shot.model for shot, _ in due}), problems)
         self._report(problems)
-        # A shot that ends its process every time must not keep the others waiting.
-        for shot, _ in sorted(due, key=lambda item: (item[1].begun, item[1].since_s, item[0].name)):
+        for shot, _ in sorted(due, key=_turn):
             if shot.model in models:
                 self._process(shot, models[shot.model], look)
             else:
@@ -253,6 +258,12 @@ class Inbox:
             ended_s=ended_s,
         )
         self._states.write(state.model_copy(update={"begun": 0, "outcome": outcome}))
+
+
+def _turn(due: tuple[Shot, ShotState]) -> tuple[int, float, str]:
+    """Sort key: first come, first served."""
+    shot, state = due
+    return (state.begun if state.begun >= _OFTEN_BEGUN else 0, state.since_s, shot.name)
 
 
 def _failures(report: StylizeReport) -> str:

@@ -29,9 +29,15 @@ def deployments(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyt
 
 
 def test_both_exist_and_the_gate_has_its_limit(deployments: dict[str, Any]) -> None:
-    assert set(deployments) == {"nightly-training", "stylize"}
+    assert {"nightly-training", "stylize"} <= set(deployments)
     assert deployments["nightly-training"]["parameters"]["max_swd_ratio"] == 1.0
     assert [schedule["cron"] for schedule in deployments["nightly-training"]["schedules"]] == ["0 2 * * *"]
+
+
+def test_the_inbox_looks_only_when_it_is_activated(deployments: dict[str, Any]) -> None:
+    (inbox,) = (deployment for name, deployment in deployments.items() if name.endswith("-inbox"))
+    assert inbox["parameters"] == {"folder": "", "output": ""}
+    assert inbox["schedules"] == [{"interval": 300, "active": False}]
 
 
 def test_their_flows_take_their_parameters(deployments: dict[str, Any]) -> None:

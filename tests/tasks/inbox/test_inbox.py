@@ -179,11 +179,13 @@ def test_a_stop_or_a_kill_leaves_the_shot_due(site: Site, stop: BaseException) -
 
     site.during = during
     site.look()
-    with pytest.raises((StoppedError, KeyboardInterrupt)):
-        site.look(SETTLE_S)
-    assert site.markers() == []
+    for _ in range(3):
+        with pytest.raises((StoppedError, KeyboardInterrupt)):
+            site.look(SETTLE_S)
+        assert site.markers() == []
+    assert [source for source, _, _ in site.calls] == ["oil/sh010"] * 3
     site.during = lambda source: None
-    assert site.look().finished == ["oil/sh020", "oil/sh010"], "what was begun without an end comes last"
+    assert site.look().finished == ["oil/sh020", "oil/sh010"], "what ended its process three times comes last"
 
 
 def test_a_shot_that_changes_meanwhile_is_not_called_done(site: Site) -> None:
@@ -275,6 +277,22 @@ def test_a_look_during_the_work_of_another_is_refused(site: Site) -> None:
     site.during = during
     site.look()
     assert site.look(SETTLE_S).finished == ["oil/sh010"]
+
+
+def test_an_output_that_was_unmounted_gets_nothing(site: Site, tmp_path: Path) -> None:
+    site.drop("oil/sh010")
+    site.look()
+    site.look(SETTLE_S)
+    site.output.rename(tmp_path / "elsewhere")
+    site.output.mkdir()  # the mount point
+    site.drop("oil/sh020")
+    site.look()
+    with pytest.raises(StoppedError, match=r"was unmounted or removed: mount it, or delete .*\.stylereel/output"):
+        site.look(SETTLE_S)
+    assert list(site.output.iterdir()) == []
+    site.output.rmdir()
+    (tmp_path / "elsewhere").rename(site.output)
+    assert site.look().finished == ["oil/sh020"]
 
 
 def test_folders_that_contain_each_other_are_refused(site: Site, tmp_path: Path) -> None:
