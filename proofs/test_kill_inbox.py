@@ -125,3 +125,26 @@ def test_watchers_that_are_killed_at_random_moments(film, inbox, start, tmp_path
     start_once.join(120)
     assert start_once.exitcode == 0
     assert recorded_bytes(done) == records
+
+
+def test_a_stop_while_frames_are_made(film, inbox, start, tmp_path):
+    done = tmp_path / "done"
+    watcher = start(film, inbox)
+    try:
+        until_s = time.monotonic() + 120
+        while recorded_bytes(done) < 2000:
+            assert time.monotonic() < until_s
+            time.sleep(0.01)
+        watcher.terminate()
+        watcher.join(60)
+        assert watcher.exitcode == 3
+        assert markers(done) == []
+        assert not verify(done / "oil/sh010").temporaries
+        watcher = start(film, inbox)
+        wait_until_marked(done)
+    finally:
+        watcher.kill()
+        watcher.join()
+    times = Counter(record.frame for record in read_records(done / "oil/sh010"))
+    assert set(times.values()) == {1}
+    assert len(times) == FRAMES

@@ -14,7 +14,7 @@ from flows.cli.library_output import libraries_on_stderr
 from flows.cli.project import project_folder
 
 EXAMPLES = """
-stylereel inbox ~/inbox     (results in ~/done; ~/inbox/last/sh010 is stylized by the last model)
+stylereel inbox ~/inbox     (~/inbox/last/sh010 becomes ~/done/last/sh010)
 stylereel inbox /mnt/film/inbox --output /mnt/film/painted --settle-s 120
 stylereel inbox ~/inbox --once     (one look, for cron)
 """

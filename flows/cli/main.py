@@ -61,7 +61,7 @@ def _command(name: str, examples: str, **options: Any) -> Callable[[Callable[...
 
         lines = "\n".join(f"  {line.strip()}" for line in examples.strip().splitlines())
         add_threads_option(guarded, inspect.signature(function, eval_str=True))
-        guarded.__doc__ = f"{function.__doc__}\n\n\b\nExamples:\n{lines}"
+        guarded.__doc__ = f"{inspect.getdoc(function)}\n\n\b\nExamples:\n{lines}"
         return app.command(name, **options)(guarded)
 
     return register
