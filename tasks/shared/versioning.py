@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import logging
 import os
 import signal
@@ -13,6 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +112,31 @@ def push(root: Path, *, lock_wait_s: float = 3600.0) -> None:
         VersioningError: dvc could not push.
     """
     run_dvc(root, ["push"], lock_wait_s=lock_wait_s)
+
+
+def experiments_of(root: Path, *, all_commits: bool = False) -> list[dict[str, Any]]:
+    """What ``dvc exp show --json`` prints: the workspace and commits, with their experiments.
+
+    Args:
+        root: the project.
+        all_commits: all of them, not the last one alone.
+
+    Raises:
+        VersioningError: dvc failed.
+    """
+    arguments = ["exp", "show", "--json", *(["--all-commits"] if all_commits else [])]
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments],
+        cwd=root,
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise VersioningError(f"`dvc {' '.join(arguments)}` failed: {done.stderr.strip()}")
+    shown: list[dict[str, Any]] = json.loads(done.stdout)
+    return shown
 
 
 def run_dvc(
