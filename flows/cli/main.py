@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli import diagnosis, experiments, export, features, inbox, project, recipes, stylize, worker
+from flows.cli import diagnosis, experiments, export, features, gc, inbox, project, recipes, stylize, worker
 from flows.cli.threads_option import add_threads_option, run_with_threads
 from flows.stage import configure_logging, exit_with_code
 
@@ -89,6 +89,7 @@ _command("pipeline", "stylereel pipeline\nstylereel pipeline --scheduled --max-s
 _command("inbox", inbox.EXAMPLES)(inbox.inbox)
 _command("worker", "stylereel worker\nstylereel worker --pool renders --limit 2")(worker.worker)
 _command("experiments", experiments.EXAMPLES)(experiments.experiments)
+_command("gc", gc.EXAMPLES)(gc.gc)
 _command("sync", "stylereel sync && dvc repro")(project.sync)
 _command("report", "stylereel report\nstylereel report --page ~/harbour.html")(project.report)
 export.register(_command)

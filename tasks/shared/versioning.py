@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tasks.shared.errors import UsageError
+
 log = logging.getLogger(__name__)
 
 STAGES = ("prepare", "train", "evaluate", "stylize")
@@ -137,6 +139,41 @@ def experiments_of(root: Path, *, all_commits: bool = False) -> list[dict[str, A
         raise VersioningError(f"`dvc {' '.join(arguments)}` failed: {done.stderr.strip()}")
     shown: list[dict[str, Any]] = json.loads(done.stdout)
     return shown
+
+
+def collect_garbage(root: Path, *, dry: bool) -> None:
+    """Removes from DVC's cache what neither the workspace, nor any commit or experiment of the clone, needs.
+
+    All commits, not the tips of branches: a promoted model may be older than the last night's.
+
+    Args:
+        root: the project.
+        dry: lists it only.
+
+    Raises:
+        UsageError: the cache is shared with other projects, whose data would be removed.
+        VersioningError: dvc failed.
+    """
+    if shared := _dvc_setting(root, "cache.dir"):
+        raise UsageError(
+            f"DVC's cache is {shared}, which other projects may use: run `dvc gc --workspace --all-commits "
+            "--all-experiments --projects OTHER ...` with all of them"
+        )
+    scope = ["--workspace", "--all-commits", "--all-experiments"]
+    run_dvc(root, ["gc", *scope, "--dry" if dry else "--force"])
+
+
+def _dvc_setting(root: Path, name: str) -> str:
+    """A setting of DVC; empty if it is not set."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "config", name],
+        cwd=root,
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def run_dvc(
