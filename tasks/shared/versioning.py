@@ -126,19 +126,9 @@ def experiments_of(root: Path, *, all_commits: bool = False) -> list[dict[str, A
     Raises:
         VersioningError: dvc failed.
     """
-    arguments = ["exp", "show", "--json", *(["--all-commits"] if all_commits else [])]
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments],
-        cwd=root,
-        env=child_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise VersioningError(f"`dvc {' '.join(arguments)}` failed: {done.stderr.strip()}")
-    shown: list[dict[str, Any]] = json.loads(done.stdout)
-    return shown
+    shown = _read_dvc(root, ["exp", "show", "--json", *(["--all-commits"] if all_commits else [])])
+    found: list[dict[str, Any]] = json.loads(shown)
+    return found
 
 
 def collect_garbage(root: Path, *, dry: bool) -> None:
@@ -154,26 +144,27 @@ def collect_garbage(root: Path, *, dry: bool) -> None:
         UsageError: the cache is shared with other projects, whose data would be removed.
         VersioningError: dvc failed.
     """
-    if shared := _dvc_setting(root, "cache.dir"):
-        raise UsageError(
-            f"DVC's cache is {shared}, which other projects may use: run `dvc gc --workspace --all-commits "
-            "--all-experiments --projects OTHER ...` with all of them"
-        )
+    for setting in _read_dvc(root, ["config", "--list"]).splitlines():
+        if setting.startswith("cache.dir="):
+            raise UsageError(
+                f"other projects may use DVC's cache ({setting}): run `dvc gc --workspace --all-commits "
+                "--all-experiments --projects OTHER ...` with all of them"
+            )
     scope = ["--workspace", "--all-commits", "--all-experiments"]
     run_dvc(root, ["gc", *scope, "--dry" if dry else "--force"])
 
 
-def _dvc_setting(root: Path, name: str) -> str:
-    """A setting of DVC; empty if it is not set."""
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", "config", name],
-        cwd=root,
-        env=child_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip() if done.returncode == 0 else ""
+def _read_dvc(root: Path, arguments: Sequence[str]) -> str:
+    """What dvc prints; it must not need the project's lock.
+
+    Raises:
+        VersioningError: dvc failed.
+    """
+    command = [sys.executable, "-m", "dvc", *arguments]
+    done = subprocess.run(command, cwd=root, env=child_environment(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise VersioningError(f"`dvc {' '.join(arguments)}` failed: {done.stderr.strip()}")
+    return done.stdout
 
 
 def run_dvc(
