@@ -120,8 +120,8 @@ class Inbox:
         for shot in found.shots:
             if (examined := self._examine(shot, problems)) is None:
                 continue
-            state, now = examined
-            if self._is_due(state, now):
+            state, now, is_due_now = examined
+            if is_due_now:
                 due.append((shot, state))
             elif state.outcome is None or state.outcome.files != now.files:
                 look.waiting += 1
@@ -136,8 +136,13 @@ class Inbox:
                 look.waiting += 1
         return look
 
-    def _examine(self, shot: Shot, problems: dict[str, str]) -> tuple[ShotState, Fingerprint] | None:
-        """The present state and files of a shot; None: it cannot be read, which is added to ``problems``."""
+    def _examine(self, shot: Shot, problems: dict[str, str]) -> tuple[ShotState, Fingerprint, bool] | None:
+        """The state and files of a shot, and whether it is due; None: it cannot be read, see ``problems``.
+
+        The files have been there since the end of the listing that saw them first, until the start of this one: a
+        slow listing is no second look.
+        """
+        began_s = self._clock()
         try:
             now = fingerprint(shot.path)
         except NotAShotError as error:
@@ -150,11 +155,8 @@ class Inbox:
         state = seen(before, shot.name, now, self._clock())
         if state != before:
             self._states.write(state)
-        return state, now
-
-    def _is_due(self, state: ShotState, now: Fingerprint) -> bool:
-        retry = not failed_marker(self.output, state.shot).exists()
-        return is_due(state, now, self._clock(), self._settle_s, retry=retry)
+        retry = not failed_marker(self.output, shot.name).exists()
+        return state, now, is_due(state, now, began_s, self._settle_s, retry=retry)
 
     def _choose_models(self, names: list[str], problems: dict[str, str]) -> dict[str, Path]:
         models = {}
@@ -182,10 +184,10 @@ class Inbox:
     def _process(self, shot: Shot, model: Path, look: Look) -> None:
         # Hours may have passed since the look began: shots before this one were stylized.
         examined = self._examine(shot, {})
-        if examined is None or not self._is_due(*examined):
+        if examined is None or not examined[2]:
             look.waiting += 1
             return
-        state, now = examined
+        state, now, _ = examined
         state = state.model_copy(update={"begun": state.begun + 1})
         self._states.write(state)
         unmark(self.output, shot.name)

@@ -14,6 +14,7 @@ import pytest
 from filelock import FileLock
 
 from stylegan_core.inference.job.report import Failure
+from tasks.inbox import inbox as module
 from tasks.inbox.inbox import Inbox, InboxBusyError
 from tasks.shared.errors import OutputHeldError, StoppedError, UsageError
 
@@ -111,6 +112,20 @@ def test_a_growing_shot_waits(site: Site) -> None:
         assert site.look(SETTLE_S).waiting == 1
     assert site.calls == []
     assert site.look(SETTLE_S).finished == ["oil/sh010"]
+
+
+def test_a_slow_listing_is_not_two_looks(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = module.fingerprint
+
+    def slow(shot: Path) -> Any:
+        site.time_s += 2 * SETTLE_S
+        return listed(shot)
+
+    monkeypatch.setattr(module, "fingerprint", slow)
+    site.drop("oil/sh010")
+    assert site.look().waiting == 1
+    site.time_s += SETTLE_S
+    assert site.look().finished == ["oil/sh010"]
 
 
 def test_new_frames_of_a_finished_shot_are_processed(site: Site) -> None:
