@@ -1,4 +1,4 @@
-"""Prefect flows of the deployments in prefect.yaml: the whole pipeline, and one folder on demand."""
+"""Prefect flows of the deployments in prefect.yaml: the whole pipeline, one folder on demand, a hot folder."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from flows.runners.prefect_logs import logs_in_prefect
 from flows.runners.prefect_runner import PrefectRunner
 from flows.stage import configure_logging
 from stylegan_core.threads import use_threads
+from tasks.shared.errors import UsageError
 from tasks.shared.versioning import project_root
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -67,6 +68,25 @@ def stylize_on_demand(input: str, output: str, model: str = "") -> dict[str, obj
     with alive(project_root(), _own_id()), logs_in_prefect():
         chosen = model or default_model(project_root())
         return stylize_command(PrefectRunner(), Path(input), Path(output), model=chosen)
+
+
+@flow(name="stylize-inbox", persist_result=False)
+def stylize_inbox(folder: str, output: str = "", settle_s: float = 60.0) -> dict[str, object]:
+    """Looks once at the hot folder ``folder``; results go to ``output`` (default: the folder done next to it).
+
+    Raises:
+        InputsFailedError: shots failed in this look; all others are done.
+    """
+    from flows.inbox import look_once, open_inbox
+
+    configure_logging()
+    if not folder:
+        raise UsageError("the parameter folder is empty: set it to the inbox, such as /mnt/film/inbox")
+    with alive(project_root(), _own_id()):
+        target = Path(output) if output else None
+        inbox = open_inbox(Path(folder), target, settle_s=settle_s, run=lambda _, body: body(PrefectRunner()))
+        look = look_once(inbox)
+        return {"finished": look.finished, "waiting": look.waiting, "output": str(inbox.output)}
 
 
 def _own_id() -> str:

@@ -10,18 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli import (
-    diagnosis,
-    export,
-    features,
-    project,
-    promotion,
-    recipes,
-    schedule,
-    services,
-    stylize,
-    worker,
-)
+from flows.cli import diagnosis, export, features, project, recipes, stylize
+from flows.cli.operations import experiments, gc, inbox, promotion, schedule, services, worker
 from flows.cli.threads_option import add_threads_option, run_with_threads
 from flows.stage import configure_logging, exit_with_code
 
@@ -100,7 +90,10 @@ _command("pipeline", "stylereel pipeline\nstylereel pipeline --scheduled --max-s
 promotion.register(_command)
 services.register(_command)
 schedule.register(_command)
+_command("inbox", inbox.EXAMPLES)(inbox.inbox)
 _command("worker", "stylereel worker\nstylereel worker --pool renders --limit 2")(worker.worker)
+_command("experiments", experiments.EXAMPLES)(experiments.experiments)
+_command("gc", gc.EXAMPLES)(gc.gc)
 _command("sync", "stylereel sync && dvc repro")(project.sync)
 _command("report", "stylereel report\nstylereel report --page ~/harbour.html")(project.report)
 export.register(_command)

@@ -122,4 +122,11 @@ deployments:
     parameters: {{input: "", output: "", model: ""}}
     schedules: []
     work_pool: {{name: stylereel, work_queue_name: "{name}"}}
+  - name: "{name}-inbox"
+    description: "A hot folder: stylize shots that have stopped growing. Set folder, then activate the schedule."
+    entrypoint: flows.pipeline.stylize_inbox
+    tags: [stylereel, "project:{name}", "project-id:{id}", stylize]
+    parameters: {{folder: "", output: ""}}
+    schedules: [{{interval: 300, active: false}}]
+    work_pool: {{name: stylereel, work_queue_name: "{name}"}}
 """

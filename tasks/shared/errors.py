@@ -7,6 +7,10 @@ class UsageError(ValueError):
     """The call was wrong and nothing was done: exit code 2."""
 
 
+class OutputHeldError(UsageError):
+    """Another run works in the output folder: wait for it."""
+
+
 class InputsFailedError(RuntimeError):
     """Some inputs failed, each named with its reason, and all others are done: exit code 1."""
 

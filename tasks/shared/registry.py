@@ -20,6 +20,8 @@ from tasks.shared.provenance import note_model
 
 log = logging.getLogger(__name__)
 
+PROMOTED = "promoted"
+"""Alias of the model that passed the gate last."""
 _URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 
 
@@ -241,6 +243,24 @@ def _as_version(version: Any) -> RegisteredVersion:
 
 def _notes(version: RegisteredVersion) -> str:
     return f"promotion/{version.digest[:16]}"
+
+
+def promoted_models() -> dict[str, str]:
+    """URIs of the project's promoted models, by the last part of their names; empty without a store.
+
+    Raises:
+        UsageError: the registry cannot be reached.
+    """
+    if not tracking.store_exists():
+        return {}
+    start = tracking.registered_name("")
+    try:
+        found = tracking.client().search_registered_models(f"name LIKE '{start}%'", max_results=1000)
+    except Exception as error:
+        raise UsageError(f"the model registry at {tracking.tracking_uri()} cannot be reached: {error}") from error
+    # LIKE takes an underscore of the project's name for any character.
+    names = sorted(model.name for model in found if model.name.startswith(start) and PROMOTED in model.aliases)
+    return {name.removeprefix(start): f"models:/{name}@{PROMOTED}" for name in names}
 
 
 def fetch_model(uri: str, folder: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import logging
 import os
 import signal
@@ -14,6 +15,9 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from tasks.shared.errors import UsageError
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +116,59 @@ def push(root: Path, *, lock_wait_s: float = 3600.0) -> None:
         VersioningError: dvc could not push.
     """
     run_dvc(root, ["push"], lock_wait_s=lock_wait_s)
+
+
+def experiments_of(root: Path, *, all_commits: bool = False) -> list[dict[str, Any]]:
+    """What ``dvc exp show --json`` prints: the workspace and commits, with their experiments.
+
+    Args:
+        root: the project.
+        all_commits: all of them, not the last one alone.
+
+    Raises:
+        VersioningError: dvc failed.
+    """
+    shown = _read_dvc(root, ["exp", "show", "--json", *(["--all-commits"] if all_commits else [])])
+    found: list[dict[str, Any]] = json.loads(shown)
+    return found
+
+
+def collect_garbage(root: Path, sharing: Sequence[Path] = (), *, dry: bool) -> None:
+    """Removes from DVC's cache what neither the workspaces, nor any commit or experiment of the clones, needs.
+
+    All commits, not the tips of branches: a promoted model may be older than the last night's.
+
+    Args:
+        root: the project.
+        sharing: further checkouts of it that use its cache.
+        dry: lists it only.
+
+    Raises:
+        UsageError: the cache is shared with other projects, whose data would be removed.
+        VersioningError: dvc failed.
+    """
+    for setting in _read_dvc(root, ["config", "--list"]).splitlines():
+        if setting.startswith("cache.dir="):
+            raise UsageError(
+                f"other projects may use DVC's cache ({setting}): run `dvc gc --workspace --all-commits "
+                "--all-experiments --projects OTHER ...` with all of them"
+            )
+    scope = ["--workspace", "--all-commits", "--all-experiments"]
+    scope += ["--projects", *map(str, sharing)] if sharing else []
+    run_dvc(root, ["gc", *scope, "--dry" if dry else "--force"])
+
+
+def _read_dvc(root: Path, arguments: Sequence[str]) -> str:
+    """What dvc prints; it must not need the project's lock.
+
+    Raises:
+        VersioningError: dvc failed.
+    """
+    command = [sys.executable, "-m", "dvc", *arguments]
+    done = subprocess.run(command, cwd=root, env=child_environment(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise VersioningError(f"`dvc {' '.join(arguments)}` failed: {done.stderr.strip()}")
+    return done.stdout
 
 
 def run_dvc(

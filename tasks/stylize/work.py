@@ -24,7 +24,7 @@ from stylegan_core.inference.pipeline.stylizer import Stylizer
 from stylegan_core.recipes.model import Model
 from stylegan_core.storage.stop_errors import stops
 from stylegan_core.stylize_settings import FRAMES_PER_S
-from tasks.shared.errors import StoppedError, UsageError
+from tasks.shared.errors import OutputHeldError, StoppedError, UsageError
 from tasks.shared.origin import origin
 from tasks.shared.runner import Runner
 from tasks.stylize.chunks import run_here, run_on_cluster
@@ -64,7 +64,8 @@ def work_on(
         chunks: only these; no preview is made then.
 
     Raises:
-        UsageError: another run holds the output folder, or it cannot be written.
+        OutputHeldError: another run holds the output folder.
+        UsageError: the output folder cannot be written.
         StoppedError: see ``stylize_directory``; or other processes still work on requested chunks.
     """
     job = plan.job
@@ -123,7 +124,7 @@ def _hold_output(job: Job, wait_s: float, *, shared: bool) -> Iterator[None]:
         try:
             held.enter_context(hold_output(job.state_folder, job=job.digest if shared else None, wait_s=wait_s))
         except OutputBusyError as busy:
-            raise UsageError(f"{busy}: wait for it, or choose another folder") from None
+            raise OutputHeldError(f"{busy}: wait for it, or choose another folder") from None
         except OSError as error:
             if stops(error):
                 raise StoppedError(str(error)) from error

@@ -25,6 +25,7 @@ from stylegan_core.inference.job.spec import Job
 from stylegan_core.recipes.model import ModelCard, WeightsFile
 from stylegan_core.storage.file_state import FileState
 from stylegan_core.storage.frame_record import FrameRecord
+from tasks.inbox.shot_state import Outcome, ShotState
 from tasks.promotion.decision import Decision
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
@@ -45,7 +46,9 @@ def names(model: type[BaseModel]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "model", [Job, FrameSettings, FrameTask, ModelCard, PrepareReport, Decision], ids=lambda model: model.__name__
+    "model",
+    [Job, FrameSettings, FrameTask, ModelCard, PrepareReport, Decision, ShotState],
+    ids=lambda model: model.__name__,
 )
 def test_a_table_lists_the_fields_of_its_class_in_order(model: type[BaseModel]) -> None:
     assert list(rows(model.__name__)) == names(model)
@@ -64,6 +67,7 @@ def test_a_table_lists_the_fields_of_its_class_in_order(model: type[BaseModel]) 
         ("PrepareReport", "groups", [GroupReport]),
         ("PrepareReport", "refused", [RefusedPicture]),
         ("PrepareReport", "warnings", [PictureWarning]),
+        ("ShotState", "outcome", [Outcome]),
     ],
 )
 def test_a_row_names_the_fields_of_its_parts(table: str, row: str, parts: Iterable[type[BaseModel]]) -> None:

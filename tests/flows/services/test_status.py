@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from flows.cli.show_status import print_status
+from flows.cli.operations.show_status import print_status
 from flows.services import status
 from flows.services.cron import Cron
 from flows.services.deployments import deploy

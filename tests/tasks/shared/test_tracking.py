@@ -78,6 +78,7 @@ def test_a_training_from_start_to_registry(project: Path) -> None:
     registry.set_alias("all", "d1", "promoted")
     with pytest.raises(registry.RegistryError, match=r"the model d2 is not registered as stylereel\."):
         registry.set_alias("all", "d2", "promoted")
+    assert registry.promoted_models() == {"all": f"models:/{tracking.registered_name('all')}@promoted"}
     fetched = registry.fetch_model(f"models:/{tracking.registered_name('all')}@promoted", project / "fetched")
     assert (fetched / "model.json").read_bytes() == (project / "model" / "model.json").read_bytes()
     for uri, message in (("models:/nobody@promoted", "not in the model registry"), ("models:/all", "not a model URI")):

@@ -72,6 +72,6 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     if as_json:
         typer.echo(json.dumps(found.as_dict(), indent=1))
         return
-    from flows.cli.show_status import print_status
+    from flows.cli.operations.show_status import print_status
 
     print_status(found, now)
