@@ -11,6 +11,7 @@ from prefect.runtime import flow_run
 
 from flows.chain import ChainSettings, chain
 from flows.dead_runs import alive
+from flows.notifications import reported
 from flows.runners.prefect_runner import PrefectRunner
 from flows.stage import configure_logging
 from stylegan_core.threads import use_threads
@@ -37,7 +38,7 @@ def pipeline(
     configure_logging()
     settings = ChainSettings(scheduled, max_swd_ratio, push, branch, lock_wait_s)
     root = project_root()
-    with alive(root, _own_id()):
+    with alive(root, _own_id()), reported(root, "pipeline"):
         # Only the push is retried: a stage that failed fails again on the same inputs.
         return chain(PrefectRunner(retries={"push": 2}), root, settings).as_dict()
 
@@ -49,7 +50,7 @@ def stylize_on_demand(input: str, output: str, model: str = "") -> dict[str, obj
 
     configure_logging()
     use_threads()
-    with alive(project_root(), _own_id()):
+    with alive(project_root(), _own_id()), reported(project_root(), "stylize-on-demand"):
         return stylize_command(PrefectRunner(), Path(input), Path(output), model=model or None)
 
 

@@ -28,8 +28,10 @@ def deployments(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyt
     return _deployments(init_project(tmp_path / "film"))
 
 
-def test_both_exist_and_the_gate_has_its_limit(deployments: dict[str, Any]) -> None:
-    assert set(deployments) == {"nightly-training", "stylize"}
+def test_all_exist_and_the_gate_has_its_limit(deployments: dict[str, Any]) -> None:
+    assert {name.removeprefix("film-").removeprefix("stylereel-") for name in deployments} == {
+        "nightly-training", "stylize", "watch",
+    }  # fmt: skip
     assert deployments["nightly-training"]["parameters"]["max_swd_ratio"] == 1.0
     assert [schedule["cron"] for schedule in deployments["nightly-training"]["schedules"]] == ["0 2 * * *"]
 
@@ -44,3 +46,10 @@ def test_their_flows_take_their_parameters(deployments: dict[str, Any]) -> None:
 def test_none_has_a_concurrency_limit(deployments: dict[str, Any]) -> None:
     """Its lease lives in the server's memory: a power cut leaves the slot taken, a restart ends a healthy run."""
     assert not [name for name, deployment in deployments.items() if "concurrency_limit" in deployment]
+
+
+def test_watch_has_a_queue_of_its_own(deployments: dict[str, Any]) -> None:
+    """A worker takes one run at a time: a watch behind a training of hours would see nothing."""
+    (name,) = (name for name in deployments if name.endswith("-watch"))
+    assert deployments[name]["work_pool"]["work_queue_name"] == name
+    assert [schedule["interval"] for schedule in deployments[name]["schedules"]] == [900]
