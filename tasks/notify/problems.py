@@ -95,9 +95,9 @@ def problem_of(error: Exception, work: str, root: Path, url: str = "") -> Proble
         return Problem(work=work, kind="refused", reason=reason, advice=advice, url=url)
     first, separator, rest = reason.partition(": ")
     stage = first if separator and first in STAGES else ""
-    return Problem(
-        work=work, kind="failed", stage=stage, reason=rest if stage else reason, advice=_advice(error, root), url=url
-    )
+    if stage:  # prepare itself begins its messages with its name, too
+        reason = rest.removeprefix(f"{stage}: ")
+    return Problem(work=work, kind="failed", stage=stage, reason=reason, advice=_advice(error, root), url=url)
 
 
 def _advice(error: Exception, root: Path) -> str:

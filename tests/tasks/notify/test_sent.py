@@ -81,6 +81,7 @@ def test_a_damaged_file_reports_again(film: Path, posting: WebhookReceiver) -> N
     ("error", "kind", "stage", "reason", "advice"),
     [
         (UsageError("train: no pairs"), "failed", "train", "no pairs", "correct"),
+        (UsageError("prepare: prepare: no pairs"), "failed", "prepare", "no pairs", "correct"),
         (StoppedError("stylize: disk full"), "failed", "stylize", "disk full", "remove the cause"),
         (InputsFailedError("two\nlines"), "failed", "", "two lines", "read the log"),
         (VersioningError("https://me:secret@host/x: no"), "failed", "", "https://***@host/x: no", "read the log"),
