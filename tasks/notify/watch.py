@@ -70,7 +70,8 @@ def _crashed(root: Path, now_s: float) -> Iterator[Problem]:
     for note in read_notes(root, lambda note: note.id in gone and note.outcome == "running"):
         ended = note.model_copy(update={"outcome": "crashed", "ended_s": now_s, "reason": "its process is gone"})
         write_note(root, ended)
-        if not _done_since(root, note):
+        known_to_automation = note.url and read_settings(root).server_reports_late
+        if not known_to_automation and not _done_since(root, note):
             yield _crash_problem(root, ended)
 
 

@@ -147,6 +147,11 @@ def test_the_server_reports_late_and_crashed_runs_itself(film: Path, posting: We
     write_settings(film, NotifySettings(server_reports_late=True))
     state = ServerState(dead=(dead("a"), dead("b", "failed")), late=(dead("c", "running"),))
     assert [problem.kind for problem in look(film, state)] == ["failed"]
+    kill_a_run(film, "by hand")
+    killed = next(note for note in read_notes(film) if note.id == "by hand")
+    write_note(film, killed.model_copy(update={"id": "d", "url": "http://127.0.0.1:4200/runs/flow-run/d"}))
+    assert [problem.work for problem in look(film, state)] == ["pipeline"], "the run by hand alone"
+    assert {note.id: note.outcome for note in read_notes(film)}["d"] == "crashed"
 
 
 def test_a_low_disk_and_its_return(film: Path, posting: WebhookReceiver, large_disk: list[Disk]) -> None:
