@@ -45,7 +45,7 @@ class Site:
     def serving(self) -> Iterator[None]:
         serve = [PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
         with running(serve, self.folder, self.environment, self.log("server")):
-            wait_for("the server is up", self.server.is_up, 180, self.log("server"))
+            wait_for("the server is up", self.server.is_up, 300, self.log("server"))
             yield
 
     def working(self, name: str, *options: str) -> Any:
@@ -81,7 +81,7 @@ class Site:
             runs = [run for run in self.server.flow_runs(mine) if run["end_time"]]
             return runs if len(runs) >= count else []
 
-        return wait_for(f"{count} runs have ended", found, 180, self.log("worker"))  # type: ignore[no-any-return]
+        return wait_for(f"{count} runs have ended", found, 400, self.log("worker"))  # type: ignore[no-any-return]
 
     def titles(self) -> list[str]:
         return [text.splitlines()[0] for text in self.receiver.texts]
@@ -121,7 +121,7 @@ def test_failed_crashed_and_unstartable_runs_and_a_dead_server(site: Site) -> No
 
             with FileLock(site.film.root / ".stylereel/pipeline.lock"):
                 run_nightly(site)
-                note = wait_for("a run waits for the lock", site.running_note, 120, site.log("worker"))
+                note = wait_for("a run waits for the lock", site.running_note, 300, site.log("worker"))
                 time.sleep(2)
                 os.kill(note["pid"], signal.SIGKILL)
                 last = site.ended(count=3)[-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock
@@ -13,7 +13,7 @@ from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.storage.state_folder import STATE_FOLDER
 from tasks.notify.messages import Message
 from tasks.notify.outbox import send
-from tasks.notify.problems import Kind, Problem
+from tasks.notify.problems import Problem
 from tasks.notify.receivers import receivers
 from tasks.shared.project_identity import read_identity
 
@@ -89,13 +89,12 @@ def report(root: Path, problem: Problem, now_s: float) -> bool:
     return new
 
 
-def resolve(root: Path, work: str, kinds: Collection[Kind] | None = None) -> bool:
+def resolve(root: Path, work: str) -> bool:
     """Ends the problems of ``work``, and sends that it works again if there were any.
 
     Args:
         root: the project.
         work: see ``Problem.work``.
-        kinds: only problems of these kinds; None: of all.
 
     Returns:
         Whether there were any.
@@ -107,7 +106,7 @@ def resolve(root: Path, work: str, kinds: Collection[Kind] | None = None) -> boo
 
     def note(notified: Notified) -> None:
         for key, each in list(notified.open.items()):
-            if each.problem.work == work and (kinds is None or each.problem.kind in kinds):
+            if each.problem.work == work:
                 ended.append(notified.open.pop(key))
 
     if any(each.problem.work == work for each in open_problems(root)):

@@ -87,7 +87,7 @@ def summary(
     bad = [note for note in ended if note.outcome not in ("completed", "stopped")]
     verdict = f"{len(ended)} runs, {len(bad)} failed" if ended else "nothing ran"
     lines = [f"Since {_clock(since_s, zone)}:", *(_describe(note, zone) for note in notes)]
-    lines += [f"open: {each.problem.headline()} (found {each.times} times)" for each in open_problems(root)]
+    lines += [f"open since {_clock(each.first_s, zone)}: {each.problem.headline()}" for each in open_problems(root)]
     lines += _compare(last.figures if last else {}, figures)
     lines += [f"disk of {disk.name}: {disk.describe()}" for disk in disks(root)]
     page = root / REVIEW_PAGE

@@ -68,7 +68,7 @@ def test_what_it_says(film: Path, posting: WebhookReceiver) -> None:
         "pipeline of Wed 06:00: refused by the gate, not promoted, 30 min: the model is not promoted: ...",
         "pipeline of Wed 06:36: failed in train, 6 min: no pairs",
         "pipeline of Wed 06:48: stopped, 6 min",
-        "open: pipeline failed in train (found 1 times)",
+        "open since Wed 06:00: pipeline failed in train",
         "truth/swd: 0.02 -&gt; 0.01 (untouched input 0.05)",
         "shot/a/truth/swd: 0.3",
     ]
