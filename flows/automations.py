@@ -5,7 +5,9 @@ They replace the reports of `stylereel notify watch` about the same runs, so tha
 
 from __future__ import annotations
 
+import itertools
 import re
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,7 +54,7 @@ def create_automation(root: Path) -> str:
 
     name = _automation_name(root)
     with get_client(sync_client=True) as client:
-        _refuse_a_dead_server(client)
+        _remove(client, root)
         subject = f"[{read_identity(root).name}] from Prefect"
         actions = [
             SendNotification(block_document_id=_save_block(root, number, webhook), subject=subject, body=_BODY)
@@ -67,9 +69,8 @@ def create_automation(root: Path) -> str:
             threshold=1,
             within=timedelta(0),
         )
-        _delete(client, name)
         client.create_automation(AutomationCore(name=name, trigger=trigger, actions=actions))
-    _set_flag(root, True)
+    write_settings(root, read_settings(root).model_copy(update={"server_reports_late": True}))
     return name
 
 
@@ -80,20 +81,24 @@ def remove_automation(root: Path) -> str:
         UsageError: the server does not answer.
     """
     from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        _remove(client, root)
+    return _automation_name(root)
+
+
+def _remove(client: SyncPrefectClient, root: Path) -> None:
     from prefect.exceptions import ObjectNotFound
 
-    name = _automation_name(root)
-    with get_client(sync_client=True) as client:
-        _refuse_a_dead_server(client)
-        _delete(client, name)
-        for number in range(1, len(receivers(root)) + 1):
-            try:
-                block = client.read_block_document_by_name(_block_name(root, number), "custom-webhook")
-                client.delete_block_document(block.id)
-            except ObjectNotFound:
-                continue
-    _set_flag(root, False)
-    return name
+    if client.api_healthcheck() is not None:
+        raise UsageError("the Prefect server of PREFECT_API_URL does not answer: start it, or correct the variable")
+    write_settings(root, read_settings(root).model_copy(update={"server_reports_late": False}))
+    for automation in client.read_automations_by_name(_automation_name(root)):
+        client.delete_automation(automation.id)
+    with suppress(ObjectNotFound):  # after the last one
+        for number in itertools.count(1):
+            block = client.read_block_document_by_name(_block_name(root, number), "custom-webhook")
+            client.delete_block_document(block.id)
 
 
 def _automation_name(root: Path) -> str:
@@ -116,17 +121,3 @@ def _save_block(root: Path, number: int, webhook: Webhook) -> UUID:
     )
     saved: UUID = block.save(_block_name(root, number), overwrite=True)
     return saved
-
-
-def _delete(client: SyncPrefectClient, name: str) -> None:
-    for automation in client.read_automations_by_name(name):
-        client.delete_automation(automation.id)
-
-
-def _refuse_a_dead_server(client: SyncPrefectClient) -> None:
-    if client.api_healthcheck() is not None:
-        raise UsageError(f"the Prefect server at {client.api_url} does not answer: start it, or set PREFECT_API_URL")
-
-
-def _set_flag(root: Path, flag: bool) -> None:
-    write_settings(root, read_settings(root).model_copy(update={"server_reports_late": flag}))

@@ -58,6 +58,8 @@ class Site:
     def deploy(self) -> None:
         self.prefect("work-pool", "create", "stylereel", "--type", "process")
         self.prefect("deploy", "--all")
+        # A scheduled watch in the middle of a proof would find what the proof looks for.
+        self.server.post(f"/deployments/{self.deployment_id('film-watch')}/pause_deployment", {})
 
     def notify(self, *arguments: str) -> str:
         done = self.film.stylereel("notify", *arguments, **self.environment)

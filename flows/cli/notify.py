@@ -18,8 +18,6 @@ _WATCH_EXAMPLES = """
 stylereel notify watch --once
 */15 * * * * cd /films/harbour && .venv/bin/stylereel notify watch --once     (in a crontab)
 """
-
-
 _STDIN = "-"
 
 
@@ -61,7 +59,7 @@ def add(
     """
     from pydantic import SecretStr, ValidationError
 
-    from tasks.notify.receivers import Mailbox, Webhook, add_receiver
+    from tasks.notify.receivers import Mailbox, Webhook, add_receiver, explain
     from tasks.shared.errors import UsageError
 
     if bool(webhook) == bool(mail_to) or bool(mail_to) != bool(smtp):
@@ -72,8 +70,7 @@ def add(
             Webhook(webhook=secret) if webhook else Mailbox(mail_to=mail_to, smtp=secret, mail_from=mail_from or None)
         )
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        raise UsageError(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg']}") from None
+        raise UsageError(f"--{explain(error).replace('_', '-', 1)}") from None
     add_receiver(project_folder(), receiver)
     typer.echo(f"added {receiver.masked()}; `stylereel notify test` sends a message to it")
 

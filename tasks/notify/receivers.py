@@ -121,6 +121,12 @@ def _host(parts: SplitResult) -> str:
     return parts.netloc.rpartition("@")[2]
 
 
+def explain(error: ValidationError) -> str:
+    """The first wrong setting and what is expected, without its value, which may be a secret."""
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    return ".".join(str(part) for part in first["loc"]) + ": " + first["msg"].removeprefix("Value error, ")
+
+
 def key_of(receiver: Receiver) -> str:
     """Name of the receiver's folder in the outbox: a digest, which does not show the secret."""
     address = receiver.mail_to if isinstance(receiver, Mailbox) else ""
@@ -139,9 +145,7 @@ def read_settings(root: Path) -> NotifySettings:
     try:
         return NotifySettings.model_validate(YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {})
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{path}: {where}: {first['msg']}") from None
+        raise UsageError(f"{path}: {explain(error)}") from None
     except (OSError, ValueError, YAMLError) as error:
         raise UsageError(f"{path} cannot be read ({type(error).__name__}): correct it, or remove it") from None
 
@@ -163,8 +167,9 @@ def environment_receivers() -> tuple[Receiver, ...]:
             sender = os.environ.get(MAIL_FROM_VARIABLE) or None
             found.append(Mailbox(mail_to=mail_to, smtp=SecretStr(smtp), mail_from=sender))
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        raise UsageError(f"{WEBHOOK_VARIABLE}, {SMTP_VARIABLE} or {MAIL_TO_VARIABLE}: {first['msg']}") from None
+        raise UsageError(
+            f"a variable STYLEREEL_WEBHOOK_URL, _SMTP_URL, _MAIL_TO or _MAIL_FROM: {explain(error)}"
+        ) from None
     return tuple(found)
 
 

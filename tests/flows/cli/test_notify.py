@@ -57,8 +57,8 @@ def test_the_life_of_receivers(notify: Callable[..., tuple[int, str]]) -> None:
         ([], "name one receiver"),
         (["--webhook", SLACK, "--mail-to", "a@b.c"], "name one receiver"),
         (["--mail-to", "a@b.c"], "name one receiver"),
-        (["--webhook", "hooks.slack.com/s3cr3t"], "--webhook: Value error, expected a URL that begins with https://"),
-        (["--mail-to", "ab", "--smtp", "smtps://me:s3cr3t@host"], "--mail-to: Value error, expected an e-mail address"),
+        (["--webhook", "hooks.slack.com/s3cr3t"], "--webhook: expected a URL that begins with https://"),
+        (["--mail-to", "ab", "--smtp", "smtps://me:s3cr3t@host"], "--mail-to: expected an e-mail address"),
     ],
 )
 def test_receivers_that_cannot_be_added(
