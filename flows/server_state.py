@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,8 @@ from tasks.notify.watch import ServerState
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.objects import FlowRun
+
+log = logging.getLogger(__name__)
 
 _WATCH_FLOW = "watch"
 """Of ``flows.watch_flow``, whose own runs are not watched."""
@@ -52,8 +55,10 @@ def server_state(root: Path) -> ServerState | None:
             )
             return ServerState(dead=tuple(dead), late=tuple(late))
     except Exception as error:  # of the client: refused, timed out, 5xx while the server starts
+        # Without the error, which differs from call to call: it is one problem. The address may have a password.
+        log.info("the Prefect server cannot be asked: %s", type(error).__name__)
         parts = urlsplit(address)
-        return ServerState(unreachable=f"{parts.hostname}:{parts.port or 443} ({type(error).__name__})")
+        return ServerState(unreachable=f"no answer from {parts.hostname}:{parts.port or 443}")
 
 
 def deployment_names(root: Path) -> list[str]:

@@ -135,7 +135,7 @@ def test_late_runs_mean_a_missing_worker_unless_one_works(film: Path, posting: W
 
 
 def test_a_dead_server_and_its_return(film: Path, posting: WebhookReceiver) -> None:
-    down = ServerState(unreachable="127.0.0.1:4200 (ConnectError)")
+    down = ServerState(unreachable="no answer from 127.0.0.1:4200")
     assert [problem.kind for problem in look(film, down)] == ["server"]
     look(film, down)
     look(film, ServerState())
