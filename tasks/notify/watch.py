@@ -118,9 +118,8 @@ def _of_server(root: Path, server: ServerState) -> list[Problem]:
     if not server.late:
         resolve(root, _WORKER)
     for note in late[:1]:  # they have one cause
-        reason = (
-            f"{len(late)} run{'s are' if len(late) > 1 else ' is'} late and none works, the first is of {note.work}"
-        )
+        # The same words for one and for several: more of them are not another problem.
+        reason = f"runs that are late: {len(late)}, and none works; the first is of {note.work}"
         advice = f"start `stylereel worker` in {root}"
         found.append(Problem(work=_WORKER, kind="late", reason=reason, advice=advice, url=note.url))
     return found
