@@ -140,9 +140,8 @@ def test_a_run_that_cannot_begin_and_a_dead_server(site: Site) -> None:
     with site.serving():
         site.deploy()
         with site.working("worker"):
-            run_nightly(
-                site, "--job-variable", "command=/bin/false"
-            )  # instead of Python: it ends before it could report
+            # Instead of Python: it ends before it could report itself.
+            run_nightly(site, "--job-variable", "command=/bin/false")
             (unstartable,) = site.ended(count=1)
             assert unstartable["state_type"] == "CRASHED"
             for _ in range(2):
