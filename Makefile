@@ -12,7 +12,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 unexport PYTHONPATH VIRTUAL_ENV PYTHONHOME
 
-.PHONY: help setup demo check test coverage proof constraints clean
+.PHONY: help setup demo check test coverage proof audit constraints clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -51,6 +51,11 @@ coverage: setup ## the tests, with a floor under their coverage
 
 proof: setup ## the slow checks: kills, damage, servers, browsers
 	python -m pytest proofs --timeout 1800
+
+# Both tools run in environments of their own. --strict: a package that cannot be looked up is an error, not a pass.
+audit: setup ## known vulnerabilities of constraints.txt, and licences; asks PyPI, so not part of check
+	uv tool run --from 'pip-licenses>=5.5,<6' pip-licenses --python $(VENV)/bin/python --from mixed --order license
+	uv tool run --from 'pip-audit>=2.10,<3' pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
 
 constraints: setup ## write constraints.txt from what is installed
 	@uv pip freeze --python $(VENV)/bin/python --exclude-editable \

@@ -13,6 +13,7 @@ from prefect.states import Completed
 
 from flows.chain import ChainSettings, chain
 from flows.dead_runs import alive
+from flows.notifications import reported
 from flows.runners.prefect_logs import logs_in_prefect
 from flows.runners.prefect_runner import PrefectRunner
 from flows.stage import configure_logging
@@ -49,9 +50,10 @@ def pipeline(
     configure_logging()
     settings = ChainSettings(scheduled, max_swd_ratio, push, branch, ref, lock_wait_s)
     root = project_root()
-    with alive(root, _own_id()), logs_in_prefect():
+    with alive(root, _own_id()), logs_in_prefect(), reported(root, "pipeline") as ending:
         # What needs a network is tried again: a stage that failed fails again on the same inputs.
         link = chain(PrefectRunner(retries={"fetch": 2, "push": 2, "publish": 2}), root, settings)
+        ending.works = not link.refused
     if link.refused:
         return Completed(message=f"nothing promoted, stylize skipped: {link.gate}", data=link.as_dict())
     return link.as_dict()
@@ -65,7 +67,7 @@ def stylize_on_demand(input: str, output: str, model: str = "") -> dict[str, obj
 
     configure_logging()
     use_threads()
-    with alive(project_root(), _own_id()), logs_in_prefect():
+    with alive(project_root(), _own_id()), logs_in_prefect(), reported(project_root(), "stylize-on-demand"):
         chosen = model or default_model(project_root())
         return stylize_command(PrefectRunner(), Path(input), Path(output), model=chosen)
 
@@ -82,7 +84,7 @@ def stylize_inbox(folder: str, output: str = "", settle_s: float = 60.0) -> dict
     configure_logging()
     if not folder:
         raise UsageError("the parameter folder is empty: set it to the inbox, such as /mnt/film/inbox")
-    with alive(project_root(), _own_id()):
+    with alive(project_root(), _own_id()), logs_in_prefect(), reported(project_root(), "stylize-inbox"):
         target = Path(output) if output else None
         inbox = open_inbox(Path(folder), target, settle_s=settle_s, run=lambda _, body: body(PrefectRunner()))
         look = look_once(inbox)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli import diagnosis, export, features, project, recipes, stylize
-from flows.cli.operations import experiments, gc, inbox, promotion, schedule, services, worker
+from flows.cli.operations import experiments, gc, inbox, notify, promotion, schedule, services, worker
 from flows.cli.threads_option import add_threads_option, run_with_threads
 from flows.stage import configure_logging, exit_with_code
 
@@ -51,7 +51,9 @@ def options(
     """Teach a style once, apply it to every frame."""
 
 
-def _command(name: str, examples: str, **options: Any) -> Callable[[Callable[..., object]], Callable[..., object]]:
+def _command(
+    name: str, examples: str, *, group: typer.Typer = app, **options: Any
+) -> Callable[[Callable[..., object]], Callable[..., object]]:
     """Decorates a command: errors become one line and an exit code; ``examples`` are the end of its help."""
 
     def register(function: Callable[..., object]) -> Callable[..., object]:
@@ -63,7 +65,7 @@ def _command(name: str, examples: str, **options: Any) -> Callable[[Callable[...
         lines = "\n".join(f"  {line.strip()}" for line in examples.strip().splitlines())
         add_threads_option(guarded, inspect.signature(function, eval_str=True))
         guarded.__doc__ = f"{inspect.getdoc(function)}\n\n\b\nExamples:\n{lines}"
-        return app.command(name, **options)(guarded)
+        return group.command(name, **options)(guarded)
 
     return register
 
@@ -99,6 +101,7 @@ _command("report", "stylereel report\nstylereel report --page ~/harbour.html")(p
 export.register(_command)
 features.register(_command)
 recipes.register(_command)
+notify.register(app, _command)
 _command("doctor", "stylereel doctor")(diagnosis.doctor)
 _command("whence", _WHENCE_EXAMPLES)(diagnosis.whence)
 _command("where", "stylereel where", hidden=True)(project.where)

@@ -6,13 +6,16 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.cli.show import print_figures, print_places
 from flows.cli.stylize import raise_if_frames_failed
 from flows.stage import explained_by_stage
+
+if TYPE_CHECKING:
+    from tasks.shared.runner import Runner
 
 
 def init(folder: Annotated[Path, typer.Argument(help="A new folder, outside of other projects.")]) -> None:
@@ -69,12 +72,21 @@ def pipeline(
 ) -> None:
     """Run all stages, with the promotion gate between evaluate and stylize, then push."""
     from flows.chain import ChainSettings, chain
+    from flows.notifications import reported
     from flows.runners.run_stage import run_stage
-    from tasks.scheduled.run_checkout import run_checkout_folder
+    from tasks.scheduled.run_checkout import results_folder
 
-    root, settings = project_folder(), ChainSettings(scheduled, max_swd_ratio, push, branch, ref, lock_wait_s)
-    run_stage("pipeline", lambda runner: chain(runner, root, settings))
-    print_places(run_checkout_folder(root) if scheduled else root)
+    root = project_folder()
+    settings = ChainSettings(scheduled, max_swd_ratio, push, branch, ref, lock_wait_s)
+
+    def scheduled_chain(runner: Runner) -> object:
+        with reported(root, "pipeline") as ending:  # somebody who calls it by hand reads the error here
+            link = chain(runner, root, settings)
+            ending.works = not link.refused
+            return link
+
+    run_stage("pipeline", scheduled_chain if scheduled else lambda runner: chain(runner, root, settings))
+    print_places(results_folder(root) if scheduled else root)
 
 
 def sync() -> None:

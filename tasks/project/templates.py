@@ -129,4 +129,12 @@ deployments:
     parameters: {{folder: "", output: ""}}
     schedules: [{{interval: 300, active: false}}]
     work_pool: {{name: stylereel, work_queue_name: "{name}"}}
+  - name: "{name}-watch"
+    description: Every 15 minutes, report crashed, late and stuck runs and full disks; each morning, send the summary.
+    entrypoint: flows.watch_flow.watch
+    tags: [stylereel, "project:{name}", "project-id:{id}", watch]
+    # summary_hour: of the day in timezone. The queue is its own: a second worker serves it while the first one trains.
+    parameters: {{summary_hour: 7, timezone: UTC}}
+    schedules: [{{interval: 900, timezone: UTC, active: false}}]
+    work_pool: {{name: stylereel, work_queue_name: "{name}-watch"}}
 """

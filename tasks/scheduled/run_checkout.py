@@ -93,6 +93,12 @@ def _clone_once(project: Path, source: str, root: Path) -> None:
     unfinished.rename(root)
 
 
+def results_folder(project: Path) -> Path:
+    """Where the newest results of scheduled runs are: their checkout, else the project itself."""
+    runs = run_checkout_folder(project)
+    return runs if project_home(runs) == project.resolve() else project
+
+
 def _source(project: Path) -> str:
     """Where the commits come from; a relative path counts from the project's repository."""
     repository = Path(git(project, "rev-parse", "--show-toplevel").strip())

@@ -78,3 +78,10 @@ def test_their_flows_take_their_parameters(deployments: dict[str, Any]) -> None:
 def test_none_has_a_concurrency_limit(deployments: dict[str, Any]) -> None:
     """Its lease lives in the server's memory: a power cut leaves the slot taken, a restart ends a healthy run."""
     assert not [name for name, deployment in deployments.items() if "concurrency_limit" in deployment]
+
+
+def test_watch_has_a_queue_of_its_own(deployments: dict[str, Any]) -> None:
+    """A worker takes one run at a time: a watch behind a training of hours would see nothing."""
+    (name,) = (name for name in deployments if name.endswith("-watch"))
+    assert deployments[name]["work_pool"]["work_queue_name"] == name
+    assert [schedule["interval"] for schedule in deployments[name]["schedules"]] == [900]

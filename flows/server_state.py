@@ -1,0 +1,104 @@
+"""What the Prefect server says of a project's deployments: whether it answers, and its dead and late runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from flows.notifications import run_url
+from tasks.notify.problems import one_line
+from tasks.notify.runs import Outcome, RunNote
+from tasks.notify.watch import ServerState
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.objects import FlowRun
+
+log = logging.getLogger(__name__)
+
+_WATCH_FLOW = "watch"
+"""Of ``flows.watch_flow``, whose own runs are not watched."""
+_LATE_AFTER = timedelta(minutes=15)
+_LOOK_BACK = timedelta(days=1)
+_OUTCOMES: dict[str, Outcome] = {"CRASHED": "crashed", "FAILED": "failed"}
+_TIMEOUT_S = 10.0
+
+
+def server_state(root: Path) -> ServerState | None:
+    """Asks the server of ``PREFECT_API_URL`` about the deployments in prefect.yaml.
+
+    Args:
+        root: the project.
+
+    Returns:
+        None if no server is configured.
+    """
+    address = os.environ.get("PREFECT_API_URL")
+    if not address:
+        return None
+    from prefect.client.orchestration import get_client
+
+    now = datetime.now(UTC)
+    try:
+        with get_client(sync_client=True, httpx_settings={"timeout": _TIMEOUT_S}) as client:
+            flows = _watched_flows(client, root)
+            dead = _runs(client, flows, {"type": {"any_": list(_OUTCOMES)}}, end_time={"after_": now - _LOOK_BACK})
+            late = _runs(
+                client, flows, {"name": {"any_": ["Late"]}}, expected_start_time={"before_": now - _LATE_AFTER}
+            )
+            return ServerState(dead=tuple(dead), late=tuple(late))
+    except Exception as error:  # of the client: refused, timed out, 5xx while the server starts
+        # Without the error, which differs from call to call: it is one problem. The address may have a password.
+        log.info("the Prefect server cannot be asked: %s", type(error).__name__)
+        parts = urlsplit(address)
+        return ServerState(unreachable=f"no answer from {parts.hostname}:{parts.port or 443}")
+
+
+def deployment_names(root: Path) -> list[str]:
+    """Names of the deployments in the project's prefect.yaml; empty if it cannot be read."""
+    try:
+        document = YAML(typ="safe").load((root / "prefect.yaml").read_text(encoding="utf-8"))
+        return [str(deployment["name"]) for deployment in document["deployments"]]
+    except (OSError, ValueError, YAMLError, KeyError, TypeError):
+        return []
+
+
+def _watched_flows(client: SyncPrefectClient, root: Path) -> dict[Any, str]:
+    """Deployments of the project by id, with the names of their flows."""
+    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
+
+    named = DeploymentFilter(name=DeploymentFilterName(any_=deployment_names(root)))
+    found = {d.id: client.read_flow(d.flow_id).name for d in client.read_deployments(deployment_filter=named)}
+    return {deployment: flow for deployment, flow in found.items() if flow != _WATCH_FLOW}
+
+
+def _runs(client: SyncPrefectClient, flows: dict[Any, str], state: dict[str, Any], **times: Any) -> list[RunNote]:
+    from prefect.client.schemas.filters import FlowRunFilter
+
+    if not flows:
+        return []
+    chosen = FlowRunFilter.model_validate({"deployment_id": {"any_": list(flows)}, "state": state, **times})
+    runs = client.read_flow_runs(flow_run_filter=chosen, limit=100)
+    return sorted((_note(run, flows[run.deployment_id]) for run in runs), key=lambda note: note.begun_s)
+
+
+def _note(run: FlowRun, work: str) -> RunNote:
+    state = run.state
+    begun = run.start_time or run.expected_start_time or run.created
+    message = (state.message or state.name) if state else ""
+    return RunNote(
+        id=str(run.id),
+        work=work,
+        url=run_url(str(run.id)),
+        begun_s=begun.timestamp(),
+        ended_s=run.end_time.timestamp() if run.end_time else None,
+        outcome=_OUTCOMES.get(state.type.value, "running") if state else "running",
+        reason=one_line(message or ""),
+    )
