@@ -9,7 +9,7 @@ from typing import Any
 
 
 def make_film(tool: Any, folder: Path, *, steps: int) -> Any:
-    """A new project with a small shot and its painted frames, committed, and a checkpoint a second.
+    """A new project with a small shot and its painted frames, added to DVC and committed, and a checkpoint a second.
 
     Args:
         tool: the clone that is the installed tool.
@@ -27,6 +27,8 @@ def make_film(tool: Any, folder: Path, *, steps: int) -> Any:
     for kind in ("plates", "painted"):
         for picture in (sample / "shot" / kind).iterdir():
             shutil.copy2(picture, film.root / kind / "my_shot")
+    film.dvc("add", "plates", "painted")
+    film.run("git", "add", "plates.dvc", "painted.dvc")
     small = {name: value for name, value in tool.tiny.items() if not name.startswith("prepare.sample")}
     film.settings(
         small

@@ -75,7 +75,7 @@ class Site:
         (found,) = self.server.post("/deployments/filter", {"deployments": {"name": {"any_": [name]}}})
         return str(found["id"])
 
-    def ended(self, *, count: int, deployment: str = "nightly-training") -> list[dict[str, Any]]:
+    def ended(self, *, count: int, deployment: str = "film-nightly") -> list[dict[str, Any]]:
         """The last ``count`` runs, once they have ended."""
         mine = {"deployments": {"id": {"any_": [self.deployment_id(deployment)]}}}
 
@@ -105,7 +105,7 @@ def site(make_clone: Callable[..., Any], tmp_path: Path) -> Iterator[Site]:
 
 
 def run_nightly(site: Site, *options: str) -> None:
-    site.prefect("deployment", "run", "pipeline/nightly-training", *options)
+    site.prefect("deployment", "run", "pipeline/film-nightly", *options)
 
 
 @pytest.mark.timeout(1800)
@@ -160,7 +160,7 @@ def test_a_run_that_cannot_begin_and_a_dead_server(site: Site) -> None:
 def make_a_late_run(site: Site) -> str:
     begin = (datetime.now(UTC) - LATE).isoformat()
     state = {"type": "SCHEDULED", "state_details": {"scheduled_time": begin}}
-    path = f"/deployments/{site.deployment_id('nightly-training')}/create_flow_run"
+    path = f"/deployments/{site.deployment_id('film-nightly')}/create_flow_run"
     run_id = str(site.server.post(path, {"state": state})["id"])
 
     def late() -> bool:
@@ -190,7 +190,7 @@ def test_a_worker_that_is_down_by_watch_and_by_an_automation(site: Site) -> None
         assert len(site.receiver.requests) == 2, "the server alone reports it"
         print("\n\n".join(site.receiver.texts))
         assert second in site.receiver.texts[1]
-        assert "nightly-training: run" in site.receiver.texts[1]
+        assert "film-nightly: run" in site.receiver.texts[1]
         assert "is Late" in site.receiver.texts[1]
         blocks = json.dumps(site.server.post("/block_documents/filter", {}))
         assert "stylereel-film-1" in blocks

@@ -123,7 +123,9 @@ def test_a_power_cut_during_training(film: Any, tmp_path: Path) -> None:
     print(f"power cut at step {reached} of {STEPS}: work went on {recovered_s:.0f} s after the worker's start")
     assert recovered_s <= RESUMED_WITHIN_S
     assert reached >= 50
-    trail = json.loads(film.stylereel("whence", "models/my_shot", "--json").stdout)
+    trail = json.loads(
+        film.stylereel("whence", str(film.root.with_name("film-runs") / "models/my_shot"), "--json").stdout
+    )
     (model,) = trail["models"].values()
     assert model["mlflow_run"], "one MLflow run, which the second process continued"
 
