@@ -122,7 +122,13 @@ def _check_page(server: Server, run_id: str) -> None:
     assert graph.count('"kind": "flow-run"') == len(STAGES)
     of_run = {"logs": {"flow_run_id": {"any_": [run_id]}}, "limit": 200}
     lines = "\n".join(entry["message"] for entry in server.post("/logs/filter", of_run))
-    for said in ("is checked out in", "Running stage 'train'", "validation after step", "review page:", "promoted:"):
+    for said in (
+        "is checked out in",
+        "Running stage 'train'",
+        "validation after step",
+        "review page:",
+        "promotion gate:",
+    ):
         assert said in lines, said
     (train,) = server.flow_runs(
         {"flow_runs": {"tags": {"all_": [f"pipeline:{run_id}"]}}, "flows": {"name": {"any_": ["train"]}}}

@@ -172,7 +172,9 @@ def _upsert(
         "schedules": schedules,
         "job_variables": {},
     }
-    api.post("/deployments/", body)  # replaces all schedules of one that is there
+    made = api.post("/deployments/", body)  # replaces all schedules of one that is there
+    if schedules:  # else the server creates the next runs within a minute, and `status` shows none until then
+        api.post(f"/deployments/{made['id']}/schedule", {})
 
 
 def _schedule(cron: Cron) -> dict[str, Any]:

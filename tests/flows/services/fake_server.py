@@ -13,7 +13,7 @@ class FakeServer(PrefectApi):
 
     def __init__(self) -> None:
         super().__init__("http://127.0.0.1:4200/api")
-        self.__dict__.update(objects={}, flows={}, runs=[], up=True)
+        self.__dict__.update(objects={}, flows={}, runs=[], planned=[], up=True)
 
     def is_up(self) -> bool:
         return bool(self.__dict__["up"])
@@ -36,6 +36,9 @@ class FakeServer(PrefectApi):
             before = self.objects.get(path, {"id": str(uuid4())})
             self.objects[path] = {**body, "id": before["id"]}
             return self.objects[path]
+        if path.endswith("/schedule"):
+            self.planned.append(path.split("/")[2])
+            return None
         self.objects[f"{path.rstrip('/')}/{body['name']}"] = dict(body)
         return body
 

@@ -27,6 +27,7 @@ def test_a_second_schedule_replaces_the_first(make_project: MakeProject, server:
     (schedule,) = server.deployments()["film-nightly"]["schedules"]
     assert schedule["schedule"]["cron"] == "0 4 * * *"
     assert not server.deployments()["film-stylize"]["schedules"]
+    assert server.planned == [server.deployments()["film-nightly"]["id"]] * 2, "its next runs are shown at once"
 
 
 def test_off_removes_the_schedule_and_keeps_the_deployments(make_project: MakeProject, server: FakeServer) -> None:
