@@ -40,14 +40,12 @@ def create_automation(root: Path) -> str:
         Name of the automation.
 
     Raises:
-        UsageError: no webhook is configured, prefect.yaml has no deployments, or the server does not answer.
+        UsageError: no webhook is configured, or the server does not answer.
     """
     webhooks = [receiver for receiver in receivers(root) if isinstance(receiver, Webhook)]
     if not webhooks:
         raise UsageError("automations post to webhooks: add one with `stylereel notify add --webhook URL`")
     deployments = deployment_names(root)
-    if not deployments:
-        raise UsageError(f"{root / 'prefect.yaml'} has no deployments: an automation has nothing to watch")
     from prefect.client.orchestration import get_client
     from prefect.events.actions import SendNotification
     from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture

@@ -127,13 +127,20 @@ def _locked_chain(runner: Runner, root: Path, settings: ChainSettings) -> Pipeli
         stages[stage] = f"skipped: {skipped}" if skipped else "ran"
     refuse_another_commit(root, begun.get("git_commit"))
     link = runner.run("lineage", link_run, root, run_id, begun, gate=passed)
-    runner.publish(SUMMARY, runner.run("summary", summarize_run, root, link, stages))
     if settings.push:
         runner.run("push", push, root, lock_wait_s=settings.lock_wait_s)
     if settings.scheduled:
         commit = runner.run("publish", _publish, root, settings, _message(link))
-        return link.model_copy(update={"runs_commit": commit})
+        link = link.model_copy(update={"runs_commit": commit})
+    _show_summary(runner, root, link, stages)
     return link
+
+
+def _show_summary(runner: Runner, root: Path, link: PipelineLink, stages: dict[str, str]) -> None:
+    try:
+        runner.publish(SUMMARY, runner.run("summary", summarize_run, root, link, stages))
+    except Exception as error:  # the results are delivered
+        log.warning("no summary on the run's page: %s", error)
 
 
 def _nothing_promoted(root: Path, run_id: str | None, summary: str) -> PipelineLink:

@@ -168,17 +168,23 @@ def _crash(client: SyncPrefectClient, run_id: UUID) -> None:
 
 def _start_again(client: SyncPrefectClient, run: FlowRun) -> str | None:
     times = 1 + max((int(t.removeprefix(_STARTED_AGAIN)) for t in run.tags if t.startswith(_STARTED_AGAIN)), default=0)
+    from prefect.exceptions import ObjectNotFound
+
     if run.deployment_id is None:
         return None
     if times > _MOST_TIMES:
         log.error("flow run %s is not started again: its work has died %d times; see the worker's log", run.name, times)
         return None
     # The same key for the same dead run: a second recovery finds the run that the first one made.
-    again = client.create_flow_run_from_deployment(
-        run.deployment_id,
-        parameters=run.parameters,
-        tags=[*(t for t in run.tags if not t.startswith(_STARTED_AGAIN)), f"{_STARTED_AGAIN}{times}"],
-        idempotency_key=f"again-{run.id}",
-    )
+    try:
+        again = client.create_flow_run_from_deployment(
+            run.deployment_id,
+            parameters=run.parameters,
+            tags=[*(t for t in run.tags if not t.startswith(_STARTED_AGAIN)), f"{_STARTED_AGAIN}{times}"],
+            idempotency_key=f"again-{run.id}",
+        )
+    except ObjectNotFound:
+        log.warning("flow run %s is not started again: its deployment is gone from the server", run.name)
+        return None
     log.info("flow run %s does the work of %s again, from its checkpoint", again.name, run.name)
     return str(again.id)

@@ -10,6 +10,7 @@ from pathlib import Path
 from flows.progress import frames_bar
 from stylegan_core.threads import use_threads
 from tasks.inbox.inbox import Inbox, InboxBusyError, Look
+from tasks.scheduled.run_checkout import models_folder
 from tasks.shared.errors import InputsFailedError
 from tasks.shared.runner import Runner
 from tasks.shared.versioning import project_root
@@ -40,7 +41,7 @@ def open_inbox(folder: Path, output: Path | None, *, settle_s: float, run: Run) 
     def choose(name: str) -> Path:
         from tasks.inbox.choose_model import choose_model
 
-        return choose_model(name, root / "models")
+        return choose_model(name, models_folder(root))
 
     def stylize(source: Path, output: Path, model: Path) -> StylizeReport:
         from stylegan_core.inference.conditioning.edit_vocabulary import OWN
@@ -48,7 +49,7 @@ def open_inbox(folder: Path, output: Path | None, *, settle_s: float, run: Run) 
         from tasks.stylize.stylize import stylize_directory
 
         use_threads()
-        request = Request.of(source, output, model=model, models=root / "models", vocabulary=root / OWN)
+        request = Request.of(source, output, model=model, models=models_folder(root), vocabulary=root / OWN)
         with frames_bar() as watch:
             return run("stylize-inbox", lambda runner: stylize_directory(request, runner, progress=watch))
 

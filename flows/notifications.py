@@ -27,9 +27,11 @@ class Ending:
 
     Attributes:
         works: whether an earlier failure is over; False: the run found that nothing has changed since.
+        refused: why the gate still refuses the models; empty if it does not.
     """
 
     works: bool = True
+    refused: str = ""
 
 
 @contextmanager
@@ -58,7 +60,8 @@ def reported(root: Path, work: str) -> Iterator[Ending]:
     except BaseException:
         _best_effort(lambda: _ended(root, note, "stopped"), None)
         raise
-    _best_effort(lambda: _ended(root, note, "completed"), None)
+    outcome: Outcome = "refused" if ending.refused else "completed"
+    _best_effort(lambda: _ended(root, note, outcome, reason=ending.refused), None)
     if ending.works:
         _best_effort(lambda: resolve(root, work), False)
 

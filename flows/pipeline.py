@@ -53,7 +53,7 @@ def pipeline(
     with alive(root, _own_id()), logs_in_prefect(), reported(root, "pipeline") as ending:
         # What needs a network is tried again: a stage that failed fails again on the same inputs.
         link = chain(PrefectRunner(retries={"fetch": 2, "push": 2, "publish": 2}), root, settings)
-        ending.works = not link.refused
+        ending.works, ending.refused = not link.refused, link.gate if link.refused else ""
     if link.refused:
         return Completed(message=f"nothing promoted, stylize skipped: {link.gate}", data=link.as_dict())
     return link.as_dict()
@@ -84,10 +84,11 @@ def stylize_inbox(folder: str, output: str = "", settle_s: float = 60.0) -> dict
     configure_logging()
     if not folder:
         raise UsageError("the parameter folder is empty: set it to the inbox, such as /mnt/film/inbox")
-    with alive(project_root(), _own_id()), logs_in_prefect(), reported(project_root(), "stylize-inbox"):
+    with alive(project_root(), _own_id()), logs_in_prefect(), reported(project_root(), "stylize-inbox") as ending:
         target = Path(output) if output else None
         inbox = open_inbox(Path(folder), target, settle_s=settle_s, run=lambda _, body: body(PrefectRunner()))
         look = look_once(inbox)
+        ending.works = bool(look.finished)  # an empty look does not repair the shot that failed
         return {"finished": look.finished, "waiting": look.waiting, "output": str(inbox.output)}
 
 

@@ -16,6 +16,7 @@ from flows.notifications import run_url
 from tasks.notify.problems import one_line
 from tasks.notify.runs import Outcome, RunNote
 from tasks.notify.watch import ServerState
+from tasks.shared.project_identity import read_identity
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -62,12 +63,15 @@ def server_state(root: Path) -> ServerState | None:
 
 
 def deployment_names(root: Path) -> list[str]:
-    """Names of the deployments in the project's prefect.yaml; empty if it cannot be read."""
+    """Names of the deployments that `stylereel schedule` makes, and of those in the project's prefect.yaml."""
+    name = read_identity(root).name
+    own = [f"{name}-nightly", f"{name}-stylize"]
     try:
         document = YAML(typ="safe").load((root / "prefect.yaml").read_text(encoding="utf-8"))
-        return [str(deployment["name"]) for deployment in document["deployments"]]
+        listed = [str(deployment["name"]) for deployment in document["deployments"]]
     except (OSError, ValueError, YAMLError, KeyError, TypeError):
-        return []
+        listed = []
+    return list(dict.fromkeys([*own, *listed]))
 
 
 def _watched_flows(client: SyncPrefectClient, root: Path) -> dict[Any, str]:

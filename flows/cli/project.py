@@ -82,7 +82,7 @@ def pipeline(
     def scheduled_chain(runner: Runner) -> object:
         with reported(root, "pipeline") as ending:  # somebody who calls it by hand reads the error here
             link = chain(runner, root, settings)
-            ending.works = not link.refused
+            ending.works, ending.refused = not link.refused, link.gate if link.refused else ""
             return link
 
     run_stage("pipeline", scheduled_chain if scheduled else lambda runner: chain(runner, root, settings))
@@ -109,7 +109,7 @@ def report(
     page: Annotated[Path | None, typer.Option(help="Write the present review page to this file, too.")] = None,
 ) -> None:
     """Show the metrics of the last evaluation with those of the baselines, and the paths of the results."""
-    root = project_folder()
+    root = _folder_with_results()
     print_figures(root / "reports")
     if page is not None:
         from stylegan_core.config import load_params
@@ -126,22 +126,31 @@ def report(
 
 def where() -> None:
     """Show the paths of the last run's results."""
-    print_places(project_folder())
+    print_places(_folder_with_results())
 
 
 def project_folder() -> Path:
-    """The project that contains the working folder.
+    """The project that contains the working folder; of a checkout of scheduled runs, its project.
 
     Raises:
         UsageError: there is none.
     """
     from tasks.shared.errors import UsageError
+    from tasks.shared.project_home import project_home
     from tasks.shared.versioning import project_root
 
-    root = project_root()
+    root = project_home(project_root())
     if not (root / "params.yaml").is_file():
         raise UsageError(f"{root} is not a stylereel project: go to one, or create one with `stylereel init FOLDER`")
     return root
+
+
+def _folder_with_results() -> Path:
+    """The project, or the checkout of its scheduled runs if they alone have results."""
+    from tasks.scheduled.run_checkout import results_folder
+
+    root = project_folder()
+    return root if (root / "reports" / "metrics.json").is_file() else results_folder(root)
 
 
 def _own_command() -> str:

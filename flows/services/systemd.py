@@ -14,9 +14,24 @@ from stylegan_core.storage.atomic import write_atomically
 from tasks.shared.errors import UsageError
 from tasks.shared.versioning import child_environment
 
-_CARRIED = ("STYLEREEL_", "PREFECT_", "MLFLOW_", "DVC_", "OMP_", "CUDA_")
+_CARRIED = ("STYLEREEL_", "PREFECT_", "MLFLOW_", "DVC_", "OMP_", "CUDA_", "GIT_SSH", "AWS_", "AZURE_", "GOOGLE_")
 """Variables of the user's shell by their beginning: systemd starts services without the shell's environment."""
-_CARRIED_NAMES = ("PATH", "PYTHONPATH", "OCIO", "DO_NOT_TRACK", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME")
+_CARRIED_NAMES = (
+    "PATH",
+    "PYTHONPATH",
+    "OCIO",
+    "DO_NOT_TRACK",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_STATE_HOME",
+    "SSH_AUTH_SOCK",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "https_proxy",
+    "http_proxy",
+    "no_proxy",
+)
 _TIMEOUT_S = 60.0
 
 _UNIT = """\

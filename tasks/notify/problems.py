@@ -55,8 +55,10 @@ class Problem(BaseModel):
     url: str = ""
 
     def fingerprint(self) -> str:
-        """Equal for the same failure: kind, work and stage, and the reason without its numbers and ids."""
-        reason = " ".join(_VARIABLE.sub("#", self.reason.lower()).split())
+        """Equal for the same failure: kind, work and stage, and the reason, of a failure without numbers and ids."""
+        # Figures tell refusals of two models apart: the gate refuses the same model once.
+        reason = self.reason if self.kind == "refused" else _VARIABLE.sub("#", self.reason.lower())
+        reason = " ".join(reason.split())
         return hashlib.sha256("\0".join((self.kind, self.work, self.stage, reason)).encode()).hexdigest()[:16]
 
     def headline(self) -> str:

@@ -19,7 +19,7 @@ from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.storage.state_folder import STATE_FOLDER
 
 RUN_NOTES = Path(STATE_FOLDER) / "run-notes"
-_MOST_NOTES = 200
+_MOST_NOTES = 60
 _SAME_START_S = 2.0
 """Two systems' clocks of one process may differ by this much; a reused process id is minutes younger."""
 
@@ -70,7 +70,7 @@ class RunNote(BaseModel):
 
 
 def begin_run(root: Path, run_id: str, work: str, *, url: str, now_s: float) -> RunNote:
-    """Writes the note of a run of this process, and removes the oldest ones."""
+    """Writes the note of a run of this process, and removes the oldest ones of its work."""
     note = RunNote(
         id=run_id,
         work=work,
@@ -81,8 +81,9 @@ def begin_run(root: Path, run_id: str, work: str, *, url: str, now_s: float) -> 
         host=platform.node(),
     )
     write_note(root, note)
-    for path in sorted((root / RUN_NOTES).glob("*.json"), key=_modified_ns)[:-_MOST_NOTES]:
-        path.unlink(missing_ok=True)
+    same = [note.id for note in read_notes(root, lambda one: one.work == work)]  # looks at an inbox are many
+    for outdated in same[:-_MOST_NOTES]:
+        (root / RUN_NOTES / f"{outdated}.json").unlink(missing_ok=True)
     return note
 
 

@@ -22,7 +22,7 @@ _QUIET_WITHOUT_PAST_S = 6.0 * _HOUR_S
 
 
 def stuck_runs(root: Path, now_s: float) -> Iterator[Problem]:
-    """Runs that are alive and do nothing.
+    """Pipelines that are alive and do nothing; other work writes to folders that nobody here knows.
 
     A run is stuck if it has run for more than an hour and for more than twice the longest of the last ten completed
     runs of its flow, and nothing was written for an hour (six hours, if no run has completed yet).
@@ -34,7 +34,7 @@ def stuck_runs(root: Path, now_s: float) -> Iterator[Problem]:
     Yields:
         One problem a run.
     """
-    for note in read_notes(root, RunNote.is_alive):
+    for note in read_notes(root, lambda note: note.work == "pipeline" and note.is_alive()):
         past_s = _past_durations_s(root, note.work)
         age_s, quiet_limit_s = now_s - note.begun_s, _QUIET_S if past_s else _QUIET_WITHOUT_PAST_S
         if age_s <= max(_HOUR_S, quiet_limit_s, _LONGER_THAN * max(past_s, default=0.0)):

@@ -140,7 +140,7 @@ def _low_disks(root: Path, limit_bytes: float) -> Iterator[Problem]:
                 work=work,
                 kind="disk",
                 reason=disk.describe(),
-                advice="delete what is no longer needed (`dvc gc --workspace`, old outputs), or move the cache by "
+                advice="delete what is no longer needed (`stylereel gc`, old outputs), or move the cache by "
                 "STYLEREEL_CACHE_DIR",
             )
         elif disk.free_bytes > _ENOUGH_AGAIN * limit_bytes:

@@ -15,6 +15,7 @@ from stylegan_core.storage.state_folder import STATE_FOLDER
 from tasks.promotion.decision import Decision, now
 from tasks.promotion.gate import GateResult
 from tasks.promotion.record import DECISION_MARKDOWN, record
+from tasks.scheduled.run_checkout import results_folder
 from tasks.shared import registry
 from tasks.shared.errors import StoppedError, UsageError
 from tasks.shared.gate import GateError
@@ -69,7 +70,7 @@ def promote_by_hand(root: Path, training: str, version: str | None = None) -> De
     Args:
         root: the project.
         training: of the model.
-        version: a version's number, or the first digits of a digest; default: the model in models/.
+        version: a version's number, or the first digits of a digest; default: the last trained model.
 
     Returns:
         The recorded decision.
@@ -101,6 +102,10 @@ def promote_by_hand(root: Path, training: str, version: str | None = None) -> De
         )
         if outcome == "promoted":
             record(root, decision)
+            if before is not None and int(before.number) > int(
+                chosen.number
+            ):  # else the next night would promote it again
+                record(root, _rolled_back(training, before, chosen))
     return decision
 
 
@@ -131,17 +136,21 @@ def rollback(root: Path, training: str) -> tuple[Decision, registry.RegisteredVe
         registry.set_alias(training, former.digest, PROMOTED)
         registry.remove_alias(training, PREVIOUS)  # a second rollback would bring back what was rolled back
         _point(root, training, former)
-        decision = Decision(
-            training=training,
-            outcome="rolled back",
-            reason=f"by hand, to version {former.number}",
-            digest=present.digest,
-            compared_with=former.digest,
-            time=now(),
-            by="hand",
-        )
+        decision = _rolled_back(training, present, former)
         record(root, decision)
     return decision, former
+
+
+def _rolled_back(training: str, present: registry.RegisteredVersion, former: registry.RegisteredVersion) -> Decision:
+    return Decision(
+        training=training,
+        outcome="rolled back",
+        reason=f"by hand, to version {former.number}",
+        digest=present.digest,
+        compared_with=former.digest,
+        time=now(),
+        by="hand",
+    )
 
 
 def refresh_copy(root: Path, training: str) -> None:
@@ -184,7 +193,7 @@ def _point(root: Path, training: str, version: registry.RegisteredVersion) -> No
 
 def _fetch(root: Path, training: str, version: registry.RegisteredVersion) -> Path:
     """The files of a version: the project's own, else from the registry."""
-    for folder in (root / "models" / training, copy_folder(root, training, version.digest)):
+    for folder in (results_folder(root) / "models" / training, copy_folder(root, training, version.digest)):
         if read_model_digest(folder) == version.digest:
             return folder
     return registry.fetch_model(f"models:/{registered_name(training)}/{version.number}", cache_folder("registry"))
@@ -193,10 +202,15 @@ def _fetch(root: Path, training: str, version: registry.RegisteredVersion) -> Pa
 def _chosen(root: Path, training: str, version: str | None) -> registry.RegisteredVersion:
     if version is not None:
         return _named_version(training, version)
-    folder = root / "models" / training
-    digest = read_model_digest(folder)
+    folder = results_folder(root) / "models" / training
+    digest, own = (read_model_digest(place) for place in (folder, root / "models" / training))
     if digest is None:
         raise UsageError(f"{folder} holds no model: name a registered one with --version")
+    if own is not None and own != digest:
+        raise UsageError(
+            f"scheduled runs trained {digest[:12]}, and {root / 'models' / training} holds {own[:12]}: name the one "
+            "that you mean with --version"
+        )
     return registry.ensure_registered(training, folder, digest)
 
 

@@ -9,18 +9,21 @@ from __future__ import annotations
 import configparser
 import logging
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from stylegan_core.storage.atomic import write_bytes_atomically
+from tasks.scheduled.live_stage import wait_for_stage
 from tasks.scheduled.runs_branch import runs_tip
 from tasks.shared.project_home import HOME_FILE, project_home
-from tasks.shared.versioning import VersioningError, git, git_state, run_dvc
+from tasks.shared.versioning import VersioningError, git, git_state, run_dvc, shown_url
 
 log = logging.getLogger(__name__)
 
 SUFFIX = "-runs"
+_HASH = re.compile(r"[0-9a-f]{7,40}")
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ def open_run_checkout(project: Path, ref: str, branch: str, *, lock_wait_s: floa
     _clone_once(project, source, root)
     _fetch(root, source)
     commit = _resolve(project, root, ref, source)
+    wait_for_stage(root, lock_wait_s)
     git(root, "checkout", "--quiet", "--force", "--detach", commit)
     _take_lock_of_results(root, branch)
     _share_dvc(project, root)
@@ -71,7 +75,7 @@ def open_run_checkout(project: Path, ref: str, branch: str, *, lock_wait_s: floa
                 f"DVC cannot fetch {', '.join(tracked)} of commit {commit[:12]}: run `dvc push` where they were added, "
                 f"and check the DVC remote ({error})"
             ) from error
-    log.info("commit %s of %s is checked out in %s", commit[:12], source, root)
+    log.info("commit %s of %s is checked out in %s", commit[:12], shown_url(source), root)
     return RunCheckout(root, commit)
 
 
@@ -99,6 +103,12 @@ def results_folder(project: Path) -> Path:
     return runs if project_home(runs) == project.resolve() else project
 
 
+def models_folder(project: Path) -> Path:
+    """The trained models: the project's own, or those of its scheduled runs if it has none."""
+    own = project / "models"
+    return own if own.is_dir() else results_folder(project) / "models"
+
+
 def _source(project: Path) -> str:
     """Where the commits come from; a relative path counts from the project's repository."""
     repository = Path(git(project, "rev-parse", "--show-toplevel").strip())
@@ -112,19 +122,22 @@ def _fetch(root: Path, source: str) -> None:
     try:
         git(root, "fetch", "--quiet", "--prune", "--tags", "--force", "origin")
     except VersioningError as error:
-        raise VersioningError(f"cannot fetch new commits from {source}: {error}") from error
+        raise VersioningError(f"cannot fetch new commits from {shown_url(source)}: {error}") from error
 
 
 def _resolve(project: Path, root: Path, ref: str, source: str) -> str:
     wanted = ref or git(project, "branch", "--show-current").strip()
     if not wanted:
         raise VersioningError(f"{project} has no branch checked out: name the branch of scheduled runs by `ref`")
-    for name in (f"refs/remotes/origin/{wanted}", f"refs/tags/{wanted}", wanted):
+    names = [f"refs/remotes/origin/{wanted}", f"refs/tags/{wanted}"]
+    if _HASH.fullmatch(wanted):  # not a local branch: the clone's own is from its first day
+        names.append(wanted)
+    for name in names:
         found = git(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", check=False).strip()
         if found:
             _tell_what_is_missing(project, wanted, found)
             return found
-    raise VersioningError(f"{source} has no branch, tag or commit {wanted}: push it, or change `ref`")
+    raise VersioningError(f"{shown_url(source)} has no branch, tag or commit {wanted}: push it, or change `ref`")
 
 
 def _tell_what_is_missing(project: Path, wanted: str, commit: str) -> None:

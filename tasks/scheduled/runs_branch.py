@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.shared.versioning import VersioningError, committer, git
+from tasks.shared.versioning import VersioningError, committer, git, shown_url
 
 
 def runs_tip(root: Path, branch: str) -> str | None:
@@ -56,10 +56,11 @@ def push_results(root: Path, branch: str) -> None:
     try:
         git(root, "push", "--quiet", "origin", f"refs/heads/{branch}:refs/heads/{branch}")
     except VersioningError as error:
+        target = shown_url(git(root, "remote", "get-url", "origin").strip())
         raise VersioningError(
-            f"cannot push {branch} to {git(root, 'remote', 'get-url', 'origin').strip()}: {error}. The results are "
+            f"cannot push {branch} to {target}: {error}. The results are "
             f"committed in {root}, and the next run pushes them too. If the branch is checked out there, change to "
-            f"another one: `git worktree add ../results {branch}` shows it beside your checkout"
+            f"another one: `git worktree add --detach ../results {branch}` shows it beside your checkout"
         ) from error
 
 

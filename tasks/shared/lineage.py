@@ -17,6 +17,7 @@ from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.storage.model_folder import MODEL_CARD, read_model_digest
 from stylegan_core.storage.state_folder import STATE_FOLDER
 from tasks.shared import tracking
+from tasks.shared.project_home import project_home
 from tasks.shared.versioning import lock_digest
 
 LINEAGE_FOLDER = Path(STATE_FOLDER) / "lineage"
@@ -43,7 +44,7 @@ class PipelineLink(BaseModel):
         flow_run_id: of Prefect; empty if the pipeline ran without a server.
         git_commit: of the checkout; None outside of git.
         git_dirty: "yes" or "no"; None outside of git.
-        project: name of the project's folder.
+        project: name of the project.
         dvc_lock: SHA-256 of dvc.lock; empty if there is none.
         models: by the name of the training.
         gate: the comparison that the promotion gate made.
@@ -101,7 +102,7 @@ def link_run(root: Path, run_id: str | None, begun: Mapping[str, str], *, gate: 
     )
     name = run_id or time.strftime("by-hand-%Y%m%d-%H%M%S", time.gmtime())
     text = json.dumps(link.as_dict(), indent=1, sort_keys=True)
-    write_bytes_atomically(root / LINEAGE_FOLDER / f"{name}.json", text.encode())
+    write_bytes_atomically(project_home(root) / LINEAGE_FOLDER / f"{name}.json", text.encode())
     for model in models.values():
         if model.mlflow_run and run_id:
             earlier = (tracking.run_tags(model.mlflow_run) or {}).get("delivered_by", "")
@@ -112,5 +113,5 @@ def link_run(root: Path, run_id: str | None, begun: Mapping[str, str], *, gate: 
 
 def read_links(root: Path) -> Iterator[PipelineLink]:
     """The links of all pipeline runs of a project, by file name."""
-    for path in sorted((root / LINEAGE_FOLDER).glob("*.json")):
+    for path in sorted((project_home(root) / LINEAGE_FOLDER).glob("*.json")):
         yield PipelineLink.model_validate_json(path.read_bytes())

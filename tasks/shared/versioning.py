@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -29,6 +30,9 @@ _FIRST_PAUSE_S = 1.0
 _LOCK_WORDS = ("Unable to acquire lock", "is busy, it is being blocked by")
 _SKIP_WORDS = ("didn't change, skipping", "is cached - skipping run")
 _MOST_LINES = 200
+_CREDENTIALS = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s@]+@")
+_NO_QUESTIONS = {"GIT_TERMINAL_PROMPT": "0"}
+"""A run at night has nobody to answer."""
 
 
 class VersioningError(RuntimeError):
@@ -284,6 +288,11 @@ def committer(root: Path) -> dict[str, str]:
     return {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in _IDENTITY.items()}
 
 
+def shown_url(text: str) -> str:
+    """A text with the user and password of its URLs left out: they must not reach logs and servers."""
+    return _CREDENTIALS.sub(r"\1", text)
+
+
 def git(root: Path, *arguments: str, check: bool = True, environment: Mapping[str, str] | None = None) -> str:
     """Output of a git command in ``root``; of one that fails, an empty text unless ``check``.
 
@@ -296,7 +305,7 @@ def git(root: Path, *arguments: str, check: bool = True, environment: Mapping[st
             cwd=root,
             capture_output=True,
             text=True,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, **_NO_QUESTIONS, **(environment or {})},
             check=False,
         )
     except FileNotFoundError:
@@ -304,5 +313,6 @@ def git(root: Path, *arguments: str, check: bool = True, environment: Mapping[st
             raise VersioningError("git is not installed; a project needs it") from None
         return ""
     if done.returncode and check:
-        raise VersioningError(f"`git {arguments[0]}` failed: {done.stderr.strip() or done.stdout.strip()}")
+        said = shown_url(done.stderr.strip() or done.stdout.strip())
+        raise VersioningError(f"`git {arguments[0]}` failed: {said}")
     return done.stdout if done.returncode == 0 else ""

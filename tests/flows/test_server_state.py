@@ -73,7 +73,7 @@ def test_dead_and_late_runs_of_the_deployments(client: _Client, tmp_path: Path) 
     (late,) = state.late
     assert (late.outcome, late.ended_s) == ("running", None)
     named, *of_runs = client.filters
-    assert named.name.any_ == ["film-nightly", "film-watch"]
+    assert named.name.any_ == ["film-nightly", "film-stylize", "film-watch"]
     watched = [chosen.deployment_id.any_ for chosen in of_runs]
     assert watched == [[client.deployments["pipeline"]]] * 2, "not the watch itself"
     assert timedelta(minutes=14) < datetime.now(UTC) - of_runs[1].expected_start_time.before_ < timedelta(minutes=16)
@@ -99,8 +99,10 @@ def test_a_server_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_names_of_deployments(tmp_path: Path) -> None:
-    assert deployment_names(tmp_path) == []
+    (tmp_path / PROJECT_FILE).write_text(ProjectIdentity(name="film", id="0123456789ab").text())
+    own = ["film-nightly", "film-stylize"]
+    assert deployment_names(tmp_path) == own, "what `stylereel schedule` makes"
     (tmp_path / "prefect.yaml").write_text("deployments: [{name: film-nightly}, {name: film-watch}]\n")
-    assert deployment_names(tmp_path) == ["film-nightly", "film-watch"]
+    assert deployment_names(tmp_path) == [*own, "film-watch"]
     (tmp_path / "prefect.yaml").write_text("deployments: 3\n")
-    assert deployment_names(tmp_path) == []
+    assert deployment_names(tmp_path) == own

@@ -31,11 +31,12 @@ def gc(
     from stylegan_core.storage.cache import cache_folder
     from tasks.project.gc import remove_entry, stale_entries
     from tasks.scheduled.run_checkout import run_checkout_folder
+    from tasks.shared.project_home import project_home
     from tasks.shared.versioning import collect_garbage
 
     root = project_folder()
     runs = run_checkout_folder(root)
-    sharing = [runs] if runs.is_dir() else []
+    sharing = [runs] if project_home(runs) == root else []
     collect_garbage(root, sharing, dry=not yes)
     entries = stale_entries(cache_folder(), older_than_days=older_than_days, now_s=time.time())
     for entry in entries:

@@ -104,3 +104,20 @@ def test_refusals(film: Path, tmp_path: Path) -> None:
     git(film, "remote", "add", "origin", str(tmp_path / "nowhere"))
     with pytest.raises(VersioningError, match=r"nowhere"):
         open_run_checkout(film, "main", BRANCH)
+
+
+def test_a_branch_that_was_renamed_is_not_found_by_the_clone_s_own(film: Path, tmp_path: Path) -> None:
+    clone = tmp_path / "mine"
+    git(tmp_path, "clone", "--quiet", str(film), str(clone))
+    open_run_checkout(clone, "main", BRANCH)
+    git(film, "branch", "-m", "main", "trunk")
+    with pytest.raises(VersioningError, match="has no branch, tag or commit main"):
+        open_run_checkout(clone, "main", BRANCH)
+    assert open_run_checkout(clone, git(film, "rev-parse", "trunk").strip()[:10], BRANCH).root == tmp_path / "mine-runs"
+
+
+def test_a_password_of_the_remote_is_not_shown(film: Path) -> None:
+    git(film, "remote", "add", "origin", "https://artist:secret@127.0.0.1:9/film.git")
+    with pytest.raises(VersioningError, match=r"127\.0\.0\.1") as refused:
+        open_run_checkout(film, "main", BRANCH)
+    assert "secret" not in str(refused.value)
