@@ -12,6 +12,7 @@ import pytest
 from prefect.states import Crashed, Failed, Scheduled
 
 from flows.server_state import deployment_names, server_state
+from tasks.shared.project_identity import PROJECT_FILE, ProjectIdentity
 
 NOW = datetime.now(UTC)
 
@@ -56,6 +57,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> _Client:
 
 
 def test_dead_and_late_runs_of_the_deployments(client: _Client, tmp_path: Path) -> None:
+    (tmp_path / PROJECT_FILE).write_text(ProjectIdentity(name="film", id="0123456789ab").text())
     (tmp_path / "prefect.yaml").write_text("deployments: [{name: film-nightly}, {name: film-watch}]\n")
     early, later = NOW - timedelta(hours=2), NOW - timedelta(hours=1)
     client.dead = [
