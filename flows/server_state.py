@@ -45,10 +45,15 @@ def server_state(root: Path) -> ServerState | None:
     if not address:
         return None
     from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, temporary_settings
 
     now = datetime.now(UTC)
+    asked = {PREFECT_API_URL: address}  # without it, Prefect would start a server of its own
     try:
-        with get_client(sync_client=True, httpx_settings={"timeout": _TIMEOUT_S}) as client:
+        with (
+            temporary_settings(asked),
+            get_client(sync_client=True, httpx_settings={"timeout": _TIMEOUT_S}) as client,
+        ):
             flows = _watched_flows(client, root)
             dead = _runs(client, flows, {"type": {"any_": list(_OUTCOMES)}}, end_time={"after_": now - _LOOK_BACK})
             late = _runs(
