@@ -25,7 +25,7 @@ def gc(
     """List what is not needed any more, or remove it with --yes.
 
     From DVC's cache of this project: data and models that no commit of any branch or tag, no experiment and not the
-    workspace names. A promoted model and what it was made from are in the commit of their run. The remote and MLflow
+    workspace names. What scheduled runs promoted is in the commit of its run. The remote and MLflow
     keep all that they have. From the user's cache: entries that were not written to for --older-than-days.
     """
     from stylegan_core.storage.cache import cache_folder
