@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from tasks.shared.project_identity import PROJECT_FILE, read_identity
 from tests.compatibility.made_by_0_1_0 import FIXTURES, Call, assert_same_answer
 
 RECIPES = sorted(YAML(typ="safe").load(FIXTURES / "project" / "params.yaml")["train"].keys() - {"recipe", "common"})
@@ -32,17 +33,20 @@ def test_params_of_every_recipe_are_read(recipe: str, project: Path, stylereel: 
 
 
 def _stages_with_other_code() -> set[str]:
-    """Of the digests that differ from the commit, where no other file does."""
+    """Of the digests that differ from the commit, where no other file does but project.yaml, which is new."""
     changed = subprocess.run(["git", "status", "--porcelain"], check=True, capture_output=True, text=True).stdout
-    digests = [re.fullmatch(r" M \.stylereel-code/(\w+)\.txt", line) for line in changed.splitlines()]
+    *lines, added = changed.splitlines()
+    assert added == f"?? {PROJECT_FILE}", changed
+    digests = [re.fullmatch(r" M \.stylereel-code/(\w+)\.txt", line) for line in lines]
     assert all(digests), changed
     return {found[1] for found in digests if found}
 
 
-def test_sync_changes_the_code_digests_alone(project: Path, stylereel: Call) -> None:
+def test_sync_changes_the_code_digests_and_names_the_project(project: Path, stylereel: Call) -> None:
     before = (project / "dvc.yaml").read_bytes()
     assert stylereel("sync")[0] == 0
     assert "stylize" in _stages_with_other_code()
+    assert read_identity(project).name == project.name
     assert (project / "dvc.yaml").read_bytes() == before
     (project / "plates" / "next").mkdir()
     params = (project / "params.yaml").read_text()
