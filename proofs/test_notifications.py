@@ -116,7 +116,7 @@ def test_failed_and_killed_runs(site: Site) -> None:
             for count in (1, 2):
                 run_nightly(site)
                 assert site.ended(count=count)[-1]["state_type"] == "FAILED", site.log("worker").read_text()[-6000:]
-            assert site.titles() == ["[film] pipeline failed in prepare"], "twice failed, once reported"
+            assert site.titles() == ["[film] pipeline failed"], "its pictures are missing: twice failed, once reported"
             assert "/runs/flow-run/" in site.receiver.texts[0]
             assert "What to do: " in site.receiver.texts[0]
             assert site.watch() == "", "the server knows of both failures, and they were reported"
