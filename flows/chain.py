@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from time import gmtime, strftime
 
 from filelock import FileLock, Timeout
 
@@ -15,6 +14,7 @@ from flows.stage import explained_by_stage
 from stylegan_core.storage.state_folder import STATE_FOLDER
 from tasks.project.inputs import refuse_missing_inputs
 from tasks.project.sync import CODE_FOLDER, sync
+from tasks.promotion.decision import now
 from tasks.promotion.gate import run_gate
 from tasks.promotion.promote import promote_candidates
 from tasks.scheduled.run_checkout import open_run_checkout
@@ -23,7 +23,7 @@ from tasks.shared.errors import StoppedError
 from tasks.shared.lineage import PipelineLink, link_run
 from tasks.shared.origin import FLOW_RUN_VARIABLE, TASK_RUN_VARIABLE, flow_run_id, origin, task_run_id
 from tasks.shared.runner import Runner, Skipped
-from tasks.shared.versioning import STAGES, VersioningError, git_state, lock_digest, push, reproduce
+from tasks.shared.versioning import STAGES, VersioningError, head_commit, lock_digest, push, reproduce
 from tasks.stages.run_summary import summarize_run
 
 log = logging.getLogger(__name__)
@@ -146,9 +146,8 @@ def _show_summary(runner: Runner, root: Path, link: PipelineLink, stages: dict[s
 def _nothing_promoted(root: Path, run_id: str | None, summary: str) -> PipelineLink:
     """The end of a run whose models were refused by an earlier one: it delivers, links and pushes nothing."""
     log.warning("stylize is skipped, and its frames stay those of the promoted models: %s", summary)
-    time = strftime("%Y-%m-%dT%H:%M:%SZ", gmtime())
     lock = lock_digest(root) or ""
-    return PipelineLink(flow_run_id=run_id or "", dvc_lock=lock, models={}, gate=summary, time=time, refused=True)
+    return PipelineLink(flow_run_id=run_id or "", dvc_lock=lock, models={}, gate=summary, time=now(), refused=True)
 
 
 def _reproduce(root: Path, stage: str, *, environment: dict[str, str], lock_wait_s: float) -> Skipped | None:
@@ -184,9 +183,9 @@ def refuse_another_commit(root: Path, begun: str | None) -> None:
     Raises:
         VersioningError: it has moved.
     """
-    now = git_state(root).commit
-    if now != begun:
-        before, after = (commit[:12] if commit else "no commit" for commit in (begun, now))
+    present = head_commit(root)
+    if present != begun:
+        before, after = (commit[:12] if commit else "no commit" for commit in (begun, present))
         raise VersioningError(
             f"the commit of {root} changed from {before} to {after} during the run: its results are not linked or "
             "pushed; run again, and leave the checkout alone meanwhile"

@@ -33,6 +33,10 @@ class Ending:
     works: bool = True
     refused: str = ""
 
+    def refuse(self, reason: str) -> None:
+        """The gate still refuses the models, for this reason."""
+        self.works, self.refused = False, reason
+
 
 @contextmanager
 def reported(root: Path, work: str) -> Iterator[Ending]:

@@ -53,7 +53,8 @@ def pipeline(
     with alive(root, _own_id()), logs_in_prefect(), reported(root, "pipeline") as ending:
         # What needs a network is tried again: a stage that failed fails again on the same inputs.
         link = chain(PrefectRunner(retries={"fetch": 2, "push": 2, "publish": 2}), root, settings)
-        ending.works, ending.refused = not link.refused, link.gate if link.refused else ""
+        if link.refused:
+            ending.refuse(link.gate)
     if link.refused:
         return Completed(message=f"nothing promoted, stylize skipped: {link.gate}", data=link.as_dict())
     return link.as_dict()

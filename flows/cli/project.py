@@ -82,7 +82,8 @@ def pipeline(
     def scheduled_chain(runner: Runner) -> object:
         with reported(root, "pipeline") as ending:  # somebody who calls it by hand reads the error here
             link = chain(runner, root, settings)
-            ending.works, ending.refused = not link.refused, link.gate if link.refused else ""
+            if link.refused:
+                ending.refuse(link.gate)
             return link
 
     run_stage("pipeline", scheduled_chain if scheduled else lambda runner: chain(runner, root, settings))

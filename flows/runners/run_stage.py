@@ -12,7 +12,6 @@ from flows.runners.local_runner import LocalRunner, default_workers
 from flows.runners.prefect_logs import logs_in_prefect
 from flows.runners.prefect_runner import PrefectRunner
 from tasks.shared.origin import FLOW_RUN_VARIABLE, TASK_RUN_VARIABLE
-from tasks.shared.project_home import project_home
 from tasks.shared.project_identity import read_identity
 from tasks.shared.runner import Runner
 from tasks.shared.versioning import project_root
@@ -63,7 +62,7 @@ def _run_stage(name: str, body: Callable[[Runner], Result], dask_client: Any) ->
 
     stage.__name__ = stage.__qualname__ = name
     parent = os.environ.get(FLOW_RUN_VARIABLE)
-    marks = [*read_identity(project_home(project_root())).tags, *([f"pipeline:{parent}"] if parent else [])]
+    marks = [*read_identity(project_root()).tags, *([f"pipeline:{parent}"] if parent else [])]
     run = flow(
         name=name,
         persist_result=False,

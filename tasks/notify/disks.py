@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stylegan_core.storage.cache import cache_folder
+from tasks.shared.versioning import dvc_settings
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,8 @@ def disks(root: Path) -> list[Disk]:
 
 def dvc_storage(root: Path) -> Path | None:
     """Folder of DVC's default remote, else its nearest parent that exists; None: there is none, or it is a server."""
-    config = configparser.ConfigParser(interpolation=None)
     try:
-        config.read([root / ".dvc" / "config", root / ".dvc" / "config.local"], encoding="utf-8")
+        config = dvc_settings(root)
         name = config.get("core", "remote", fallback="")
         url = config.get(f"'remote \"{name}\"'", "url", fallback="")
     except (configparser.Error, UnicodeDecodeError):

@@ -106,7 +106,7 @@ def _candidate(training: Training, params: Params, settings: PromoteSettings, ro
     if digest is None:
         raise GateError(f"{folder} holds no model: run `dvc repro evaluate` first")
     version = registry.ensure_registered(training.name, folder, digest)
-    promoted = registry.aliased_version(training.name, "promoted")
+    promoted = registry.aliased_version(training.name, registry.PROMOTED)
     evaluation = evaluation_key(params, training, root / "data/prepared", root)
     parts = [evaluation, promoted.digest if promoted else "", settings.model_dump(mode="json")]
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

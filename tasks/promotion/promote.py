@@ -22,11 +22,11 @@ from tasks.shared.gate import GateError
 from tasks.shared.project_home import project_home
 from tasks.shared.promoted_copy import PromotedModel, copy_folder, keep_copy, point_to, read_promoted
 from tasks.shared.provenance import note_model
+from tasks.shared.registry import PREVIOUS, PROMOTED
 from tasks.shared.tracking import registered_name
 
 log = logging.getLogger(__name__)
 
-PROMOTED, PREVIOUS = "promoted", "previous"
 _LOCK_WAIT_S = 60.0
 
 
@@ -102,9 +102,8 @@ def promote_by_hand(root: Path, training: str, version: str | None = None) -> De
         )
         if outcome == "promoted":
             record(root, decision)
-            if before is not None and int(before.number) > int(
-                chosen.number
-            ):  # else the next night would promote it again
+            # Without a record, the next night would promote the newer one again.
+            if before is not None and int(before.number) > int(chosen.number):
                 record(root, _rolled_back(training, before, chosen))
     return decision
 

@@ -18,7 +18,7 @@ from stylegan_core.storage.atomic import write_bytes_atomically
 from tasks.scheduled.live_stage import wait_for_stage
 from tasks.scheduled.runs_branch import runs_tip
 from tasks.shared.project_home import HOME_FILE, project_home
-from tasks.shared.versioning import VersioningError, git, git_state, run_dvc, shown_url
+from tasks.shared.versioning import VersioningError, dvc_cache, git, git_state, head_commit, run_dvc, shown_url
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def open_run_checkout(project: Path, ref: str, branch: str, *, lock_wait_s: floa
         VersioningError: the project has no commit or no repository of its own, the source cannot be reached, the
             folder beside the project is another one, the commit is unknown, or DVC cannot fetch its data.
     """
-    if git_state(project).commit is None:
+    if head_commit(project) is None:
         raise VersioningError(f"{project} has no git commit: commit the project before a scheduled run")
     if git(project, "rev-parse", "--show-prefix").strip():
         raise VersioningError(f"{project} is inside a git repository: scheduled runs need one of the project's own")
@@ -162,22 +162,15 @@ def _take_lock_of_results(root: Path, branch: str) -> None:
 
 def _share_dvc(project: Path, root: Path) -> None:
     """The checkout's own DVC settings: the project's, with its cache, and an index of its own."""
-    settings = _read_settings(project / ".dvc" / "config.local")
-    own_cache = _read_settings(project / ".dvc" / "config").get("cache", "dir", fallback="")
+    settings = configparser.ConfigParser(interpolation=None)
+    settings.read(project / ".dvc" / "config.local", encoding="utf-8")
     for section in ("core", "cache"):
         if not settings.has_section(section):
             settings.add_section(section)
     settings["core"]["site_cache_dir"] = str((root / ".dvc" / "tmp" / "site").absolute())
-    cache = Path(os.path.expanduser(settings["cache"].get("dir") or own_cache or "cache"))  # noqa: PTH111
-    settings["cache"]["dir"] = str(Path(os.path.normpath(project.absolute() / ".dvc" / cache)))
+    settings["cache"]["dir"] = str(dvc_cache(project))
     path = root / ".dvc" / "config.local"
     path.parent.mkdir(exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)  # it may hold a remote's password
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         settings.write(file)
-
-
-def _read_settings(path: Path) -> configparser.ConfigParser:
-    settings = configparser.ConfigParser(interpolation=None)
-    settings.read(path, encoding="utf-8")
-    return settings

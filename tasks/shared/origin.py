@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tasks.shared.project_home import project_home
 from tasks.shared.project_identity import read_identity
 from tasks.shared.versioning import git_state, lock_digest, project_root
 
@@ -45,7 +44,7 @@ def origin(folder: Path | None = None) -> dict[str, str]:
         project and project_id.
     """
     root = project_root(folder)
-    state, identity = git_state(folder or Path.cwd()), read_identity(project_home(root))
+    state, identity = git_state(folder or Path.cwd()), read_identity(root)
     found = {
         "flow_run_id": flow_run_id(),
         "git_commit": state.commit,

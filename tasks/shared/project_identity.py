@@ -17,6 +17,7 @@ from ruamel.yaml.error import YAMLError
 
 from stylegan_core.storage.atomic import write_bytes_atomically
 from tasks.shared.errors import UsageError
+from tasks.shared.project_home import project_home
 from tasks.shared.versioning import first_commit
 
 PROJECT_FILE = "project.yaml"
@@ -66,14 +67,15 @@ def derived_identity(root: Path) -> ProjectIdentity:
 
 
 def read_identity(root: Path) -> ProjectIdentity:
-    """The identity of a project; ``derived_identity`` if it has no project.yaml.
+    """The identity of a project, also from a checkout of its runs; ``derived_identity`` without project.yaml.
 
     Raises:
         UsageError: project.yaml cannot be read, or a value is not allowed.
     """
-    path = root / PROJECT_FILE
+    home = project_home(root)
+    path = home / PROJECT_FILE
     if not path.is_file():
-        return derived_identity(root)
+        return derived_identity(home)
     try:
         # Quoted or not, an id such as 012345678912 or 1e1234567890 must stay text.
         values = YAML(typ="base").load(path.read_text(encoding="utf-8"))

@@ -6,10 +6,8 @@ and the last lines of the commits of scheduled runs, which name the flow run and
 
 from __future__ import annotations
 
-import configparser
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from stylegan_core.storage.model_folder import MODEL_CARD
-from tasks.shared.versioning import git
+from tasks.shared.versioning import dvc_cache, git
 
 _MOST_COMMITS = 1000
 _TRAILERS = ("Flow-run", "Source-commit")
@@ -119,7 +117,4 @@ def _folder(root: Path, digest: str) -> dict[str, str]:
 
 
 def _object(root: Path, digest: str) -> Path:
-    settings = configparser.ConfigParser(interpolation=None)
-    settings.read([root / ".dvc" / "config", root / ".dvc" / "config.local"], encoding="utf-8")
-    cache = Path(os.path.expanduser(settings.get("cache", "dir", fallback="cache")))  # noqa: PTH111
-    return root / ".dvc" / cache / "files" / "md5" / digest[:2] / digest[2:]
+    return dvc_cache(root) / "files" / "md5" / digest[:2] / digest[2:]

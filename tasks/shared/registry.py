@@ -20,8 +20,8 @@ from tasks.shared.provenance import note_model
 
 log = logging.getLogger(__name__)
 
-PROMOTED = "promoted"
-"""Alias of the model that passed the gate last."""
+PROMOTED, PREVIOUS = "promoted", "previous"
+"""Aliases of the model in use, and of the one before it."""
 _URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 
 

@@ -75,7 +75,7 @@ def store_exists() -> bool:
 
 def experiment_name() -> str:
     """``MLFLOW_EXPERIMENT_NAME``, or "stylereel." with the project's name."""
-    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or TAG + read_identity(_home()).name
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or TAG + read_identity(project_root()).name
 
 
 def experiment_ids(store: MlflowClient) -> list[str]:
@@ -111,7 +111,7 @@ def _experiment_id(store: MlflowClient) -> str:
     Raises:
         UsageError: it is that of another project.
     """
-    name, identity = experiment_name(), read_identity(_home())
+    name, identity = experiment_name(), read_identity(project_root())
     found = store.get_experiment_by_name(name)
     if found is None:
         # A server chooses the artifact location; for a file the default depends on the working folder, so set it.
@@ -238,7 +238,7 @@ def log_results(
 
 def registered_name(training: str) -> str:
     """Name of a training's models in the registry; a training is called like its shot, or "all"."""
-    return f"{TAG}{read_identity(_home()).name}.{training}".replace("/", "_").replace(":", "_")
+    return f"{TAG}{read_identity(project_root()).name}.{training}".replace("/", "_").replace(":", "_")
 
 
 @best_effort
@@ -283,7 +283,7 @@ def register_model(
 def _create_registered_model(store: MlflowClient, name: str) -> None:
     from mlflow.exceptions import MlflowException
 
-    identity = read_identity(_home())
+    identity = read_identity(project_root())
     try:
         store.create_registered_model(name, tags={_PROJECT_ID: identity.id})
     except MlflowException as error:

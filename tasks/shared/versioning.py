@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import contextlib
 import hashlib
 import json
@@ -71,13 +72,17 @@ def project_root(start: Path | None = None) -> Path:
     return here
 
 
+def head_commit(root: Path) -> str | None:
+    """Hash of HEAD; None outside a repository or before the first commit."""
+    return git(root, "rev-parse", "HEAD", check=False).strip() or None
+
+
 def git_state(root: Path) -> GitState:
     """Commit and changed files of ``root``; an empty state outside git."""
-    head = git(root, "rev-parse", "HEAD", check=False)
     status = git(root, "status", "--porcelain", check=False)
     changed = tuple(line[3:] for line in status.splitlines()) if status else ()
     # A run writes dvc.lock; its digest is recorded in addition to the commit.
-    return GitState(commit=head.strip() or None, changed=tuple(p for p in changed if p.strip('"') != "dvc.lock"))
+    return GitState(commit=head_commit(root), changed=tuple(p for p in changed if p.strip('"') != "dvc.lock"))
 
 
 def first_commit(root: Path) -> tuple[str, str] | None:
@@ -88,6 +93,23 @@ def first_commit(root: Path) -> tuple[str, str] | None:
     """
     oldest = git(root, "rev-list", "--max-parents=0", "HEAD", check=False).split()
     return (oldest[-1], git(root, "rev-parse", "--show-prefix", check=False).strip()) if oldest else None
+
+
+def dvc_settings(root: Path) -> configparser.ConfigParser:
+    """DVC's settings of a checkout, those of .dvc/config.local last; without those of the user and the machine.
+
+    Raises:
+        configparser.Error: a file is damaged.
+    """
+    settings = configparser.ConfigParser(interpolation=None)
+    settings.read([root / ".dvc" / "config", root / ".dvc" / "config.local"], encoding="utf-8")
+    return settings
+
+
+def dvc_cache(root: Path) -> Path:
+    """DVC's cache of a checkout, absolute."""
+    folder = Path(os.path.expanduser(dvc_settings(root).get("cache", "dir", fallback="") or "cache"))  # noqa: PTH111
+    return Path(os.path.normpath(root.absolute() / ".dvc" / folder))
 
 
 def lock_digest(root: Path) -> str | None:

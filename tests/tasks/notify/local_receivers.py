@@ -51,16 +51,9 @@ def webhook_receiver() -> Iterator[WebhookReceiver]:
         def log_message(self, *_: object) -> None: ...
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        server.block_on_close = False  # a slow answer must not hold the test
         receiver.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
+        with _serving(server):
             yield receiver
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @dataclass
@@ -113,13 +106,20 @@ def mail_receiver() -> Iterator[MailReceiver]:
             self.answer("250 kept")
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        server.block_on_close = False
         receiver.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
+        with _serving(server):
             yield receiver
-        finally:
-            server.shutdown()
-            thread.join()
+
+
+@contextmanager
+def _serving(server: socketserver.ThreadingTCPServer) -> Iterator[None]:
+    """Serves in a thread until the end of the context."""
+    server.daemon_threads = True
+    server.block_on_close = False  # a slow answer must not hold the test
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
