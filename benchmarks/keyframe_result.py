@@ -1,6 +1,7 @@
 """What `keyframe` makes of a shot of keyframe_shots.py: prepare, train, stylize, as a project does it.
 
     python benchmarks/keyframe_result.py SHOT OUT [--set budget_steps=3000 ...] [--threads 2] [--seed 0]
+        [--init-from MODEL]
 
 OUT gets `frames/`, one PNG a frame, for keyframe_peers.py, and `seconds.json` with the wall time of each part.
 """
@@ -27,6 +28,9 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings of the recipe")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--init-from", type=Path, help="a model that the training continues, as after one more key frame"
+    )
     arguments = parser.parse_args()
     out = arguments.out.absolute()
     os.environ |= {"STYLEREEL_CACHE_DIR": str(out / "cache"), "STYLEREEL_THREADS": str(arguments.threads)}
@@ -37,10 +41,13 @@ def main() -> None:
 
     shot = {"name": "shot", "plates": f"{arguments.shot}/plates", "painted": f"{arguments.shot}/painted"}
     own = {key: YAML(typ="safe").load(value) for key, _, value in (item.partition("=") for item in arguments.set)}
+    common: dict[str, Any] = {"seed": arguments.seed}
+    if arguments.init_from:
+        common["init_from"] = str(arguments.init_from.absolute())
     document: dict[str, Any] = {
         "prepare": {"source": "shots"},
         "shots": [shot],
-        "train": {"recipe": "keyframe", "common": {"seed": arguments.seed}, "keyframe": own},
+        "train": {"recipe": "keyframe", "common": common, "keyframe": own},
     }
     params, marks = parse_params(document), [time.monotonic()]
     prepare(params, out / "prepared")
