@@ -40,6 +40,12 @@ class TranslatorConfig(SteadinessConfig):
     )
     output: Output = Field("tanh", description="residual starts at the identity, for norm none")
     padding: Padding = Field("reflect", description="padding of convolutions")
+    fourier_features: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="waves of the smoothed colours that a resnet sees beside the picture: strokes in even areas",
+    )
     dropout: float = Field(0.0, ge=0.0, lt=1.0, description="dropout rate of the generator")
     local_generators: int = Field(
         0, ge=0, le=8, description="regions on each side of a grid, each refined by its own generator; 0: off"
@@ -65,16 +71,22 @@ class TranslatorConfig(SteadinessConfig):
             )
         return self
 
+    @model_validator(mode="after")
+    def _waves_have_a_layer(self) -> Self:
+        if self.fourier_features and (self.generator == "unet" or self.shared_stem):
+            other = "generator unet" if self.generator == "unet" else "shared_stem"
+            raise ValueError(f"fourier_features does not work with {other}: set it to 0")
+        return self
+
     def levels(self) -> int:
         """Downsamplings of a U-Net, as set or by ``crop_px``."""
         return self.unet_levels or min(self.crop_px.bit_length() - 1, _MOST_LEVELS)
 
-    def build_generator(self, *, skips: bool = False, fourier_features: int = 0) -> nn.Module:
+    def build_generator(self, *, skips: bool = False) -> nn.Module:
         """Builds a generator with these settings; it has ``encode`` and ``stage_channels``.
 
         Args:
             skips: whether a resnet adds encoder features to the decoder's.
-            fourier_features: waves of the smoothed colours that a resnet sees beside the picture.
         """
         whole: ResnetGenerator | UnetGenerator
         if self.generator == "unet":
@@ -98,7 +110,7 @@ class TranslatorConfig(SteadinessConfig):
                 output=self.output,
                 skips=skips,
                 dropout=self.dropout,
-                fourier_features=fourier_features,
+                fourier_features=self.fourier_features,
             )
         if not self.local_generators:
             return whole

@@ -98,13 +98,6 @@ class Config(TranslatorConfig):
         self.check_crop(halvings=self.downsamplings, discriminator_layers=self.discriminator_layers)
         return self
 
-    @model_validator(mode="after")
-    def _waves_have_a_layer(self) -> Self:
-        if self.fourier_features and (self.generator == "unet" or self.shared_stem):
-            other = "generator unet" if self.generator == "unet" else "shared_stem"
-            raise ValueError(f"fourier_features does not work with {other}: set it to 0")
-        return self
-
     def extractors(self) -> tuple[ExtractorName, ...]:
         """See ``RecipeConfig``."""
         return (*super().extractors(), *((self.extractor,) if self.content_weight > 0 else ()))
@@ -133,7 +126,7 @@ class Recipe(AdversarialRecipe):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        generator = config.build_generator(skips=config.skips, fourier_features=config.fourier_features)
+        generator = config.build_generator(skips=config.skips)
         self.networks["generator"] = generator
         self.networks["discriminator"] = config.build_discriminator_for(generator)
         self.adversary = Adversary(config)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
@@ -33,3 +35,15 @@ def test_builds_what_is_asked_for() -> None:
     sharing = TranslatorConfig(**SMALL, shared_stem=True)
     assert isinstance(sharing.build_discriminator_for(sharing.build_generator(), in_channels=6), SharedStem)
     assert not isinstance(TranslatorConfig(**SMALL).build_discriminator_for(local), SharedStem)
+
+
+def test_a_resnet_sees_waves_beside_the_picture() -> None:
+    first = TranslatorConfig(**SMALL, fourier_features=4).build_generator().get_parameter("stem.1.weight")
+    assert first.shape[1] == 3 + 2 * 4
+
+
+@pytest.mark.parametrize("settings", [{"generator": "unet"}, {"shared_stem": True, "discriminator_layout": "patch"}])
+def test_waves_are_refused_where_no_layer_can_see_them(settings: Any) -> None:
+    with pytest.raises(ValidationError, match="fourier_features does not work with"):
+        TranslatorConfig(**SMALL | settings, fourier_features=4)
+    assert TranslatorConfig(**SMALL | settings, fourier_features=0)

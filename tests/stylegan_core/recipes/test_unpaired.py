@@ -73,13 +73,6 @@ def test_a_model_from_before_the_waves_has_none() -> None:
     assert Config().fourier_features > 0
 
 
-@pytest.mark.parametrize("settings", [{"generator": "unet"}, {"shared_stem": True, "discriminator_layout": "patch"}])
-def test_waves_are_refused_where_no_layer_can_see_them(settings: Any) -> None:
-    with pytest.raises(ValueError, match="fourier_features does not work with"):
-        Config(**settings)
-    assert Config(**settings, fourier_features=0)
-
-
 def test_the_generator_sees_the_waves() -> None:
     first = recipe(fourier_features=4).networks["generator"].get_parameter("stem.1.weight")
     assert first.shape[1] == 3 + 2 * 4
