@@ -83,6 +83,26 @@ def recover(root: Path) -> list[str]:
     return found
 
 
+def mark_timed_out(run_id: str, reason: str, *, stages_only: bool) -> None:
+    """Marks the runs of a pipeline's stages that were killed at a time limit; never raises.
+
+    Args:
+        run_id: of the pipeline, or of another run.
+        reason: shown as the message of their state.
+        stages_only: not the run itself, which is about to end by its error.
+    """
+    from prefect.states import Failed
+
+    try:
+        with _client() as client:
+            own = [] if stages_only else [client.read_flow_run(UUID(run_id))]
+            for each in (*_stages(client, run_id), *own):
+                if each.state is None or not each.state.is_final():
+                    client.set_flow_run_state(each.id, Failed(name="TimedOut", message=reason), force=True)
+    except Exception as error:  # without a server there is nothing to mark
+        log.warning("cannot mark flow run %s as timed out: %s", run_id, error)
+
+
 def _mark_dead_runs(root: Path) -> None:
     dead = _dead_runs(root)
     if not dead:
@@ -144,7 +164,6 @@ def _mark(client: SyncPrefectClient, run_id: str) -> FlowRun | None:
     Returns:
         The run; None: it was ended on purpose, or the server does not know it.
     """
-    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
     from prefect.exceptions import ObjectNotFound
 
     try:
@@ -152,12 +171,18 @@ def _mark(client: SyncPrefectClient, run_id: str) -> FlowRun | None:
     except (ObjectNotFound, ValueError):
         return None
     unfinished = run.state is None or not run.state.is_final() or run.state.is_crashed()
-    stages = client.read_flow_runs(flow_run_filter=FlowRunFilter(tags=FlowRunFilterTags(all_=[f"pipeline:{run_id}"])))
-    for each in (*stages, run):
+    for each in (*_stages(client, run_id), run):
         if each.state is None or not each.state.is_final():
             _crash(client, each.id)
             log.warning("flow run %s (%s) %s", each.name, each.id, _REASON)
     return run if unfinished else None
+
+
+def _stages(client: SyncPrefectClient, run_id: str) -> list[FlowRun]:
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
+
+    of_run = FlowRunFilter(tags=FlowRunFilterTags(all_=[f"pipeline:{run_id}"]))
+    return list(client.read_flow_runs(flow_run_filter=of_run))
 
 
 def _crash(client: SyncPrefectClient, run_id: UUID) -> None:

@@ -180,6 +180,18 @@ class PromoteSettings(Settings):
     seed: int = Field(0, ge=0, description="of the bootstrap")
 
 
+class LimitsSettings(Settings):
+    """Section ``limits``: time limits of scheduled and on-demand runs, in hours; no stage of DVC reads it."""
+
+    run_hours: float | None = Field(168.0, gt=0, description="of a whole run of the pipeline; null: no limit")
+    prepare_hours: float | None = Field(24.0, gt=0, description="of the stage prepare in a run of the pipeline")
+    train_hours: float | None = Field(120.0, gt=0, description="of the stage train; the next run continues it")
+    evaluate_hours: float | None = Field(24.0, gt=0, description="of the stage evaluate")
+    stylize_hours: float | None = Field(72.0, gt=0, description="of the stage stylize; the next run continues it")
+    transfer_hours: float | None = Field(12.0, gt=0, description="of fetch, push and publish, each")
+    on_demand_hours: float | None = Field(24.0, gt=0, description="of a run on demand, and of a look at the hot folder")
+
+
 class Training(Settings):
     """One model to train.
 
@@ -203,6 +215,7 @@ class Params(Settings):
     evaluate: EvaluateSettings
     stylize: StylizeSettings
     promote: PromoteSettings = PromoteSettings()
+    limits: LimitsSettings = LimitsSettings()
 
     def train(self) -> TrainSettings:
         """The section ``train`` without a shot's overrides."""
@@ -244,7 +257,7 @@ def parse_params(document: Section) -> Params:
     Raises:
         SettingsError: a setting is wrong.
     """
-    sections = ("prepare", "shots", "train", "evaluate", "stylize", "promote")
+    sections = ("prepare", "shots", "train", "evaluate", "stylize", "promote", "limits")
     document = mapping(document, "params.yaml")
     unknown = sorted(set(document) - set(sections))
     if unknown:
@@ -266,6 +279,7 @@ def parse_params(document: Section) -> Params:
         evaluate=validated(EvaluateSettings, document.get("evaluate"), "evaluate"),
         stylize=validated(StylizeSettings, document.get("stylize"), "stylize"),
         promote=validated(PromoteSettings, document.get("promote"), "promote"),
+        limits=validated(LimitsSettings, document.get("limits"), "limits"),
     )
     params.trainings()  # an override that cannot be read is reported now, not after an hour of preparation
     return params

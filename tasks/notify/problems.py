@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.notify.messages import Message
 from tasks.scheduled.run_checkout import results_folder
-from tasks.shared.errors import StoppedError, UsageError
+from tasks.shared.errors import StoppedError, TimeLimitError, UsageError
 from tasks.shared.gate import GateError
 from tasks.shared.versioning import STAGES
 
@@ -106,6 +106,11 @@ def problem_of(error: Exception, work: str, root: Path, url: str = "") -> Proble
 def _advice(error: Exception, root: Path) -> str:
     if isinstance(error, UsageError):
         return f"correct what the reason names in {root}, then run again"
+    if isinstance(error, TimeLimitError):
+        return (
+            "read the log of the run for what it waited for, such as a network share; if it needs more time, raise "
+            f"the limit that the reason names in {root / 'params.yaml'}. The next run continues from what is done"
+        )
     if isinstance(error, StoppedError):
         return "remove the cause (disk, mount, memory), then run again: it continues from its checkpoint"
     return f"read the log of the run, and {results_folder(root) / '.stylereel/last-error.txt'}, then run again"

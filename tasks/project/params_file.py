@@ -19,6 +19,7 @@ from ruamel.yaml.error import YAMLError
 from stylegan_core.config import (
     CommonSettings,
     EvaluateSettings,
+    LimitsSettings,
     PrepareSettings,
     PromoteSettings,
     parse_params,
@@ -66,6 +67,7 @@ def render_params(values: Values | None = None, *, shots: str = _SHOTS_NONE) -> 
     lines += ["", "evaluate:", *_section(EvaluateSettings, "evaluate", chosen)]
     lines += ["", "stylize:", *_section(StylizeSettings, "stylize", chosen)]
     lines += ["", "promote:", *_section(PromoteSettings, "promote", chosen)]
+    lines += ["", "limits:", *_section(LimitsSettings, "limits", chosen)]
     return "\n".join(lines) + "\n"
 
 

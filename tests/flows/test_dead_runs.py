@@ -15,7 +15,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Completed, Running
 
 from flows import dead_runs
-from flows.dead_runs import alive, recover
+from flows.dead_runs import alive, mark_timed_out, recover
 
 
 class _Client:
@@ -188,3 +188,23 @@ def test_it_waits_for_the_server(tmp_path: Path, client: _Client, caplog: pytest
     with caplog.at_level(logging.INFO, "flows.dead_runs"):
         assert len(recover(tmp_path)) == 1
     assert caplog.text.count("waiting for the Prefect server at http://127.0.0.1:4200/api") == 1
+
+
+def test_runs_that_a_time_limit_has_killed_are_marked(tmp_path: Path, client: _Client) -> None:
+    run = client.add(deployment=uuid4())
+    stage, done = (client.add(tags=(f"pipeline:{run}",), state=state) for state in (Running(), Completed()))
+    mark_timed_out(run, "train: stopped by its time limit", stages_only=True)
+    assert [state_of(client, each) for each in (run, stage, done)] == ["RUNNING", "FAILED", "COMPLETED"]
+    mark_timed_out(run, "train: stopped by its time limit", stages_only=False)
+    state = client.runs[UUID(run)].state
+    assert (state.type.value, state.name, state.message) == ("FAILED", "TimedOut", "train: stopped by its time limit")
+    kill_a_run(tmp_path, run)
+    assert recover(tmp_path) == [], "the next scheduled run continues it"
+
+
+def test_a_server_that_is_away_does_not_hide_the_time_limit(
+    client: _Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(client, "read_flow_runs", lambda **_: (_ for _ in ()).throw(OSError("refused")))
+    mark_timed_out(client.add(), "train: stopped", stages_only=True)
+    assert "cannot mark" in caplog.text
