@@ -28,10 +28,12 @@ class _Client:
         self.created: dict[str, Any] = {}
         self.down_polls = 0
 
-    def add(self, *, state: Any = None, deployment: UUID | None = None, tags: tuple[str, ...] = ()) -> str:
+    def add(
+        self, *, state: Any = None, deployment: UUID | None = None, tags: tuple[str, ...] = (), queue: str = "film"
+    ) -> str:
         run = SimpleNamespace(
             id=uuid4(), name="calm-heron", state=state or Running(), deployment_id=deployment, tags=list(tags),
-            parameters={"scheduled": True},
+            parameters={"scheduled": True}, work_queue_name=queue,
         )  # fmt: skip
         self.runs[run.id] = run
         return str(run.id)
@@ -180,6 +182,20 @@ def test_a_run_without_deployment_and_one_that_the_server_does_not_know_are_forg
     assert recover(tmp_path) == []
     assert state_of(client, by_hand) == "CRASHED"
     assert not list((tmp_path / ".stylereel" / "runs").iterdir())
+
+
+def test_each_worker_resumes_the_runs_of_its_own_queue(tmp_path: Path, client: _Client) -> None:
+    """And a run on demand, which may begin before the trainings' worker, does not take a dead training from it."""
+    training, folder = (client.add(deployment=uuid4(), queue=name) for name in ("film", "film-on-demand"))
+    for run in (training, folder):
+        kill_a_run(tmp_path, run)
+    assert len(recover(tmp_path, ["film"])) == 1
+    assert [state_of(client, run) for run in (training, folder)] == ["RUNNING", "CRASHED"]
+    with alive(tmp_path, client.add(queue="film-on-demand")):
+        assert state_of(client, training) == "CRASHED"
+    assert len(recover(tmp_path, ["film-on-demand"])) == 1
+    assert set(client.created) == {f"again-{training}", f"again-{folder}"}
+    assert recover(tmp_path) == []
 
 
 def test_it_waits_for_the_server(tmp_path: Path, client: _Client, caplog: pytest.LogCaptureFixture) -> None:

@@ -100,7 +100,9 @@ def test_a_folder_that_cannot_be_written_changes_nothing(
     assert "cannot report this run" in caplog.text
 
 
-def test_a_time_limit_names_its_setting_and_stage(film: Path, posting: WebhookReceiver, run: Callable[..., None]) -> None:
+def test_a_time_limit_names_its_setting_and_stage(
+    film: Path, posting: WebhookReceiver, run: Callable[..., None]
+) -> None:
     with pytest.raises(TimeLimitError):
         run(TimeLimit.start("train", "limits.train_hours", 5.0).error())
     (text,) = posting.texts

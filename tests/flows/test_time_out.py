@@ -27,6 +27,12 @@ def never(_: TimeLimitError) -> None:
     raise AssertionError("it ended by itself")
 
 
+def stylize(stopped: threading.Event) -> None:
+    while not stopped.is_set():
+        time.sleep(0.05)
+    raise StoppedError("SIGTERM; 3 of 9 frames are done")
+
+
 def test_a_run_that_ends_in_time_is_left_alone() -> None:
     with time_out(limit(600.0), interrupt=True, killed=never):
         assert nearest_limit() is not None
@@ -40,7 +46,7 @@ def test_the_error_of_a_run_that_has_time_is_its_own() -> None:
         raise StoppedError("disk full")
 
 
-def test_work_of_this_process_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_of_this_process_is_interrupted() -> None:
     """As stylize does it: the handler notes the signal, and the job ends after the frames at work."""
     stopped = threading.Event()
     previous = signal.signal(signal.SIGTERM, lambda *_: stopped.set())
@@ -49,9 +55,7 @@ def test_work_of_this_process_is_interrupted(monkeypatch: pytest.MonkeyPatch) ->
             pytest.raises(TimeLimitError, match=r"limits\.on_demand_hours") as raised,
             time_out(limit(), interrupt=True, killed=never),
         ):
-            while not stopped.is_set():
-                time.sleep(0.05)
-            raise StoppedError("SIGTERM; 3 of 9 frames are done")
+            stylize(stopped)
     finally:
         signal.signal(signal.SIGTERM, previous)
     assert "3 of 9 frames" in str(raised.value.__cause__)
