@@ -69,6 +69,11 @@ class Site:
         names = Path(self.environment["STYLEREEL_CACHE_DIR"]).glob("train/*/checkpoint-*.safetensors")
         return max((int(path.stem.rpartition("-")[2]) for path in names), default=0)
 
+    def progress(self, run: str) -> dict[str, float]:
+        """What the page of a run shows, in percent."""
+        where = {"artifacts": {"flow_run_id": {"any_": [run]}, "type": {"any_": ["progress"]}}}
+        return {one["key"]: float(one["data"]) for one in self.server.post("/artifacts/filter", where)}
+
     def stages(self, run: str) -> list[dict[str, Any]]:
         return self.server.flow_runs({"flow_runs": {"tags": {"all_": [f"pipeline:{run}"]}}})
 
@@ -91,6 +96,8 @@ def test_work_on_demand_beside_a_night_that_ends_with_its_time_limit(
         state = site.wait_until_ended(folder, "on-demand")
         assert state["type"] == "COMPLETED", state
         assert len(list(painted.glob("*.png"))) == 8
+        assert site.progress(folder) == {"stylize": 100.0}
+        assert 0.0 <= site.progress(night)["train-my-shot"] < 100.0
         assert site.state(night)["type"] == "RUNNING", "the night trains meanwhile"
         wait_for("the training goes on", lambda: site.trained_steps() > before, 300, site.log("trainings"))
 

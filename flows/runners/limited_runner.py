@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tasks.shared.child_processes.time_limit import TimeLimit, check_time, time_limit
-from tasks.shared.runner import Runner
+from tasks.shared.runner import Runner, ShowProgress
 
 if TYPE_CHECKING:
     from stylegan_core.config import LimitsSettings
@@ -56,6 +57,10 @@ class LimitedRunner:
     def map(self, name: str, function: Callable[[Item], Result], items: Iterable[Item], /) -> list[Result]:
         """See ``Runner.map``."""
         return self._runner.map(name, function, items)
+
+    def progress(self, name: str, unit: str) -> AbstractContextManager[ShowProgress]:
+        """See ``Runner.progress``."""
+        return self._runner.progress(name, unit)
 
     def publish(self, name: str, markdown: str) -> None:
         """See ``Runner.publish``."""

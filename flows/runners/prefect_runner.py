@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from flows.runners.progress_artifact import progress_artifact
 from tasks.shared.errors import StoppedError, UsageError
-from tasks.shared.runner import Skipped
+from tasks.shared.runner import ShowProgress, Skipped
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -53,6 +55,10 @@ class PrefectRunner:
 
         futures = self._task(name, call).map(index=list(range(len(listed))))
         return [future.result() for future in futures]
+
+    def progress(self, name: str, unit: str) -> AbstractContextManager[ShowProgress]:
+        """See ``Runner.progress``."""
+        return progress_artifact(name, unit)
 
     def publish(self, name: str, markdown: str) -> None:
         """See ``Runner.publish``; a server that refuses it costs a line of the log, not the run."""

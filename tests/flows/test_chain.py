@@ -58,6 +58,9 @@ class _Noting:
     def map(self, name: str, function: Callable[[Any], Any], items: Any, /) -> list[Any]:
         return [function(item) for item in items]
 
+    def progress(self, name: str, unit: str) -> Any:
+        raise AssertionError("the chain itself has no progress")
+
     def publish(self, name: str, markdown: str) -> None:
         self.names.append(f"publish {name}")
 

@@ -30,6 +30,7 @@ def test_dvc_yaml_depends_on_the_code_that_the_digest_covers(stage: str) -> None
 # Imported, but without a say in a stage's outputs: what starts, watches, names and reports.
 _WITHOUT_A_SAY = {
     *("flows.runners.dask_runner", "flows.runners.dask_workers", "flows.runners.local_runner"),
+    "flows.runners.progress_artifact",
     *("flows.runners.prefect_runner", "flows.runners.prefect_logs", "flows.runners.run_stage", "tasks.shared.runner"),
     *("flows.stage", "tasks.project.code", "tasks.shared.errors", "tasks.shared.origin"),
     *("tasks.shared.project_identity", "tasks.shared.project_home"),  # names and places, not pictures
