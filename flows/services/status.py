@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from flows.services.prefect_api import PrefectApi, PrefectApiError, known_api_ur
 from flows.services.service import ServiceRecord, read_record, records_folder
 from flows.services.site import running, since
 from stylegan_core.storage.cache import cache_folder
+from tasks.project.disks import free_space
 from tasks.shared.errors import UsageError
 from tasks.shared.project_identity import read_identity
 
@@ -227,5 +227,5 @@ def _run(run: dict[str, Any], flows: dict[str, str], stages: dict[str, list[str]
 
 
 def _disk(name: str, folder: Path) -> DiskStatus:
-    usage = shutil.disk_usage(folder)
-    return DiskStatus(name, str(folder), usage.free, usage.total)
+    disk = free_space(name, folder)
+    return DiskStatus(name, str(folder), disk.free_bytes, disk.total_bytes)

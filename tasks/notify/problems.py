@@ -13,12 +13,12 @@ from tasks.notify.messages import Message
 from tasks.scheduled.run_checkout import results_folder
 from tasks.shared.errors import StoppedError, TimeLimitError, UsageError
 from tasks.shared.gate import GateError
+from tasks.shared.shown_url import shown_url
 from tasks.shared.versioning import STAGES
 
 Kind = Literal["failed", "refused", "crashed", "stuck", "late", "server", "disk"]
 
 _LONGEST_REASON = 600
-_USER_OF_URL = re.compile(r"(?<=://)[^/\s@]+@")
 _VARIABLE = re.compile(r"[0-9a-f]{8,}|\d+")
 """What differs between two reports of the same failure: ids, numbers of steps, sizes, times."""
 
@@ -76,7 +76,7 @@ class Problem(BaseModel):
 def one_line(error: BaseException | str) -> str:
     """The reason in one line, without the passwords of URLs."""
     text = " ".join(str(error).split()) or type(error).__name__
-    text = _USER_OF_URL.sub("***@", text)
+    text = shown_url(text)
     return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 4] + " ..."
 
 

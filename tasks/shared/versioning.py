@@ -7,7 +7,6 @@ import hashlib
 import json
 import logging
 import os
-import re
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from typing import Any
 from tasks.shared.child_processes.call import call
 from tasks.shared.child_processes.time_limit import check_time, nearest_limit, patience_s
 from tasks.shared.errors import UsageError
+from tasks.shared.shown_url import shown_url
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,6 @@ _IDENTITY = {"NAME": "stylereel", "EMAIL": "stylereel@localhost"}
 _FIRST_PAUSE_S = 1.0
 _LOCK_WORDS = ("Unable to acquire lock", "is busy, it is being blocked by")
 _SKIP_WORDS = ("didn't change, skipping", "is cached - skipping run")
-_CREDENTIALS = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s@]+@")
 _NO_QUESTIONS = {"GIT_TERMINAL_PROMPT": "0"}
 """A run at night has nobody to answer."""
 
@@ -268,11 +267,6 @@ def committer(root: Path) -> dict[str, str]:
     if named or os.environ.get("GIT_AUTHOR_EMAIL"):
         return {}
     return {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in _IDENTITY.items()}
-
-
-def shown_url(text: str) -> str:
-    """A text with the user and password of its URLs left out: they must not reach logs and servers."""
-    return _CREDENTIALS.sub(r"\1", text)
 
 
 def git(root: Path, *arguments: str, check: bool = True, environment: Mapping[str, str] | None = None) -> str:
