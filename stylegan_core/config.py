@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from ruamel.yaml import YAML
 
 from stylegan_core.data.choices import LABELLED, Filter, Half, Layout
+from stylegan_core.limits_settings import LimitsSettings
 from stylegan_core.recipes import config_class, list_recipes
 from stylegan_core.recipes.base import RecipeConfig
 from stylegan_core.settings import Section, Settings, SettingsError, mapping, validated
@@ -178,18 +179,6 @@ class PromoteSettings(Settings):
     confidence: float = Field(0.95, gt=0.5, lt=1, description="of the bootstrap intervals over frames")
     resamples: int = Field(2000, ge=100, description="of the bootstrap")
     seed: int = Field(0, ge=0, description="of the bootstrap")
-
-
-class LimitsSettings(Settings):
-    """Section ``limits``: time limits of scheduled and on-demand runs, in hours; no stage of DVC reads it."""
-
-    run_hours: float | None = Field(168.0, gt=0, description="of a whole run of the pipeline; null: no limit")
-    prepare_hours: float | None = Field(24.0, gt=0, description="of the stage prepare in a run of the pipeline")
-    train_hours: float | None = Field(120.0, gt=0, description="of the stage train; the next run continues it")
-    evaluate_hours: float | None = Field(24.0, gt=0, description="of the stage evaluate")
-    stylize_hours: float | None = Field(72.0, gt=0, description="of the stage stylize; the next run continues it")
-    transfer_hours: float | None = Field(12.0, gt=0, description="of fetch, push and publish, each")
-    on_demand_hours: float | None = Field(24.0, gt=0, description="of a run on demand, and of a look at the hot folder")
 
 
 class Training(Settings):

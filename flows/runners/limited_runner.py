@@ -8,11 +8,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
 from tasks.shared.child_processes.time_limit import TimeLimit, check_time, time_limit
 from tasks.shared.runner import Runner, ShowProgress
 
 if TYPE_CHECKING:
-    from stylegan_core.config import LimitsSettings
+    from stylegan_core.limits_settings import LimitsSettings
 
 log = logging.getLogger(__name__)
 
@@ -85,11 +88,12 @@ def read_limits(root: Path) -> LimitsSettings:
     They are those of the machine, and hold before anything is fetched. A file that cannot be read does not stop a
     scheduled run, which takes its settings from a commit: the defaults hold then.
     """
-    from stylegan_core.config import LimitsSettings, load_params
-    from stylegan_core.settings import SettingsError
+    from stylegan_core.limits_settings import LimitsSettings
+    from stylegan_core.settings import SettingsError, mapping, validated
 
     try:
-        return load_params(root / "params.yaml").limits
-    except SettingsError as error:
-        log.warning("time limits are the defaults: %s", error)
+        document = YAML(typ="safe").load((root / "params.yaml").read_text(encoding="utf-8"))
+        return validated(LimitsSettings, mapping(document, "params.yaml").get("limits"), "limits")
+    except (OSError, ValueError, YAMLError, SettingsError) as error:
+        log.warning("time limits are the defaults: %s", " ".join(str(error).split()))
         return LimitsSettings()

@@ -19,11 +19,11 @@ from ruamel.yaml.error import YAMLError
 from stylegan_core.config import (
     CommonSettings,
     EvaluateSettings,
-    LimitsSettings,
     PrepareSettings,
     PromoteSettings,
     parse_params,
 )
+from stylegan_core.limits_settings import LimitsSettings
 from stylegan_core.recipes import config_class, list_recipes, recipe_class
 from stylegan_core.recipes.base import Preset
 from stylegan_core.settings import SettingsError

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from flows.runners.limited_runner import LimitedRunner, read_limits
 from flows.runners.local_runner import LocalRunner
-from stylegan_core.config import LimitsSettings
+from stylegan_core.limits_settings import LimitsSettings
 from tasks.project.params_file import render_params
 from tasks.shared.child_processes.time_limit import TimeLimit, nearest_limit, time_limit
 from tasks.shared.errors import TimeLimitError
@@ -50,5 +52,15 @@ def test_limits_are_read_from_the_project(tmp_path: Path, caplog: pytest.LogCapt
     assert (limits.train_hours, limits.run_hours, limits.prepare_hours) == (3.5, None, 24.0)
     (tmp_path / "params.yaml").write_text("limits: {train_hours: -1}\n")
     assert read_limits(tmp_path) == LimitsSettings()
-    assert "time limits are the defaults" in caplog.text
+    (tmp_path / "params.yaml").write_text("limits: [")
+    assert read_limits(tmp_path) == LimitsSettings()
+    assert caplog.text.count("time limits are the defaults") == 2
     assert "limits.train_hours" in caplog.text
+
+
+def test_a_look_that_finds_no_shot_reads_its_limit_without_torch() -> None:
+    code = (
+        "import pathlib, sys\nfrom flows.runners.limited_runner import read_limits\n"
+        "read_limits(pathlib.Path())\nassert not {'torch', 'prefect'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])

@@ -46,7 +46,12 @@ _WITHOUT_A_SAY = {
     # The number of threads is recorded with each training, and a slow machine is only warned of.
     *("stylegan_core.threads", "tasks.shared.throughput", "tasks.stylize.throughput"),
     # What they hold is in params.yaml, whose sections are dependencies.
-    *("stylegan_core.settings", "stylegan_core.stylize_settings", "stylegan_core.choices"),
+    *(
+        "stylegan_core.settings",
+        "stylegan_core.stylize_settings",
+        "stylegan_core.limits_settings",
+        "stylegan_core.choices",
+    ),
     # Training notes which run made a model, and progress is told in numbers; neither decides what is made.
     *(
         f"stylegan_core.inference.job.{name}"
