@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.server_state import deployment_names
+from flows.server_state import read_deployments
 from tasks.notify.receivers import Webhook, read_settings, receivers, write_settings
 from tasks.shared.errors import UsageError
 from tasks.shared.project_identity import read_identity
@@ -40,18 +40,21 @@ def create_automation(root: Path) -> str:
         Name of the automation.
 
     Raises:
-        UsageError: no webhook is configured, or the server does not answer.
+        UsageError: no webhook is configured, the server does not answer, or it has no deployment of the project.
     """
     webhooks = [receiver for receiver in receivers(root) if isinstance(receiver, Webhook)]
     if not webhooks:
         raise UsageError("automations post to webhooks: add one with `stylereel notify add --webhook URL`")
-    deployments = deployment_names(root)
     from prefect.client.orchestration import get_client
     from prefect.events.actions import SendNotification
     from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 
     name = _automation_name(root)
     with get_client(sync_client=True) as client:
+        _refuse_without_server(client)
+        deployments = sorted(deployment.name for deployment in read_deployments(client, root))
+        if not deployments:
+            raise UsageError("the server has no deployment of this project: run `stylereel schedule` first")
         _remove(client, root)
         subject = f"[{read_identity(root).name}] from Prefect"
         actions = [
@@ -88,8 +91,7 @@ def remove_automation(root: Path) -> str:
 def _remove(client: SyncPrefectClient, root: Path) -> None:
     from prefect.exceptions import ObjectNotFound
 
-    if client.api_healthcheck() is not None:
-        raise UsageError("the Prefect server of PREFECT_API_URL does not answer: start it, or correct the variable")
+    _refuse_without_server(client)
     write_settings(root, read_settings(root).model_copy(update={"server_reports_late": False}))
     for automation in client.read_automations_by_name(_automation_name(root)):
         client.delete_automation(automation.id)
@@ -97,6 +99,11 @@ def _remove(client: SyncPrefectClient, root: Path) -> None:
         for number in itertools.count(1):
             block = client.read_block_document_by_name(_block_name(root, number), "custom-webhook")
             client.delete_block_document(block.id)
+
+
+def _refuse_without_server(client: SyncPrefectClient) -> None:
+    if client.api_healthcheck() is not None:
+        raise UsageError("the Prefect server does not answer: start it with `stylereel up`, or correct PREFECT_API_URL")
 
 
 def _automation_name(root: Path) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from flows.runners.limited_runner import LimitedRunner, read_limits
 from flows.stage import explained_by_stage
 from stylegan_core.storage.state_folder import STATE_FOLDER
 from tasks.project.inputs import refuse_missing_inputs
@@ -19,6 +20,7 @@ from tasks.promotion.gate import run_gate
 from tasks.promotion.promote import promote_candidates
 from tasks.scheduled.run_checkout import open_run_checkout
 from tasks.scheduled.runs_branch import commit_results, push_results
+from tasks.shared.child_processes.time_limit import check_time, patience_s
 from tasks.shared.errors import StoppedError
 from tasks.shared.lineage import PipelineLink, link_run
 from tasks.shared.origin import FLOW_RUN_VARIABLE, TASK_RUN_VARIABLE, flow_run_id, origin, task_run_id
@@ -72,10 +74,12 @@ def chain(runner: Runner, root: Path, settings: ChainSettings) -> PipelineLink:
 
     Raises:
         UsageError, StoppedError, InputsFailedError: a stage failed with this error.
+        TimeLimitError: a step, or the run, has used up its time limit.
         VersioningError: git or dvc failed, pictures are missing, or HEAD moved during the run.
         GateError: a model is not good enough to be promoted.
         RegistryError: the model registry failed.
     """
+    runner = LimitedRunner(runner, read_limits(root))
     with _pipeline_lock(root, settings.lock_wait_s):
         if settings.scheduled:
             wait_s = settings.lock_wait_s
@@ -90,6 +94,7 @@ def _pipeline_lock(root: Path, wait_s: float) -> Iterator[None]:
 
     Raises:
         StoppedError: another pipeline held it for longer than ``wait_s``.
+        TimeLimitError: the time limit of the run has passed.
     """
     state = root / STATE_FOLDER
     state.mkdir(exist_ok=True)
@@ -99,8 +104,9 @@ def _pipeline_lock(root: Path, wait_s: float) -> Iterator[None]:
     except Timeout:
         log.info("another pipeline is running in %s: waiting for its end, for at most %.0f s", root, wait_s)
         try:
-            lock.acquire(timeout=wait_s)
+            lock.acquire(timeout=patience_s(wait_s))
         except Timeout:
+            check_time()
             raise StoppedError(f"another pipeline has been running in {root} for {wait_s:.0f} s: try later") from None
     try:
         yield

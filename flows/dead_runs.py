@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,7 +49,7 @@ def alive(root: Path, run_id: str) -> Iterator[None]:
     with _all_runs(root):  # else the file could be looked at before it is locked
         lock.acquire()
     try:
-        _mark_dead_runs(root)  # with the own lock held: a run that is tried again has the id of a dead one
+        _mark_dead_runs(root, run_id)  # with the own lock held: a run that is tried again has the id of a dead one
         yield
     finally:  # also after an error or an orderly stop, which the server is told of
         with _all_runs(root):  # else others would find the file, but not its lock
@@ -57,13 +57,14 @@ def alive(root: Path, run_id: str) -> Iterator[None]:
         lock.release()
 
 
-def recover(root: Path) -> list[str]:
+def recover(root: Path, other_queues: Collection[str] = ()) -> list[str]:
     """Starts the work of the runs that died in this checkout again; for the start of a worker.
 
     Waits for the server, which may be up later than the worker.
 
     Args:
         root: the checkout.
+        other_queues: of the project, whose dead runs are left to their own worker.
 
     Returns:
         Ids of the new runs. A run that was ended on purpose is not started again, nor one whose work has died
@@ -76,6 +77,9 @@ def recover(root: Path) -> list[str]:
     with _client() as client:
         _wait_for(client)
         for run_id in dead:
+            run = _read(client, run_id)
+            if run is not None and run.work_queue_name in other_queues:
+                continue
             run = _mark(client, run_id)
             again = None if run is None else _start_again(client, run)
             found += [again] if again else []
@@ -83,15 +87,39 @@ def recover(root: Path) -> list[str]:
     return found
 
 
-def _mark_dead_runs(root: Path) -> None:
+def mark_timed_out(run_id: str, reason: str, *, stages_only: bool) -> None:
+    """Marks the runs of a pipeline's stages that were killed at a time limit; never raises.
+
+    Args:
+        run_id: of the pipeline, or of another run.
+        reason: shown as the message of their state.
+        stages_only: not the run itself, which is about to end by its error.
+    """
+    from prefect.states import Failed
+
+    try:
+        with _client() as client:
+            own = [] if stages_only else [client.read_flow_run(UUID(run_id))]
+            for each in (*_stages(client, run_id), *own):
+                if each.state is None or not each.state.is_final():
+                    client.set_flow_run_state(each.id, Failed(name="TimedOut", message=reason), force=True)
+    except Exception as error:  # without a server there is nothing to mark
+        log.warning("cannot mark flow run %s as timed out: %s", run_id, error)
+
+
+def _mark_dead_runs(root: Path, run_id: str) -> None:
+    """Marks all, but forgets only those of the queue of ``run_id``: the other queue's worker may be about to start."""
     dead = _dead_runs(root)
     if not dead:
         return
     try:
         with _client() as client:
+            own = _read(client, run_id)
             for other in dead:
                 _mark(client, other)
-                _forget(root, other)
+                run = _read(client, other)
+                if run is None or own is None or run.work_queue_name == own.work_queue_name:
+                    _forget(root, other)
     except Exception as error:  # a healthy run is worth more than the state of a dead one
         log.warning("cannot mark dead flow runs (%s) as crashed: %s", ", ".join(dead), error)
 
@@ -144,20 +172,31 @@ def _mark(client: SyncPrefectClient, run_id: str) -> FlowRun | None:
     Returns:
         The run; None: it was ended on purpose, or the server does not know it.
     """
-    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
-    from prefect.exceptions import ObjectNotFound
-
-    try:
-        run = client.read_flow_run(UUID(run_id))
-    except (ObjectNotFound, ValueError):
+    run = _read(client, run_id)
+    if run is None:
         return None
     unfinished = run.state is None or not run.state.is_final() or run.state.is_crashed()
-    stages = client.read_flow_runs(flow_run_filter=FlowRunFilter(tags=FlowRunFilterTags(all_=[f"pipeline:{run_id}"])))
-    for each in (*stages, run):
+    for each in (*_stages(client, run_id), run):
         if each.state is None or not each.state.is_final():
             _crash(client, each.id)
             log.warning("flow run %s (%s) %s", each.name, each.id, _REASON)
     return run if unfinished else None
+
+
+def _read(client: SyncPrefectClient, run_id: str) -> FlowRun | None:
+    from prefect.exceptions import ObjectNotFound
+
+    try:
+        return client.read_flow_run(UUID(run_id))
+    except (ObjectNotFound, ValueError):
+        return None
+
+
+def _stages(client: SyncPrefectClient, run_id: str) -> list[FlowRun]:
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
+
+    of_run = FlowRunFilter(tags=FlowRunFilterTags(all_=[f"pipeline:{run_id}"]))
+    return list(client.read_flow_runs(flow_run_filter=of_run))
 
 
 def _crash(client: SyncPrefectClient, run_id: UUID) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flows.progress import frames_bar
+from stylegan_core.inference.job.report import Progress
 from stylegan_core.threads import use_threads
 from tasks.inbox.inbox import Inbox, InboxBusyError, Look
 from tasks.scheduled.run_checkout import models_folder
@@ -50,8 +51,17 @@ def open_inbox(folder: Path, output: Path | None, *, settle_s: float, run: Run) 
 
         use_threads()
         request = Request.of(source, output, model=model, models=models_folder(root), vocabulary=root / OWN)
-        with frames_bar() as watch:
-            return run("stylize-inbox", lambda runner: stylize_directory(request, runner, progress=watch))
+
+        def body(runner: Runner) -> StylizeReport:
+            with frames_bar() as watch, runner.progress(f"stylize {source.name}", "frames") as show:
+
+                def progress(now: Progress) -> None:
+                    watch(now)
+                    show(now.done, now.total)
+
+                return stylize_directory(request, runner, progress=progress)
+
+        return run("stylize-inbox", body)
 
     return Inbox(folder, output, settle_s=settle_s, choose_model=choose, stylize=stylize)
 

@@ -28,7 +28,10 @@ class Ending:
     Attributes:
         works: whether an earlier failure is over; False: the run found that nothing has changed since.
         refused: why the gate still refuses the models; empty if it does not.
+        fail: reports an error of a run whose process is about to be killed.
     """
+
+    fail: Callable[[Exception], None]
 
     works: bool = True
     refused: str = ""
@@ -51,15 +54,14 @@ def reported(root: Path, work: str) -> Iterator[Ending]:
     Yields:
         What the run may say of its end.
     """
-    ending = Ending()
     run_id = flow_run_id()
     url = _best_effort(lambda: run_url(run_id), "") if run_id else ""
     note = _best_effort(lambda: begin_run(root, run_id or uuid4().hex, work, url=url, now_s=time.time()), None)
+    ending = Ending(fail=lambda error: _best_effort(lambda: _failed(root, note, error, work, url), None))
     try:
         yield ending
     except Exception as error:
-        caught = error  # the name of an except clause is deleted at its end
-        _best_effort(lambda: _failed(root, note, caught, work, url), None)
+        ending.fail(error)
         raise
     except BaseException:
         _best_effort(lambda: _ended(root, note, "stopped"), None)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,13 +13,15 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from flows.chain import ChainSettings, chain
-from flows.dead_runs import alive
-from flows.notifications import reported
+from flows.dead_runs import alive, mark_timed_out
+from flows.notifications import Ending, reported
+from flows.runners.limited_runner import read_limits, start_limit
 from flows.runners.prefect_logs import logs_in_prefect
 from flows.runners.prefect_runner import PrefectRunner
 from flows.stage import configure_logging
+from flows.time_out import time_out
 from stylegan_core.threads import use_threads
-from tasks.shared.errors import UsageError
+from tasks.shared.errors import TimeLimitError, UsageError
 from tasks.shared.versioning import project_root
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -49,10 +52,11 @@ def pipeline(
     """
     configure_logging()
     settings = ChainSettings(scheduled, max_swd_ratio, push, branch, ref, lock_wait_s)
-    root = project_root()
-    with alive(root, _own_id()), logs_in_prefect(), reported(root, "pipeline") as ending:
-        # What needs a network is tried again: a stage that failed fails again on the same inputs.
-        link = chain(PrefectRunner(retries={"fetch": 2, "push": 2, "publish": 2}), root, settings)
+    with _deployed("pipeline", "run_hours", interrupt=False) as ending:
+        # What needs a network is tried again, since it may be repeated: fetch and push copy what is missing, publish
+        # finds the commit that it has made. A stage that failed fails again on the same inputs.
+        runner = PrefectRunner(retries={"fetch": 2, "push": 2, "publish": 2})
+        link = chain(runner, project_root(), settings)
         if link.refused:
             ending.refuse(link.gate)
     if link.refused:
@@ -68,7 +72,7 @@ def stylize_on_demand(input: str, output: str, model: str = "") -> dict[str, obj
 
     configure_logging()
     use_threads()
-    with alive(project_root(), _own_id()), logs_in_prefect(), reported(project_root(), "stylize-on-demand"):
+    with _deployed("stylize-on-demand", "on_demand_hours", interrupt=True):
         chosen = model or default_model(project_root())
         return stylize_command(PrefectRunner(), Path(input), Path(output), model=chosen)
 
@@ -85,7 +89,7 @@ def stylize_inbox(folder: str, output: str = "", settle_s: float = 60.0) -> dict
     configure_logging()
     if not folder:
         raise UsageError("the parameter folder is empty: set it to the inbox, such as /mnt/film/inbox")
-    with alive(project_root(), _own_id()), logs_in_prefect(), reported(project_root(), "stylize-inbox") as ending:
+    with _deployed("stylize-inbox", "on_demand_hours", interrupt=True) as ending:
         target = Path(output) if output else None
         inbox = open_inbox(Path(folder), target, settle_s=settle_s, run=lambda _, body: body(PrefectRunner()))
         look = look_once(inbox)
@@ -93,5 +97,20 @@ def stylize_inbox(folder: str, output: str = "", settle_s: float = 60.0) -> dict
         return {"finished": look.finished, "waiting": look.waiting, "output": str(inbox.output)}
 
 
-def _own_id() -> str:
-    return str(flow_run.id)
+@contextmanager
+def _deployed(work: str, setting: str, *, interrupt: bool) -> Iterator[Ending]:
+    """What every run of a deployment has: the lock of ``dead_runs``, its log, its report and its time limit."""
+    root, run_id = project_root(), str(flow_run.id)
+    limit = start_limit(read_limits(root), work, setting)
+    with alive(root, run_id), logs_in_prefect(), reported(root, work) as ending:
+
+        def killed(error: TimeLimitError) -> None:
+            mark_timed_out(run_id, str(error), stages_only=False)
+            ending.fail(error)
+
+        try:
+            with time_out(limit, interrupt=interrupt, killed=killed):
+                yield ending
+        except TimeLimitError as error:
+            mark_timed_out(run_id, str(error), stages_only=True)
+            raise

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from flows.notifications import run_url
 from tasks.notify.problems import one_line
@@ -21,6 +17,7 @@ from tasks.shared.project_identity import read_identity
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.objects import FlowRun
+    from prefect.client.schemas.responses import DeploymentResponse
 
 log = logging.getLogger(__name__)
 
@@ -32,16 +29,16 @@ _OUTCOMES: dict[str, Outcome] = {"CRASHED": "crashed", "FAILED": "failed"}
 _TIMEOUT_S = 10.0
 
 
-def server_state(root: Path) -> ServerState | None:
-    """Asks the server of ``PREFECT_API_URL`` about the deployments in prefect.yaml.
+def server_state(root: Path, address: str | None) -> ServerState | None:
+    """Asks a server about the deployments of a project.
 
     Args:
         root: the project.
+        address: URL of its API; None: no server is configured.
 
     Returns:
-        None if no server is configured.
+        None without a server.
     """
-    address = os.environ.get("PREFECT_API_URL")
     if not address:
         return None
     from prefect.client.orchestration import get_client
@@ -67,24 +64,17 @@ def server_state(root: Path) -> ServerState | None:
         return ServerState(unreachable=f"no answer from {parts.hostname}:{parts.port or 443}")
 
 
-def deployment_names(root: Path) -> list[str]:
-    """Names of the deployments that `stylereel schedule` makes, and of those in the project's prefect.yaml."""
-    name = read_identity(root).name
-    own = [f"{name}-nightly", f"{name}-stylize"]
-    try:
-        document = YAML(typ="safe").load((root / "prefect.yaml").read_text(encoding="utf-8"))
-        listed = [str(deployment["name"]) for deployment in document["deployments"]]
-    except (OSError, ValueError, YAMLError, KeyError, TypeError):
-        listed = []
-    return list(dict.fromkeys([*own, *listed]))
+def read_deployments(client: SyncPrefectClient, root: Path) -> list[DeploymentResponse]:
+    """The deployments of the project, by the tag with its id, whoever has made them."""
+    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
+
+    tag = read_identity(root).tags[-1]
+    return list(client.read_deployments(deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=[tag]))))
 
 
 def _watched_flows(client: SyncPrefectClient, root: Path) -> dict[Any, str]:
     """Deployments of the project by id, with the names of their flows."""
-    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
-
-    named = DeploymentFilter(name=DeploymentFilterName(any_=deployment_names(root)))
-    found = {d.id: client.read_flow(d.flow_id).name for d in client.read_deployments(deployment_filter=named)}
+    found = {one.id: client.read_flow(one.flow_id).name for one in read_deployments(client, root)}
     return {deployment: flow for deployment, flow in found.items() if flow != _WATCH_FLOW}
 
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flows.output_pipe import EXIT_CODE as OUTPUT_CLOSED
+from flows.output_pipe import output_is_closed
 from flows.runners.run_stage import run_stage
 from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.storage.state_folder import STATE_FOLDER
@@ -97,11 +99,13 @@ def exit_with_code(body: Callable[[], object]) -> None:
     """Calls ``body``; an exception becomes one line on stderr and an exit code.
 
     0 is everything done; 1 some inputs failed, or a failure inside the program; 2 the call or a setting was wrong;
-    3 stopped, run again to finish.
+    3 stopped, run again to finish. If the reader of the output has gone, it ends without a message, with 141.
     """
     try:
         body()
     except BaseException as error:
+        if isinstance(error, BrokenPipeError) and output_is_closed():
+            sys.exit(OUTPUT_CLOSED)
         code = exit_code(error)
         if code is None:
             raise

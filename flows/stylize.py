@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stylegan_core.config import Params
+from stylegan_core.inference.job.report import Progress
 from stylegan_core.inference.planning.request import Request
 from tasks.shared.runner import Runner
 from tasks.stages.review import write_review_page
@@ -27,8 +28,14 @@ def stylize_flow(
 ) -> list[StylizeReport]:
     """Stylizes every shot of ``prepared`` with its model into ``output``; writes ``reports/review.html``."""
     items = runner.run("plan", list_items, params, prepared, models)
-    count = total_progress(items, progress)
-    reports_of_items = [stylize_item(item, runner, count) for item in items]
+    with runner.progress("stylize", "frames") as show:
+        log_total, show_total = total_progress(items, progress), total_progress(items, show)
+
+        def count(now: Progress) -> None:
+            log_total(now)
+            show_total(now)
+
+        reports_of_items = [stylize_item(item, runner, count) for item in items]
     done = runner.run("fill the output", publish_outputs, params, items, reports_of_items, output)
     places = {"prepared": prepared, "models": models}
     runner.run("write the review page", write_review_page, params, items, done, output, reports, **places)
@@ -45,7 +52,9 @@ def stylize_command(runner: Runner, source: Path, output: Path, **options: Any) 
         output: another folder.
         options: other fields of ``Request``, and of ``StylizeSettings``.
     """
-    report = stylize_directory(Request.of(source, output, **options), runner)
+    request = Request.of(source, output, **options)
+    with runner.progress("stylize", "frames") as show:
+        report = stylize_directory(request, runner, progress=lambda now: show(now.done, now.total))
     report.raise_if_failed()
     return report.as_dict()
 

@@ -23,7 +23,7 @@ def train_flow(
 ) -> dict[str, ModelCard | None]:
     """Trains every model of ``params`` into ``output`` and its curves into ``reports``; returns the cards by name."""
     plan = runner.run("plan trainings", plan_trainings, params, prepared)
-    cards, track = {}, partial(open_observers, prepared=prepared)
+    cards, track = {}, partial(open_observers, prepared=prepared, runner=runner)
     for job in plan.jobs:
         name = job.training.name
         cards[name] = runner.run(f"train {name}", train_model, job, prepared, output, reports, track)

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from ruamel.yaml import YAML
 
 from stylegan_core.data.choices import LABELLED, Filter, Half, Layout
+from stylegan_core.limits_settings import LimitsSettings
 from stylegan_core.recipes import config_class, list_recipes
 from stylegan_core.recipes.base import RecipeConfig
 from stylegan_core.settings import Section, Settings, SettingsError, mapping, validated
@@ -203,6 +204,7 @@ class Params(Settings):
     evaluate: EvaluateSettings
     stylize: StylizeSettings
     promote: PromoteSettings = PromoteSettings()
+    limits: LimitsSettings = LimitsSettings()
 
     def train(self) -> TrainSettings:
         """The section ``train`` without a shot's overrides."""
@@ -244,7 +246,7 @@ def parse_params(document: Section) -> Params:
     Raises:
         SettingsError: a setting is wrong.
     """
-    sections = ("prepare", "shots", "train", "evaluate", "stylize", "promote")
+    sections = ("prepare", "shots", "train", "evaluate", "stylize", "promote", "limits")
     document = mapping(document, "params.yaml")
     unknown = sorted(set(document) - set(sections))
     if unknown:
@@ -266,6 +268,7 @@ def parse_params(document: Section) -> Params:
         evaluate=validated(EvaluateSettings, document.get("evaluate"), "evaluate"),
         stylize=validated(StylizeSettings, document.get("stylize"), "stylize"),
         promote=validated(PromoteSettings, document.get("promote"), "promote"),
+        limits=validated(LimitsSettings, document.get("limits"), "limits"),
     )
     params.trainings()  # an override that cannot be read is reported now, not after an hour of preparation
     return params

@@ -13,6 +13,7 @@ import typer
 from flows.cli import diagnosis, export, features, project, recipes, stylize
 from flows.cli.operations import experiments, gc, inbox, notify, promotion, schedule, services, worker
 from flows.cli.threads_option import add_threads_option, run_with_threads
+from flows.output_pipe import quiet_at_closed_output
 from flows.stage import configure_logging, exit_with_code
 
 _EPILOG = (
@@ -32,7 +33,8 @@ app = typer.Typer(
 
 def main() -> None:
     """Entry point of ``stylereel`` and ``python -m flows``."""
-    app(prog_name="stylereel")
+    with quiet_at_closed_output():
+        app(prog_name="stylereel")
 
 
 def _print_version(wanted: bool) -> None:
@@ -93,7 +95,7 @@ promotion.register(_command)
 services.register(_command)
 schedule.register(_command)
 _command("inbox", inbox.EXAMPLES)(inbox.inbox)
-_command("worker", "stylereel worker\nstylereel worker --pool renders --limit 2")(worker.worker)
+_command("worker", worker.EXAMPLES)(worker.worker)
 _command("experiments", experiments.EXAMPLES)(experiments.experiments)
 _command("gc", gc.EXAMPLES)(gc.gc)
 _command("sync", "stylereel sync && dvc repro")(project.sync)

@@ -15,6 +15,7 @@ from flows.cli.stylize import raise_if_frames_failed
 from flows.stage import explained_by_stage
 
 if TYPE_CHECKING:
+    from tasks.shared.lineage import PipelineLink
     from tasks.shared.runner import Runner
 
 
@@ -73,20 +74,28 @@ def pipeline(
     """Run all stages, with the promotion gate between evaluate and stylize, then push."""
     from flows.chain import ChainSettings, chain
     from flows.notifications import reported
+    from flows.runners.limited_runner import read_limits, start_limit
     from flows.runners.run_stage import run_stage
+    from flows.time_out import time_out
     from tasks.scheduled.run_checkout import results_folder
 
     root = project_folder()
     settings = ChainSettings(scheduled, max_swd_ratio, push, branch, ref, lock_wait_s)
 
+    limit = start_limit(read_limits(root), "pipeline", "run_hours")
+
+    def limited_chain(runner: Runner, killed: Callable[[Exception], None] = lambda _: None) -> PipelineLink:
+        with time_out(limit, interrupt=False, killed=killed):
+            return chain(runner, root, settings)
+
     def scheduled_chain(runner: Runner) -> object:
         with reported(root, "pipeline") as ending:  # somebody who calls it by hand reads the error here
-            link = chain(runner, root, settings)
+            link = limited_chain(runner, ending.fail)
             if link.refused:
                 ending.refuse(link.gate)
             return link
 
-    run_stage("pipeline", scheduled_chain if scheduled else lambda runner: chain(runner, root, settings))
+    run_stage("pipeline", scheduled_chain if scheduled else limited_chain)
     print_places(results_folder(root) if scheduled else root)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from flows.runners.dask_workers import LocalWorkers
 from flows.runners.local_runner import default_workers
 from tasks.shared.errors import StoppedError, UsageError
+from tasks.shared.runner import ShowProgress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -72,6 +73,10 @@ class DaskRunner:
         except BaseException as failure:
             self._end(futures, str(failure) or type(failure).__name__)
             raise
+
+    def progress(self, _name: str, _unit: str) -> AbstractContextManager[ShowProgress]:
+        """Shows it nowhere: see ``Runner.progress``."""
+        return nullcontext(lambda _done, _total: None)
 
     def publish(self, name: str, markdown: str) -> None:
         """Does nothing: see ``Runner.publish``."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar, cast
 
 from stylegan_core.threads import usable_cores
+from tasks.shared.runner import ShowProgress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -51,6 +53,10 @@ class LocalRunner:
         if failures:
             raise failures[0]
         return [cast(Result, future.result()) for future in futures]
+
+    def progress(self, _name: str, _unit: str) -> AbstractContextManager[ShowProgress]:
+        """Shows it nowhere: see ``Runner.progress``."""
+        return nullcontext(lambda _done, _total: None)
 
     def publish(self, name: str, markdown: str) -> None:
         """Does nothing: see ``Runner.publish``."""

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from tasks.shared.runner import Skipped
+from flows.runners.progress_artifact import progress_artifact
+from tasks.shared.errors import StoppedError, UsageError
+from tasks.shared.runner import ShowProgress, Skipped
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +24,7 @@ class PrefectRunner:
     """Prefect tasks, without caching; works only inside a flow. See ``tasks.shared.runner.Runner``.
 
     Args:
-        retries: by task name, for work that may be repeated.
+        retries: by task name, for work that may be repeated: it does nothing a second time that it has done.
         distributed: whether the flow's task runner has its workers in other processes.
     """
 
@@ -50,6 +56,10 @@ class PrefectRunner:
         futures = self._task(name, call).map(index=list(range(len(listed))))
         return [future.result() for future in futures]
 
+    def progress(self, name: str, unit: str) -> AbstractContextManager[ShowProgress]:
+        """See ``Runner.progress``."""
+        return progress_artifact(name, unit)
+
     def publish(self, name: str, markdown: str) -> None:
         """See ``Runner.publish``; a server that refuses it costs a line of the log, not the run."""
         from prefect.artifacts import create_markdown_artifact
@@ -68,9 +78,15 @@ class PrefectRunner:
             persist_result=False,
             cache_policy=NO_CACHE,
             retries=self._retries.get(name, 0),
+            retry_condition_fn=_may_be_repeated,
             retry_delay_seconds=10,
         )
         return decorate(function)
+
+
+def _may_be_repeated(_task: object, _run: object, state: State) -> bool:
+    """Not after a wrong call, which stays wrong, and not after a stop or a time limit, which are on purpose."""
+    return not isinstance(state.data, UsageError | StoppedError)
 
 
 def _state_of(result: object) -> object:

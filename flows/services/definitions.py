@@ -1,9 +1,10 @@
-"""The three services: Prefect server (one for all projects of a user), MLflow server and worker of a project."""
+"""The services: Prefect server (one for all projects of a user), MLflow server and two workers of a project."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 from flows.services.ports import HOST
 from flows.services.prefect_api import VARIABLE
@@ -11,6 +12,9 @@ from flows.services.service import Service, project_key, records_folder
 from tasks.shared.project_identity import read_identity
 from tasks.shared.tracking import tracking_uri
 
+Queue = Literal["trainings", "on-demand"]
+WORKERS: dict[Queue, str] = {"trainings": "worker", "on-demand": "on-demand-worker"}
+"""The worker of each queue."""
 SERVER_PORT = 4200
 MLFLOW_PORT = 5000
 WORKER_STOP_S = 180.0
@@ -64,14 +68,24 @@ def mlflow_server(root: Path, port: int) -> Service:
     )
 
 
-def own_worker(root: Path, api_url: str, *, own_server: bool) -> Service:
-    """The project's worker; with ``own_server``, systemd starts the server before it."""
+def own_worker(root: Path, api_url: str, queue: Queue, *, own_server: bool) -> Service:
+    """A worker of the project.
+
+    Two, since a worker's limit is for all its queues: a limit of the server's would keep the slot of a dead run.
+
+    Args:
+        root: the project.
+        api_url: of the server.
+        queue: that it serves.
+        own_server: systemd starts the server before it.
+    """
+    name = WORKERS[queue]
     return Service(
-        name="worker",
-        title=f"worker of {read_identity(root).name}",
+        name=name,
+        title=f"{name} of {read_identity(root).name}",
         records=records_folder(root),
-        unit=f"stylereel-{project_key(root)}-worker",
-        command=(sys.executable, "-m", "flows", "worker"),
+        unit=f"stylereel-{project_key(root)}-{name}",
+        command=(sys.executable, "-m", "flows", "worker", "--queue", queue),
         folder=root,
         environment={**_QUIET, VARIABLE: api_url},
         after=("stylereel-server",) if own_server else (),

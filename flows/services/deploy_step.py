@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from flows.services.deployments import NIGHTLY, STYLIZE, refuse_name_clash
 from flows.services.prefect_api import PrefectApi
-from flows.services.work_queue import claim_queue
+from flows.services.work_queue import claim_queues
 from tasks.shared.errors import UsageError
 from tasks.shared.project_identity import PROJECT_FILE, read_identity
 from tasks.shared.versioning import project_root
 
 
 def claim_names(project: str, project_id: str) -> dict[str, str]:
-    """Claims deployments and work queue for the project of the working folder.
+    """Claims deployments and work queues for the project of the working folder.
 
     Args:
         project: name of the project in prefect.yaml.
@@ -34,5 +34,5 @@ def claim_names(project: str, project_id: str) -> dict[str, str]:
         api = PrefectApi(str(url).rstrip("/"))
         for deployment in (NIGHTLY, STYLIZE):
             refuse_name_clash(api, identity, deployment)
-        claim_queue(api, identity)
+        claim_queues(api, identity)
     return {}

@@ -12,7 +12,7 @@ from ruamel.yaml.error import YAMLError
 
 from flows.services.cron import Cron
 from flows.services.prefect_api import PrefectApi, quoted
-from flows.services.work_queue import POOL, claim_queue, owner_of_tags
+from flows.services.work_queue import POOL, claim_queues, on_demand_queue, owner_of_tags, trainings_queue
 from tasks.shared.errors import UsageError
 from tasks.shared.project_identity import ProjectIdentity, read_identity, refuse_clash
 
@@ -32,6 +32,7 @@ class Deployment:
         parameters: where prefect.yaml has none.
         tag: besides those of the project.
         description: for people.
+        on_demand: whether its runs wait in the queue of work on demand, not behind a training.
     """
 
     flow: str
@@ -40,6 +41,11 @@ class Deployment:
     parameters: dict[str, Any]
     tag: str
     description: str
+    on_demand: bool = False
+
+    def queue(self, identity: ProjectIdentity) -> str:
+        """The queue of its runs."""
+        return on_demand_queue(identity) if self.on_demand else trainings_queue(identity)
 
     def name(self, identity: ProjectIdentity) -> str:
         """Its name on a server."""
@@ -61,6 +67,7 @@ STYLIZE = Deployment(
     {"input": "", "output": "", "model": ""},
     "stylize",
     "On demand: stylize a folder with the promoted model, or with one from the registry.",
+    on_demand=True,
 )
 
 
@@ -82,7 +89,7 @@ def deploy(api: PrefectApi, root: Path, cron: Cron | None) -> list[str]:
     identity, notes = read_identity(root), []
     for deployment in (NIGHTLY, STYLIZE):
         refuse_name_clash(api, identity, deployment)
-    claim_queue(api, identity)
+    claim_queues(api, identity)
     for deployment in (NIGHTLY, STYLIZE):
         found = find(api, identity, deployment)
         if found is not None and (before := folder_of(found)) not in (None, str(root)):
@@ -167,7 +174,7 @@ def _upsert(
         "parameter_openapi_schema": _parameter_schema(deployment.function),
         "tags": [*identity.tags, deployment.tag],
         "work_pool_name": POOL,
-        "work_queue_name": identity.name,
+        "work_queue_name": deployment.queue(identity),
         "paused": False,
         "schedules": schedules,
         "job_variables": {},

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from flows.services.service import read_record, records_folder
@@ -94,6 +95,13 @@ def known_api_url() -> str | None:
         return url
     record = read_record(records_folder(), "server")
     return f"{record.address}/api" if record else None
+
+
+def expected_api_url(root: Path) -> str | None:
+    """The URL of the server that should be up: as ``known_api_url``, but after `stylereel down` there is none."""
+    if os.environ.get(VARIABLE) or read_record(records_folder(root), "worker") is not None:
+        return known_api_url()
+    return None
 
 
 def find_api() -> PrefectApi:

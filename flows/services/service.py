@@ -24,7 +24,7 @@ class Service:
     """A program that runs in the background.
 
     Attributes:
-        name: "server", "mlflow" or "worker".
+        name: "server", "mlflow", "worker" or "on-demand-worker".
         title: for people.
         records: folder of its record and its log.
         unit: name of its systemd unit, without the suffix.
@@ -111,6 +111,16 @@ def records_folder(root: Path | None = None) -> Path:
 def project_key(root: Path) -> str:
     """Tells a checkout from other projects and from other clones of its project: name and digest of the folder."""
     return f"{read_identity(root).name}-{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:8]}"
+
+
+def worker_name(root: Path, service: str = "worker") -> str:
+    """Name of a worker of this checkout on the server.
+
+    Args:
+        root: the checkout.
+        service: "worker" or "on-demand-worker".
+    """
+    return project_key(root) if service == "worker" else f"{project_key(root)}-{service}"
 
 
 def read_record(folder: Path, name: str) -> ServiceRecord | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -20,14 +21,14 @@ from flows.services.service import (
     Service,
     ServiceManager,
     ServiceRecord,
-    project_key,
     read_record,
     records_folder,
     remove_record,
+    worker_name,
     write_record,
 )
 from flows.services.systemd import SystemdManager, has_systemd
-from flows.services.work_queue import POOL, claim_queue
+from flows.services.work_queue import POOL, claim_queues
 from tasks.shared.errors import InputsFailedError, UsageError
 from tasks.shared.project_identity import read_identity
 from tasks.shared.tracking import tracking_uri
@@ -36,7 +37,7 @@ Say = Callable[[str], None]
 
 _UP_WITHIN_S = 300.0
 _POLL_S = 0.5
-_PROJECT_SERVICES = ("worker", "mlflow")
+_PROJECT_SERVICES = (*definitions.WORKERS.values(), "mlflow")
 """In the order in which they are stopped."""
 
 
@@ -49,7 +50,7 @@ def up(root: Path, port: int | None, say: Say) -> list[ServiceRecord]:
         say: shows a line to the user.
 
     Returns:
-        The records of the services, with addresses and logs; the Prefect server is the first.
+        The records of the services, with addresses and logs: Prefect server, MLflow server, workers.
 
     Raises:
         UsageError: another project on the server has the same name, or a port is taken.
@@ -61,16 +62,18 @@ def up(root: Path, port: int | None, say: Say) -> list[ServiceRecord]:
         identity = read_identity(root)
         for deployment in (NIGHTLY, STYLIZE):
             refuse_name_clash(api, identity, deployment)
-        claim_queue(api, identity)
-        mlflow, worker = _start_mlflow(root, say), _start_worker(root, server, api, say)
+        claim_queues(api, identity)
+        mlflow = _start_mlflow(root, say)
+        workers = [_start_worker(root, server, api, queue, say) for queue in definitions.WORKERS]
         if mlflow.manager != "other":
             _wait_until(lambda: answers(f"{mlflow.address}/health"), mlflow)
-        _wait_until(lambda: _is_polling(api, root, worker), worker)
-        return [server, mlflow, worker]
+        for worker in workers:
+            _wait_until(functools.partial(_is_polling, api, root, worker), worker)
+        return [server, mlflow, *workers]
 
 
 def down(root: Path, say: Say) -> list[str]:
-    """Stops worker, MLflow and, unless another project's worker uses it, the Prefect server; returns their names."""
+    """Stops workers, MLflow and, unless another project's worker uses it, the Prefect server; returns their names."""
     with _one_at_a_time():
         stopped = [name for name in _PROJECT_SERVICES if _stop(records_folder(root), name, say)]
         if others := sorted({record.project for record in _running_workers()}):
@@ -166,18 +169,20 @@ def _start_mlflow(root: Path, say: Say) -> ServiceRecord:
     return _start(definitions.mlflow_server(root, _port(wanted, "MLflow server", say)), say)
 
 
-def _start_worker(root: Path, server: ServiceRecord, api: PrefectApi, say: Say) -> ServiceRecord:
-    if current := running(records_folder(root), "worker"):
+def _start_worker(
+    root: Path, server: ServiceRecord, api: PrefectApi, queue: definitions.Queue, say: Say
+) -> ServiceRecord:
+    if current := running(records_folder(root), definitions.WORKERS[queue]):
         return current
     own = server.manager == "systemd"
-    return _start(definitions.own_worker(root, api.url, own_server=own), say)
+    return _start(definitions.own_worker(root, api.url, queue, own_server=own), say)
 
 
 def _is_polling(api: PrefectApi, root: Path, record: ServiceRecord) -> bool:
     """Whether the server has heard from the worker since its start: one that was killed stays online for a while."""
     begun = since(record)
     for worker in api.post(f"/work_pools/{POOL}/workers/filter", {"limit": 200}) or []:
-        if worker["name"] == project_key(root) and begun is not None and worker["last_heartbeat_time"]:
+        if worker["name"] == worker_name(root, record.name) and begun is not None and worker["last_heartbeat_time"]:
             return datetime.fromisoformat(worker["last_heartbeat_time"]) >= begun
     return False
 
@@ -222,12 +227,12 @@ def _stop(folder: Path, name: str, say: Say) -> bool:
     if was_running:
         say(f"Stopping the {name} ...")
     if was_running or record.manager == "systemd":
-        manager.stop(record, definitions.WORKER_STOP_S if name == "worker" else 30.0)
+        manager.stop(record, definitions.WORKER_STOP_S if name in definitions.WORKERS.values() else 30.0)
     if name != "server":
         remove_record(folder, name)
     return was_running
 
 
 def _running_workers() -> list[ServiceRecord]:
-    folders = sorted(path.parent for path in records_folder().glob("*/worker.json"))
-    return [record for folder in folders if (record := running(folder, "worker"))]
+    found = [path for name in definitions.WORKERS.values() for path in records_folder().glob(f"*/{name}.json")]
+    return [record for path in found if (record := running(path.parent, path.stem))]

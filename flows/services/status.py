@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from flows.services.definitions import WORKERS
 from flows.services.deployments import NIGHTLY, find, schedule_of
 from flows.services.prefect_api import PrefectApi, PrefectApiError, known_api_url
 from flows.services.service import ServiceRecord, read_record, records_folder
 from flows.services.site import running, since
 from stylegan_core.storage.cache import cache_folder
+from tasks.project.disks import free_space
 from tasks.shared.errors import UsageError
 from tasks.shared.project_identity import read_identity
 
@@ -28,7 +29,7 @@ class ServiceStatus:
     """A service.
 
     Attributes:
-        name: "server", "mlflow" or "worker".
+        name: "server", "mlflow", "worker" or "on-demand-worker".
         up: whether it runs.
         address: URL, empty if it has none.
         since: start, ISO 8601; empty if unknown.
@@ -91,7 +92,7 @@ class ProjectStatus:
         folder: the checkout.
         api: URL of the Prefect server; empty if none is known.
         answers: whether that server answers; without it, there are no runs and no schedule.
-        services: server, worker and MLflow.
+        services: server, workers and MLflow.
         schedule: cron and time zone, empty without schedule.
         runs: those that run, those that wait, and those that have ended, the latest first.
         next: those that are to begin later, the earliest first.
@@ -147,7 +148,7 @@ def _services(root: Path, url: str | None, *, is_up: bool) -> list[ServiceStatus
     address = (url or "").removesuffix("/api")
     if url and server.address != address:  # PREFECT_API_URL names another one
         server = ServiceStatus("server", is_up, address)
-    return [server, _service(own, "worker"), _service(own, "mlflow")]
+    return [server, *(_service(own, name) for name in (*WORKERS.values(), "mlflow"))]
 
 
 def _service(folder: Path, name: str) -> ServiceStatus:
@@ -226,5 +227,5 @@ def _run(run: dict[str, Any], flows: dict[str, str], stages: dict[str, list[str]
 
 
 def _disk(name: str, folder: Path) -> DiskStatus:
-    usage = shutil.disk_usage(folder)
-    return DiskStatus(name, str(folder), usage.free, usage.total)
+    disk = free_space(name, folder)
+    return DiskStatus(name, str(folder), disk.free_bytes, disk.total_bytes)

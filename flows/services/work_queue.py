@@ -1,4 +1,4 @@
-"""Work pool and work queue: where a project's runs wait for the project's own worker."""
+"""Work pool and work queues: where a project's runs wait for the project's own workers."""
 
 from __future__ import annotations
 
@@ -9,31 +9,46 @@ from flows.services.prefect_api import PrefectApi, quoted
 from tasks.shared.project_identity import ProjectIdentity, refuse_clash
 
 POOL = "stylereel"
-"""Of all projects; each has a queue of its own in it."""
+"""Of all projects; each has queues of its own in it."""
+_ON_DEMAND = "-on-demand"
 
 _ID_TAG = "project-id:"
 
 
-def claim_queue(api: PrefectApi, identity: ProjectIdentity, pool: str = POOL) -> None:
-    """Creates the work pool and the project's queue, unless they are there.
+def trainings_queue(identity: ProjectIdentity) -> str:
+    """The queue of pipelines: one runs at a time."""
+    return identity.name
+
+
+def on_demand_queue(identity: ProjectIdentity) -> str:
+    """The queue of folders on demand and hot folders, which do not wait for the end of a training."""
+    return f"{identity.name}{_ON_DEMAND}"
+
+
+def claim_queues(api: PrefectApi, identity: ProjectIdentity, pool: str = POOL) -> None:
+    """Creates the work pool and the project's queues, unless they are there.
 
     Raises:
-        UsageError: the queue is that of another project.
+        UsageError: a queue is that of another project.
         PrefectApiError: the server refused.
     """
     if api.get(f"/work_pools/{quoted(pool)}") is None:
         # The first worker adds the template of its type.
         api.post("/work_pools/", {"name": pool, "type": "process", "base_job_template": {}})
-    path = f"/work_pools/{quoted(pool)}/queues"
+    for name in (trainings_queue(identity), on_demand_queue(identity)):
+        _claim(api, identity, name, f"/work_pools/{quoted(pool)}/queues")
+
+
+def _claim(api: PrefectApi, identity: ProjectIdentity, name: str, path: str) -> None:
     about = f"Runs of the stylereel project {identity.name}, {_ID_TAG}{identity.id}"
-    queue: dict[str, Any] | None = api.get(f"{path}/{quoted(identity.name)}")
+    queue: dict[str, Any] | None = api.get(f"{path}/{quoted(name)}")
     if queue is None:
-        created = api.post(path, {"name": identity.name, "description": about})
-        queue = created or api.get(f"{path}/{quoted(identity.name)}")  # another process has just created it
+        created = api.post(path, {"name": name, "description": about})
+        queue = created or api.get(f"{path}/{quoted(name)}")  # another process has just created it
     owner = _owner(queue or {})
-    refuse_clash(identity, owner, f"the work queue {identity.name} at {api.url}")
+    refuse_clash(identity, owner, f"the work queue {name} at {api.url}")
     if owner is None:
-        api.patch(f"{path}/{quoted(identity.name)}", {"description": about})
+        api.patch(f"{path}/{quoted(name)}", {"description": about})
 
 
 def owner_of_tags(tags: list[str]) -> str | None:

@@ -11,14 +11,14 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.notify.messages import Message
 from tasks.scheduled.run_checkout import results_folder
-from tasks.shared.errors import StoppedError, UsageError
+from tasks.shared.errors import StoppedError, TimeLimitError, UsageError
 from tasks.shared.gate import GateError
+from tasks.shared.shown_url import shown_url
 from tasks.shared.versioning import STAGES
 
 Kind = Literal["failed", "refused", "crashed", "stuck", "late", "server", "disk"]
 
 _LONGEST_REASON = 600
-_USER_OF_URL = re.compile(r"(?<=://)[^/\s@]+@")
 _VARIABLE = re.compile(r"[0-9a-f]{8,}|\d+")
 """What differs between two reports of the same failure: ids, numbers of steps, sizes, times."""
 
@@ -76,7 +76,7 @@ class Problem(BaseModel):
 def one_line(error: BaseException | str) -> str:
     """The reason in one line, without the passwords of URLs."""
     text = " ".join(str(error).split()) or type(error).__name__
-    text = _USER_OF_URL.sub("***@", text)
+    text = shown_url(text)
     return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 4] + " ..."
 
 
@@ -106,6 +106,11 @@ def problem_of(error: Exception, work: str, root: Path, url: str = "") -> Proble
 def _advice(error: Exception, root: Path) -> str:
     if isinstance(error, UsageError):
         return f"correct what the reason names in {root}, then run again"
+    if isinstance(error, TimeLimitError):
+        return (
+            "read the log of the run for what it waited for, such as a network share; if it needs more time, raise "
+            f"the limit that the reason names in {root / 'params.yaml'}. The next run continues from what is done"
+        )
     if isinstance(error, StoppedError):
         return "remove the cause (disk, mount, memory), then run again: it continues from its checkpoint"
     return f"read the log of the run, and {results_folder(root) / '.stylereel/last-error.txt'}, then run again"

@@ -6,7 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
 from ruamel.yaml import YAML
@@ -15,6 +15,7 @@ from ruamel.yaml.error import YAMLError
 from stylegan_core.storage.atomic import write_atomically, write_bytes_atomically
 from stylegan_core.storage.state_folder import STATE_FOLDER
 from tasks.shared.errors import UsageError
+from tasks.shared.shown_url import shown_url
 
 SETTINGS_FILE = Path(STATE_FOLDER) / "notify.yaml"
 WEBHOOK_VARIABLE = "STYLEREEL_WEBHOOK_URL"
@@ -64,7 +65,7 @@ class Webhook(BaseModel):
 
     def masked(self) -> str:
         """The receiver without its secret."""
-        return masked_url(self.secret)
+        return shown_url(self.secret, secret_path=True)
 
 
 class Mailbox(BaseModel):
@@ -89,7 +90,7 @@ class Mailbox(BaseModel):
 
     def masked(self) -> str:
         """The receiver without its secret."""
-        return f"{self.mail_to} by {masked_url(self.secret)}"
+        return f"{self.mail_to} by {shown_url(self.secret, secret_path=True)}"
 
 
 Receiver = Webhook | Mailbox
@@ -107,18 +108,6 @@ class NotifySettings(BaseModel):
 
     receivers: tuple[Receiver, ...] = ()
     server_reports_late: bool = False
-
-
-def masked_url(url: str) -> str:
-    """``url`` without user, password, path and query: what may be shown."""
-    parts = urlsplit(url)
-    user = "***@" if parts.username or parts.password else ""
-    secret = "/***" if parts.path.strip("/") or parts.query else ""
-    return f"{parts.scheme}://{user}{_host(parts)}{secret}"
-
-
-def _host(parts: SplitResult) -> str:
-    return parts.netloc.rpartition("@")[2]
 
 
 def explain(error: ValidationError) -> str:

@@ -13,12 +13,12 @@ from pydantic import BaseModel, Field, ValidationError
 
 from stylegan_core.storage.atomic import write_bytes_atomically
 from stylegan_core.storage.state_folder import STATE_FOLDER
-from tasks.notify.disks import disks
 from tasks.notify.messages import Message
 from tasks.notify.outbox import send
 from tasks.notify.receivers import receivers
 from tasks.notify.runs import RunNote, read_notes
 from tasks.notify.sent import open_problems
+from tasks.project.disks import disks
 from tasks.scheduled.run_checkout import results_folder
 from tasks.shared.errors import UsageError
 from tasks.shared.project_identity import read_identity

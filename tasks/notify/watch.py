@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.notify.disks import Disk, disks
 from tasks.notify.outbox import flush
 from tasks.notify.problems import Problem
 from tasks.notify.receivers import read_settings, receivers
 from tasks.notify.runs import RunNote, read_notes, write_note
 from tasks.notify.sent import report, resolve
 from tasks.notify.stuck import stuck_runs
+from tasks.project.disks import Disk, disks
 
 LOW_DISK_GB = 5.0
 """As `stylereel doctor` has it."""

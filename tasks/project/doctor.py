@@ -15,6 +15,7 @@ from typing import Literal
 from packaging.version import Version
 
 from stylegan_core.storage.cache import cache_folder
+from tasks.project.disks import free_space
 from tasks.project.sync import stale_code
 from tasks.shared.versioning import project_root
 
@@ -148,10 +149,9 @@ def _programs() -> list[Finding]:
 
 
 def _disk(folder: Path, name: str) -> Finding:
-    usage = shutil.disk_usage(folder)
-    low = usage.free < _LOW_DISK_BYTES
-    text = f"{usage.free / 1e9:.1f} GB free of {usage.total / 1e9:.0f} at {folder}"
-    return Finding(f"disk ({name})", "note" if low else "ok", text + (": low, delete files" if low else ""))
+    disk = free_space(name, folder)
+    low = disk.free_bytes < _LOW_DISK_BYTES
+    return Finding(f"disk ({name})", "note" if low else "ok", disk.describe() + (": low, delete files" if low else ""))
 
 
 def _project(root: Path) -> list[Finding]:

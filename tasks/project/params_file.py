@@ -23,6 +23,7 @@ from stylegan_core.config import (
     PromoteSettings,
     parse_params,
 )
+from stylegan_core.limits_settings import LimitsSettings
 from stylegan_core.recipes import config_class, list_recipes, recipe_class
 from stylegan_core.recipes.base import Preset
 from stylegan_core.settings import SettingsError
@@ -66,6 +67,7 @@ def render_params(values: Values | None = None, *, shots: str = _SHOTS_NONE) -> 
     lines += ["", "evaluate:", *_section(EvaluateSettings, "evaluate", chosen)]
     lines += ["", "stylize:", *_section(StylizeSettings, "stylize", chosen)]
     lines += ["", "promote:", *_section(PromoteSettings, "promote", chosen)]
+    lines += ["", "limits:", *_section(LimitsSettings, "limits", chosen)]
     return "\n".join(lines) + "\n"
 
 

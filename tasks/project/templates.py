@@ -100,7 +100,7 @@ PREFECT_YAML = """\
 #   stylereel up
 #   stylereel schedule "0 2 * * *" --timezone Europe/Berlin
 # `prefect --no-prompt deploy --all` makes the same deployments; it leaves their schedule as it is, unless one is below.
-# Name and id are those of project.yaml.
+# Name and id are those of project.yaml. Work on demand has a queue and a worker of its own: it waits for no training.
 name: "{name}"
 
 build:
@@ -121,14 +121,14 @@ deployments:
     tags: [stylereel, "project:{name}", "project-id:{id}", stylize]
     parameters: {{input: "", output: "", model: ""}}
     schedules: []
-    work_pool: {{name: stylereel, work_queue_name: "{name}"}}
+    work_pool: {{name: stylereel, work_queue_name: "{name}-on-demand"}}
   - name: "{name}-inbox"
     description: "A hot folder: stylize shots that have stopped growing. Set folder, then activate the schedule."
     entrypoint: flows.pipeline.stylize_inbox
     tags: [stylereel, "project:{name}", "project-id:{id}", stylize]
     parameters: {{folder: "", output: ""}}
     schedules: [{{interval: 300, active: false}}]
-    work_pool: {{name: stylereel, work_queue_name: "{name}"}}
+    work_pool: {{name: stylereel, work_queue_name: "{name}-on-demand"}}
   - name: "{name}-watch"
     description: Every 15 minutes, report crashed, late and stuck runs and full disks; each morning, send the summary.
     entrypoint: flows.watch_flow.watch

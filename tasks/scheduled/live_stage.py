@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from tasks.shared.child_processes.time_limit import check_time
 from tasks.shared.versioning import VersioningError
 
 log = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ def wait_for_stage(root: Path, wait_s: float) -> None:
 
     Raises:
         VersioningError: it ran for longer than ``wait_s``.
+        TimeLimitError: the time limit of the context has passed.
     """
     deadline, told = time.monotonic() + wait_s, False
     while pids := [pid for pid in _stage_pids(root) if psutil.pid_exists(pid)]:
@@ -29,6 +31,7 @@ def wait_for_stage(root: Path, wait_s: float) -> None:
             log.info("a stage still runs in %s (process %d): waiting for it, for at most %.0f s", root, pids[0], wait_s)
         if time.monotonic() > deadline:
             raise VersioningError(f"a stage has been running in {root} for {wait_s:.0f} s (process {pids[0]})")
+        check_time()
         time.sleep(_POLL_S)
 
 

@@ -18,7 +18,8 @@ from stylegan_core.storage.atomic import write_bytes_atomically
 from tasks.scheduled.live_stage import wait_for_stage
 from tasks.scheduled.runs_branch import runs_tip
 from tasks.shared.project_home import HOME_FILE, project_home
-from tasks.shared.versioning import VersioningError, dvc_cache, git, git_state, head_commit, run_dvc, shown_url
+from tasks.shared.shown_url import shown_url
+from tasks.shared.versioning import VersioningError, dvc_cache, git, git_state, head_commit, run_dvc
 
 log = logging.getLogger(__name__)
 

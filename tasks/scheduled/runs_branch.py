@@ -9,7 +9,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.shared.versioning import VersioningError, committer, git, shown_url
+from tasks.shared.shown_url import shown_url
+from tasks.shared.versioning import VersioningError, committer, git
 
 
 def runs_tip(root: Path, branch: str) -> str | None:

@@ -17,3 +17,10 @@ class InputsFailedError(RuntimeError):
 
 class StoppedError(RuntimeError):
     """Work stopped on a full disk, a vanished mount or an interrupt; run again to finish: exit code 3."""
+
+
+class TimeLimitError(StoppedError, TimeoutError):
+    """A time limit has passed, and the work was stopped; run again to finish: exit code 3.
+
+    A TimeoutError, so that Prefect shows the run and its task as TimedOut.
+    """

@@ -6,10 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+ShowProgress = Callable[[int, int], None]
+"""Takes the numbers done and in total."""
 
 
 class Skipped(str):
@@ -35,6 +40,18 @@ class Runner(Protocol):
         """Calls ``function`` for each item, on a pool of threads or of processes; results in the order of ``items``.
 
         The first exception is raised after the running calls have ended; no further calls are started.
+        """
+        ...
+
+    def progress(self, name: str, unit: str) -> AbstractContextManager[ShowProgress]:
+        """Shows the progress of the work inside on the page of the flow run; without a server, nowhere.
+
+        Args:
+            name: of the work, such as "train harbour".
+            unit: of its numbers, such as "steps".
+
+        Returns:
+            A context of a function of the numbers done and in total, which returns at once and never raises.
         """
         ...
 

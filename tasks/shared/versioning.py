@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import configparser
-import contextlib
 import hashlib
 import json
 import logging
 import os
-import re
-import signal
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tasks.shared.child_processes.call import call
+from tasks.shared.child_processes.time_limit import check_time, nearest_limit, patience_s
 from tasks.shared.errors import UsageError
+from tasks.shared.shown_url import shown_url
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +29,6 @@ _IDENTITY = {"NAME": "stylereel", "EMAIL": "stylereel@localhost"}
 _FIRST_PAUSE_S = 1.0
 _LOCK_WORDS = ("Unable to acquire lock", "is busy, it is being blocked by")
 _SKIP_WORDS = ("didn't change, skipping", "is cached - skipping run")
-_MOST_LINES = 200
-_CREDENTIALS = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s@]+@")
 _NO_QUESTIONS = {"GIT_TERMINAL_PROMPT": "0"}
 """A run at night has nobody to answer."""
 
@@ -207,11 +204,13 @@ def run_dvc(
 
     Raises:
         VersioningError: dvc failed, or its lock was held for longer than ``lock_wait_s``.
+        TimeLimitError: the time limit of the context has passed; the stage has saved its state.
     """
     deadline = time.monotonic() + lock_wait_s
     pause_s = _FIRST_PAUSE_S
     while True:
-        code, lines = _call_dvc(root, arguments, environment)
+        check_time()
+        code, lines = call([sys.executable, "-m", "dvc", *arguments], root, child_environment(environment))
         if code == 0:
             return lines
         command = "dvc " + " ".join(arguments)
@@ -223,48 +222,8 @@ def run_dvc(
             raise VersioningError(
                 f"`{command}`: another dvc held the project's lock for {lock_wait_s:.0f} s; try later"
             )
-        time.sleep(pause_s)
+        time.sleep(patience_s(pause_s))
         pause_s = min(15.0, pause_s * 1.5)
-
-
-def _call_dvc(root: Path, arguments: Sequence[str], environment: Mapping[str, str] | None) -> tuple[int, list[str]]:
-    """Exit code and last lines of a call, which are printed as they come."""
-    child = subprocess.Popen(
-        [sys.executable, "-m", "dvc", *arguments],
-        cwd=root,
-        env=child_environment(environment),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        bufsize=1,
-        start_new_session=True,  # so that a stop reaches the stage's process too, not dvc alone
-    )
-    last: deque[str] = deque(maxlen=_MOST_LINES)
-    try:
-        assert child.stdout is not None
-        for line in child.stdout:
-            last.append(line)
-            print(line, end="", flush=True)
-        return child.wait(), list(last)
-    except BaseException:
-        _stop_group(child)
-        raise
-
-
-def _stop_group(child: subprocess.Popen[str], patience_s: float = 30.0) -> None:
-    """Ends dvc and its stage: SIGTERM, on which a training saves its state, then SIGKILL."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, number)
-        deadline = time.monotonic() + patience_s
-        while time.monotonic() < deadline:
-            child.poll()
-            try:
-                os.killpg(child.pid, 0)
-            except (ProcessLookupError, PermissionError):
-                return
-            time.sleep(0.1)
 
 
 def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -310,17 +269,15 @@ def committer(root: Path) -> dict[str, str]:
     return {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in _IDENTITY.items()}
 
 
-def shown_url(text: str) -> str:
-    """A text with the user and password of its URLs left out: they must not reach logs and servers."""
-    return _CREDENTIALS.sub(r"\1", text)
-
-
 def git(root: Path, *arguments: str, check: bool = True, environment: Mapping[str, str] | None = None) -> str:
     """Output of a git command in ``root``; of one that fails, an empty text unless ``check``.
 
     Raises:
         VersioningError: it failed, or git is not installed.
+        TimeLimitError: the time limit of the context has passed.
     """
+    check_time()
+    limit = nearest_limit()
     try:
         done = subprocess.run(
             ["git", *arguments],
@@ -329,7 +286,11 @@ def git(root: Path, *arguments: str, check: bool = True, environment: Mapping[st
             text=True,
             env={**os.environ, **_NO_QUESTIONS, **(environment or {})},
             check=False,
+            timeout=limit.remaining_s() if limit else None,
         )
+    except subprocess.TimeoutExpired:
+        assert limit is not None
+        raise limit.error() from None
     except FileNotFoundError:
         if check:
             raise VersioningError("git is not installed; a project needs it") from None

@@ -17,6 +17,7 @@ from tasks.shared import tracking
 from tasks.shared.mlflow_dataset import log_dataset
 from tasks.shared.mlflow_observer import MlflowObserver
 from tasks.shared.provenance import note_model
+from tasks.shared.runner import Runner, ShowProgress
 from tasks.shared.throughput import ThroughputMonitor
 from tasks.stages.training_plan import TrainingJob
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from stylegan_core.training.hardware import Machine
+    from stylegan_core.training.result import TrainResult
 
 _log = logging.getLogger(__name__)
 
@@ -36,12 +38,13 @@ _SLOW_ADVICE = (
 
 
 @contextmanager
-def open_observers(job: TrainingJob, *, prepared: Path) -> Iterator[Observer]:
+def open_observers(job: TrainingJob, *, prepared: Path, runner: Runner) -> Iterator[Observer]:
     """The observers of a training; a resumed training continues its MLflow run.
 
     Args:
         job: the training.
         prepared: output of prepare, named as an input of the run.
+        runner: shows the progress of the steps.
     """
     training = job.training
     settings = training.settings
@@ -64,8 +67,12 @@ def open_observers(job: TrainingJob, *, prepared: Path) -> Iterator[Observer]:
     if run_id is not None:
         job.folder.write_notes(RunNotes(mlflow_run_id=run_id))
         log_dataset(run_id, job.data, prepared)
-    with ConsoleObserver(training.name) as console, MlflowObserver(run_id) as mlflow:
-        yield Observers([console, mlflow])
+    with (
+        ConsoleObserver(training.name) as console,
+        MlflowObserver(run_id) as mlflow,
+        runner.progress(f"train {training.name}", "steps") as show,
+    ):
+        yield Observers([console, mlflow, StepsObserver(show)])
 
 
 def register(job: TrainingJob, card: ModelCard | None, output: Path) -> None:
@@ -165,6 +172,38 @@ class ConsoleObserver:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class StepsObserver:
+    """Shows the number of steps.
+
+    Args:
+        show: takes the steps done and in total.
+    """
+
+    def __init__(self, show: ShowProgress) -> None:
+        self._show = show
+        self._total = 0
+
+    def start(self, total_steps: int, resumed_from: int, machine: Machine) -> None:  # noqa: ARG002
+        """Shows the steps that were done before."""
+        self._total = total_steps
+        self._show(resumed_from, total_steps)
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:  # noqa: ARG002  # Observer's signature
+        """Shows the step."""
+        self._show(step, self._total)
+
+    def pictures(self, step: int, grid: np.ndarray[Any, Any]) -> None:
+        """Does nothing."""
+
+    def checkpoint(self, step: int) -> None:
+        """Shows the step, which may be between two metrics."""
+        self._show(step, self._total)
+
+    def finish(self, result: TrainResult) -> None:
+        """Shows the last step, which a time limit may have chosen."""
+        self._show(result.steps, self._total)
 
 
 def _short(name: str) -> str:

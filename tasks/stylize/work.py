@@ -122,14 +122,26 @@ def _assemble(job: Job, runner: Runner, reports: Sequence[ChunkReport]) -> Path 
 def _hold_output(job: Job, wait_s: float, *, shared: bool) -> Iterator[None]:
     with ExitStack() as held:
         try:
-            held.enter_context(hold_output(job.state_folder, job=job.digest if shared else None, wait_s=wait_s))
+            _enter_output(held, job, wait_s, job.digest if shared else None)
         except OutputBusyError as busy:
-            raise OutputHeldError(f"{busy}: wait for it, or choose another folder") from None
+            waited = f" (it has not ended in {wait_s:.0f} s)" if wait_s else ""
+            raise OutputHeldError(f"{busy}: wait for it, or choose another folder{waited}") from None
         except OSError as error:
             if stops(error):
                 raise StoppedError(str(error)) from error
             raise UsageError(f"{job.output_folder} cannot be written: {error}") from error
         yield
+
+
+def _enter_output(held: ExitStack, job: Job, wait_s: float, workers_of: str | None) -> None:
+    try:
+        held.enter_context(hold_output(job.state_folder, job=workers_of))
+    except OutputBusyError as busy:
+        if not wait_s:
+            raise
+        # Such as a scheduled run and one by hand, which stylize the same shot with the same model.
+        log.info("%s: waiting for its end, for at most %.0f s", busy, wait_s)
+        held.enter_context(hold_output(job.state_folder, job=workers_of, wait_s=wait_s))
 
 
 @contextmanager

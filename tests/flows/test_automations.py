@@ -26,6 +26,11 @@ class _Server:
         self.down = False
         self.automations: list[Any] = []
         self.blocks: dict[str, Any] = {}
+        self.deployments = ["film-nightly", "film-of-my-own"]
+
+    def read_deployments(self, deployment_filter: Any) -> list[Any]:
+        assert deployment_filter.tags.all_ == ["project-id:0123456789ab"]
+        return [SimpleNamespace(name=name) for name in self.deployments]
 
     def api_healthcheck(self) -> Exception | None:
         return ConnectionError("refused") if self.down else None
@@ -72,7 +77,6 @@ def film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("WEBHOOK_URL", "SMTP_URL", "MAIL_TO"):
         monkeypatch.delenv(f"STYLEREEL_{name}", raising=False)
     (tmp_path / "project.yaml").write_text("name: My_Film\nid: 0123456789ab\n")
-    (tmp_path / "prefect.yaml").write_text("deployments: [{name: film-nightly}, {name: film-watch}]\n")
     return tmp_path
 
 
@@ -84,6 +88,7 @@ def test_it_posts_late_and_crashed_runs_to_each_webhook(film: Path, server: _Ser
         assert create_automation(film) == "My_Film: late or crashed run"
     (automation,) = server.automations
     assert automation.trigger.expect == {"prefect.flow-run.Late", "prefect.flow-run.Crashed"}
+    assert automation.trigger.match_related.root["prefect.resource.name"] == ["film-nightly", "film-of-my-own"]
     assert len(automation.actions) == 2
     assert sorted(server.blocks) == ["stylereel-my-film-1", "stylereel-my-film-2"]
     sent = [block._build_request_args("body", "subject") for block in server.blocks.values()]
@@ -102,5 +107,9 @@ def test_what_it_needs(film: Path, server: _Server) -> None:
     add_receiver(film, Webhook(webhook=SecretStr(URLS[0])))
     server.down = True
     with pytest.raises(UsageError, match="does not answer"):
+        create_automation(film)
+    assert not read_settings(film).server_reports_late
+    server.down, server.deployments = False, []
+    with pytest.raises(UsageError, match="stylereel schedule"):
         create_automation(film)
     assert not read_settings(film).server_reports_late

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,11 @@ from flows import chain as chain_module
 from flows.chain import ChainSettings, chain
 from flows.runners.local_runner import LocalRunner
 from tasks.project.init_project import init_project
+from tasks.project.params_file import render_params
 from tasks.promotion.decision import Decision
 from tasks.promotion.gate import GateResult
-from tasks.shared.errors import StoppedError, UsageError
+from tasks.shared.child_processes.time_limit import TimeLimit, time_limit
+from tasks.shared.errors import StoppedError, TimeLimitError, UsageError
 from tasks.shared.gate import GateError
 from tasks.shared.lineage import PipelineLink
 from tasks.shared.versioning import VersioningError, commit_all
@@ -27,6 +31,8 @@ _IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@b.c")
 
 class _Noting:
     """A runner that notes names, and calls only what needs no dvc."""
+
+    distributed = False
 
     def __init__(self, fail: str = "", gate: str = "promoted") -> None:
         self.gate = gate
@@ -51,6 +57,9 @@ class _Noting:
 
     def map(self, name: str, function: Callable[[Any], Any], items: Any, /) -> list[Any]:
         return [function(item) for item in items]
+
+    def progress(self, name: str, unit: str) -> Any:
+        raise AssertionError("the chain itself has no progress")
 
     def publish(self, name: str, markdown: str) -> None:
         self.names.append(f"publish {name}")
@@ -234,3 +243,28 @@ def test_the_error_of_a_stage_reaches_the_pipeline(root: Path, monkeypatch: pyte
     monkeypatch.setattr(chain_module, "reproduce", failing)
     with pytest.raises(UsageError, match=r"prepare: prepare\.content does not exist"):
         chain(LocalRunner(), root, ChainSettings())
+
+
+def test_a_stage_that_hangs_ends_the_pipeline_with_its_time_limit(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With dvc's place taken by a program that hangs; the stages before it are done."""
+    (root / "params.yaml").write_text(render_params({"limits.train_hours": 5.0 / 3600.0}))
+    monkeypatch.setattr(chain_module, "sync", lambda _: None)
+    (root / "stand_in").mkdir()
+    hanging = "import sys, time\nprint(*sys.argv[1:], flush=True)\nif 'train' in sys.argv: time.sleep(600)\n"
+    (root / "stand_in" / "dvc.py").write_text(hanging)
+    monkeypatch.setenv("PYTHONPATH", f"{root / 'stand_in'}{os.pathsep}{Path(__file__).parents[2]}")
+    began_s = time.monotonic()
+    with pytest.raises(TimeLimitError, match=r"^train: stopped .* raise limits\.train_hours in params\.yaml"):
+        chain(LocalRunner(), root, ChainSettings())
+    assert time.monotonic() - began_s < 60
+
+
+def test_the_wait_for_another_pipeline_ends_with_the_limit_of_the_run(root: Path) -> None:
+    (root / ".stylereel").mkdir()
+    limit = TimeLimit.start("pipeline", "limits.run_hours", 1.0 / 3600.0)
+    with (
+        FileLock(root / ".stylereel" / "pipeline.lock"),
+        time_limit(limit),
+        pytest.raises(TimeLimitError, match=r"limits\.run_hours"),
+    ):
+        chain(_Noting(), root, ChainSettings(lock_wait_s=300.0))

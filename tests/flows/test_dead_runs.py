@@ -15,7 +15,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Completed, Running
 
 from flows import dead_runs
-from flows.dead_runs import alive, recover
+from flows.dead_runs import alive, mark_timed_out, recover
 
 
 class _Client:
@@ -28,10 +28,12 @@ class _Client:
         self.created: dict[str, Any] = {}
         self.down_polls = 0
 
-    def add(self, *, state: Any = None, deployment: UUID | None = None, tags: tuple[str, ...] = ()) -> str:
+    def add(
+        self, *, state: Any = None, deployment: UUID | None = None, tags: tuple[str, ...] = (), queue: str = "film"
+    ) -> str:
         run = SimpleNamespace(
             id=uuid4(), name="calm-heron", state=state or Running(), deployment_id=deployment, tags=list(tags),
-            parameters={"scheduled": True},
+            parameters={"scheduled": True}, work_queue_name=queue,
         )  # fmt: skip
         self.runs[run.id] = run
         return str(run.id)
@@ -182,9 +184,43 @@ def test_a_run_without_deployment_and_one_that_the_server_does_not_know_are_forg
     assert not list((tmp_path / ".stylereel" / "runs").iterdir())
 
 
+def test_each_worker_resumes_the_runs_of_its_own_queue(tmp_path: Path, client: _Client) -> None:
+    """And a run on demand, which may begin before the trainings' worker, does not take a dead training from it."""
+    training, folder = (client.add(deployment=uuid4(), queue=name) for name in ("film", "film-on-demand"))
+    for run in (training, folder):
+        kill_a_run(tmp_path, run)
+    assert len(recover(tmp_path, ["film"])) == 1
+    assert [state_of(client, run) for run in (training, folder)] == ["RUNNING", "CRASHED"]
+    with alive(tmp_path, client.add(queue="film-on-demand")):
+        assert state_of(client, training) == "CRASHED"
+    assert len(recover(tmp_path, ["film-on-demand"])) == 1
+    assert set(client.created) == {f"again-{training}", f"again-{folder}"}
+    assert recover(tmp_path) == []
+
+
 def test_it_waits_for_the_server(tmp_path: Path, client: _Client, caplog: pytest.LogCaptureFixture) -> None:
     kill_a_run(tmp_path, client.add(deployment=uuid4()))
     client.down_polls = 3
     with caplog.at_level(logging.INFO, "flows.dead_runs"):
         assert len(recover(tmp_path)) == 1
     assert caplog.text.count("waiting for the Prefect server at http://127.0.0.1:4200/api") == 1
+
+
+def test_runs_that_a_time_limit_has_killed_are_marked(tmp_path: Path, client: _Client) -> None:
+    run = client.add(deployment=uuid4())
+    stage, done = (client.add(tags=(f"pipeline:{run}",), state=state) for state in (Running(), Completed()))
+    mark_timed_out(run, "train: stopped by its time limit", stages_only=True)
+    assert [state_of(client, each) for each in (run, stage, done)] == ["RUNNING", "FAILED", "COMPLETED"]
+    mark_timed_out(run, "train: stopped by its time limit", stages_only=False)
+    state = client.runs[UUID(run)].state
+    assert (state.type.value, state.name, state.message) == ("FAILED", "TimedOut", "train: stopped by its time limit")
+    kill_a_run(tmp_path, run)
+    assert recover(tmp_path) == [], "the next scheduled run continues it"
+
+
+def test_a_server_that_is_away_does_not_hide_the_time_limit(
+    client: _Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(client, "read_flow_runs", lambda **_: (_ for _ in ()).throw(OSError("refused")))
+    mark_timed_out(client.add(), "train: stopped", stages_only=True)
+    assert "cannot mark" in caplog.text

@@ -45,7 +45,9 @@ def test_prefect_yaml_describes_what_schedule_makes(documents: tuple[Path, dict[
         assert entry["parameters"] == deployment.parameters
         assert entry["description"] == deployment.description
         assert entry["tags"] == [*identity.tags, deployment.tag]
-        assert (entry["work_pool"]["name"], entry["work_pool"]["work_queue_name"]) == (POOL, identity.name)
+        assert (entry["work_pool"]["name"], entry["work_pool"]["work_queue_name"]) == (
+            POOL, deployment.queue(identity),
+        )  # fmt: skip
 
 
 def test_no_schedule_is_in_the_file(deployments: dict[str, Any]) -> None:
@@ -78,6 +80,15 @@ def test_their_flows_take_their_parameters(deployments: dict[str, Any]) -> None:
 def test_none_has_a_concurrency_limit(deployments: dict[str, Any]) -> None:
     """Its lease lives in the server's memory: a power cut leaves the slot taken, a restart ends a healthy run."""
     assert not [name for name, deployment in deployments.items() if "concurrency_limit" in deployment]
+
+
+def test_work_on_demand_does_not_wait_for_a_training(deployments: dict[str, Any]) -> None:
+    queues = {name: entry["work_pool"]["work_queue_name"] for name, entry in deployments.items()}
+    trainings, *on_demand = (
+        next(queue for name, queue in queues.items() if name.endswith(kind))
+        for kind in ("-nightly", "-stylize", "-inbox")
+    )
+    assert on_demand == [f"{trainings}-on-demand"] * 2
 
 
 def test_watch_has_a_queue_of_its_own(deployments: dict[str, Any]) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from flows.notifications import reported
 from tasks.notify.runs import read_notes
-from tasks.shared.errors import UsageError
+from tasks.shared.child_processes.time_limit import TimeLimit
+from tasks.shared.errors import TimeLimitError, UsageError
 from tasks.shared.gate import GateError
 from tests.tasks.notify.local_receivers import WebhookReceiver, webhook_receiver
 
@@ -97,3 +98,22 @@ def test_a_folder_that_cannot_be_written_changes_nothing(
     with pytest.raises(UsageError, match="no pairs"):
         run(UsageError("no pairs"))
     assert "cannot report this run" in caplog.text
+
+
+def test_a_time_limit_names_its_setting_and_stage(
+    film: Path, posting: WebhookReceiver, run: Callable[..., None]
+) -> None:
+    with pytest.raises(TimeLimitError):
+        run(TimeLimit.start("train", "limits.train_hours", 5.0).error())
+    (text,) = posting.texts
+    assert text.splitlines()[0] == "[film] pipeline failed in train"
+    assert "raise limits.train_hours" in text
+    assert "a network share" in text
+    assert outcomes(film) == ["failed"]
+
+
+def test_a_run_whose_process_is_about_to_be_killed_is_reported(film: Path, posting: WebhookReceiver) -> None:
+    with reported(film, "pipeline") as ending:
+        ending.fail(TimeLimit.start("pipeline", "limits.run_hours", 5.0).error())
+        assert outcomes(film) == ["failed"]
+        assert len(posting.texts) == 1

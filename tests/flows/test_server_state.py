@@ -11,10 +11,11 @@ from uuid import uuid4
 import pytest
 from prefect.states import Crashed, Failed, Scheduled
 
-from flows.server_state import deployment_names, server_state
+from flows.server_state import server_state
 from tasks.shared.project_identity import PROJECT_FILE, ProjectIdentity
 
 NOW = datetime.now(UTC)
+SERVER = "http://127.0.0.1:4200/api"
 
 
 class _Client:
@@ -51,21 +52,19 @@ class _Client:
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> _Client:
     client = _Client()
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:4200/api")
     monkeypatch.setattr("prefect.client.orchestration.get_client", lambda **_: client)
     return client
 
 
 def test_dead_and_late_runs_of_the_deployments(client: _Client, tmp_path: Path) -> None:
     (tmp_path / PROJECT_FILE).write_text(ProjectIdentity(name="film", id="0123456789ab").text())
-    (tmp_path / "prefect.yaml").write_text("deployments: [{name: film-nightly}, {name: film-watch}]\n")
     early, later = NOW - timedelta(hours=2), NOW - timedelta(hours=1)
     client.dead = [
         client.run(Failed(message="no module\nflows"), start_time=later, end_time=NOW),
         client.run(Crashed(message="exit code 1"), expected_start_time=early, end_time=NOW),
     ]
     client.late = [client.run(Scheduled(scheduled_time=early, name="Late"), expected_start_time=early)]
-    state = server_state(tmp_path)
+    state = server_state(tmp_path, SERVER)
     assert state is not None
     assert [(note.outcome, note.reason, note.work) for note in state.dead] == [
         ("crashed", "exit code 1", "pipeline"), ("failed", "no module flows", "pipeline"),
@@ -74,8 +73,8 @@ def test_dead_and_late_runs_of_the_deployments(client: _Client, tmp_path: Path) 
     assert state.dead[0].ended_s == NOW.timestamp()
     (late,) = state.late
     assert (late.outcome, late.ended_s) == ("running", None)
-    named, *of_runs = client.filters
-    assert named.name.any_ == ["film-nightly", "film-stylize", "film-watch"]
+    chosen, *of_runs = client.filters
+    assert chosen.tags.all_ == ["project-id:0123456789ab"], "whatever they are called"
     watched = [chosen.deployment_id.any_ for chosen in of_runs]
     assert watched == [[client.deployments["pipeline"]]] * 2, "not the watch itself"
     assert timedelta(minutes=14) < datetime.now(UTC) - of_runs[1].expected_start_time.before_ < timedelta(minutes=16)
@@ -83,28 +82,16 @@ def test_dead_and_late_runs_of_the_deployments(client: _Client, tmp_path: Path) 
 
 def test_nothing_is_deployed_yet(client: _Client, tmp_path: Path) -> None:
     client.flows.clear()
-    state = server_state(tmp_path)
+    state = server_state(tmp_path, SERVER)
     assert state is not None
     assert (state.dead, state.late, len(client.filters)) == ((), (), 1)
 
 
-def test_without_a_configured_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    assert server_state(tmp_path) is None
+def test_without_a_configured_server(tmp_path: Path) -> None:
+    assert server_state(tmp_path, None) is None
 
 
-def test_a_server_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PREFECT_API_URL", "http://user:s3cr3t@127.0.0.1:9/api")
-    state = server_state(tmp_path)
+def test_a_server_that_does_not_answer(tmp_path: Path) -> None:
+    state = server_state(tmp_path, "http://user:s3cr3t@127.0.0.1:9/api")
     assert state is not None
     assert state.unreachable == "no answer from 127.0.0.1:9"
-
-
-def test_names_of_deployments(tmp_path: Path) -> None:
-    (tmp_path / PROJECT_FILE).write_text(ProjectIdentity(name="film", id="0123456789ab").text())
-    own = ["film-nightly", "film-stylize"]
-    assert deployment_names(tmp_path) == own, "what `stylereel schedule` makes"
-    (tmp_path / "prefect.yaml").write_text("deployments: [{name: film-nightly}, {name: film-watch}]\n")
-    assert deployment_names(tmp_path) == [*own, "film-watch"]
-    (tmp_path / "prefect.yaml").write_text("deployments: 3\n")
-    assert deployment_names(tmp_path) == own

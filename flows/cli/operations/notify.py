@@ -125,15 +125,18 @@ def watch(
 ) -> None:
     """Report what a dead process cannot: crashed, late and stuck runs, full disks, a dead server; send the summary.
 
-    With PREFECT_API_URL it asks that server; without, it looks at this project alone.
+    It asks the server of PREFECT_API_URL, else that of `stylereel up`; without one, it looks at this project alone.
     """
     import time
 
+    from flows.services.prefect_api import expected_api_url
     from flows.watch import watch_project
 
     root = project_folder()
     while True:
-        problems = watch_project(root, low_disk_gb=low_disk_gb, summary_hour=summary_hour, timezone=timezone)
+        problems = watch_project(
+            root, expected_api_url(root), low_disk_gb=low_disk_gb, summary_hour=summary_hour, timezone=timezone
+        )
         for problem in problems:
             typer.echo(f"{problem.headline()}: {problem.reason}")
         if once:
@@ -148,11 +151,10 @@ def automations(
 
     `notify watch` then leaves these to the server. The server keeps the URLs of the webhooks as secrets.
     """
-    from tasks.shared.errors import UsageError
+    from flows.services.prefect_api import VARIABLE, find_api
 
     root = project_folder()
-    if not os.environ.get("PREFECT_API_URL"):
-        raise UsageError("PREFECT_API_URL is not set: `export PREFECT_API_URL=http://127.0.0.1:4200/api`")
+    os.environ[VARIABLE] = find_api().url  # before Prefect is imported, which reads it
     from flows.automations import create_automation, remove_automation
 
     name = remove_automation(root) if remove else create_automation(root)

@@ -30,18 +30,19 @@ def up(
         typer.Option(min=1024, max=65535, help="Of the Prefect server; default: 4200, or the next free one."),
     ] = None,
 ) -> None:
-    """Start Prefect server, work pool, worker and MLflow on this machine, unless they run already.
+    """Start Prefect server, work pool, workers and MLflow on this machine, unless they run already.
 
     As systemd user services where the user has systemd, else in the background. All listen on 127.0.0.1 only. The
-    server is shared by all projects of a user; MLflow and the worker are those of this project.
+    server is shared by all projects of a user; MLflow and the workers, one for trainings and one for work on demand,
+    are those of this project.
     """
     from flows.services import site
     from flows.services.systemd import has_systemd, starts_at_boot
 
     records = site.up(project_folder(), port, typer.echo)
-    for record, title in zip(records, ("Prefect server", "MLflow", "worker"), strict=True):
+    for record, title in zip(records, ("Prefect server", "MLflow", "worker", "worker on demand"), strict=True):
         log = f"   log: {record.log}" if record.log else ""
-        typer.echo(f"{title:<15} {record.address or 'polls for runs'}{log}")
+        typer.echo(f"{title:<16} {record.address or 'polls for runs'}{log}")
     if any(record.manager == "processes" for record in records):
         typer.echo("They do not start at boot: run `stylereel up` again, or call it from cron (@reboot).")
     elif has_systemd() and not starts_at_boot():
@@ -51,7 +52,7 @@ def up(
 
 
 def down() -> None:
-    """Stop this project's worker and MLflow, and the Prefect server unless another project uses it.
+    """Stop this project's workers and MLflow, and the Prefect server unless another project uses it.
 
     A training that runs saves its state first; its next run continues from there.
     """

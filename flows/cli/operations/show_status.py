@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from flows.services.status import ProjectStatus, RunStatus
 
-_TITLES = {"server": "Prefect server", "worker": "worker", "mlflow": "MLflow"}
+_TITLES = {"server": "Prefect server", "worker": "worker", "on-demand-worker": "worker on demand", "mlflow": "MLflow"}
 _COLOURS = {"Completed": "green", "Running": "cyan", "Failed": "red", "Crashed": "red", "Late": "yellow"}
 _GOOD_ENDS = ("Completed", "Cancelled")
 _MOST_FAILED = 5

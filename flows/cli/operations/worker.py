@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+EXAMPLES = """
+stylereel worker
+stylereel worker --queue on-demand
+stylereel worker --pool renders --limit 2
+"""
+
 _POLL_S = 2.0
 _LOG_EVERY_S = 60.0
 
@@ -26,18 +32,22 @@ def worker(
     pool: Annotated[
         str, typer.Option(help="Work pool that has the project's queue; created if missing.")
     ] = "stylereel",
+    queue: Annotated[
+        Literal["all", "trainings", "on-demand"],
+        typer.Option(help="Runs that it takes; with all, work on demand waits for the end of a training."),
+    ] = "all",
     limit: Annotated[int, typer.Option(min=1, help="Runs at the same time; pipelines wait for each other.")] = 1,
 ) -> None:
     """Start the project's runs of a Prefect server here; resume those that a power cut or SIGKILL has stopped.
 
-    `stylereel up` starts one in the background.
+    `stylereel up` starts two in the background, one for trainings and one for work on demand.
     """
     root = project_folder()
     from flows.dead_runs import recover
     from flows.services.deployments import NIGHTLY, STYLIZE, former_deployments, refuse_name_clash
     from flows.services.prefect_api import VARIABLE, PrefectApi, known_api_url
-    from flows.services.service import project_key
-    from flows.services.work_queue import claim_queue
+    from flows.services.service import worker_name
+    from flows.services.work_queue import claim_queues, on_demand_queue, trainings_queue
     from tasks.shared.project_identity import read_identity
 
     url, identity = known_api_url(), read_identity(root)
@@ -51,18 +61,22 @@ def worker(
     _wait_for(api)
     for deployment in (NIGHTLY, STYLIZE):
         refuse_name_clash(api, identity, deployment)
-    claim_queue(api, identity, pool)
+    claim_queues(api, identity, pool)
     for former in former_deployments(api, root):
         log.warning(
             "the deployment %s is of an earlier version, and its runs do not start any more: run `stylereel schedule "
             '"0 2 * * *"`, which replaces it',
             former["name"],
         )
-    for run_id in recover(root):
+    own = {"trainings": trainings_queue(identity), "on-demand": on_demand_queue(identity)}
+    served = [name for key, name in own.items() if queue in (key, "all")]
+    for run_id in recover(root, [name for name in own.values() if name not in served]):
         typer.echo(f"started again: flow run {run_id}")
     os.chdir(root)
-    prefect = [sys.executable, "-m", "prefect", "worker", "start", "--type", "process", "--name", project_key(root)]
-    os.execv(sys.executable, [*prefect, "--pool", pool, "--work-queue", identity.name, "--limit", str(limit)])
+    name = worker_name(root, "on-demand-worker" if queue == "on-demand" else "worker")
+    prefect = [sys.executable, "-m", "prefect", "worker", "start", "--type", "process", "--name", name]
+    queues = [word for one in served for word in ("--work-queue", one)]
+    os.execv(sys.executable, [*prefect, "--pool", pool, *queues, "--limit", str(limit)])
 
 
 def _wait_for(api: PrefectApi) -> None:

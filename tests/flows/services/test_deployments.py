@@ -10,7 +10,7 @@ import pytest
 from flows.services import deploy_step
 from flows.services.cron import Cron
 from flows.services.deployments import NIGHTLY, deploy, find, remove_schedule, schedule_of
-from flows.services.work_queue import claim_queue
+from flows.services.work_queue import claim_queues
 from tasks.shared.errors import UsageError
 from tasks.shared.project_identity import read_identity
 from tests.flows.services.fake_server import FakeServer
@@ -47,6 +47,8 @@ def test_a_deployment_names_its_project(make_project: MakeProject, server: FakeS
     nightly = server.deployments()["film-nightly"]
     assert {"stylereel", "project:film", "project-id:0123456789ab"} <= set(nightly["tags"])
     assert (nightly["work_pool_name"], nightly["work_queue_name"]) == ("stylereel", "film")
+    assert server.deployments()["film-stylize"]["work_queue_name"] == "film-on-demand"
+    assert server.get("/work_pools/stylereel/queues/film-on-demand")
     assert str(film) in str(nightly["pull_steps"])
     assert nightly["entrypoint"] == "flows.pipeline.pipeline"
     assert set(nightly["parameters"]) <= set(nightly["parameter_openapi_schema"]["properties"])
@@ -76,7 +78,7 @@ def test_another_project_of_the_same_name_is_refused_and_nothing_changes(
     for call in (
         lambda: deploy(server, other, LATER),
         lambda: remove_schedule(server, other),
-        lambda: claim_queue(server, read_identity(other)),
+        lambda: claim_queues(server, read_identity(other)),
     ):
         with pytest.raises(UsageError, match=r"change the name in project\.yaml"):
             call()
@@ -86,9 +88,9 @@ def test_another_project_of_the_same_name_is_refused_and_nothing_changes(
 def test_a_queue_without_owner_is_claimed(make_project: MakeProject, server: FakeServer) -> None:
     identity = read_identity(make_project())
     server.post("/work_pools/stylereel/queues", {"name": "film", "description": ""})
-    claim_queue(server, identity)
+    claim_queues(server, identity)
     assert identity.id in server.get("/work_pools/stylereel/queues/film")["description"]
-    claim_queue(server, identity)
+    claim_queues(server, identity)
 
 
 def test_another_clone_takes_over_with_a_note(make_project: MakeProject, server: FakeServer) -> None:

@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 
 from flows.services import definitions, ports, site
+from flows.services.prefect_api import expected_api_url, known_api_url
 from flows.services.service import (
     Service,
     ServiceRecord,
     project_key,
     read_record,
     records_folder,
+    worker_name,
     write_record,
 )
 from tasks.shared.errors import InputsFailedError, UsageError
@@ -161,6 +163,29 @@ def test_mlflow_serves_the_projects_store(make_project: Callable[..., Path], mon
     assert site._start_mlflow(film, print) == ServiceRecord(
         name="mlflow", manager="other", address="http://mlflow.example:5000"
     )
+
+
+def test_a_server_is_expected_from_up_until_down(
+    make_project: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = make_project()
+    write_record(records_folder(), ServiceRecord(name="server", manager="processes", address="http://127.0.0.1:4321"))
+    assert known_api_url() == "http://127.0.0.1:4321/api"
+    assert expected_api_url(film) is None, "that of another project"
+    write_record(records_folder(film), ServiceRecord(name="worker", manager="processes"))
+    assert expected_api_url(film) == "http://127.0.0.1:4321/api"
+    site.down(film, print)
+    assert expected_api_url(film) is None
+    monkeypatch.setenv("PREFECT_API_URL", "http://night:4200/api/")
+    assert expected_api_url(film) == "http://night:4200/api"
+
+
+def test_each_queue_has_its_worker(make_project: Callable[..., Path]) -> None:
+    film = make_project()
+    workers = [definitions.own_worker(film, "http://x/api", queue, own_server=False) for queue in definitions.WORKERS]
+    assert [worker.command[-2:] for worker in workers] == [("--queue", "trainings"), ("--queue", "on-demand")]
+    assert len({(worker.name, worker.unit, worker.log) for worker in workers}) == 2
+    assert len({worker_name(film, worker.name) for worker in workers}) == 2
 
 
 def test_records_are_kept_by_clone(make_project: Callable[..., Path]) -> None:

@@ -96,7 +96,9 @@ def test_runs_by_their_state(project: Path, server: FakeServer, monkeypatch: pyt
 def test_without_a_server(make_project: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     found = status.collect(make_project(), NOW)
     assert (found.api, found.answers, found.runs) == ("", False, [])
-    assert [(one.name, one.up) for one in found.services] == [("server", False), ("worker", False), ("mlflow", False)]
+    assert [(one.name, one.up) for one in found.services] == [
+        (name, False) for name in ("server", "worker", "on-demand-worker", "mlflow")
+    ]
     assert "The Prefect server is not running: stylereel up" in shown(found, monkeypatch)
     assert {one.name for one in found.disk} == {"project", "cache"}
 

@@ -14,7 +14,6 @@ from tasks.notify.receivers import (
     Mailbox,
     Webhook,
     add_receiver,
-    masked_url,
     read_settings,
     receivers,
     remove_receiver,
@@ -51,19 +50,6 @@ def test_the_environment_adds_receivers(film: Path, monkeypatch: pytest.MonkeyPa
         receivers(film)
     monkeypatch.setenv("STYLEREEL_MAIL_TO", "a@b.c")
     assert [type(receiver) for receiver in receivers(film)] == [Webhook, Mailbox]
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        (SLACK, "https://hooks.slack.com/***"),
-        ("https://host:8443/?token=s3cr3t", "https://host:8443/***"),
-        (SMTP, "smtps://***@mail.example.com:465"),
-        ("smtp://127.0.0.1:25", "smtp://127.0.0.1:25"),
-    ],
-)
-def test_masked_urls(url: str, shown: str) -> None:
-    assert masked_url(url) == shown
 
 
 def test_no_text_shows_a_secret(film: Path) -> None:

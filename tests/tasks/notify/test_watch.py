@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tasks.notify import disks as disks_module
 from tasks.notify import watch as watch_module
-from tasks.notify.disks import Disk, disks, dvc_storage
 from tasks.notify.problems import Problem
 from tasks.notify.receivers import NotifySettings, write_settings
 from tasks.notify.runs import RUN_NOTES, RunNote, begin_run, read_notes, write_note
 from tasks.notify.watch import ServerState, watch
+from tasks.project import disks as disks_module
+from tasks.project.disks import Disk, disks, dvc_storage
 from tests.tasks.notify.local_receivers import WebhookReceiver
 
 HOUR_S = 3600.0

@@ -30,6 +30,7 @@ def test_dvc_yaml_depends_on_the_code_that_the_digest_covers(stage: str) -> None
 # Imported, but without a say in a stage's outputs: what starts, watches, names and reports.
 _WITHOUT_A_SAY = {
     *("flows.runners.dask_runner", "flows.runners.dask_workers", "flows.runners.local_runner"),
+    "flows.runners.progress_artifact",
     *("flows.runners.prefect_runner", "flows.runners.prefect_logs", "flows.runners.run_stage", "tasks.shared.runner"),
     *("flows.stage", "tasks.project.code", "tasks.shared.errors", "tasks.shared.origin"),
     *("tasks.shared.project_identity", "tasks.shared.project_home"),  # names and places, not pictures
@@ -37,6 +38,7 @@ _WITHOUT_A_SAY = {
     *("tasks.shared.mlflow_observer", "tasks.shared.registry", "tasks.shared.tracking"),
     *("tasks.shared.mlflow_dataset", "tasks.shared.system_metrics", "tasks.serving.mlflow_model"),
     *("tasks.stages.training_observers", "tasks.shared.versioning"),
+    *("tasks.shared.child_processes.call", "tasks.shared.child_processes.time_limit"),  # an end, not a result
     *("stylegan_core.storage.atomic", "stylegan_core.storage.cache", "stylegan_core.storage.state_folder"),
     "stylegan_core.storage.model_folder",  # a file name
     *("stylegan_core.recipes.base", "stylegan_core.networks.guide"),  # what a recipe declares, a number of channels
@@ -44,7 +46,12 @@ _WITHOUT_A_SAY = {
     # The number of threads is recorded with each training, and a slow machine is only warned of.
     *("stylegan_core.threads", "tasks.shared.throughput", "tasks.stylize.throughput"),
     # What they hold is in params.yaml, whose sections are dependencies.
-    *("stylegan_core.settings", "stylegan_core.stylize_settings", "stylegan_core.choices"),
+    *(
+        "stylegan_core.settings",
+        "stylegan_core.stylize_settings",
+        "stylegan_core.limits_settings",
+        "stylegan_core.choices",
+    ),
     # Training notes which run made a model, and progress is told in numbers; neither decides what is made.
     *(
         f"stylegan_core.inference.job.{name}"

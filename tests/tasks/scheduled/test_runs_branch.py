@@ -89,6 +89,23 @@ def test_results_that_could_not_be_pushed_are_pushed_with_the_next(upstream: Pat
     assert git(upstream, "log", "--format=%H", BRANCH).split()[:2] == [second, first]
 
 
+def test_publishing_may_be_repeated(upstream: Path, clone: Path) -> None:
+    """As the pipeline's task publish is, after a push that failed."""
+    (clone / "dvc.lock").write_text("one")
+    commits = []
+    upstream.rename(upstream.with_name("away"))
+    for attempt in range(3):
+        commits.append(commit_results(clone, BRANCH, ["dvc.lock"], "one"))
+        if attempt == 0:
+            with pytest.raises(VersioningError):
+                push_results(clone, BRANCH)
+            upstream.with_name("away").rename(upstream)
+        else:
+            push_results(clone, BRANCH)
+    assert len(set(commits)) == 1
+    assert git(upstream, "log", "--format=%s", BRANCH).split().count("one") == 1
+
+
 def test_a_branch_that_somebody_looks_at_is_not_changed_under_him(upstream: Path, clone: Path) -> None:
     commit_results(clone, BRANCH, [], "one")
     push_results(clone, BRANCH)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tasks.shared import versioning
+from tasks.shared.child_processes.time_limit import HOUR_S, TimeLimit, time_limit
+from tasks.shared.errors import TimeLimitError
 from tasks.shared.versioning import (
     VersioningError,
     child_environment,
+    git,
     git_state,
     lock_digest,
     project_root,
@@ -129,3 +133,32 @@ def test_the_digest_of_the_lock(tmp_path: Path) -> None:
     assert lock_digest(tmp_path) is None
     (tmp_path / "dvc.lock").write_bytes(b"")
     assert lock_digest(tmp_path) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+@pytest.fixture
+def passing_limit() -> Iterator[None]:
+    """A second, for commands that would take minutes."""
+    with time_limit(TimeLimit.start("fetch", "limits.transfer_hours", 2.0 / HOUR_S)):
+        yield
+
+
+@pytest.mark.usefixtures("passing_limit")
+def test_a_git_that_hangs_ends_with_the_time_limit(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging = tmp_path / "bin" / "git"
+    hanging.parent.mkdir()
+    hanging.write_text("#!/bin/sh\nexec sleep 300\n")
+    hanging.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{hanging.parent}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(TimeLimitError, match="fetch: stopped by its time limit"):
+        git(repository, "fetch", check=False)
+
+
+@pytest.mark.usefixtures("passing_limit")
+def test_the_wait_for_a_lock_ends_with_the_time_limit(
+    held_lock: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _stand_in(tmp_path, f"import sys\nsys.exit({held_lock!r})", monkeypatch)
+    with pytest.raises(TimeLimitError, match="fetch: stopped by its time limit"):
+        run_dvc(tmp_path, ["repro"], lock_wait_s=300.0)

@@ -86,3 +86,12 @@ def test_the_mark_is_json_a_person_can_read(project):
     run(project, settings(("sea",)))
     mark = next((project / "cache" / "train").glob("*/finished.json"))
     assert json.loads(mark.read_text())["stopped_by"] == "budget"
+
+
+def test_the_page_shows_the_steps_of_a_training_and_of_its_continuation():
+    shown = []
+    steps = observers.StepsObserver(lambda done, total: shown.append((done, total)))
+    steps.start(400, 100, Machine("cpu", "fp32", 1))
+    steps.metrics(125, {})
+    steps.checkpoint(130)
+    assert shown == [(100, 400), (125, 400), (130, 400)]

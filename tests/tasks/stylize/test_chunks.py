@@ -105,6 +105,27 @@ def test_another_job_is_refused_while_workers_are_there(planned: tuple[Job, Mode
             work_on(Plan(job), model, LocalRunner())  # `stylize` works alone
 
 
+def test_the_same_shot_of_another_run_is_waited_for_with_a_line(
+    planned: tuple[Job, Model], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A scheduled run beside one by hand: they have one folder in the user's cache."""
+    job, model = planned
+    held = hold_output(job.state_folder)
+    held.__enter__()
+    timer = threading.Timer(1.0, held.__exit__, (None, None, None))
+    timer.start()
+    with caplog.at_level(logging.INFO):
+        assert work_on(Plan(job), model, LocalRunner(), preview=None, lock_wait_s=300.0).made == 7
+    timer.join()
+    assert "another run works on" in caplog.text
+    assert "waiting for its end, for at most 300 s" in caplog.text
+    with (
+        hold_output(job.state_folder),
+        pytest.raises(UsageError, match=r"wait for it, or choose another folder \(it has not ended in 1 s\)"),
+    ):
+        work_on(Plan(job), model, LocalRunner(), preview=None, lock_wait_s=1.0)
+
+
 def test_a_held_chunk_is_skipped_or_waited_for(planned: tuple[Job, Model], caplog: pytest.LogCaptureFixture) -> None:
     job, model = planned
     with hold_output(job.state_folder, job=job.digest), hold_chunk(job.state_folder, job.digest, 2):

@@ -20,6 +20,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("STYLEREEL_WEBHOOK_URL", "STYLEREEL_SMTP_URL", "STYLEREEL_MAIL_TO", "PREFECT_API_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "empty-home"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("STYLEREEL_CACHE_DIR", str(tmp_path / "cache"))
     root = init_project(tmp_path / "film")
     monkeypatch.chdir(root)
@@ -97,4 +98,4 @@ def test_watch_from_cron_sends_the_summary_and_what_it_finds(notify: Callable[..
 def test_automations_require_a_server(notify: Callable[..., tuple[int, str]]) -> None:
     code, text = notify("automations")
     assert code == 2
-    assert "PREFECT_API_URL is not set" in text
+    assert "start one with `stylereel up`, or set PREFECT_API_URL" in text

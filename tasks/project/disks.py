@@ -32,6 +32,16 @@ class Disk:
         return f"{self.free_bytes / 1e9:.1f} GB free of {self.total_bytes / 1e9:.0f} at {self.folder}"
 
 
+def free_space(name: str, folder: Path) -> Disk:
+    """Free space at a folder.
+
+    Raises:
+        OSError: there is no such folder, or its share does not answer.
+    """
+    usage = shutil.disk_usage(folder)
+    return Disk(name, folder, usage.free, usage.total)
+
+
 def disks(root: Path) -> list[Disk]:
     """The disks of a project; one that holds several of its folders counts once."""
     places = {"the project": root, "the cache": cache_folder()}
@@ -40,10 +50,10 @@ def disks(root: Path) -> list[Disk]:
     found: dict[int, Disk] = {}
     for name, folder in places.items():
         try:
-            device, usage = folder.stat().st_dev, shutil.disk_usage(folder)
+            device, disk = folder.stat().st_dev, free_space(name, folder)
         except OSError:  # an unmounted share: the stage that needs it reports that
             continue
-        found.setdefault(device, Disk(name, folder, usage.free, usage.total))
+        found.setdefault(device, disk)
     return list(found.values())
 
 
