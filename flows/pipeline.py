@@ -14,6 +14,7 @@ from prefect.states import Completed
 from flows.chain import ChainSettings, chain
 from flows.dead_runs import alive
 from flows.notifications import reported
+from flows.retention import KEEP_DAYS
 from flows.runners.prefect_logs import logs_in_prefect
 from flows.runners.prefect_runner import PrefectRunner
 from flows.stage import configure_logging
@@ -42,13 +43,14 @@ def pipeline(
     branch: str = "runs/nightly",
     ref: str = "",
     lock_wait_s: float = 3600.0,
+    keep_days: float = KEEP_DAYS,
 ) -> dict[str, object] | State[dict[str, object]]:
     """Brings every stage up to date, promotes, links and pushes; the parameters are ``flows.chain.ChainSettings``.
 
     A run whose models were refused before ends as completed, with a message.
     """
     configure_logging()
-    settings = ChainSettings(scheduled, max_swd_ratio, push, branch, ref, lock_wait_s)
+    settings = ChainSettings(scheduled, max_swd_ratio, push, branch, ref, lock_wait_s, keep_days)
     root = project_root()
     with alive(root, _own_id()), logs_in_prefect(), reported(root, "pipeline") as ending:
         # What needs a network is tried again: a stage that failed fails again on the same inputs.
