@@ -80,7 +80,7 @@ def restore_backup(path: Path, root: Path | None, server: ServerDatabase, option
     """
     manifest = read_manifest(path)
     root = (root or Path(manifest.root)).absolute()
-    is_new = not root.exists() or not any(root.iterdir())
+    is_new = _is_new(root)
     if not is_new:
         _refuse(root, manifest, options)
     root.parent.mkdir(parents=True, exist_ok=True)
@@ -98,6 +98,11 @@ def restore_backup(path: Path, root: Path | None, server: ServerDatabase, option
         _restore_cache(staged / DVC_CACHE, root)
         found, kept = _restore_server(staged / SERVER_DATABASE, server, replace=options.replace_server)
         return Restored(root, manifest, found, kept, replaced if replaced.exists() else None)
+
+
+def _is_new(root: Path) -> bool:
+    """Whether there is nothing to lose; a failed command leaves its traceback in the working folder."""
+    return not root.exists() or all(path.is_dir() or path.name == "last-error.txt" for path in root.rglob("*"))
 
 
 def _refuse(root: Path, manifest: Manifest, options: RestoreOptions) -> None:
@@ -151,7 +156,7 @@ def _new_project(staged: Path, root: Path, manifest: Manifest) -> None:
         if (staged / "project" / name).exists():
             (staged / "project" / name).rename(clone / name)
     if root.exists():
-        root.rmdir()
+        shutil.rmtree(root)
     clone.rename(root)
     fsync_folder(root.parent)
 

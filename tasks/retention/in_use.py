@@ -58,7 +58,7 @@ def find_in_use(root: Path) -> InUse:
     """
     home = project_home(root)
     checkouts = [home]
-    if project_home(beside := run_checkout_folder(home)) == home:
+    if project_home(beside := run_checkout_folder(home)).resolve() == home.resolve():
         checkouts.append(beside)
     models, runs = set(_promoted(home)), set[str]()
     models |= {promoted.digest for promoted in promoted_trainings(home).values()}

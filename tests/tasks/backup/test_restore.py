@@ -162,6 +162,17 @@ def test_a_damaged_backup_changes_nothing(
     assert not [path for path in worked.root.parent.iterdir() if "restore" in path.name]
 
 
+def test_a_folder_with_the_traceback_of_a_failed_command_is_empty(
+    worked: Film, server: ServerDatabase, backup: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "new" / "film"
+    (place / ".stylereel").mkdir(parents=True)
+    (place / ".stylereel/last-error.txt").write_text("Traceback")
+    restore_backup(backup, place, server, SAFE)
+    assert (place / ".stylereel/promotions.jsonl").is_file()
+    assert not (place / ".stylereel/last-error.txt").exists()
+
+
 def test_half_a_backup_is_refused(worked: Film, server: ServerDatabase, backup: Path) -> None:
     content = backup.read_bytes()
     backup.write_bytes(content[: len(content) // 2])
