@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from flows.retention import KEEP_DAYS, apply_retention
 from flows.runners.limited_runner import LimitedRunner, read_limits
 from flows.stage import explained_by_stage
 from stylegan_core.storage.state_folder import STATE_FOLDER
@@ -50,6 +52,7 @@ class ChainSettings:
         branch: for the results of scheduled runs.
         ref: branch, tag or commit that scheduled runs take; empty: the branch that the project has checked out.
         lock_wait_s: how long to wait for another pipeline or dvc in this checkout.
+        keep_days: scheduled runs remove runs that are older from Prefect and MLflow; 0 keeps all.
     """
 
     scheduled: bool = False
@@ -58,6 +61,7 @@ class ChainSettings:
     branch: str = "runs/nightly"
     ref: str = ""
     lock_wait_s: float = 3600.0
+    keep_days: float = KEEP_DAYS
 
 
 def chain(runner: Runner, root: Path, settings: ChainSettings) -> PipelineLink:
@@ -85,7 +89,10 @@ def chain(runner: Runner, root: Path, settings: ChainSettings) -> PipelineLink:
             wait_s = settings.lock_wait_s
             checkout = runner.run("fetch", open_run_checkout, root, settings.ref, settings.branch, lock_wait_s=wait_s)
             root = checkout.root
-        return _locked_chain(runner, root, settings)
+        link = _locked_chain(runner, root, settings)
+        if settings.scheduled:
+            runner.run("retention", apply_retention, root, settings.keep_days, os.environ.get("PREFECT_API_URL"))
+        return link
 
 
 @contextmanager

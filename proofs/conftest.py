@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
+from proofs.film_project import make_film
+from proofs.machine import Machine, kill_everything
 from stylegan_core.data.sample.photographs import list_photographs, load_photograph
 
 HEIGHT, WIDTH = 240, 320
@@ -74,3 +79,22 @@ def outputs():
         return {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if p.is_file()} if folder.exists() else {}
 
     return read
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    yield Machine(tmp_path)
+    kill_everything(tmp_path)
+
+
+@pytest.fixture
+def new_film(make_clone: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
+    """``new_film(folder, steps)``: a project whose commands find no systemd: its units would outlive the test."""
+    tool = make_clone("tool")
+
+    def make(folder: str, steps: int = 6) -> Any:
+        film = make_film(tool, tmp_path / folder, steps=steps)
+        film.environment["XDG_RUNTIME_DIR"] = film.environment["DBUS_SESSION_BUS_ADDRESS"] = "/nonexistent"
+        return film
+
+    return make

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli import diagnosis, export, features, project, recipes, stylize
-from flows.cli.operations import experiments, gc, inbox, notify, promotion, schedule, services, worker
+from flows.cli.operations import backup, experiments, gc, inbox, notify, promotion, schedule, services, worker
 from flows.cli.threads_option import add_threads_option, run_with_threads
 from flows.output_pipe import quiet_at_closed_output
 from flows.stage import configure_logging, exit_with_code
@@ -98,6 +98,7 @@ _command("inbox", inbox.EXAMPLES)(inbox.inbox)
 _command("worker", worker.EXAMPLES)(worker.worker)
 _command("experiments", experiments.EXAMPLES)(experiments.experiments)
 _command("gc", gc.EXAMPLES)(gc.gc)
+backup.register(_command)
 _command("sync", "stylereel sync && dvc repro")(project.sync)
 _command("report", "stylereel report\nstylereel report --page ~/harbour.html")(project.report)
 export.register(_command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Literal
@@ -20,10 +21,12 @@ MLFLOW_PORT = 5000
 WORKER_STOP_S = 180.0
 """For a training that saves its state, after Prefect's worker has stopped its runs."""
 _QUIET = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+_VACUUM = {"PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,orphans"}
+"""Old events, and logs and artifacts of runs that are gone. Not "flow_runs": those of all users of the server."""
 
 
 def prefect_server(port: int) -> Service:
-    """Prefect's server with its database in ``PREFECT_HOME``."""
+    """Prefect's server with its database in ``PREFECT_HOME``; ``flows.retention`` removes a project's old runs."""
     address = f"http://{HOST}:{port}"
     return Service(
         name="server",
@@ -34,7 +37,7 @@ def prefect_server(port: int) -> Service:
         folder=Path.home(),
         address=address,
         health=f"{address}/api/health",
-        environment=_QUIET,
+        environment={**_QUIET, **({} if _VACUUM.keys() & os.environ.keys() else _VACUUM)},
         dropped=(VARIABLE,),  # of a client
     )
 

@@ -1,6 +1,6 @@
 """MLflow: runs, metrics, results and the registration of models.
 
-Only this module, ``mlflow_dataset``, ``system_metrics`` and the package ``tasks.serving`` import mlflow.
+Only this module, ``mlflow_dataset``, ``system_metrics``, ``tasks.retention`` and ``tasks.serving`` import mlflow.
 
 A training must survive a tracking store that is unreachable: a call that fails logs a warning, and a run that
 could not be created is None, which the other functions accept.

@@ -25,6 +25,7 @@ from stylegan_core.inference.job.spec import Job
 from stylegan_core.recipes.model import ModelCard, WeightsFile
 from stylegan_core.storage.file_state import FileState
 from stylegan_core.storage.frame_record import FrameRecord
+from tasks.backup.archive import BackedUpFile, Manifest
 from tasks.inbox.shot_state import Outcome, ShotState
 from tasks.promotion.decision import Decision
 
@@ -47,7 +48,7 @@ def names(model: type[BaseModel]) -> list[str]:
 
 @pytest.mark.parametrize(
     "model",
-    [Job, FrameSettings, FrameTask, ModelCard, PrepareReport, Decision, ShotState],
+    [Job, FrameSettings, FrameTask, ModelCard, PrepareReport, Decision, ShotState, Manifest],
     ids=lambda model: model.__name__,
 )
 def test_a_table_lists_the_fields_of_its_class_in_order(model: type[BaseModel]) -> None:
@@ -68,6 +69,7 @@ def test_a_table_lists_the_fields_of_its_class_in_order(model: type[BaseModel]) 
         ("PrepareReport", "refused", [RefusedPicture]),
         ("PrepareReport", "warnings", [PictureWarning]),
         ("ShotState", "outcome", [Outcome]),
+        ("Manifest", "files", [BackedUpFile]),
     ],
 )
 def test_a_row_names_the_fields_of_its_parts(table: str, row: str, parts: Iterable[type[BaseModel]]) -> None:

@@ -171,7 +171,7 @@ def test_a_scheduled_run_leaves_the_project_alone_and_commits_to_its_branch(film
     runner = _Night(film, "schema: '2.0'\n")
     link = chain(runner, film, ChainSettings(scheduled=True))
     assert runner.names[:2] == ["fetch", "sync"]
-    assert runner.names[-4:] == ["push", "publish", "summary", "publish summary"]
+    assert runner.names[-5:] == ["push", "publish", "summary", "publish summary", "retention"]
     assert {path: path.read_bytes() for path in film.glob("*") if path.is_file()} == before
     listed = ["git", "ls-tree", "-r", "--name-only", "runs/nightly"]
     files = subprocess.run(listed, cwd=film, check=True, capture_output=True, text=True).stdout.split()
