@@ -16,6 +16,7 @@ from flows.dead_runs import alive
 from flows.notifications import reported
 from flows.runners.prefect_logs import logs_in_prefect
 from flows.runners.prefect_runner import PrefectRunner
+from flows.runners.worker_pipe import outlive_worker
 from flows.stage import configure_logging
 from stylegan_core.threads import use_threads
 from tasks.shared.errors import UsageError
@@ -48,6 +49,7 @@ def pipeline(
     A run whose models were refused before ends as completed, with a message.
     """
     configure_logging()
+    outlive_worker()
     settings = ChainSettings(scheduled, max_swd_ratio, push, branch, ref, lock_wait_s)
     root = project_root()
     with alive(root, _own_id()), logs_in_prefect(), reported(root, "pipeline") as ending:
@@ -67,6 +69,7 @@ def stylize_on_demand(input: str, output: str, model: str = "") -> dict[str, obj
     from tasks.promotion.default_model import default_model
 
     configure_logging()
+    outlive_worker()
     use_threads()
     with alive(project_root(), _own_id()), logs_in_prefect(), reported(project_root(), "stylize-on-demand"):
         chosen = model or default_model(project_root())
@@ -83,6 +86,7 @@ def stylize_inbox(folder: str, output: str = "", settle_s: float = 60.0) -> dict
     from flows.inbox import look_once, open_inbox
 
     configure_logging()
+    outlive_worker()
     if not folder:
         raise UsageError("the parameter folder is empty: set it to the inbox, such as /mnt/film/inbox")
     with alive(project_root(), _own_id()), logs_in_prefect(), reported(project_root(), "stylize-inbox") as ending:
