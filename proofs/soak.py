@@ -9,28 +9,22 @@ time has published what it has. Exit code 1: something that it asserts does not 
 from __future__ import annotations
 
 import argparse
-import itertools
 import random
-import statistics
 import sys
 import time
 import urllib.error
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from proofs.reliability.document import RESULTS, Soak, read_results, write_results
+from proofs.reliability.document import RESULTS, read_results, write_results
+from proofs.reliability.figures import FLAT_RATIO, Soak, growth, missed_times
 from proofs.reliability.trial import FINAL, STAGES, Trial, TrialError
 
 MACHINE = "2 CPU cores, shared with other work"
-FLAT_RATIO = 1.1
-"""Memory is flat if the median of the last third of a process's samples is at most this times that of the first."""
-FEWEST_SAMPLES = 6
-"""Of one process, to judge its memory; the first one is left out."""
 _OUTAGE_S = (5.0, 60.0)
 _MOST_S = 1800.0
 
@@ -154,37 +148,6 @@ class Soaking:
         )
         write_results(self.chosen.results, read_results(self.chosen.results).model_copy(update={"soak": soak}))
         return soak
-
-
-def missed_times(
-    fired: Sequence[datetime], every_min: int, outages: Sequence[tuple[datetime, datetime]]
-) -> list[datetime]:
-    """Times of a schedule from the first to the last run, outside of outages, at which no run was due."""
-    if not fired:
-        return []
-    there, time_, missed = set(fired), min(fired), []
-    while time_ < max(fired):
-        outside = not any(begin <= time_ <= end for begin, end in outages)
-        if time_ not in there and time_.minute % every_min == 0 and outside:
-            missed.append(time_)
-        time_ += timedelta(minutes=1)
-    return missed
-
-
-def growth(samples: Sequence[float], restarts: Sequence[int]) -> float | None:
-    """The largest growth of a process's memory: the median of the last third of its samples over that of the first.
-
-    Args:
-        samples: after each run.
-        restarts: indices of the first sample of each new process.
-
-    Returns:
-        None if no process has enough samples; the first sample of each, when it is still loading code, is left out.
-    """
-    edges = [0, *restarts, len(samples)]
-    lives = [samples[begin + 1 : end] for begin, end in itertools.pairwise(edges)]
-    thirds = [(life, len(life) // 3) for life in lives if len(life) >= FEWEST_SAMPLES]
-    return max((statistics.median(life[-n:]) / statistics.median(life[:n]) for life, n in thirds), default=None)
 
 
 def _time(text: str) -> datetime:

@@ -10,71 +10,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
-from proofs.reliability.series import Series, Strike
+from proofs.reliability.figures import Results, Series, Soak, Strike
 from stylegan_core.storage.atomic import write_bytes_atomically
 
 DOCS = Path(__file__).parents[2] / "docs"
 RESULTS = DOCS / "reliability.json"
 
 _MARKED = re.compile(r"(<!-- reliability (\w+) -->\n).*?(<!-- /reliability -->)", re.DOTALL)
-
-
-class Soak(BaseModel):
-    """Figures of a soak; see ``proofs.soak``.
-
-    Attributes:
-        runs: that the schedule has fired and that have ended.
-        states: how many ended in which state.
-        cuts: power cuts.
-        hours: from the start to the last run.
-        every_min: minutes between two times of the schedule.
-        commits: pushed to the remote.
-        covered: commits whose work is in a result: their own, or that of a later commit.
-        own_result: of these, those with a result of their own.
-        missed: times of the schedule outside of outages without a run.
-        doubled: results of a commit beyond the first.
-        server_mib: resident memory of the server after each run.
-        worker_mib: likewise of the worker.
-        database_mib: size of the server's database after each run.
-        restarts: indices of the first run after each power cut, which starts new processes.
-        growth: the largest of server and worker, see ``proofs.soak.growth``; None if the soak is too short to tell.
-        ok: whether all that the soak asserts holds.
-        note: what does not.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    runs: int
-    states: dict[str, int]
-    cuts: int
-    hours: float
-    every_min: int
-    commits: int
-    covered: int
-    own_result: int
-    missed: int
-    doubled: int
-    server_mib: tuple[float, ...]
-    worker_mib: tuple[float, ...]
-    database_mib: tuple[float, ...]
-    restarts: tuple[int, ...]
-    growth: float | None
-    ok: bool
-    note: str
-    command: str
-    machine: str
-    date: str
-
-
-class Results(BaseModel):
-    """Content of docs/reliability.json."""
-
-    model_config = ConfigDict(frozen=True)
-
-    series: tuple[Series, ...] = ()
-    soak: Soak | None = None
 
 
 def read_results(path: Path) -> Results:

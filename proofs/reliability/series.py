@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from proofs.reliability.faults import Fault, restart_services
+from proofs.reliability.figures import Series, Strike
 from proofs.reliability.trial import FINAL, STAGES, Trial, TrialError, Work
 from stylegan_core.recipes.model import load_model
 from tasks.shared.promoted_copy import copy_folder, promoted_trainings
@@ -19,67 +18,8 @@ from tasks.shared.promoted_copy import copy_folder, promoted_trainings
 _QUIET_S = 20.0
 """A run that is started again appears within this time after the end of the last one, or not at all."""
 _MOST_RUNS = 7
-_LIMIT_S = 1800.0
-_POLL_S = 0.5
-
-
-class Strike(BaseModel):
-    """What one fault cost.
-
-    Attributes:
-        stage: in which it happened.
-        steps_lost: of training since the last checkpoint, by its age and the rate; None outside of the training.
-        frames_before: that were stylized when the fault came; None outside of stylize.
-        frames_lost: of these, made again.
-        model_lost: whether the promoted model could not be loaded right after the fault, before any repair.
-        recovery_s: from the end of the fault (services started, disk freed) until the stage worked again, in a run
-            that nobody had to start; 0 if it never stopped; None if nothing went on by itself.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    stage: str
-    steps_lost: int | None = None
-    frames_before: int | None = None
-    frames_lost: int | None = None
-    model_lost: bool = False
-    recovery_s: float | None = None
-
-
-class Series(BaseModel):
-    """Faults in the runs of one commit, and what became of its work.
-
-    Attributes:
-        name: of the fault.
-        ok: whether the results are published once, complete and with their lineage, and nothing was lost but steps
-            since a checkpoint.
-        strikes: the faults in order; fewer than asked for if the series could not go on.
-        states: of the pipeline's runs, in order.
-        lineage: whether the model's MLflow run, flow run and commit are found afterwards.
-        published_s: from the end of the last fault until the results were on runs/nightly.
-        next_runs: runs that had to be started after one that failed, as the schedule does in the next night.
-        missed: commits without results at the end.
-        doubled: results of the commit, or completed runs, beyond the first.
-        said: messages of runs that failed.
-        note: why the series could not go on.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    ok: bool = False
-    strikes: tuple[Strike, ...] = ()
-    states: tuple[str, ...] = ()
-    lineage: bool | None = None
-    published_s: float | None = None
-    next_runs: int = 0
-    missed: int = 0
-    doubled: int = 0
-    said: tuple[str, ...] = ()
-    note: str = ""
-    command: str
-    machine: str
-    date: str
+_LIMIT_S = 2400.0
+_POLL_S = 1.0
 
 
 class Course:

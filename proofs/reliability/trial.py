@@ -108,7 +108,7 @@ class Trial:
             )
 
     def wait_until_up(self) -> None:
-        self.wait_for("an answer of the server", self.server.is_up, 300)
+        self.wait_for("an answer of the server", self.server.is_up, 900)
 
     def pids(self, *roles: str) -> set[int]:
         """Processes of this trial: all, or those of some roles."""
