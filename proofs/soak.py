@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 import time
 import urllib.error
@@ -170,6 +171,7 @@ def options() -> argparse.Namespace:
 
 def main() -> int:
     chosen = options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left running
     with TemporaryDirectory(prefix="stylereel-") as folder:
         trial = Trial(Path(folder) / "disk", chosen.logs, chosen.steps)
         try:

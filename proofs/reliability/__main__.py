@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
+import signal
 import sys
 import time
 import traceback
@@ -53,6 +54,7 @@ def main() -> int:
     if chosen.render or not names:
         return 0
     end_s = time.monotonic() + 60 * chosen.minutes
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left running or mounted
     facts = {"command": f"python -m proofs.reliability --steps {chosen.steps}", "machine": chosen.machine}
     with TemporaryDirectory(prefix="stylereel-") as folder, own_disk(Path(folder) / "disk", DISK_MIB) as disk:
         trial = Trial(disk, chosen.logs, chosen.steps)

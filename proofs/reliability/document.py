@@ -59,7 +59,7 @@ def _faults(every: Sequence[Series]) -> str:
 
 def _strike(strike: Strike) -> list[str]:
     frames = "" if strike.frames_before is None else f"{strike.frames_lost} of {strike.frames_before}"
-    model = "lost" if strike.model_lost else "kept"
+    model = {None: "", True: "lost", False: "kept"}[strike.model_lost]
     return [strike.stage, _shown(strike.steps_lost), frames, model, _shown(strike.recovery_s)]
 
 

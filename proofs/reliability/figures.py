@@ -23,7 +23,8 @@ class Strike(BaseModel):
         steps_lost: of training since the last checkpoint, by its age and the rate; None outside of the training.
         frames_before: that were stylized when the fault came; None outside of stylize.
         frames_lost: of these, made again.
-        model_lost: whether the promoted model could not be loaded right after the fault, before any repair.
+        model_lost: whether the promoted model could not be loaded right after the fault, before any repair; None if
+            none was promoted yet.
         recovery_s: from the end of the fault (services started, disk freed) until the stage worked again, in a run
             that nobody had to start; 0 if it never stopped; None if nothing went on by itself.
     """
@@ -34,7 +35,7 @@ class Strike(BaseModel):
     steps_lost: int | None = None
     frames_before: int | None = None
     frames_lost: int | None = None
-    model_lost: bool = False
+    model_lost: bool | None = None
     recovery_s: float | None = None
 
 

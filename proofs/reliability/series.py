@@ -9,13 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from proofs.reliability.faults import Fault, restart_services
 from proofs.reliability.figures import Series, Strike
 from proofs.reliability.trial import FINAL, STAGES, Trial, TrialError, Work
 from stylegan_core.recipes.model import load_model
 from tasks.shared.promoted_copy import copy_folder, promoted_trainings
 
-_QUIET_S = 20.0
+_QUIET_S = 45.0
 """A run that is started again appears within this time after the end of the last one, or not at all."""
 _MOST_RUNS = 7
 _LIMIT_S = 2400.0
@@ -138,10 +140,12 @@ def measure(trial: Trial, name: str, faults: Sequence[Fault], **facts: str) -> S
         course = Course(trial)
         if not faults[0].begin:
             course.trial.start_run()
-        strikes += (course.struck(fault) for fault in faults)
+        for fault in faults:
+            strikes.append(course.struck(fault))
+            print(f"{time.strftime('%H:%M:%S')} {name} {strikes[-1].model_dump_json(exclude_none=True)}", flush=True)
         values = course.finish()
         values["ok"] = _is_ok(trial, values, strikes)
-    except (TrialError, OSError) as error:
+    except (TrialError, OSError, ValueError, KeyError, pytest.fail.Exception) as error:
         values = {"note": f"ended early: {error}"}
     ended = course.ended() if course else {}
     for fault in faults:
@@ -158,12 +162,7 @@ def _is_ok(trial: Trial, values: dict[str, Any], strikes: Sequence[Strike]) -> b
 
 def _damage(trial: Trial, stage: str, work: Work) -> dict[str, Any]:
     """What is lost right after the fault, before anything is repaired."""
-    values: dict[str, Any] = {}
-    for training, promoted in promoted_trainings(trial.film.root).items():
-        try:
-            load_model(copy_folder(trial.film.root, training, promoted.digest))
-        except Exception:
-            values["model_lost"] = True
+    values: dict[str, Any] = {"model_lost": _is_a_model_lost(trial.film.root)}
     if stage == "train" and (newest := trial.checkpoint(work)) is not None and not trial.pids("train"):
         age_s = time.time() - newest.stat().st_mtime
         others = [path for path in newest.parent.glob("checkpoint-*.safetensors") if path != newest]
@@ -171,6 +170,17 @@ def _damage(trial: Trial, stage: str, work: Work) -> dict[str, Any]:
         rates = [(_step(newest) - _step(path)) / took_s for path, took_s in seconds.items()]
         values["steps_lost"] = round(age_s * max(rates)) if rates else None
     return values
+
+
+def _is_a_model_lost(root: Path) -> bool | None:
+    """Whether a promoted model cannot be loaded; None if none was promoted yet."""
+    promoted = promoted_trainings(root)
+    try:
+        for training, model in promoted.items():
+            load_model(copy_folder(root, training, model.digest))
+    except Exception:
+        return True
+    return False if promoted else None
 
 
 def _step(checkpoint: Path) -> int:

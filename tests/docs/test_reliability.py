@@ -25,7 +25,7 @@ def test_the_document_agrees_with_the_figures() -> None:
 
 
 def test_a_fault_and_its_results_are_shown() -> None:
-    strike = Strike(stage="stylize", frames_before=3, frames_lost=1, recovery_s=12.4)
+    strike = Strike(stage="stylize", frames_before=3, frames_lost=1, model_lost=False, recovery_s=12.4)
     series = Series(name="kill/all", strikes=(strike,), states=("Crashed", "Completed"), lineage=True, **FACTS)
     results = Results(series=(series,))
     assert "| `kill/all` | stylize |  | 1 of 3 | kept | 12 |" in fill(DOCUMENT.format("faults"), results)
