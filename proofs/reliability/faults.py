@@ -189,6 +189,7 @@ def all_series() -> dict[str, list[Fault]]:
     return {
         "kill/all/prepare,train": [Kill("prepare"), Kill("train")],
         "kill/all/evaluate,stylize": [Kill("evaluate"), Kill("stylize")],
+        "kill/all/start": [Kill("start")],
         **{f"kill/{role}": [Kill(stage, role) for stage in STAGES] for role in ("worker", "server", "stage")},
         "disk/full": [FullDisk(stage) for stage in STAGES],
         "server/restart": [Restart("train")],

@@ -95,7 +95,7 @@ class Course:
         self.trial.start_run()
 
     def _recovery_s(self, stage: str, survivors: set[int]) -> float | None:
-        begun_s, later = time.monotonic(), STAGES[STAGES.index(stage) :]
+        begun_s, later = time.monotonic(), STAGES[STAGES.index(stage) if stage in STAGES else 0 :]
         while not (present := self.trial.pids(*later)):
             if self._is_quiet():
                 return None

@@ -29,6 +29,7 @@ FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 ROLES = {
     "server": ("server", "prefect.server.api.server:create_app"),
     "worker": ("worker",),
+    "start": ("prefect.engine",),
     **{stage: (f"flows.{stage}",) for stage in STAGES},
 }
 """Words of a process's command line, any of which tells what it is."""
@@ -178,6 +179,9 @@ class Trial:
 
     def works(self, stage: str, work: Work) -> bool:
         """Whether a stage is in the middle of its work: not starting, and not at its end."""
+        if stage == "start":  # the process imports its code, and has not taken its lock yet
+            locks = (self.film.root / ".stylereel" / "runs").glob("*.lock")
+            return bool(self.pids("start")) and not any(locks)
         if stage == "train":
             return self.trained_steps(work) >= 50 and bool(self.pids(stage))
         if stage == "evaluate":
