@@ -85,22 +85,27 @@ class Clone:
         self.run(sys.executable, "-m", "tasks.project", "configure")
 
 
+def new_clone(folder: Path, name: str, origin: Path | None = None) -> Clone:
+    """A clone ``folder/name``, of ``origin`` or a copy of the working tree; home and caches are in ``folder/home``."""
+    root = folder / name
+    clone = Clone(root, folder / "home")
+    if origin is not None:
+        subprocess.run(["git", "clone", "--quiet", str(origin), str(root)], check=True, env=clone.environment)
+    else:
+        _copy(root)
+        clone.run("git", "init", "--quiet", "--initial-branch", "main")
+        clone.run("git", "add", "--all")
+        clone.run("git", "commit", "--quiet", "--message", "Working tree")
+    clone.configure()
+    return clone
+
+
 @pytest.fixture
 def make_clone(tmp_path: Path) -> Callable[..., Clone]:
     """``make_clone(name)`` makes a clone in the test's folder; all clones of a test share home and caches."""
 
     def make(name: str = "clone", origin: Path | None = None) -> Clone:
-        root = tmp_path / name
-        clone = Clone(root, tmp_path / "home")
-        if origin is not None:
-            subprocess.run(["git", "clone", "--quiet", str(origin), str(root)], check=True, env=clone.environment)
-        else:
-            _copy(root)
-            clone.run("git", "init", "--quiet", "--initial-branch", "main")
-            clone.run("git", "add", "--all")
-            clone.run("git", "commit", "--quiet", "--message", "Working tree")
-        clone.configure()
-        return clone
+        return new_clone(tmp_path, name, origin)
 
     return make
 

@@ -19,6 +19,7 @@ from flows.retention import KEEP_DAYS
 from flows.runners.limited_runner import read_limits, start_limit
 from flows.runners.prefect_logs import logs_in_prefect
 from flows.runners.prefect_runner import PrefectRunner
+from flows.runners.worker_pipe import outlive_worker
 from flows.stage import configure_logging
 from flows.time_out import time_out
 from stylegan_core.threads import use_threads
@@ -102,6 +103,7 @@ def stylize_inbox(folder: str, output: str = "", settle_s: float = 60.0) -> dict
 @contextmanager
 def _deployed(work: str, setting: str, *, interrupt: bool) -> Iterator[Ending]:
     """What every run of a deployment has: the lock of ``dead_runs``, its log, its report and its time limit."""
+    outlive_worker()
     root, run_id = project_root(), str(flow_run.id)
     limit = start_limit(read_limits(root), work, setting)
     with alive(root, run_id), logs_in_prefect(), reported(root, work) as ending:
