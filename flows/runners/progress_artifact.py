@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import os
 import re
@@ -46,7 +47,9 @@ def progress_artifact(name: str, unit: str) -> Iterator[ShowProgress]:
         yield lambda _done, _total: None
         return
     sender = _Sender(page, name, unit)
-    thread = threading.Thread(target=sender.send_until_ended, name="progress", daemon=True)
+    # In a copy of the context, which has Prefect's settings: without the server's URL it would start one of its own.
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=context.run, args=(sender.send_until_ended,), name="progress", daemon=True)
     thread.start()
     try:
         yield sender.show
