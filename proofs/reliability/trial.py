@@ -43,7 +43,7 @@ _SETTINGS = {
 
 
 def keep_bytecode(folder: Path) -> None:
-    """Keeps compiled modules where the environment forbids it: an installation has them, and a start takes seconds less.
+    """Keeps compiled modules where the environment forbids it: an installation has them, and starts faster.
 
     Args:
         folder: for them; the installation itself stays as it is.
