@@ -23,7 +23,7 @@ from typing import Any
 
 from proofs.reliability.document import RESULTS, read_results, write_results
 from proofs.reliability.figures import FLAT_RATIO, Soak, growth, missed_times
-from proofs.reliability.trial import FINAL, STAGES, Trial, TrialError
+from proofs.reliability.trial import FINAL, STAGES, Trial, TrialError, keep_bytecode
 
 MACHINE = "2 CPU cores, shared with other work"
 _OUTAGE_S = (5.0, 60.0)
@@ -171,6 +171,7 @@ def options() -> argparse.Namespace:
 
 def main() -> int:
     chosen = options()
+    keep_bytecode(chosen.logs / "bytecode")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left running
     with TemporaryDirectory(prefix="stylereel-") as folder:
         trial = Trial(Path(folder) / "disk", chosen.logs, chosen.steps)

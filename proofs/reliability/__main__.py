@@ -22,7 +22,7 @@ import pytest
 from proofs.reliability.document import RESULTS, add_series, read_results, write_results
 from proofs.reliability.faults import all_series, own_disk
 from proofs.reliability.series import measure
-from proofs.reliability.trial import Trial
+from proofs.reliability.trial import Trial, keep_bytecode
 
 DISK_MIB = 3000
 MACHINE = "2 CPU cores, shared with other work"
@@ -54,6 +54,7 @@ def main() -> int:
     if chosen.render or not names:
         return 0
     end_s = time.monotonic() + 60 * chosen.minutes
+    keep_bytecode(chosen.logs / "bytecode")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left running or mounted
     facts = {"command": f"python -m proofs.reliability --steps {chosen.steps}", "machine": chosen.machine}
     with TemporaryDirectory(prefix="stylereel-") as folder, own_disk(Path(folder) / "disk", DISK_MIB) as disk:

@@ -14,7 +14,6 @@ import pytest
 from proofs.reliability.faults import Fault, restart_services
 from proofs.reliability.figures import Series, Strike
 from proofs.reliability.trial import FINAL, STAGES, Trial, TrialError, Work
-from stylegan_core.recipes.model import load_model
 from tasks.shared.promoted_copy import copy_folder, promoted_trainings
 
 _QUIET_S = 45.0
@@ -174,6 +173,8 @@ def _damage(trial: Trial, stage: str, work: Work) -> dict[str, Any]:
 
 def _is_a_model_lost(root: Path) -> bool | None:
     """Whether a promoted model cannot be loaded; None if none was promoted yet."""
+    from stylegan_core.recipes.model import load_model  # imports torch
+
     promoted = promoted_trainings(root)
     try:
         for training, model in promoted.items():
