@@ -191,7 +191,8 @@ class Recipe(AdversarialRecipe):
             "discriminator_norm": "spectral",
             "adversarial": "hinge",
             "augmentation": "mild",
-            # Without it, strokes come from the network's own grid and stand still before the scene.
+            # Without both, strokes come from the network's own grid and stand still before the scene.
+            "fourier_features": 8,
             "shift_consistency_weight": 10.0,
         },
         "one_gpu": {"fast": True, "budget_steps": 30_000, "batch_size": 4},

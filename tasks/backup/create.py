@@ -19,8 +19,9 @@ from tasks.backup.archive import ArchiveWriter, Manifest, written_archive
 from tasks.backup.databases import copy_database
 from tasks.shared.errors import UsageError
 from tasks.shared.project_identity import PROJECT_FILE, read_identity
+from tasks.shared.shown_url import shown_url
 from tasks.shared.tracking import tracking_uri
-from tasks.shared.versioning import dvc_cache, dvc_settings, git, head_commit, shown_url
+from tasks.shared.versioning import dvc_cache, dvc_settings, git, head_commit
 
 SUFFIX = ".tar"
 BUNDLE = "project.bundle"
