@@ -260,11 +260,10 @@ def test_a_shot_whose_model_is_emptied_by_a_training_waits_for_its_end(site: Sit
 
     site.during = trains
     site.look()
-    look = site.look(SETTLE_S)
-    assert (look.failed, look.finished, look.waiting) == ({}, [], 1)
+    assert site.look(SETTLE_S).waiting == 1
     assert site.markers() == []
     site.models.add("oil")
-    site.during = lambda source: None
+    site.during = lambda _: None
     assert site.look(SETTLE_S).finished == ["oil/sh010"]
 
 
