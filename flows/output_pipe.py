@@ -42,8 +42,13 @@ def quiet_at_closed_output() -> Iterator[None]:
         yield
         return
     before = sys.stdout
+    unbuffered = bool(getattr(before, "write_through", False))  # python -u, PYTHONUNBUFFERED
     sys.stdout = output = io.TextIOWrapper(
-        io.BufferedWriter(noting), before.encoding, before.errors, line_buffering=bool(before.line_buffering)
+        noting if unbuffered else io.BufferedWriter(noting),  # as Python itself does
+        before.encoding,
+        before.errors,
+        line_buffering=bool(before.line_buffering),
+        write_through=unbuffered,
     )
     try:
         yield
@@ -59,5 +64,6 @@ def quiet_at_closed_output() -> Iterator[None]:
 
 def output_is_closed() -> bool:
     """Whether the reader of standard output has gone, within ``quiet_at_closed_output``."""
-    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    buffer = getattr(sys.stdout, "buffer", None)
+    raw = getattr(buffer, "raw", buffer)
     return isinstance(raw, _NotingOutput) and raw.broken

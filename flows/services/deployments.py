@@ -11,7 +11,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from flows.services.cron import Cron
+from flows.services.definitions import WORKERS
 from flows.services.prefect_api import PrefectApi, quoted
+from flows.services.service import read_record, records_folder
 from flows.services.work_queue import POOL, claim_queues, on_demand_queue, owner_of_tags, trainings_queue
 from tasks.shared.errors import UsageError
 from tasks.shared.project_identity import ProjectIdentity, read_identity, refuse_clash
@@ -80,7 +82,7 @@ def deploy(api: PrefectApi, root: Path, cron: Cron | None) -> list[str]:
         cron: None: no schedule.
 
     Returns:
-        What people should know: earlier deployments that were replaced, another working folder.
+        What people should know: earlier deployments that were replaced, another working folder, a missing worker.
 
     Raises:
         UsageError: the names belong to another project.
@@ -96,6 +98,9 @@ def deploy(api: PrefectApi, root: Path, cron: Cron | None) -> list[str]:
             notes.append(f"{found['name']} ran in {before} before: end the worker there (`stylereel down`)")
         schedules = [_schedule(cron)] if cron and deployment is NIGHTLY else []
         _upsert(api, root, identity, deployment, schedules)
+    own = records_folder(root)
+    if read_record(own, WORKERS["trainings"]) and not read_record(own, WORKERS["on-demand"]):
+        notes.append("work on demand waits for a worker of its own: run `stylereel up`, which starts it")
     return notes + _remove_former(api, root)
 
 

@@ -37,6 +37,10 @@ class InboxBusyError(RuntimeError):
     """Another process is looking at the inbox."""
 
 
+class _ModelGoneError(RuntimeError):
+    """The model of a shot is not there any more."""
+
+
 class Stylize(Protocol):
     """Stylizes a shot."""
 
@@ -194,7 +198,7 @@ class Inbox:
         log.info("%s: stylizing %d files with the model %s", shot.name, now.count, model.name)
         try:
             report, reason = self._stylized(shot, model)
-        except OutputHeldError as error:
+        except (OutputHeldError, _ModelGoneError) as error:
             log.warning("%s waits: %s", shot.name, error)
             look.waiting += 1
             return
@@ -213,6 +217,7 @@ class Inbox:
 
         Raises:
             OutputHeldError: another run works in its output folder.
+            _ModelGoneError: a training has removed the model, which it replaces at its end.
             StoppedError: see ``_raise_if_stopped``.
         """
         output = self.output / shot.output_name
@@ -224,9 +229,18 @@ class Inbox:
             raise
         except Exception as error:
             self._raise_if_stopped(shot, error)
+            if self._model_is_gone(shot, model):
+                raise _ModelGoneError(f"its model {model.name} was removed, perhaps by a training ({error})") from error
             log.debug("%s failed", shot.name, exc_info=error)
             return None, str(error) or type(error).__name__
         return report, _failures(report)
+
+    def _model_is_gone(self, shot: Shot, model: Path) -> bool:
+        """Whether the name of the shot's folder means another model than when the look began, or none."""
+        try:
+            return self._choose_model(shot.model) != model
+        except UsageError:
+            return True
 
     def _raise_if_stopped(self, shot: Shot, error: Exception) -> None:
         """Raises an error that concerns more than its shot.

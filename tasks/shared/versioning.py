@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.shared.child_processes.call import call
-from tasks.shared.child_processes.time_limit import check_time, nearest_limit, patience_s
+from tasks.shared.child_processes.call import call, capture
+from tasks.shared.child_processes.time_limit import check_time, patience_s
 from tasks.shared.errors import UsageError
 from tasks.shared.shown_url import shown_url
 
@@ -277,20 +277,8 @@ def git(root: Path, *arguments: str, check: bool = True, environment: Mapping[st
         TimeLimitError: the time limit of the context has passed.
     """
     check_time()
-    limit = nearest_limit()
     try:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            env={**os.environ, **_NO_QUESTIONS, **(environment or {})},
-            check=False,
-            timeout=limit.remaining_s() if limit else None,
-        )
-    except subprocess.TimeoutExpired:
-        assert limit is not None
-        raise limit.error() from None
+        done = capture(["git", *arguments], root, {**os.environ, **_NO_QUESTIONS, **(environment or {})})
     except FileNotFoundError:
         if check:
             raise VersioningError("git is not installed; a project needs it") from None

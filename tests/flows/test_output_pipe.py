@@ -46,6 +46,19 @@ def test_head_takes_its_lines(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize(("option", "seen"), [("-u", "at once"), ("-B", "")])
+def test_output_without_a_buffer_stays_without_one(option: str, seen: str) -> None:
+    """As services and farms want it (PYTHONUNBUFFERED): the last line of a process that is killed is in its log."""
+    code = (
+        "import os\nfrom flows.output_pipe import quiet_at_closed_output\n"
+        "with quiet_at_closed_output():\n    print('at once', end='')\n    os._exit(0)\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    call = [sys.executable, option, "-c", code]
+    done = subprocess.run(call, capture_output=True, text=True, cwd=REPOSITORY, check=True, env=environment)
+    assert done.stdout == seen
+
+
 def test_another_broken_pipe_is_an_error() -> None:
     code = (
         "from flows.output_pipe import quiet_at_closed_output\n"

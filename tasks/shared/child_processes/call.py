@@ -70,6 +70,44 @@ def call(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -
         raise
 
 
+def capture(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Runs a short program to its end and returns what it says.
+
+    If anything ends the call before, the program and its children get SIGTERM, on which git removes its locks, then
+    SIGKILL. It keeps this terminal: ssh may ask a user for a passphrase.
+
+    Raises:
+        TimeLimitError: the time limit of the context has passed.
+    """
+    limit = nearest_limit()
+    child = subprocess.Popen(
+        list(command), cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        output, errors = child.communicate(timeout=limit.remaining_s() if limit else None)
+    except subprocess.TimeoutExpired:
+        _stop_tree(child)
+        assert limit is not None
+        raise limit.error() from None
+    except BaseException:
+        _stop_tree(child)
+        raise
+    return subprocess.CompletedProcess(child.args, child.returncode, output, errors)
+
+
+def _stop_tree(child: subprocess.Popen[str]) -> None:
+    """Ends a program without a session of its own, and its children."""
+    with contextlib.suppress(psutil.Error):
+        parent = psutil.Process(child.pid)
+        alive = [*parent.children(recursive=True), parent]
+        for number, time_s in ((signal.SIGTERM, _STOP_S), (signal.SIGKILL, _KILL_S)):
+            for process in alive:
+                with contextlib.suppress(psutil.Error):
+                    process.send_signal(number)
+            _, alive = psutil.wait_procs(alive, timeout=time_s)
+    child.poll()
+
+
 def stop_group(child: subprocess.Popen[str], stop_s: float = _STOP_S) -> None:
     """Ends a program and all that it has started: SIGTERM, on which a training saves its state, then SIGKILL.
 

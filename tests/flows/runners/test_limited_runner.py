@@ -58,6 +58,16 @@ def test_limits_are_read_from_the_project(tmp_path: Path, caplog: pytest.LogCapt
     assert "limits.train_hours" in caplog.text
 
 
+@pytest.mark.parametrize("hours", ["1e9", ".inf", "0"])
+def test_a_limit_for_which_the_system_cannot_wait_is_refused(
+    hours: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A wait of a billion hours raises OverflowError, which would end every run."""
+    (tmp_path / "params.yaml").write_text(f"limits: {{run_hours: {hours}}}\n")
+    assert read_limits(tmp_path) == LimitsSettings()
+    assert "limits.run_hours" in caplog.text
+
+
 def test_a_look_that_finds_no_shot_reads_its_limit_without_torch() -> None:
     code = (
         "import pathlib, sys\nfrom flows.runners.limited_runner import read_limits\n"

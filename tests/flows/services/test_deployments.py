@@ -10,6 +10,7 @@ import pytest
 from flows.services import deploy_step
 from flows.services.cron import Cron
 from flows.services.deployments import NIGHTLY, deploy, find, remove_schedule, schedule_of
+from flows.services.service import ServiceRecord, records_folder, write_record
 from flows.services.work_queue import claim_queues
 from tasks.shared.errors import UsageError
 from tasks.shared.project_identity import read_identity
@@ -91,6 +92,18 @@ def test_a_queue_without_owner_is_claimed(make_project: MakeProject, server: Fak
     claim_queues(server, identity)
     assert identity.id in server.get("/work_pools/stylereel/queues/film")["description"]
     claim_queues(server, identity)
+
+
+def test_a_site_that_was_started_before_there_was_a_worker_on_demand_is_told(
+    make_project: MakeProject, server: FakeServer
+) -> None:
+    """Its work on demand moves to a queue that nobody serves until the next `stylereel up`."""
+    film = make_project()
+    assert deploy(server, film, LATER) == []
+    write_record(records_folder(film), ServiceRecord(name="worker", manager="processes"))
+    assert any("stylereel up" in note for note in deploy(server, film, LATER))
+    write_record(records_folder(film), ServiceRecord(name="on-demand-worker", manager="processes"))
+    assert deploy(server, film, LATER) == []
 
 
 def test_another_clone_takes_over_with_a_note(make_project: MakeProject, server: FakeServer) -> None:

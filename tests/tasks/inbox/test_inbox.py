@@ -250,6 +250,23 @@ def test_an_output_in_which_another_run_works_is_waited_for(site: Site) -> None:
     assert site.look().finished == ["oil/sh010"]
 
 
+def test_a_shot_whose_model_is_emptied_by_a_training_waits_for_its_end(site: Site) -> None:
+    """A night may begin to train between two shots of a look, and begins by removing the model."""
+    site.drop("oil/sh010")
+
+    def trains(_: Path) -> None:
+        site.models.remove("oil")
+        raise UsageError("oil is not a model folder")
+
+    site.during = trains
+    site.look()
+    assert site.look(SETTLE_S).waiting == 1
+    assert site.markers() == []
+    site.models.add("oil")
+    site.during = lambda _: None
+    assert site.look(SETTLE_S).finished == ["oil/sh010"]
+
+
 def test_problems_are_reported_once_marked_and_do_not_stop_others(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     site.drop("oil/sh010")
     site.drop("pastel/sh010")

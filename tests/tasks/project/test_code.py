@@ -39,6 +39,7 @@ _WITHOUT_A_SAY = {
     *("tasks.shared.mlflow_dataset", "tasks.shared.system_metrics", "tasks.serving.mlflow_model"),
     *("tasks.stages.training_observers", "tasks.shared.versioning"),
     *("tasks.shared.child_processes.call", "tasks.shared.child_processes.time_limit"),  # an end, not a result
+    *("flows.output_pipe", "tasks.shared.shown_url"),  # messages
     *("stylegan_core.storage.atomic", "stylegan_core.storage.cache", "stylegan_core.storage.state_folder"),
     "stylegan_core.storage.model_folder",  # a file name
     *("stylegan_core.recipes.base", "stylegan_core.networks.guide"),  # what a recipe declares, a number of channels

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tasks.shared import versioning
@@ -153,6 +154,18 @@ def test_a_git_that_hangs_ends_with_the_time_limit(
     monkeypatch.setenv("PATH", f"{hanging.parent}{os.pathsep}{os.environ['PATH']}")
     with pytest.raises(TimeLimitError, match="fetch: stopped by its time limit"):
         git(repository, "fetch", check=False)
+
+
+@pytest.mark.usefixtures("passing_limit")
+def test_a_git_that_is_stopped_leaves_no_lock_and_no_child(repository: Path) -> None:
+    """With the lock of the index left behind, every later commit would fail."""
+    _git(repository, "config", "filter.slow.clean", 'sh -c "echo $$ > pid; exec sleep 300"')
+    (repository / ".gitattributes").write_text("*.bin filter=slow\n")
+    (repository / "a.bin").write_text("x")
+    with pytest.raises(TimeLimitError):
+        git(repository, "add", "a.bin")
+    assert not (repository / ".git/index.lock").exists()
+    assert not psutil.pid_exists(int((repository / "pid").read_text()))
 
 
 @pytest.mark.usefixtures("passing_limit")
