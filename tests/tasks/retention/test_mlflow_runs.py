@@ -133,7 +133,7 @@ def test_a_model_that_somebody_registered_by_another_name_stays(film: Film) -> N
     assert old_ids(film) == {run}
     store = tracking.client()
     store.create_registered_model("favourites")
-    store.create_model_version("favourites", "models:/anything", run_id=run)
+    store.create_model_version("favourites", store.get_run(run).info.artifact_uri, run_id=run)
     assert old_ids(film) == set()
     store.delete_run(run)
     assert plan(film.root, older_than_days=90, now_s=NOW_S).wanted == (run,)
