@@ -11,11 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 MANIFEST = "manifest.json"
 FORMAT = 1
 _BLOCK_BYTES = 1 << 20
+_NO_OPTION = r"^($|[^-])"
+"""These are arguments of git."""
 
 
 class BackupError(RuntimeError):
@@ -63,9 +65,9 @@ class Manifest(BaseModel):
     root: str
     time: str
     stylereel: str
-    commit: str = ""
-    branch: str = ""
-    origin: str = ""
+    commit: str = Field(default="", pattern=_NO_OPTION)
+    branch: str = Field(default="", pattern=_NO_OPTION)
+    origin: str = Field(default="", pattern=_NO_OPTION)
     left_out: tuple[str, ...] = ()
     files: tuple[BackedUpFile, ...] = ()
 
@@ -142,9 +144,11 @@ def read_manifest(path: Path) -> Manifest:
     """
     try:
         with tarfile.open(path, "r:") as tar:
-            member = tar.extractfile(MANIFEST)
-            manifest = Manifest.model_validate_json(member.read() if member else b"")
-    except (tarfile.TarError, KeyError, ValidationError) as error:
+            member = tar.getmember(MANIFEST)
+            _check(path, member)
+            content = tar.extractfile(member)
+            manifest = Manifest.model_validate_json(content.read() if content else b"")
+    except (tarfile.TarError, KeyError, ValueError) as error:
         raise BackupError(f"{path} is no complete backup of stylereel: it has no readable {MANIFEST}") from error
     if manifest.format > FORMAT:
         raise BackupError(f"{path} was made by stylereel {manifest.stylereel}: install that version to restore it")
@@ -159,33 +163,36 @@ def extract(path: Path, folder: Path) -> Manifest:
         folder: a new one, for this alone; after an error it holds a part of the files.
 
     Raises:
-        BackupError: a file is damaged, missing or not in the manifest, or a name leads out of ``folder``.
+        BackupError: a file is damaged, missing, there twice or not in the manifest, or a name leads out of ``folder``.
         OSError: the backup cannot be read, or ``folder`` cannot be written.
     """
     manifest = read_manifest(path)
     expected = {file.path: file for file in manifest.files}
-    found = set()
+    found = set[str]()
     try:
         with tarfile.open(path, "r:") as tar:
             for member in tar:
+                _check(path, member)
                 if member.name != MANIFEST:
-                    _check_name(path, member)
-                    known = expected.get(member.name)
+                    known = None if member.name in found else expected.get(member.name)
+                    # Its size is that in the file, since _check refuses others: no small file fills the disk.
                     if known is None or _extract(tar, member, folder) != (known.size, known.sha256):
                         raise BackupError(
                             f"{path} is damaged: {member.name} is not what was backed up; use another one"
                         )
                     found.add(member.name)
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError, FileExistsError, IsADirectoryError, NotADirectoryError) as error:
         raise BackupError(f"{path} is damaged ({error}): use another backup") from error
     if missing := sorted(expected.keys() - found):
         raise BackupError(f"{path} is damaged: {len(missing)} files are missing, such as {missing[0]}; use another one")
     return manifest
 
 
-def _check_name(path: Path, member: tarfile.TarInfo) -> None:
+def _check(path: Path, member: tarfile.TarInfo) -> None:
+    """Refuses what ``ArchiveWriter`` does not write: links, devices, sparse files, names that lead out."""
     name = PurePosixPath(member.name)
-    if not member.isreg() or name.is_absolute() or ".." in name.parts:
+    is_plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not member.issparse()
+    if not is_plain or name.is_absolute() or ".." in name.parts:
         raise BackupError(f"{path} is no backup of stylereel: it has the member {member.name}")
 
 

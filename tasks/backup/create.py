@@ -7,7 +7,6 @@ versions of MLflow's store, which is copied after it, and the store names files 
 from __future__ import annotations
 
 import importlib.metadata
-import re
 import tempfile
 import time
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from tasks.shared.errors import UsageError
 from tasks.shared.project_identity import PROJECT_FILE, read_identity
 from tasks.shared.shown_url import shown_url
 from tasks.shared.tracking import tracking_uri
-from tasks.shared.versioning import dvc_cache, dvc_settings, git, head_commit
+from tasks.shared.versioning import dvc_cache, dvc_settings, git, git_state, head_commit
 
 SUFFIX = ".tar"
 BUNDLE = "project.bundle"
@@ -36,7 +35,6 @@ SETTINGS = (
 _RUNS = "runs"
 _SKIPPED = (_RUNS, "pipeline.lock", "runs.lock", "notified.lock", "last-error.txt", "last-exit.json")
 """In .stylereel/: runs/ is copied twice, the rest is of the moment."""
-_PASSWORD = re.compile(r"(://[^:/@]+):[^@/]*@")
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ def create_backup(
         The file, and its manifest without the list of files.
 
     Raises:
-        UsageError: the file exists.
+        UsageError: the file exists, its folder does not, or the clone is a shallow one.
         BackupError: a database cannot be copied.
         VersioningError: git failed.
         OSError: something cannot be read or written.
@@ -81,6 +79,12 @@ def create_backup(
         target = target / f"{identity.name}-{time.strftime('%Y%m%d-%H%M%S', now)}{SUFFIX}"
     if target.exists():
         raise UsageError(f"{target} exists: name another file, or a folder")
+    if target.suffix != SUFFIX:  # a folder of a disk that is not mounted must not become a file
+        raise UsageError(f"there is no folder {target}: make it, or name a file that ends with {SUFFIX}")
+    if git(root, "rev-parse", "--is-shallow-repository", check=False).strip() == "true":
+        raise UsageError(
+            "this clone has no full history, so git cannot restore it: call `git fetch --unshallow` before"
+        )
     manifest = Manifest(
         project=identity.name,
         id=identity.id,
@@ -105,7 +109,7 @@ def create_backup(
 
 
 def _add_all(archive: ArchiveWriter, root: Path, place: Path, server: ServerDatabase, *, with_data: bool) -> None:
-    if head_commit(root) is not None and not git(root, "rev-parse", "--show-prefix").strip():
+    if _has_history(root):
         git(root, "bundle", "create", "--quiet", str(place / BUNDLE), "--all")
         archive.add(place / BUNDLE, BUNDLE)
     for name in SETTINGS:
@@ -130,6 +134,11 @@ def _add_all(archive: ArchiveWriter, root: Path, place: Path, server: ServerData
         archive.add_folder(dvc_cache(root), DVC_CACHE)
 
 
+def _has_history(root: Path) -> bool:
+    """Whether the project is a repository with commits; in a folder of a larger one, git's history is not its own."""
+    return head_commit(root) is not None and not git(root, "rev-parse", "--show-prefix").strip()
+
+
 def _running(state: Path) -> set[str]:
     """Names of the lock files of runs, see ``flows.dead_runs``."""
     return {path.name for path in (state / _RUNS).glob("*.lock")}
@@ -141,6 +150,12 @@ def _own_store(root: Path) -> bool:
 
 def _left_out(root: Path, server: ServerDatabase, *, with_data: bool) -> list[str]:
     lines = []
+    if not _has_history(root):
+        lines.append("git's history: there is none, or it is that of a larger repository; back up the project's files")
+    elif changed := sorted({name for name in git_state(root).changed if name.strip('"') not in SETTINGS}):
+        from stylegan_core.data.sources import abbreviate
+
+        lines.append(f"changes that are not committed: {abbreviate(changed)}")
     if server.path is None:
         lines.append(f"the database of the Prefect server: {_dump(server.url, 'prefect')}")
     elif not server.path.is_file():
@@ -160,9 +175,12 @@ def _left_out(root: Path, server: ServerDatabase, *, with_data: bool) -> list[st
 
 def _dump(uri: str, name: str) -> str:
     """How to copy a database that is no SQLite file of ours; without its password."""
-    shown = re.sub(r"^(postgres(?:ql)?)\+\w+:", r"\1:", _PASSWORD.sub(r"\1@", uri))
-    if shown.startswith("postgres"):
+    if uri.startswith("postgres"):
+        from sqlalchemy import URL, make_url
+
+        url = make_url(uri)  # as Prefect and MLflow read it: a password may have any character
+        shown = URL.create(url.get_backend_name(), url.username, None, url.host, url.port, url.database)
         return f"run `pg_dump --format=custom --file {name}.dump {shown}`"
-    if shown.startswith("sqlite"):
-        return f"run `sqlite3 {shown.partition(':///')[2]} '.backup {name}.db'`"
-    return f"back up {shown_url(shown)} where it runs"
+    if uri.startswith("sqlite"):
+        return f"run `sqlite3 {uri.partition(':///')[2].partition('?')[0]} '.backup {name}.db'`"
+    return f"back up {shown_url(uri)} where it runs"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -41,8 +42,25 @@ def copy_database(source: Path, target: Path) -> None:
             copy.execute("PRAGMA journal_mode = DELETE")  # one file; a server sets its own mode again
     except sqlite3.Error as error:
         raise BackupError(f"the database {source} cannot be copied: {error}") from error
+    shutil.copymode(source, target)
     if fault != "ok":
         raise BackupError(f"the database {source} is damaged ({fault}): restore the last backup of it")
+
+
+def is_open(database: Path) -> bool:
+    """Whether another process has a database with a write-ahead log open, as the Prefect server always has.
+
+    A database that is moved while it is open loses what is written afterwards. SQLite ends the log only for the last
+    connection; a server sets the log again.
+    """
+    if not database.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=rw", uri=True, timeout=1.0)) as connection:
+            connection.execute("PRAGMA journal_mode = DELETE")
+    except sqlite3.Error as error:
+        return "locked" in str(error)  # what is damaged may be replaced
+    return False
 
 
 def move_addresses(database: Path, old: Path, new: Path) -> None:

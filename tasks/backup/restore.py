@@ -5,6 +5,8 @@ What is replaced is not deleted, but moved to a folder beside the project.
 
 from __future__ import annotations
 
+import itertools
+import re
 import shutil
 import tempfile
 import time
@@ -17,9 +19,9 @@ from filelock import FileLock, Timeout
 
 from stylegan_core.storage.atomic import fsync_folder, write_atomically
 from stylegan_core.storage.state_folder import STATE_FOLDER
-from tasks.backup.archive import Manifest, extract, read_manifest
+from tasks.backup.archive import BackupError, Manifest, extract, read_manifest
 from tasks.backup.create import ARTIFACTS, BUNDLE, DVC_CACHE, SERVER_DATABASE, SETTINGS, STORE, ServerDatabase
-from tasks.backup.databases import move_addresses
+from tasks.backup.databases import is_open, move_addresses
 from tasks.shared.errors import UsageError
 from tasks.shared.project_identity import PROJECT_FILE, read_identity
 from tasks.shared.versioning import dvc_cache, git
@@ -28,6 +30,8 @@ _STATE = (STATE_FOLDER, STORE, ARTIFACTS)
 """Replaced as a whole."""
 _LIVING = (f"{STATE_FOLDER}/promoted", f"{STATE_FOLDER}/lineage", f"{STATE_FOLDER}/promotions.jsonl", STORE)
 """What a project has that has worked."""
+_CACHE_FILE = re.compile(r"(files/md5/|runs/)?[0-9a-f]{2}/[0-9a-f]+(/[0-9a-f]+)?(\.dir)?")
+"""DVC's cache, and its cache of runs: names of content. The folder is one that the backup itself names."""
 _BESIDE_SQLITE = ("", "-wal", "-shm", "-journal")
 
 
@@ -73,7 +77,8 @@ def restore_backup(path: Path, root: Path | None, server: ServerDatabase, option
         options: what may be replaced.
 
     Raises:
-        UsageError: ``root`` is another project, one that has worked (without ``force``), or a run works in it.
+        UsageError: ``root`` is another project, or one that has worked (without ``force``); a run works in it; or the
+            server runs whose database is to be replaced.
         BackupError: the backup is damaged; nothing was changed.
         VersioningError: git failed; nothing was changed.
         OSError: the backup cannot be read, or something cannot be written.
@@ -83,14 +88,18 @@ def restore_backup(path: Path, root: Path | None, server: ServerDatabase, option
     is_new = _is_new(root)
     if not is_new:
         _refuse(root, manifest, options)
+    if options.replace_server and server.path is not None and is_open(server.path):
+        raise UsageError(f"a Prefect server has {server.path} open: stop it, then restore")
     root.parent.mkdir(parents=True, exist_ok=True)
-    with _nothing_works(root), tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}-restore-") as place:
+    # An empty folder may be a mount or a link: what is renamed into it must be on its disk.
+    beside = root if is_new and root.exists() else root.parent
+    with _nothing_works(root), tempfile.TemporaryDirectory(dir=beside, prefix=f".{root.name}-restore-") as place:
         staged = Path(place)
         extract(path, staged)
         (staged / "project").mkdir(exist_ok=True)
         if (store := staged / "project" / STORE).is_file():
             move_addresses(store, Path(manifest.root), root)
-        replaced = root.with_name(f"{root.name}-before-restore-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}")
+        replaced = _unused(root.with_name(f"{root.name}-before-restore-{_now()}"))
         if is_new:
             _new_project(staged, root, manifest)
         else:
@@ -98,6 +107,16 @@ def restore_backup(path: Path, root: Path | None, server: ServerDatabase, option
         _restore_cache(staged / DVC_CACHE, root)
         found, kept = _restore_server(staged / SERVER_DATABASE, server, replace=options.replace_server)
         return Restored(root, manifest, found, kept, replaced if replaced.exists() else None)
+
+
+def _now() -> str:
+    return time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+
+
+def _unused(path: Path) -> Path:
+    """``path``, or with a number if it exists: two restorations may end in one second."""
+    numbered = (path.with_name(f"{path.name}-{number}") for number in itertools.count(2))
+    return next(each for each in itertools.chain([path], numbered) if not each.exists())
 
 
 def _is_new(root: Path) -> bool:
@@ -136,7 +155,32 @@ def _nothing_works(root: Path) -> Iterator[None]:
 
 
 def _new_project(staged: Path, root: Path, manifest: Manifest) -> None:
-    """Makes the project from the backup's git bundle, with all branches and tags, and puts it into place as a whole."""
+    """Makes the project from the backup's git bundle, with all branches and tags, and puts it into place.
+
+    A missing folder appears as a whole; an empty one, which may be somebody's working folder, is filled.
+    """
+    clone = _clone(staged, manifest)
+    for name in SETTINGS:  # as they were, also edits that were not committed
+        if (staged / "project" / name).is_file():
+            _refuse_link((clone / name).parent)
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            (staged / "project" / name).replace(clone / name)
+    for name in _STATE:
+        if (staged / "project" / name).exists():
+            (staged / "project" / name).rename(clone / name)
+    if not root.exists():
+        clone.rename(root)
+        fsync_folder(root.parent)
+        return
+    for path in clone.iterdir():
+        if (root / path.name).is_dir():  # without files, see _is_new
+            shutil.rmtree(root / path.name)
+        path.rename(root / path.name)
+    fsync_folder(root)
+
+
+def _clone(staged: Path, manifest: Manifest) -> Path:
+    """The repository of the backup's git bundle; an empty folder without one."""
     clone = staged / "clone"
     clone.mkdir()
     if (staged / BUNDLE).is_file():
@@ -148,17 +192,13 @@ def _new_project(staged: Path, root: Path, manifest: Manifest) -> None:
             git(clone, "checkout", "--quiet", "--detach", manifest.commit)
         if manifest.origin:
             git(clone, "remote", "add", "origin", manifest.origin)
-    for name in SETTINGS:  # as they were, also edits that were not committed
-        if (staged / "project" / name).is_file():
-            (clone / name).parent.mkdir(parents=True, exist_ok=True)
-            (staged / "project" / name).replace(clone / name)
-    for name in _STATE:
-        if (staged / "project" / name).exists():
-            (staged / "project" / name).rename(clone / name)
-    if root.exists():
-        shutil.rmtree(root)
-    clone.rename(root)
-    fsync_folder(root.parent)
+    return clone
+
+
+def _refuse_link(folder: Path) -> None:
+    """Git's history can have a link in place of .dvc/, and what is written there would be written elsewhere."""
+    if folder.is_symlink():
+        raise BackupError(f"the backup has a link in place of the folder {folder.name}/: nothing was restored")
 
 
 def _into_project(staged: Path, root: Path, replaced: Path) -> None:
@@ -180,8 +220,9 @@ def _into_project(staged: Path, root: Path, replaced: Path) -> None:
 def _restore_cache(folder: Path, root: Path) -> None:
     """Files of DVC's cache are named by their content: those that are there are the same."""
     for path in filter(Path.is_file, folder.rglob("*")):
-        target = dvc_cache(root) / path.relative_to(folder)
-        if not target.exists():
+        name = path.relative_to(folder)
+        target = dvc_cache(root) / name
+        if _CACHE_FILE.fullmatch(name.as_posix()) and not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(path, target)
 
@@ -193,14 +234,14 @@ def _restore_server(database: Path, server: ServerDatabase, *, replace: bool) ->
         return False, False
     if target.exists() and not replace:
         return False, True
-    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    replaced = _unused(target.with_name(f"{target.name}.before-restore-{_now()}"))
     for ending in _BESIDE_SQLITE:
         former = target.with_name(target.name + ending)
         if former.exists():
-            former.rename(former.with_name(f"{target.name}.before-restore-{stamp}{ending}"))
+            former.rename(replaced.with_name(replaced.name + ending))
 
     def copy(temporary: Path) -> None:
-        shutil.copyfile(database, temporary)  # the two may be on different disks
+        shutil.copy(database, temporary)  # with its mode; the two may be on different disks
 
     write_atomically(target, copy)
     return True, False

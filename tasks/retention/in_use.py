@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ from tasks.shared.lineage import model_digests, read_links
 from tasks.shared.project_home import project_home
 from tasks.shared.promoted_copy import promoted_trainings
 
-_RESULTS = (f"out/**/{STATE_FOLDER}/*.json", "reports/**/*.json")
-"""Files of results that may name models and runs: jobs of stylized frames, and reports."""
+_RESULTS = ("out", "reports")
+"""Folders of results whose JSON files may name models and runs: jobs of stylized frames, and reports."""
 _DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _RUN_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 
@@ -68,12 +69,29 @@ def find_in_use(root: Path) -> InUse:
             runs.add(delivered.mlflow_run)
     for checkout in checkouts:
         models |= set(model_digests(checkout).values())
-        for pattern in _RESULTS:
-            for path in checkout.glob(pattern):
-                text = path.read_text(encoding="utf-8", errors="replace")
-                models |= set(_DIGEST.findall(text))
-                runs |= set(_RUN_ID.findall(text))
+        for path in _result_files(checkout):
+            text = path.read_text(encoding="utf-8", errors="replace")
+            models |= set(_DIGEST.findall(text))
+            runs |= set(_RUN_ID.findall(text))
     return InUse(frozenset(models), frozenset(runs - {""}))
+
+
+def _result_files(checkout: Path) -> Iterator[Path]:
+    """Files of results; folders that are links to another disk are followed, each once."""
+    seen = set[str]()
+    for folder in _RESULTS:
+        for place, folders, names in os.walk(checkout / folder, followlinks=True, onerror=_fail):
+            if (real := os.path.realpath(place)) in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            if folder == "reports" or Path(place).name == STATE_FOLDER:
+                yield from (Path(place, name) for name in names if name.endswith(".json"))
+
+
+def _fail(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError) or Path(str(error.filename)).is_symlink():  # of a disk that is away
+        raise error
 
 
 def _promoted(home: Path) -> Iterator[str]:

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.retention.in_use import InUse, find_in_use
 from tasks.shared import tracking
+from tasks.shared.child_processes.time_limit import patience_s
 from tasks.shared.project_home import project_home
+from tasks.shared.project_identity import read_identity
 from tasks.shared.registry import model_digests
 from tasks.shared.versioning import child_environment
 
@@ -31,6 +33,8 @@ TRASH_DAYS = 30.0
 _DAY_S = 86400.0
 _ENDED = ("FINISHED", "FAILED", "KILLED")
 _PAGE = 1000
+_GC_S = 3600.0
+"""The most that `mlflow gc` may take; what it has removed by then is gone, the rest follows the next time."""
 
 
 class RetentionError(RuntimeError):
@@ -70,8 +74,9 @@ class Plan:
 def plan(root: Path, *, older_than_days: float, now_s: float) -> Plan:
     """Finds the runs of the project's experiment that ended long ago and that nothing names.
 
-    A run stays if one of its versions has an alias (promoted, previous, trained or another one), or if ``find_in_use``
-    names it or its model. A run that has not ended stays.
+    A run stays if one of its versions has an alias (promoted, previous, trained or another one), if somebody has
+    registered its model by a name of their own, or if ``find_in_use`` names it or its model. A run that has not ended
+    stays.
 
     Args:
         root: the project.
@@ -86,15 +91,17 @@ def plan(root: Path, *, older_than_days: float, now_s: float) -> Plan:
     store = tracking.client()
     used = _with_aliases(store, find_in_use(root))
     old, wanted, trash = [], [], 0
-    for run in _runs(store):
+    for run in _runs(store, read_identity(root).id):
         digests = model_digests({k.removeprefix(tracking.TAG): v for k, v in run.data.tags.items()})
         named, deleted = used.names(run.info.run_id, digests), run.info.lifecycle_stage == "deleted"
         ended_s = (run.info.end_time or 0) / 1000
+        is_old = run.info.status in _ENDED and 0 < ended_s < now_s - older_than_days * _DAY_S
+        named = named or ((deleted or is_old) and _registered_elsewhere(store, run.info.run_id))
         if deleted and named:
             wanted.append(str(run.info.run_id))
         elif deleted:
             trash += 1
-        elif not named and run.info.status in _ENDED and 0 < ended_s < now_s - older_than_days * _DAY_S:
+        elif is_old and not named:
             old.append(OldRun(str(run.info.run_id), str(run.info.run_name), ended_s))
     return Plan(tuple(old), tuple(wanted), trash)
 
@@ -109,7 +116,7 @@ def carry_out(found: Plan, root: Path) -> str:
         What its owner has to run; empty if nothing is left to do.
 
     Raises:
-        RetentionError: `mlflow gc` failed.
+        RetentionError: `mlflow gc` failed, or took too long.
         mlflow.exceptions.MlflowException: the store failed.
     """
     if not tracking.store_exists():
@@ -134,7 +141,12 @@ def _empty_trash(uri: str) -> None:
     older = f"{TRASH_DAYS:g}d"
     command = [sys.executable, "-m", "mlflow", "gc", "--backend-store-uri", uri, "--older-than", older]
     environment = child_environment({"MLFLOW_TRACKING_URI": uri, "MLFLOW_DISABLE_TELEMETRY": "true"})
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=patience_s(_GC_S)
+        )
+    except subprocess.TimeoutExpired as error:
+        raise RetentionError(f"`mlflow gc --older-than {older}` was stopped after {error.timeout:.0f} s") from None
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
         raise RetentionError(f"`mlflow gc --older-than {older}` failed: {' '.join(said)}")
@@ -143,10 +155,11 @@ def _empty_trash(uri: str) -> None:
         log.info("MLflow: %d entries were removed for good after %g days in the trash", removed, TRASH_DAYS)
 
 
-def _runs(store: MlflowClient) -> Iterator[Run]:
-    """All runs of the project's experiment, those in the trash included.
+def _runs(store: MlflowClient, project_id: str) -> Iterator[Run]:
+    """All runs of the project in its experiment, those in the trash included.
 
-    Until 0.2.0 all projects had one experiment; its runs are not looked at, since they may be those of another project.
+    The experiment may have runs of others: ``MLFLOW_EXPERIMENT_NAME`` can name that of a team, and a server can have
+    one of another project of the same name. Until 0.2.0 all projects had one experiment, which is not looked at.
     """
     from mlflow.entities import ViewType
 
@@ -158,7 +171,7 @@ def _runs(store: MlflowClient) -> Iterator[Run]:
         page = store.search_runs(
             [experiment.experiment_id], run_view_type=ViewType.ALL, max_results=_PAGE, page_token=token
         )
-        yield from page
+        yield from (run for run in page if run.data.tags.get(f"{tracking.TAG}project_id") == project_id)
         token = page.token
         if not token:
             return
@@ -171,6 +184,12 @@ def _with_aliases(store: MlflowClient, used: InUse) -> InUse:
         for version in dict(model.aliases).values():
             runs.add(str(store.get_model_version(model.name, str(version)).run_id))
     return InUse(used.models, used.runs | runs)
+
+
+def _registered_elsewhere(store: MlflowClient, run_id: str) -> bool:
+    """Whether a registered model that is not the project's has a version of this run."""
+    versions = store.search_model_versions(f"run_id = '{run_id}'")
+    return any(not version.name.startswith(tracking.registered_name("")) for version in versions)
 
 
 def _registered(store: MlflowClient) -> list[Any]:

@@ -180,6 +180,20 @@ def test_a_scheduled_run_leaves_the_project_alone_and_commits_to_its_branch(film
     assert link.runs_commit == _log(film, "runs/nightly")[0], "pushed to the project"
 
 
+@pytest.mark.parametrize("error", [TimeLimitError("the run"), ConnectionError("the server refuses a task")])
+def test_a_night_that_has_delivered_does_not_fail_by_its_retention(
+    film: Path, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Late(_Night):
+        def run(self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+            if name == "retention":
+                raise error
+            return super().run(name, function, *args, **kwargs)
+
+    assert chain(Late(film, "schema: '2.0'\n"), film, ChainSettings(scheduled=True)).runs_commit
+    assert f"old runs were not removed, the next scheduled run tries again: {error}" in caplog.text
+
+
 def test_a_night_without_news_commits_nothing(film: Path) -> None:
     tips = []
     for lock in ("one\n", "one\n", "two\n"):

@@ -27,7 +27,7 @@ def register(command: Callable[..., Callable[[Callable[..., object]], object]]) 
 
 
 def backup(
-    target: Annotated[Path, typer.Argument(metavar="FOLDER_OR_FILE", help="A folder, or a file that does not exist.")],
+    target: Annotated[Path, typer.Argument(metavar="FOLDER_OR_FILE", help="A folder, or a new file NAME.tar.")],
     with_data: Annotated[
         bool, typer.Option("--with-data", help="Copy DVC's cache too: pictures, models and results.")
     ] = False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def backup(worked: Film, server: ServerDatabase, tmp_path: Path) -> Path:
 def deployments() -> Callable[[ServerDatabase], list[str]]:
     def read(server: ServerDatabase) -> list[str]:
         assert server.path is not None
-        with sqlite3.connect(server.path) as database:
+        with closing(sqlite3.connect(server.path)) as database:
             return [name for (name,) in database.execute("SELECT name FROM deployment")]
 
     return read

@@ -112,6 +112,58 @@ def test_what_is_not_sqlite_is_named_with_its_command(
     assert not {"server/prefect.db", "project/mlflow.db"} & names(path)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+asyncpg://prefect:hid/den@db:5432/prefect",
+        "postgresql+asyncpg://prefect@db:5432/prefect?password=hid/den",
+        "postgresql://prefect:hid%40den@db:5432/prefect?sslmode=require",
+    ],
+)
+def test_no_password_is_named(worked: Film, tmp_path: Path, url: str) -> None:
+    said = "\n".join(create_backup(worked.root, tmp_path / "film.tar", ServerDatabase(url))[1].left_out)
+    assert "--file prefect.dump postgresql://prefect@db:5432/prefect`" in said
+    assert "hid" not in said
+
+
+def test_a_folder_that_is_missing_does_not_become_a_file(worked: Film, server: ServerDatabase, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no folder"):
+        create_backup(worked.root, tmp_path / "not mounted", server)
+    assert not (tmp_path / "not mounted").exists()
+
+
+def test_a_shallow_clone_is_refused(worked: Film, server: ServerDatabase, tmp_path: Path) -> None:
+    """Its bundle could not be fetched from."""
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    subprocess.run(["git", *identity, "commit", "-q", "--allow-empty", "-m", "two"], cwd=worked.root, check=True)
+    shallow = tmp_path / "shallow"
+    subprocess.run(["git", "clone", "-q", "--depth", "1", worked.root.as_uri(), str(shallow)], check=True)
+    with pytest.raises(UsageError, match="git fetch --unshallow"):
+        create_backup(shallow, tmp_path / "film.tar", server)
+
+
+def test_what_git_does_not_have_is_named(worked: Film, server: ServerDatabase, tmp_path: Path) -> None:
+    (worked.root / ".gitignore").write_text("/*\n!/params.yaml\n!/recipe.py\n")
+    (worked.root / "recipe.py").write_text("# mine")
+    said = create_backup(worked.root, tmp_path / "film.tar", server)[1].left_out
+    assert "changes that are not committed: recipe.py" in said
+    part = tmp_path / "repository/film"
+    part.mkdir(parents=True)
+    subprocess.run(["git", "init", "-q"], cwd=part.parent, check=True)
+    (part / "project.yaml").write_text("name: film\nid: 0123456789ab\n")
+    said = create_backup(part, tmp_path / "part.tar", server)[1].left_out
+    assert said[0].startswith("git's history: ")
+
+
+def test_databases_keep_their_modes(worked: Film, server: ServerDatabase, tmp_path: Path) -> None:
+    assert server.path is not None
+    for database in (server.path, worked.root / "mlflow.db"):
+        database.chmod(0o600)
+    extract(create_backup(worked.root, tmp_path / "film.tar", server)[0], tmp_path / "out")
+    for name in ("server/prefect.db", "project/mlflow.db"):
+        assert stat.S_IMODE((tmp_path / "out" / name).stat().st_mode) == 0o600
+
+
 def test_data_of_dvc_is_copied_on_demand(worked: Film, server: ServerDatabase, tmp_path: Path) -> None:
     blob = worked.root / ".dvc/cache/files/md5/ab/cdef"
     blob.parent.mkdir(parents=True)

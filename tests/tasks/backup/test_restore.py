@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
-import os
+import json
 import shutil
 import sqlite3
 import stat
 import subprocess
 import tarfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
 from stylegan_core.storage.model_folder import read_model_digest
-from tasks.backup.archive import BackupError
+from tasks.backup.archive import BackupError, read_manifest
 from tasks.backup.create import ServerDatabase, create_backup
 from tasks.backup.restore import RestoreOptions, restore_backup
 from tasks.shared import registry, tracking
@@ -56,7 +58,7 @@ def test_after_all_was_deleted_the_answers_are_as_before(
     destroy(worked, server)
     done = restore_backup(backup, None, server, SAFE)
     assert (done.root, done.server, done.server_kept, done.replaced) == (worked.root, True, False, None)
-    os.chdir(worked.root)  # a new folder at the old place
+    assert Path.cwd() == worked.root, "the working folder of this process is the same one, filled"
     assert answers(worked.root) == before
     assert deployments(server) == ["film-nightly"]
     tracked = ["git", "status", "--short", "--untracked-files=no"]
@@ -112,6 +114,21 @@ def test_the_servers_database_is_replaced_on_demand(
     assert deployments(server) == ["film-nightly"]
     (former,) = server.path.parent.glob("prefect.db.before-restore-*[0-9]")
     assert deployments(ServerDatabase(f"sqlite:///{former}")) == ["film-nightly", "of another project"]
+
+
+def test_the_database_of_a_server_that_runs_is_not_replaced(
+    worked: Film, server: ServerDatabase, backup: Path, deployments: Callable[[ServerDatabase], list[str]]
+) -> None:
+    """Also of one that `stylereel up` has not started, and of which no record tells."""
+    assert server.path is not None
+    replace = RestoreOptions(force=True, replace_server=True)
+    with closing(sqlite3.connect(server.path)) as living:
+        living.execute("SELECT * FROM deployment").fetchall()
+        with pytest.raises(UsageError, match=r"a Prefect server has .*prefect\.db open"):
+            restore_backup(backup, None, server, replace)
+        assert deployments(server) == ["film-nightly"]
+        assert not list(server.path.parent.glob("*before*"))
+    assert restore_backup(backup, None, server, replace).server
 
 
 @pytest.mark.parametrize("name", ["pipeline.lock", "runs/flow-2.lock"])
@@ -173,6 +190,16 @@ def test_a_folder_with_the_traceback_of_a_failed_command_is_empty(
     assert not (place / ".stylereel/last-error.txt").exists()
 
 
+def test_an_empty_folder_may_be_a_link_to_another_disk(
+    worked: Film, server: ServerDatabase, backup: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "disk two").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk two")
+    restore_backup(backup, tmp_path / "link", server, SAFE)
+    assert (tmp_path / "disk two/.stylereel/promotions.jsonl").is_file()
+    assert not [path.name for path in (tmp_path / "disk two").iterdir() if "restore" in path.name]
+
+
 def test_half_a_backup_is_refused(worked: Film, server: ServerDatabase, backup: Path) -> None:
     content = backup.read_bytes()
     backup.write_bytes(content[: len(content) // 2])
@@ -187,6 +214,104 @@ def test_a_name_that_leads_out_is_refused(worked: Film, server: ServerDatabase, 
     with pytest.raises(BackupError, match=r"has the member \.\./escaped"):
         restore_backup(backup, None, server, FORCE)
     assert not (worked.root.parent.parent / "escaped").exists()
+
+
+def forged(backup: Path, name: str, content: bytes) -> Path:
+    """A backup with one more file, or another one, which its manifest knows: anybody can compute digests."""
+    files, other = {}, backup.with_name("forged.tar")
+    with tarfile.open(backup) as source:
+        for member in source:
+            data = source.extractfile(member)
+            assert data is not None
+            files[member.name] = data.read()
+    manifest = json.loads(files.pop("manifest.json"))
+    files[name] = content
+    digests = {key: hashlib.sha256(value).hexdigest() for key, value in files.items()}
+    manifest["files"] = [{"path": k, "size": len(v), "sha256": digests[k]} for k, v in files.items()]
+    with tarfile.open(other, "w") as target:
+        for key, value in {**files, "manifest.json": json.dumps(manifest).encode()}.items():
+            info = tarfile.TarInfo(key)
+            info.size = len(value)
+            target.addfile(info, io.BytesIO(value))
+    return other
+
+
+def test_the_settings_of_a_backup_cannot_choose_where_its_files_go(
+    worked: Film, server: ServerDatabase, backup: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    crafted = forged(backup, "project/.dvc/config.local", f"[cache]\n    dir = {home}\n".encode())
+    crafted = forged(crafted, "dvc-cache/.ssh/authorized_keys", b"a key")
+    crafted = forged(crafted, "dvc-cache/files/md5/ab/cdef", b"a picture")
+    restore_backup(crafted, tmp_path / "new", server, SAFE)
+    assert (home / "files/md5/ab/cdef").is_file()
+    assert not (home / ".ssh").exists()
+
+
+def test_a_link_in_gits_history_is_not_followed(
+    worked: Film, server: ServerDatabase, backup: Path, tmp_path: Path
+) -> None:
+    home, crafted = tmp_path / "home", tmp_path / "crafted"
+    home.mkdir()
+    crafted.mkdir()
+    subprocess.run(["git", "init", "-q", "-b", read_manifest(backup).branch], cwd=crafted, check=True)
+    (crafted / ".dvc").symlink_to(home)
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    subprocess.run(["git", "add", ".dvc"], cwd=crafted, check=True)
+    subprocess.run(["git", *identity, "commit", "-qm", "a link"], cwd=crafted, check=True)
+    subprocess.run(["git", "bundle", "create", "-q", str(tmp_path / "bundle"), "--all"], cwd=crafted, check=True)
+    other = forged(backup, "project.bundle", (tmp_path / "bundle").read_bytes())
+    other = forged(other, "project/.dvc/config", b"[core]\n")
+    with pytest.raises(BackupError, match=r"a link in place of the folder \.dvc/"):
+        restore_backup(other, tmp_path / "new", server, SAFE)
+    assert list(home.iterdir()) == []
+    assert not (tmp_path / "new").exists()
+
+
+def with_member(backup: Path, kind: bytes, name: str, **pax: str) -> None:
+    with tarfile.open(backup, "a", format=tarfile.PAX_FORMAT) as tar:
+        info = tarfile.TarInfo(name)
+        info.type, info.linkname, info.pax_headers = kind, name, pax
+        tar.addfile(info)
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE])
+@pytest.mark.parametrize("name", ["project/params.yaml", "manifest.json"])
+def test_links_and_devices_are_refused(
+    worked: Film, server: ServerDatabase, backup: Path, kind: bytes, name: str
+) -> None:
+    with_member(backup, kind, name)
+    with pytest.raises(BackupError, match=f"has the member {name}"):
+        restore_backup(backup, None, server, FORCE)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "project/project.yaml"])
+def test_a_small_file_that_becomes_a_large_one_is_refused(
+    worked: Film, server: ServerDatabase, backup: Path, name: str
+) -> None:
+    """A sparse member: a terabyte of zeros in 512 bytes."""
+    sparse = {"GNU.sparse.major": "0", "GNU.sparse.minor": "1", "GNU.sparse.map": f"{1 << 40},0"}
+    with_member(backup, tarfile.REGTYPE, name, **sparse, **{"GNU.sparse.size": str(1 << 40)})
+    with pytest.raises(BackupError, match=f"has the member {name}"):
+        restore_backup(backup, None, server, FORCE)
+
+
+def test_a_file_that_is_there_twice_is_refused(worked: Film, server: ServerDatabase, backup: Path) -> None:
+    with tarfile.open(backup, "a") as tar:
+        tar.addfile(tar.getmember("project/project.yaml"), io.BytesIO(b"x" * 500))
+    with pytest.raises(BackupError, match=r"is damaged: project/project\.yaml"):
+        restore_backup(backup, None, server, FORCE)
+
+
+def test_names_that_are_options_of_git_are_refused(backup: Path) -> None:
+    content = read_manifest(backup).model_copy(update={"origin": "--upload-pack=evil"}).model_dump_json().encode()
+    with tarfile.open(backup, "a") as tar:
+        info = tarfile.TarInfo("manifest.json")
+        info.size = len(content)
+        tar.addfile(info, io.BytesIO(content))
+    with pytest.raises(BackupError, match="no complete backup"):
+        read_manifest(backup)
 
 
 def test_data_of_dvc_returns_to_its_cache(worked: Film, server: ServerDatabase, tmp_path: Path) -> None:

@@ -104,6 +104,59 @@ def test_what_results_name_stays(film: Film, place: str) -> None:
     assert old_ids(film) == {run}
 
 
+def test_results_on_another_disk_are_read_too(film: Film) -> None:
+    digest = film.train(1, ["sea"])["sea"]
+    film.train(2, ["sea"])
+    run = end(run_of(digest), 200)
+    job = film.root.parent / "big disk/sea/.stylereel/job-12.json"
+    job.parent.mkdir(parents=True)
+    job.write_text(json.dumps({"model": digest}))
+    (film.root / "out").mkdir(exist_ok=True)
+    (film.root / "out/sh010").symlink_to(job.parents[1])
+    (job.parents[1] / "again").symlink_to(film.root / "out")
+    assert old_ids(film) == set()
+    (film.root / "out/sh010").unlink()
+    assert old_ids(film) == {run}
+
+
+def test_results_on_a_disk_that_is_away_remove_nothing(film: Film) -> None:
+    experiment_run(200)
+    (film.root / "out").symlink_to(film.root.parent / "not mounted")
+    with pytest.raises(FileNotFoundError, match="out"):
+        old_ids(film)
+
+
+def test_a_model_that_somebody_registered_by_another_name_stays(film: Film) -> None:
+    digest = film.train(1, ["sea"])["sea"]
+    film.train(2, ["sea"])
+    run = end(run_of(digest), 200)
+    assert old_ids(film) == {run}
+    store = tracking.client()
+    store.create_registered_model("favourites")
+    store.create_model_version("favourites", store.get_run(run).info.artifact_uri, run_id=run)
+    assert old_ids(film) == set()
+    store.delete_run(run)
+    assert plan(film.root, older_than_days=90, now_s=NOW_S).wanted == (run,)
+
+
+def test_runs_of_others_in_the_experiment_stay(film: Film, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A team's experiment, or that of another project of the same name on a shared server."""
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "team")
+    own, foreign = experiment_run(200), experiment_run(200)
+    store = tracking.client()
+    by_hand = store.create_run(store.get_run(own).info.experiment_id).info.run_id
+    end(by_hand, 200)
+    assert old_ids(film) == {own, foreign}
+    store.set_tag(foreign, "stylereel.project_id", "ba9876543210")
+    assert old_ids(film) == {own}
+
+
+def test_emptying_the_trash_does_not_take_for_ever(film: Film, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mlflow_runs, "_GC_S", 0.01)
+    with pytest.raises(mlflow_runs.RetentionError, match="was stopped after"):
+        carry_out(mlflow_runs.Plan(), film.root)
+
+
 def test_models_of_the_checkout_of_scheduled_runs_stay(film: Film) -> None:
     digest = film.train(1, ["sea"])["sea"]
     runs = film.root.with_name("film-runs")
