@@ -2,8 +2,7 @@
 
 Prefect keeps showing them as running. Each run of a deployment therefore holds a lock on a file with its id in its
 checkout. The system releases the lock of a dead process, but the file stays: a file that can be locked is that of a
-dead run. It is marked as crashed, and a worker that starts again also starts its work again, which continues from the
-checkpoint.
+dead run. It is marked as crashed, and the worker starts its work again, which continues from the checkpoint.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ def alive(root: Path, run_id: str) -> Iterator[None]:
 
 
 def recover(root: Path, other_queues: Collection[str] = ()) -> list[str]:
-    """Starts the work of the runs that died in this checkout again; for the start of a worker.
+    """Starts the work of the runs that died in this checkout again; for the start of a worker, and while it works.
 
     Waits for the server, which may be up later than the worker.
 
@@ -175,10 +174,11 @@ def _mark(client: SyncPrefectClient, run_id: str) -> FlowRun | None:
     run = _read(client, run_id)
     if run is None:
         return None
-    unfinished = run.state is None or not run.state.is_final() or run.state.is_crashed()
+    on_purpose = run.state is not None and run.state.is_cancelling()  # killed at the end of the grace
+    unfinished = not on_purpose and (run.state is None or not run.state.is_final() or run.state.is_crashed())
     for each in (*_stages(client, run_id), run):
         if each.state is None or not each.state.is_final():
-            _crash(client, each.id)
+            _end(client, each)
             log.warning("flow run %s (%s) %s", each.name, each.id, _REASON)
     return run if unfinished else None
 
@@ -199,10 +199,12 @@ def _stages(client: SyncPrefectClient, run_id: str) -> list[FlowRun]:
     return list(client.read_flow_runs(flow_run_filter=of_run))
 
 
-def _crash(client: SyncPrefectClient, run_id: UUID) -> None:
-    from prefect.states import Crashed
+def _end(client: SyncPrefectClient, run: FlowRun) -> None:
+    from prefect.states import Cancelled, Crashed
 
-    client.set_flow_run_state(run_id, Crashed(message=_REASON), force=True)
+    cancelling = run.state is not None and run.state.is_cancelling()
+    end = Cancelled(message="ended by a kill") if cancelling else Crashed(message=_REASON)
+    client.set_flow_run_state(run.id, end, force=True)
 
 
 def _start_again(client: SyncPrefectClient, run: FlowRun) -> str | None:

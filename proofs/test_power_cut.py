@@ -1,4 +1,4 @@
-"""A power cut during a training: server, worker, flow, dvc and training are killed at once, and started again."""
+"""A power cut during a training kills server, worker, flow, dvc and training; or only the flow's own process dies."""
 
 from __future__ import annotations
 
@@ -80,6 +80,17 @@ class Site:
 
         return wait_for("the run has ended", ended, 900, self.log(log))  # type: ignore[no-any-return]
 
+    def first_process(self, variable: bytes) -> int:
+        """The oldest process with this in its environment."""
+        found = {}
+        for folder in Path("/proc").iterdir():
+            try:
+                if folder.name.isdigit() and variable in (folder / "environ").read_bytes().split(b"\0"):
+                    found[int((folder / "stat").read_text().rpartition(")")[2].split()[19])] = int(folder.name)
+            except OSError:
+                continue
+        return found[min(found)]
+
     def kill_everything(self) -> int:
         """SIGKILL to every process with this project's cache folder in its environment, as a power cut does."""
         marker = f"STYLEREEL_CACHE_DIR={self.environment['STYLEREEL_CACHE_DIR']}".encode()
@@ -128,6 +139,30 @@ def test_a_power_cut_during_training(film: Any, tmp_path: Path) -> None:
     )
     (model,) = trail["models"].values()
     assert model["mlflow_run"], "one MLflow run, which the second process continued"
+
+
+@pytest.mark.timeout(1800)
+def test_the_process_of_a_run_alone_is_killed(film: Any, tmp_path: Path) -> None:
+    site = Site(film, tmp_path)
+    with site.serving("server"):
+        site.wait_until_up("server")
+        site.deploy_and_start()
+        with site.working("worker"):
+            site.wait_until_trained(50, "worker")
+            run = f"PREFECT__FLOW_RUN_ID={site.pipeline_runs()[0]['id']}".encode()
+            flow = site.first_process(run)
+            os.kill(flow, signal.SIGKILL)
+            begun_s = time.monotonic()
+            wait_for(
+                "the work goes on",
+                lambda: [r["state_type"] for r in site.pipeline_runs()] == ["CRASHED", "RUNNING"],
+                RESUMED_WITHIN_S,
+                site.log("worker"),
+            )
+            print(f"run killed alone: work went on {time.monotonic() - begun_s:.0f} s after the kill")
+            last = site.wait_until_ended("worker")
+            assert last["state_type"] == "COMPLETED", site.log("worker").read_text(errors="replace")[-6000:]
+            assert [r["state_type"] for r in site.pipeline_runs()] == ["CRASHED", "COMPLETED"]
 
 
 @pytest.mark.timeout(1800)

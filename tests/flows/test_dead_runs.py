@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Cancelled, Completed, Running
+from prefect.states import Cancelled, Cancelling, Completed, Running
 
 from flows import dead_runs
 from flows.dead_runs import alive, mark_timed_out, recover
@@ -119,6 +119,13 @@ def test_a_run_that_was_ended_on_purpose_is_not_started_again(tmp_path: Path, cl
     kill_a_run(tmp_path, cancelled)  # at the end of the grace
     assert recover(tmp_path) == []
     assert state_of(client, cancelled) == "CANCELLED"
+
+
+def test_a_run_that_is_being_cancelled_is_not_started_again(tmp_path: Path, client: _Client) -> None:
+    cancelling = client.add(deployment=uuid4(), state=Cancelling())
+    kill_a_run(tmp_path, cancelling)
+    assert recover(tmp_path) == []
+    assert state_of(client, cancelling) == "CANCELLED"
 
 
 def test_a_run_that_is_tried_again_keeps_its_id_and_is_not_dead(tmp_path: Path, client: _Client) -> None:

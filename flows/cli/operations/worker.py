@@ -46,6 +46,7 @@ def worker(
     from flows.dead_runs import recover
     from flows.services.deployments import NIGHTLY, STYLIZE, former_deployments, refuse_name_clash
     from flows.services.prefect_api import VARIABLE, PrefectApi, known_api_url
+    from flows.services.recovery import start_recovery
     from flows.services.service import worker_name
     from flows.services.work_queue import claim_queues, on_demand_queue, trainings_queue
     from tasks.shared.project_identity import read_identity
@@ -70,8 +71,10 @@ def worker(
         )
     own = {"trainings": trainings_queue(identity), "on-demand": on_demand_queue(identity)}
     served = [name for key, name in own.items() if queue in (key, "all")]
-    for run_id in recover(root, [name for name in own.values() if name not in served]):
+    others = [name for name in own.values() if name not in served]
+    for run_id in recover(root, others):
         typer.echo(f"started again: flow run {run_id}")
+    start_recovery(root, others)
     os.chdir(root)
     name = worker_name(root, "on-demand-worker" if queue == "on-demand" else "worker")
     prefect = [sys.executable, "-m", "prefect", "worker", "start", "--type", "process", "--name", name]
