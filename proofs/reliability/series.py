@@ -31,6 +31,8 @@ class Course:
         self.work: Work = trial.new_work()
         self.next_runs = 0
         self._quiet_since_s: float | None = None
+        self._repaired_s = time.monotonic()
+        self._looked_s: float | None = None  # when the results were seen, if that was before ``finish``
 
     def struck(self, fault: Fault) -> Strike:
         """Waits for the middle of the stage, disturbs it, and waits until it works again."""
@@ -48,9 +50,11 @@ class Course:
         frames = trial.new_files("stylize", work)
         survivors = trial.pids(*STAGES)
         fault.repair(trial, work)
+        self._repaired_s, self._looked_s = time.monotonic(), None
         recovery_s = None if fault.begin else self._recovery_s(fault.stage, survivors)
         if fault.stage == "stylize":
             self._until("end of the runs", lambda: self._is_quiet() or trial.published(work.commit))
+            self._looked_s = time.monotonic()
             after = trial.new_files("stylize", work)
             lost = sum(after.get(path) != at for path, at in frames.items())
             damage |= {"frames_before": len(frames), "frames_lost": lost}
@@ -58,9 +62,11 @@ class Course:
 
     def finish(self) -> dict[str, Any]:
         """Waits for the results; values of a ``Series``."""
-        trial, work, begun_s = self.trial, self.work, time.monotonic()
-        self._until("results", lambda: trial.published(work.commit))
-        published_s = time.monotonic() - begun_s
+        trial, work = self.trial, self.work
+        if self._looked_s is None or not trial.published(work.commit):
+            self._until("results", lambda: trial.published(work.commit))
+            self._looked_s = time.monotonic()
+        published_s = self._looked_s - self._repaired_s
         self._until("end of the runs", self._is_quiet)
         runs = trial.runs(work)
         published, trail = trial.published(work.commit), trial.lineage()
