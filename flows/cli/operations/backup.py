@@ -85,6 +85,7 @@ def restore(
 
 
 def _refuse_running_services(root: Path, *, replace_server: bool) -> None:
+    from flows.services.definitions import WORKERS
     from flows.services.server_database import server_database
     from flows.services.service import records_folder
     from flows.services.site import running
@@ -93,7 +94,7 @@ def _refuse_running_services(root: Path, *, replace_server: bool) -> None:
 
     names = []
     if (root / PROJECT_FILE).is_file():
-        names = [name for name in ("worker", "mlflow") if running(records_folder(root), name)]
+        names = [name for name in (*WORKERS.values(), "mlflow") if running(records_folder(root), name)]
     database = server_database().path
     is_written = database is not None and (replace_server or not database.exists())
     if is_written and running(records_folder(), "server"):

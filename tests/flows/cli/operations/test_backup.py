@@ -45,9 +45,10 @@ def test_there_and_back(film: Film, tmp_path: Path) -> None:
     assert "--force" in said
 
 
-def test_services_that_run_are_named(film: Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("worker", ["worker", "on-demand-worker"])
+def test_services_that_run_are_named(film: Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worker: str) -> None:
     assert call("backup", str(tmp_path / "film.tar"))[0] == 0
-    up = {"worker", "server"}
+    up = {worker, "server"}
 
     def running(folder: Path, name: str) -> ServiceRecord | None:
         return ServiceRecord(name=name, manager="processes") if name in up else None
@@ -55,9 +56,9 @@ def test_services_that_run_are_named(film: Film, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(site, "running", running)
     code, said = call("restore", str(tmp_path / "film.tar"), "--force")
     assert code == 2
-    assert "these services run: worker, server; stop them with `stylereel down`" in said
+    assert f"these services run: {worker}, server; stop them with `stylereel down`" in said
     (tmp_path / "prefect").mkdir(exist_ok=True)
     (tmp_path / "prefect/prefect.db").touch()
-    up.remove("worker")
+    up.remove(worker)
     assert call("restore", str(tmp_path / "film.tar"), "--force")[0] == 0, "the server's database is not touched"
     assert "server" in call("restore", str(tmp_path / "film.tar"), "--force", "--replace-server")[1]
