@@ -79,9 +79,8 @@ def recover(root: Path, other_queues: Collection[str] = ()) -> list[str]:
             run = _read(client, run_id)
             if run is not None and run.work_queue_name in other_queues:
                 continue
-            run = _mark(client, run_id)
-            again = None if run is None else _start_again(client, run)
-            found += [again] if again else []
+            if run is not None and _mark(client, run) and (again := _start_again(client, run)):
+                found.append(again)
             _forget(root, run_id)  # only now: a kill before this line makes the next recovery do it again
     return found
 
@@ -115,8 +114,9 @@ def _mark_dead_runs(root: Path, run_id: str) -> None:
         with _client() as client:
             own = _read(client, run_id)
             for other in dead:
-                _mark(client, other)
                 run = _read(client, other)
+                if run is not None:
+                    _mark(client, run)
                 if run is None or own is None or run.work_queue_name == own.work_queue_name:
                     _forget(root, other)
     except Exception as error:  # a healthy run is worth more than the state of a dead one
@@ -165,22 +165,19 @@ def _wait_for(client: SyncPrefectClient) -> None:
         time.sleep(_POLL_S)
 
 
-def _mark(client: SyncPrefectClient, run_id: str) -> FlowRun | None:
+def _mark(client: SyncPrefectClient, run: FlowRun) -> bool:
     """Marks a run and the runs of its stages, unless they have ended.
 
     Returns:
-        The run; None: it was ended on purpose, or the server does not know it.
+        Whether its work is unfinished; False: it was ended on purpose.
     """
-    run = _read(client, run_id)
-    if run is None:
-        return None
     on_purpose = run.state is not None and run.state.is_cancelling()  # killed at the end of the grace
     unfinished = not on_purpose and (run.state is None or not run.state.is_final() or run.state.is_crashed())
-    for each in (*_stages(client, run_id), run):
+    for each in (*_stages(client, str(run.id)), run):
         if each.state is None or not each.state.is_final():
             _end(client, each)
             log.warning("flow run %s (%s) %s", each.name, each.id, _REASON)
-    return run if unfinished else None
+    return unfinished
 
 
 def _read(client: SyncPrefectClient, run_id: str) -> FlowRun | None:
