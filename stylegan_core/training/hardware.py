@@ -94,9 +94,13 @@ def resolve_precision(precision: str, accelerator: str) -> str:
 
 
 def cpu_has_bf16() -> bool:
-    """Whether the processor multiplies bf16 in hardware (AVX512-BF16 or AMX); elsewhere it is emulated and slow."""
-    checks = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
-    return any(check() for check in checks if check is not None)
+    """Whether the processor trains faster in bf16 than in fp32: it has AMX.
+
+    AVX512-BF16 alone does not help: on a Xeon that hides its AMX, convolutions with gradients took 27 ms, and 15 in
+    fp32. Without either bf16 is emulated.
+    """
+    check = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return check is not None and bool(check())
 
 
 @contextmanager

@@ -122,7 +122,7 @@ def _devices() -> list[Finding]:
         findings.append(Finding("mps", "ok", "Apple GPU"))
     if len(findings) == 1:
         findings.append(
-            Finding("gpu", "note", "none: recipe keyframe trains in minutes on this CPU, unpaired recipes take hours")
+            Finding("gpu", "note", "none: keyframe and unpaired train in minutes on this CPU, other recipes take longer")
         )
     return findings
 
@@ -130,7 +130,7 @@ def _devices() -> list[Finding]:
 def _cpu_precision() -> str:
     from stylegan_core.training.hardware import cpu_has_bf16
 
-    return "trains in bf16" if cpu_has_bf16() else "trains in fp32 (no bf16 in hardware)"
+    return "trains in bf16" if cpu_has_bf16() else "trains in fp32 (no AMX, so bf16 is slower)"
 
 
 def _back_ends() -> Finding:
