@@ -122,7 +122,9 @@ def _devices() -> list[Finding]:
         findings.append(Finding("mps", "ok", "Apple GPU"))
     if len(findings) == 1:
         findings.append(
-            Finding("gpu", "note", "none: keyframe and unpaired train in minutes on this CPU, other recipes take longer")
+            Finding(
+                "gpu", "note", "none: keyframe and unpaired train in minutes on this CPU, other recipes take longer"
+            )
         )
     return findings
 
