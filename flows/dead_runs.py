@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -32,6 +33,8 @@ _STARTED_AGAIN = "started-again-"
 """Tag of a run that does the work of a dead one, with the number of times that it was begun anew."""
 _MOST_TIMES = 3
 """Work that kills its machine every time must not do so for ever."""
+_MOST_PENDING_S = 90.0
+"""Seconds from a run's submission until its process holds its lock: imports take a few, on a busy machine more."""
 _POLL_S = 2.0
 _LOG_EVERY_S = 60.0
 
@@ -83,6 +86,37 @@ def recover(root: Path, other_queues: Collection[str] = ()) -> list[str]:
                 found.append(again)
             _forget(root, run_id)  # only now: a kill before this line makes the next recovery do it again
     return found
+
+
+def recover_pending(queues: Collection[str]) -> list[str]:
+    """Starts the work of runs again that a worker took and whose process never began; never waits for the server.
+
+    A power cut between both leaves no lock, and Prefect's workers take runs that are scheduled only. A run that is
+    slow, and begins after all, waits for the other one at the lock of the pipeline and finds its work done.
+
+    Args:
+        queues: of this checkout's worker.
+
+    Returns:
+        Ids of the new runs.
+    """
+    from prefect.client.schemas.filters import (
+        FlowRunFilter,
+        FlowRunFilterState,
+        FlowRunFilterStateType,
+        FlowRunFilterWorkQueueName,
+    )
+    from prefect.client.schemas.objects import StateType
+
+    pending = FlowRunFilter(
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PENDING])),
+        work_queue_name=FlowRunFilterWorkQueueName(any_=list(queues)),
+    )
+    latest = datetime.now(UTC) - timedelta(seconds=_MOST_PENDING_S)
+    with _client() as client:
+        found = client.read_flow_runs(flow_run_filter=pending)
+        stuck = [run for run in found if run.state is not None and run.state.timestamp < latest]
+        return [again for run in stuck if _mark(client, run) and (again := _start_again(client, run))]
 
 
 def mark_timed_out(run_id: str, reason: str, *, stages_only: bool) -> None:

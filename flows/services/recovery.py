@@ -1,8 +1,9 @@
 """A process beside a worker that starts the work of dead runs again while the worker lives.
 
 A run's own process can die alone, killed because the memory is full. Prefect's worker marks such a run as crashed, and
-no more. ``python -m flows.services.recovery ROOT WORKER_PID [QUEUE ...]`` looks every few seconds, and ends with the
-worker.
+no more. A run that the worker took just before a power cut has no process at all. ``python -m flows.services.recovery
+ROOT WORKER_PID SERVED OTHERS`` looks every few seconds, and ends with the worker; the last two are names of queues,
+separated by commas.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from flows.dead_runs import recover
+from flows.dead_runs import recover, recover_pending
 from flows.stage import configure_logging
 
 log = logging.getLogger(__name__)
@@ -25,26 +26,33 @@ _EVERY_S = 15.0
 _PARENT_EVERY_S = 1.0
 
 
-def start_recovery(root: Path, other_queues: Collection[str]) -> int:
+def start_recovery(root: Path, served_queues: Collection[str], other_queues: Collection[str]) -> int:
     """Starts the process as a child of this one, which may become the worker by ``exec``; returns its id.
 
     Args:
         root: the checkout.
+        served_queues: of the worker, whose runs it takes.
         other_queues: of the project, whose dead runs are left to their own worker.
     """
-    words = [sys.executable, "-m", "flows.services.recovery", str(root), str(os.getpid()), *other_queues]
-    return subprocess.Popen(words, stdin=subprocess.DEVNULL).pid
+    words = [sys.executable, "-m", "flows.services.recovery", str(root), str(os.getpid())]
+    queues = [",".join(names) for names in (served_queues, other_queues)]
+    return subprocess.Popen([*words, *queues], stdin=subprocess.DEVNULL).pid
 
 
-def look_again_and_again(root: Path, other_queues: Collection[str], every_s: float = _EVERY_S) -> None:
+def look_again_and_again(
+    root: Path, served_queues: Collection[str], other_queues: Collection[str], every_s: float = _EVERY_S
+) -> None:
     """Starts the work of dead runs again, for ever; the caller ends the process."""
+    failed = False
     while True:
         time.sleep(every_s)
         try:
-            for run_id in recover(root, other_queues):
+            for run_id in (*recover(root, other_queues), *recover_pending(served_queues)):
                 log.info("started again: flow run %s", run_id)
+            failed = False
         except Exception as error:  # the server may be away, the disk full: the next look may succeed
-            log.warning("cannot look for dead flow runs: %s", error)
+            log.log(logging.DEBUG if failed else logging.WARNING, "cannot look for dead flow runs: %s", error)
+            failed = True  # said once: it lasts as long as the server is away
 
 
 def _end_with(parent: int) -> None:
@@ -55,6 +63,7 @@ def _end_with(parent: int) -> None:
 
 if __name__ == "__main__":
     configure_logging()
-    own_root, worker, *others = sys.argv[1:]
+    own_root, worker, *queues = sys.argv[1:]
+    served, others = ([name for name in names.split(",") if name] for names in queues)
     threading.Thread(target=_end_with, args=(int(worker),), daemon=True).start()
-    look_again_and_again(Path(own_root), others)
+    look_again_and_again(Path(own_root), served, others)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,10 +13,10 @@ from uuid import UUID, uuid4
 
 import pytest
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Cancelled, Cancelling, Completed, Running
+from prefect.states import Cancelled, Cancelling, Completed, Pending, Running
 
 from flows import dead_runs
-from flows.dead_runs import alive, mark_timed_out, recover
+from flows.dead_runs import alive, mark_timed_out, recover, recover_pending
 
 
 class _Client:
@@ -48,8 +49,12 @@ class _Client:
         return self.runs[run_id]
 
     def read_flow_runs(self, flow_run_filter: Any) -> list[Any]:
-        (tag,) = flow_run_filter.tags.all_
-        return [run for run in self.runs.values() if tag in run.tags]
+        found = list(self.runs.values())
+        if flow_run_filter.tags is not None:
+            (tag,) = flow_run_filter.tags.all_
+            return [run for run in found if tag in run.tags]
+        of_types, of_queues = flow_run_filter.state.type.any_, flow_run_filter.work_queue_name.any_
+        return [run for run in found if run.state.type in of_types and run.work_queue_name in of_queues]
 
     def set_flow_run_state(self, run_id: UUID, state: Any, force: bool) -> None:
         assert force
@@ -232,3 +237,16 @@ def test_a_server_that_is_away_does_not_hide_the_time_limit(
     monkeypatch.setattr(client, "read_flow_runs", lambda **_: (_ for _ in ()).throw(OSError("refused")))
     mark_timed_out(client.add(), "train: stopped", stages_only=True)
     assert "cannot mark" in caplog.text
+
+
+def test_a_run_that_was_taken_and_never_began_is_started_again(client: _Client) -> None:
+    before = datetime.now(UTC) - timedelta(minutes=2)
+    stuck = client.add(deployment=uuid4(), state=Pending(timestamp=before))
+    beginning = client.add(deployment=uuid4(), state=Pending())
+    of_others = client.add(deployment=uuid4(), state=Pending(timestamp=before), queue="film-on-demand")
+    at_work = client.add(deployment=uuid4(), state=Running(timestamp=before))
+    assert len(recover_pending(["film"])) == 1
+    assert list(client.created) == [f"again-{stuck}"]
+    assert state_of(client, stuck) == "CRASHED"
+    assert [state_of(client, each) for each in (beginning, of_others, at_work)] == ["PENDING", "PENDING", "RUNNING"]
+    assert recover_pending(["film"]) == []

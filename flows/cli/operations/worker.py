@@ -74,7 +74,7 @@ def worker(
     others = [name for name in own.values() if name not in served]
     for run_id in recover(root, others):
         typer.echo(f"started again: flow run {run_id}")
-    start_recovery(root, others)
+    start_recovery(root, served, others)
     os.chdir(root)
     name = worker_name(root, "on-demand-worker" if queue == "on-demand" else "worker")
     prefect = [sys.executable, "-m", "prefect", "worker", "start", "--type", "process", "--name", name]
