@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from flows.retention import KEEP_DAYS, apply_retention
+from flows.retention import apply_retention
 from flows.runners.limited_runner import LimitedRunner, read_limits
 from flows.stage import explained_by_stage
 from stylegan_core.storage.state_folder import STATE_FOLDER
@@ -52,7 +52,6 @@ class ChainSettings:
         branch: for the results of scheduled runs.
         ref: branch, tag or commit that scheduled runs take; empty: the branch that the project has checked out.
         lock_wait_s: how long to wait for another pipeline or dvc in this checkout.
-        keep_days: scheduled runs remove runs that are older from Prefect and MLflow; 0 keeps all.
     """
 
     scheduled: bool = False
@@ -61,7 +60,6 @@ class ChainSettings:
     branch: str = "runs/nightly"
     ref: str = ""
     lock_wait_s: float = 3600.0
-    keep_days: float = KEEP_DAYS
 
 
 def chain(runner: Runner, root: Path, settings: ChainSettings) -> PipelineLink:
@@ -83,7 +81,8 @@ def chain(runner: Runner, root: Path, settings: ChainSettings) -> PipelineLink:
         GateError: a model is not good enough to be promoted.
         RegistryError: the model registry failed.
     """
-    runner = LimitedRunner(runner, read_limits(root))
+    limits = read_limits(root)
+    runner = LimitedRunner(runner, limits)
     with _pipeline_lock(root, settings.lock_wait_s):
         if settings.scheduled:
             wait_s = settings.lock_wait_s
@@ -91,7 +90,7 @@ def chain(runner: Runner, root: Path, settings: ChainSettings) -> PipelineLink:
             root = checkout.root
         link = _locked_chain(runner, root, settings)
         if settings.scheduled:
-            _remove_old_runs(runner, root, settings.keep_days)
+            _remove_old_runs(runner, root, limits.keep_days)
         return link
 
 

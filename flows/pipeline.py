@@ -15,7 +15,6 @@ from prefect.states import Completed
 from flows.chain import ChainSettings, chain
 from flows.dead_runs import alive, mark_timed_out
 from flows.notifications import Ending, reported
-from flows.retention import KEEP_DAYS
 from flows.runners.limited_runner import read_limits, start_limit
 from flows.runners.prefect_logs import logs_in_prefect
 from flows.runners.prefect_runner import PrefectRunner
@@ -47,14 +46,13 @@ def pipeline(
     branch: str = "runs/nightly",
     ref: str = "",
     lock_wait_s: float = 3600.0,
-    keep_days: float = KEEP_DAYS,
 ) -> dict[str, object] | State[dict[str, object]]:
     """Brings every stage up to date, promotes, links and pushes; the parameters are ``flows.chain.ChainSettings``.
 
     A run whose models were refused before ends as completed, with a message.
     """
     configure_logging()
-    settings = ChainSettings(scheduled, max_swd_ratio, push, branch, ref, lock_wait_s, keep_days)
+    settings = ChainSettings(scheduled, max_swd_ratio, push, branch, ref, lock_wait_s)
     with _deployed("pipeline", "run_hours", interrupt=False) as ending:
         # What needs a network is tried again, since it may be repeated: fetch and push copy what is missing, publish
         # finds the commit that it has made. A stage that failed fails again on the same inputs.

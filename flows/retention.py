@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-KEEP_DAYS = 90.0
-"""How long the runs of a project are kept."""
 _FINAL = ("COMPLETED", "FAILED", "CANCELLED", "CRASHED")
 _BATCH = 50
 """The most that the server deletes in one request."""

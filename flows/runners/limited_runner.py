@@ -86,7 +86,7 @@ def read_limits(root: Path) -> LimitsSettings:
     """The limits in the params.yaml of the project whose deployment runs, committed or not.
 
     They are those of the machine, and hold before anything is fetched. A file that cannot be read does not stop a
-    scheduled run, which takes its settings from a commit: the defaults hold then.
+    scheduled run, which takes its settings from a commit: the defaults hold then, and no old run is removed.
     """
     from stylegan_core.limits_settings import LimitsSettings
     from stylegan_core.settings import SettingsError, mapping, validated
@@ -95,5 +95,5 @@ def read_limits(root: Path) -> LimitsSettings:
         document = YAML(typ="safe").load((root / "params.yaml").read_text(encoding="utf-8"))
         return validated(LimitsSettings, mapping(document, "params.yaml").get("limits"), "limits")
     except (OSError, ValueError, YAMLError, SettingsError) as error:
-        log.warning("time limits are the defaults: %s", " ".join(str(error).split()))
-        return LimitsSettings()
+        log.warning("time limits are the defaults, and old runs stay: %s", " ".join(str(error).split()))
+        return LimitsSettings(keep_days=0.0)

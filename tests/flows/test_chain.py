@@ -194,6 +194,22 @@ def test_a_night_that_has_delivered_does_not_fail_by_its_retention(
     assert f"old runs were not removed, the next scheduled run tries again: {error}" in caplog.text
 
 
+def test_a_night_removes_runs_of_the_age_in_the_project(film: Path) -> None:
+    ages: list[float] = []
+
+    class Noting(_Night):
+        def run(self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+            if name == "retention":
+                ages.append(args[1])
+                return None
+            return super().run(name, function, *args, **kwargs)
+
+    for text in ("limits: {keep_days: 30}\n", "a text that is no section\n"):
+        (film / "params.yaml").write_text(text)
+        chain(Noting(film, "schema: '2.0'\n"), film, ChainSettings(scheduled=True))
+    assert ages == [30.0, 0.0]
+
+
 def test_a_night_without_news_commits_nothing(film: Path) -> None:
     tips = []
     for lock in ("one\n", "one\n", "two\n"):

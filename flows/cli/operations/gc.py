@@ -23,8 +23,9 @@ def gc(
         float, typer.Option(min=1, help="Age of checkpoints and decoded pictures in the user's cache.")
     ] = 30.0,
     keep_days: Annotated[
-        float, typer.Option(min=0, help="Age of runs in Prefect and MLflow; 0 keeps all. Scheduled runs keep 90 days.")
-    ] = 90.0,
+        float | None,
+        typer.Option(min=0, help="Age of runs in Prefect and MLflow; 0 keeps all. Default: limits.keep_days."),
+    ] = None,
 ) -> None:
     """List what is not needed any more, or remove it with --yes.
 
@@ -34,18 +35,20 @@ def gc(
     MLflow: this project's runs that ended more than --keep-days ago; in MLflow only those that no model with an alias,
     no lineage and no result names, and these stay in MLflow's trash for 30 days.
     """
+    from flows.runners.limited_runner import read_limits
     from tasks.scheduled.run_checkout import run_checkout_folder
     from tasks.shared.project_home import project_home
     from tasks.shared.versioning import collect_garbage
 
     root = project_folder()
+    age_days = read_limits(root).keep_days if keep_days is None else keep_days
     runs = run_checkout_folder(root)
     sharing = [runs] if project_home(runs) == root else []
     collect_garbage(root, sharing, dry=not yes)
     _gc_cache(older_than_days, yes=yes)
-    if keep_days > 0:
-        _gc_flow_runs(root, keep_days, yes=yes)
-        _gc_mlflow(root, keep_days, yes=yes)
+    if age_days > 0:
+        _gc_flow_runs(root, age_days, yes=yes)
+        _gc_mlflow(root, age_days, yes=yes)
     if not yes:
         typer.echo("Nothing was removed: run `stylereel gc --yes` to do so.")
 

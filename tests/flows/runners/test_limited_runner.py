@@ -51,9 +51,9 @@ def test_limits_are_read_from_the_project(tmp_path: Path, caplog: pytest.LogCapt
     limits = read_limits(tmp_path)
     assert (limits.train_hours, limits.run_hours, limits.prepare_hours) == (3.5, None, 24.0)
     (tmp_path / "params.yaml").write_text("limits: {train_hours: -1}\n")
-    assert read_limits(tmp_path) == LimitsSettings()
+    assert read_limits(tmp_path) == LimitsSettings(keep_days=0.0), "no run is removed at the default age by mistake"
     (tmp_path / "params.yaml").write_text("limits: [")
-    assert read_limits(tmp_path) == LimitsSettings()
+    assert read_limits(tmp_path) == LimitsSettings(keep_days=0.0), "no run is removed at the default age by mistake"
     assert caplog.text.count("time limits are the defaults") == 2
     assert "limits.train_hours" in caplog.text
 
@@ -64,7 +64,7 @@ def test_a_limit_for_which_the_system_cannot_wait_is_refused(
 ) -> None:
     """A wait of a billion hours raises OverflowError, which would end every run."""
     (tmp_path / "params.yaml").write_text(f"limits: {{run_hours: {hours}}}\n")
-    assert read_limits(tmp_path) == LimitsSettings()
+    assert read_limits(tmp_path) == LimitsSettings(keep_days=0.0), "no run is removed at the default age by mistake"
     assert "limits.run_hours" in caplog.text
 
 

@@ -28,6 +28,11 @@ def test_old_runs_are_listed_and_then_removed(film: Film, monkeypatch: pytest.Mo
     assert store.get_run(run).info.lifecycle_stage == "active"
 
     assert "0 runs" in CliRunner().invoke(app, ["gc", "--keep-days", "101"]).output
+    params = film.root / "params.yaml"
+    before = params.read_text()
+    params.write_text("limits: {keep_days: 101}\n")
+    assert "0 runs" in CliRunner().invoke(app, ["gc"]).output
+    params.write_text(before)
     assert "MLflow" not in CliRunner().invoke(app, ["gc", "--keep-days", "0"]).output
 
     done = CliRunner().invoke(app, ["gc", "--yes"])
