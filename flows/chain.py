@@ -83,7 +83,7 @@ def chain(runner: Runner, root: Path, settings: ChainSettings) -> PipelineLink:
     """
     limits = read_limits(root)
     runner = LimitedRunner(runner, limits)
-    with _pipeline_lock(root, settings.lock_wait_s):
+    with pipeline_lock(root, settings.lock_wait_s):
         if settings.scheduled:
             wait_s = settings.lock_wait_s
             checkout = runner.run("fetch", open_run_checkout, root, settings.ref, settings.branch, lock_wait_s=wait_s)
@@ -103,11 +103,11 @@ def _remove_old_runs(runner: Runner, root: Path, keep_days: float) -> None:
 
 
 @contextmanager
-def _pipeline_lock(root: Path, wait_s: float) -> Iterator[None]:
+def pipeline_lock(root: Path, wait_s: float) -> Iterator[None]:
     """The lock of a checkout: limits of work pools and deployments ignore calls by hand.
 
     Raises:
-        StoppedError: another pipeline held it for longer than ``wait_s``.
+        StoppedError: another pipeline held it for longer than ``wait_s``; 0 does not wait.
         TimeLimitError: the time limit of the run has passed.
     """
     state = root / STATE_FOLDER
@@ -116,6 +116,8 @@ def _pipeline_lock(root: Path, wait_s: float) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
+        if wait_s == 0:
+            raise StoppedError(f"a pipeline is running in {root}: try later") from None
         log.info("another pipeline is running in %s: waiting for its end, for at most %.0f s", root, wait_s)
         try:
             lock.acquire(timeout=patience_s(wait_s))

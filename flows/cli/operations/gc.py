@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -33,8 +34,10 @@ def gc(
     workspace names. What scheduled runs promoted is in the commit of its run. The DVC remote keeps all that it has.
     From the user's cache: entries that were not written to for --older-than-days. From the Prefect server and from
     MLflow: this project's runs that ended more than --keep-days ago; in MLflow only those that no model with an alias,
-    no lineage and no result names, and these stay in MLflow's trash for 30 days.
+    no lineage and no result names, and these stay in MLflow's trash for 30 days. With --yes it ends with an error while
+    a pipeline is running.
     """
+    from flows.chain import pipeline_lock
     from flows.runners.limited_runner import read_limits
     from tasks.scheduled.run_checkout import run_checkout_folder
     from tasks.shared.project_home import project_home
@@ -44,11 +47,13 @@ def gc(
     age_days = read_limits(root).keep_days if keep_days is None else keep_days
     runs = run_checkout_folder(root)
     sharing = [runs] if project_home(runs) == root else []
-    collect_garbage(root, sharing, dry=not yes)
-    _gc_cache(older_than_days, yes=yes)
-    if age_days > 0:
-        _gc_flow_runs(root, age_days, yes=yes)
-        _gc_mlflow(root, age_days, yes=yes)
+    # A pipeline has data that no commit names yet. To list disturbs none.
+    with pipeline_lock(project_home(root), 0.0) if yes else nullcontext():
+        collect_garbage(root, sharing, dry=not yes)
+        _gc_cache(older_than_days, yes=yes)
+        if age_days > 0:
+            _gc_flow_runs(root, age_days, yes=yes)
+            _gc_mlflow(root, age_days, yes=yes)
     if not yes:
         typer.echo("Nothing was removed: run `stylereel gc --yes` to do so.")
 

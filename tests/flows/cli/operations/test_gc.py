@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from filelock import FileLock
 from typer.testing import CliRunner
 
 from flows.cli.main import app
@@ -34,6 +35,12 @@ def test_old_runs_are_listed_and_then_removed(film: Film, monkeypatch: pytest.Mo
     assert "0 runs" in CliRunner().invoke(app, ["gc"]).output
     params.write_text(before)
     assert "MLflow" not in CliRunner().invoke(app, ["gc", "--keep-days", "0"]).output
+
+    with FileLock(film.root / ".stylereel/pipeline.lock"):
+        refused = CliRunner().invoke(app, ["gc", "--yes"])
+    assert refused.exit_code != 0
+    assert "a pipeline is running in" in f"{refused.output}{refused.exception}"
+    assert store.get_run(run).info.lifecycle_stage == "active"
 
     done = CliRunner().invoke(app, ["gc", "--yes"])
     assert done.exit_code == 0, done.output
