@@ -40,7 +40,29 @@ def test_colour_and_contrast_are_free_but_not_luminance(monkeypatch: pytest.Monk
     monkeypatch.setattr(built.networks["generator"], "forward", lambda content: content + 0.25)
     losses, _ = built.generator_losses(given, 0)
     assert losses["luminance"].item() == pytest.approx(0.25, rel=1e-4)
-    assert set(recipe(luminance_weight=0.0, content_weight=0.0).generator_losses(given, 0)[0]) == {"adversarial"}
+    assert set(_losses(given, luminance_weight=0.0, content_weight=0.0)) == {"adversarial"}
+
+
+def _losses(given: Batch, **settings: Any) -> dict[str, torch.Tensor]:
+    return recipe(**settings).generator_losses(given, 0)[0]
+
+
+def test_style_pictures_should_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    built, given = recipe(identity_weight=2.0), batch()
+    seen = []
+
+    def brighter(pictures: torch.Tensor) -> torch.Tensor:
+        seen.append(pictures)
+        return pictures + 0.125
+
+    monkeypatch.setattr(built.networks["generator"], "forward", brighter)
+    losses, fakes = built.generator_losses(given, 0)
+    assert losses["identity"].item() == pytest.approx(0.25, rel=1e-4)
+    assert given.style is not None
+    torch.testing.assert_close(seen[0], torch.cat([given.content, given.style[:1]]), msg="half of the style")
+    assert fakes["translated"].shape == given.content.shape
+    with pytest.raises(ValueError, match="unpaired requires style pictures"):
+        built.generator_losses(Batch(content=given.content), 0)
 
 
 def test_the_model_says_which_features_trained_it() -> None:
