@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from stylegan_core.networks.layers.mixture import mix
+
 PICTURE_CHANNELS = 3
 GUIDED_CHANNELS = 7
 """Of a guided network's input: the picture, the guide (mid grey where there is none), its confidence."""
@@ -42,7 +44,7 @@ def towards_guide(made: Tensor, content: Tensor, share: float) -> Tensor:
     """(N, 3, H, W) fp32: a result nearer to the guide, by ``share`` where the guide is certain.
 
     A network that is trained on few paintings adds lines of the photograph to strokes that were right already. The
-    confidence counts squared: a mean of strokes that do not lie on each other is soft, so a doubtful guide adds little.
+    confidence counts squared: strokes of a doubtful guide do not lie on those of the network, so it adds little.
 
     Args:
         made: (N, 3, H, W) of the network.
@@ -51,7 +53,7 @@ def towards_guide(made: Tensor, content: Tensor, share: float) -> Tensor:
     """
     if share == 0 or content.shape[1] != GUIDED_CHANNELS:
         return made
-    return made + share * confidence_unit(content).square() * (content[:, PICTURE_CHANNELS:6].float() - made)
+    return mix(made, content[:, PICTURE_CHANNELS:6].float(), share * confidence_unit(content).square())
 
 
 class GuideGate(nn.Module):

@@ -63,10 +63,13 @@ def test_a_guided_generator_starts_at_the_guide_and_takes_a_picture_alone() -> N
 def test_a_result_goes_towards_the_guide_by_its_confidence() -> None:
     content = torch.rand(2, 7, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
     content[:, 6, :4], content[:, 6, 4:] = -1.0, 1.0
+    content[:, 3:6] = content[:, 3:6, :1, :1]  # even colours: a mean has no contrast to lose
     made = torch.full((2, 3, 8, 8), 0.25)
     nearer = towards_guide(made, content, 0.75)
     torch.testing.assert_close(nearer[..., :4, :], made[..., :4, :])
     torch.testing.assert_close(nearer[..., 4:, :], 0.25 * made[..., 4:, :] + 0.75 * content[:, 3:6, 4:])
     torch.testing.assert_close(towards_guide(made, content, 1.0)[..., 4:, :], content[:, 3:6, 4:])
+    content[:, 6] = 0.0  # half as sure: a quarter of the share
+    torch.testing.assert_close(towards_guide(made, content, 0.75), 0.8125 * made + 0.1875 * content[:, 3:6])
     assert towards_guide(made, content, 0.0) is made
     assert towards_guide(made, content[:, :3], 0.75) is made
