@@ -42,7 +42,8 @@ _WITHOUT_A_SAY = {
     *("flows.output_pipe", "tasks.shared.shown_url"),  # messages
     *("stylegan_core.storage.atomic", "stylegan_core.storage.cache", "stylegan_core.storage.state_folder"),
     "stylegan_core.storage.model_folder",  # a file name
-    *("stylegan_core.recipes.base", "stylegan_core.networks.guide"),  # what a recipe declares, a number of channels
+    # What a recipe declares, a number of channels.
+    *("stylegan_core.recipes.base", "stylegan_core.networks.guide", "stylegan_core.networks.layers.mixture"),
     *("stylegan_core.storage.stop_errors", "stylegan_core.storage.model_folder"),  # an exit code, a file name
     # The number of threads is recorded with each training, and a slow machine is only warned of.
     *("stylegan_core.threads", "tasks.shared.throughput", "tasks.stylize.throughput"),
