@@ -141,9 +141,16 @@ class Site:
         return self.server.flow_runs({"deployments": {"name": {"any_": [deployment]}}})
 
     def start_run(self, deployment: str, **parameters: object) -> None:
-        (found,) = self.server.post("/deployments/filter", {"deployments": {"name": {"any_": [deployment]}}})
         body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
-        self.server.post(f"/deployments/{found['id']}/create_flow_run", body)
+        self.server.post(f"/deployments/{self._id(deployment)}/create_flow_run", body)
+
+    def pause(self, deployment: str) -> None:
+        """No further run by its schedule, which would disturb later sections."""
+        self.server.post(f"/deployments/{self._id(deployment)}/pause_deployment", {})
+
+    def _id(self, deployment: str) -> str:
+        (found,) = self.server.post("/deployments/filter", {"deployments": {"name": {"any_": [deployment]}}})
+        return str(found["id"])
 
     def wait_for_runs(self, deployment: str, count: int) -> dict[str, Any]:
         """The last of ``count`` runs that have ended."""

@@ -85,11 +85,12 @@ def test_a_schedule_that_notifies_in_six_commands(site: Site, night: dict[str, s
     assert site.webhook.texts == [], "nothing to report"
 
     before = len(site.runs("harbour-nightly"))
-    site.start_run("harbour-nightly", max_swd_ratio=1e-9)
+    site.start_run("harbour-nightly", ref="no-such-branch")
     run = site.wait_for_runs("harbour-nightly", before + 1)
     assert run["state_type"] == "FAILED"
     (text,) = site.webhook.texts
-    assert text.startswith("[harbour] the gate refused"), text
+    assert text.startswith("[harbour] pipeline failed"), text
+    assert "no-such-branch" in text
 
 
 def test_results_of_the_night_in_a_worktree(site: Site, night: dict[str, str]) -> None:
@@ -183,13 +184,14 @@ def test_a_hot_folder(site: Site, night: dict[str, str]) -> None:
         shell,
     )
     assert "0 shots finished" in said["stylereel inbox /mnt/film/inbox --once"]
-    shell.run("prefect deployment pause stylize-inbox/harbour-inbox", code=0)
+    site.pause("harbour-inbox")
 
 
 def test_notifications(site: Site, night: dict[str, str]) -> None:
     worker = "prefect worker start --pool stylereel --work-queue PROJECT-watch"
 
     def until_a_watch_ran(shell: Shell, command: str) -> str:
+        site.start_run("harbour-watch")  # else in 15 minutes
         return site.serve(shell, command, "a watch", lambda: [r for r in site.runs("harbour-watch") if r["end_time"]])
 
     shell = site.shell()
@@ -202,6 +204,7 @@ def test_notifications(site: Site, night: dict[str, str]) -> None:
     assert "s3cr3t" not in "".join(said.values())
     run = site.wait_for_runs("harbour-watch", 1)
     assert run["state_type"] == "COMPLETED", run["state"]["message"]
+    site.pause("harbour-watch")
     assert "created the automation" in said["stylereel notify automations"]
     assert site.server.post("/automations/filter", {}) == []
 
@@ -263,7 +266,7 @@ def test_backup_and_restore(site: Site, night: dict[str, str]) -> None:
 
     def lose_the_project(shell: Shell, command: str) -> str:
         (file,) = backups.iterdir()
-        shell.run("stylereel down")
+        shell.run("dvc push && stylereel down")
         site.project.rename(site.folder / "lost")
         shell.run("cd ~")
         return shell.run(command.replace("harbour-20261201-021500.tar", file.name))
