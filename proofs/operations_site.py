@@ -138,7 +138,9 @@ class Site:
     # Runs
 
     def runs(self, deployment: str) -> list[dict[str, Any]]:
-        return self.server.flow_runs({"deployments": {"name": {"any_": [deployment]}}})
+        """Those that have ended."""
+        found = self.server.flow_runs({"deployments": {"name": {"any_": [deployment]}}})
+        return [run for run in found if run["end_time"]]
 
     def start_run(self, deployment: str, **parameters: object) -> None:
         body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
@@ -152,16 +154,15 @@ class Site:
         (found,) = self.server.post("/deployments/filter", {"deployments": {"name": {"any_": [deployment]}}})
         return str(found["id"])
 
-    def wait_for_runs(self, deployment: str, count: int) -> dict[str, Any]:
-        """The last of ``count`` runs that have ended."""
+    def wait_for_run(self, deployment: str, before: list[dict[str, Any]]) -> dict[str, Any]:
+        """The next run that ends, after those of ``before``."""
+        known = {run["id"] for run in before}
         logs = sorted((self.home / ".local/state/stylereel").rglob("*worker*.log"))
 
-        def ended() -> list[dict[str, Any]]:
-            runs = [run for run in self.runs(deployment) if run["end_time"]]
-            return runs if len(runs) >= count else []
+        def ended() -> dict[str, Any] | None:
+            return next((run for run in self.runs(deployment) if run["id"] not in known), None)
 
-        runs: list[dict[str, Any]] = wait_for(f"{count} runs of {deployment}", ended, ENDS_WITHIN_S, logs[-1])
-        return runs[-1]
+        return wait_for(f"a run of {deployment}", ended, ENDS_WITHIN_S, logs[-1])  # type: ignore[no-any-return]
 
 
 _BUILD = """

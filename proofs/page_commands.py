@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import signal
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 _PROGRAMS = ("cd", "curl", "dvc", "export", "git", "mlflow", "pg_dump", "prefect", "printf", "python", "stylereel")
 _CRON = re.compile(r"(?:[\d*/,-]+ ){5}(?=\D)")
 _COMMENT = re.compile(r"\s{2,}#.*|\s+$")
-_COMMAND_TIMEOUT_S = 900
+_COMMAND_TIMEOUT_S = 1800
 
 
 @dataclass
@@ -67,19 +69,23 @@ class Shell:
         state, log = self._scratch / "state", self._scratch / "output"
         keep = f"code=$?; {{ pwd; env -0; }} > {shlex.quote(str(state))}; exit $code"
         with log.open("wb") as sink:  # not a pipe: services that a command starts would hold it open
-            done = subprocess.run(
+            process = subprocess.Popen(
                 ["bash", "-c", f"set -o pipefail\n{command}\n{keep}"],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
-                timeout=_COMMAND_TIMEOUT_S,
-                check=False,
+                start_new_session=True,
             )
+            try:
+                ended = process.wait(timeout=_COMMAND_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                ended = process.wait()
         said = log.read_text(errors="replace")
-        if done.returncode != code:
-            pytest.fail(f"{command}\nended with {done.returncode}, not {code}, in {self.folder}:\n{said[-6000:]}")
+        if ended != code:
+            pytest.fail(f"{command}\nended with {ended}, not {code}, in {self.folder}:\n{said[-6000:]}")
         folder, _, variables = state.read_text().partition("\n")
         self.folder = Path(folder)
         self.environment = dict(entry.split("=", 1) for entry in variables.split("\0") if "=" in entry)

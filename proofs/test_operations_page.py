@@ -49,7 +49,7 @@ def night(site: Site) -> dict[str, str]:
 
     def the_next_morning(shell: Shell, command: str) -> str:
         site.start_run("harbour-nightly")
-        run = site.wait_for_runs("harbour-nightly", 1)
+        run = site.wait_for_run("harbour-nightly", [])
         assert run["state_type"] == "COMPLETED", run["state"]["message"]
         return shell.run(command)
 
@@ -84,9 +84,9 @@ def test_a_schedule_that_notifies_in_six_commands(site: Site, night: dict[str, s
     assert "Completed" in night["stylereel status"]
     assert site.webhook.texts == [], "nothing to report"
 
-    before = len(site.runs("harbour-nightly"))
+    before = site.runs("harbour-nightly")
     site.start_run("harbour-nightly", ref="no-such-branch")
-    run = site.wait_for_runs("harbour-nightly", before + 1)
+    run = site.wait_for_run("harbour-nightly", before)
     assert run["state_type"] == "FAILED"
     (text,) = site.webhook.texts
     assert text.startswith("[harbour] pipeline failed"), text
@@ -142,8 +142,9 @@ def test_experiments_by_hand(site: Site, night: dict[str, str]) -> None:
 
 def test_on_demand(site: Site, night: dict[str, str]) -> None:
     site.new_frames(site.folder / "sh010")
+    before = site.runs("harbour-stylize")
     site.run_section("On demand")
-    run = site.wait_for_runs("harbour-stylize", 1)
+    run = site.wait_for_run("harbour-stylize", before)
     assert run["state_type"] == "COMPLETED", run["state"]["message"]
     assert len(list((site.folder / "painted-sh010").glob("*.png"))) == 8
 
@@ -166,9 +167,9 @@ def test_a_hot_folder(site: Site, night: dict[str, str]) -> None:
         return site.serve(shell, command, "the shot is done", marker.is_file)
 
     def look(shell: Shell, command: str) -> str:
-        before = len(site.runs("harbour-inbox"))
+        before = site.runs("harbour-inbox")
         said = shell.run(command)
-        run = site.wait_for_runs("harbour-inbox", before + 1)
+        run = site.wait_for_run("harbour-inbox", before)
         assert run["state_type"] == "COMPLETED", run["state"]["message"]
         return said
 
@@ -188,21 +189,25 @@ def test_a_hot_folder(site: Site, night: dict[str, str]) -> None:
 
 
 def test_notifications(site: Site, night: dict[str, str]) -> None:
+    add = "stylereel notify add --webhook https://hooks.slack.com/services/..."
     worker = "prefect worker start --pool stylereel --work-queue PROJECT-watch"
+
+    def add_another(shell: Shell, command: str) -> str:
+        return shell.run(f"{command}-2")  # the first one is a receiver since "A nightly training"
 
     def until_a_watch_ran(shell: Shell, command: str) -> str:
         site.start_run("harbour-watch")  # else in 15 minutes
-        return site.serve(shell, command, "a watch", lambda: [r for r in site.runs("harbour-watch") if r["end_time"]])
+        return site.serve(shell, command, "a watch", lambda: site.runs("harbour-watch"))
 
     shell = site.shell()
     shell.run(site.own(PAGE.commands["On demand"][0]))
     messages = len(site.webhook.texts)
-    said = site.run_section("Notifications", {worker: until_a_watch_ran}, shell)
+    said = site.run_section("Notifications", {add: add_another, worker: until_a_watch_ran}, shell)
     assert "[harbour] test of notifications" in site.webhook.texts[messages]
     assert "test of notifications" in site.mail.mails[0]["Subject"]
-    assert said["stylereel notify test"].count("ok ") >= 2
+    assert said["stylereel notify test"].count("ok ") == 3
     assert "s3cr3t" not in "".join(said.values())
-    run = site.wait_for_runs("harbour-watch", 1)
+    run = site.wait_for_run("harbour-watch", [])
     assert run["state_type"] == "COMPLETED", run["state"]["message"]
     site.pause("harbour-watch")
     assert "created the automation" in said["stylereel notify automations"]
