@@ -71,8 +71,7 @@ def test_a_clone_of_it_has_the_pictures(tmp_path: Path, monkeypatch: pytest.Monk
     for folder in ("plates", "painted"):
         (film / folder / "my_shot" / "shot.0001.png").write_text(folder)
     dvc(film, "add", "plates", "painted")
-    run(film, "git", "add", "plates.dvc", "painted.dvc")
-    run(film, "git", "commit", "-qm", "Add the pictures")
+    run(film, "git", "commit", "-qam", "Add the pictures")  # `core.autostage`: DVC has added its files to the index
     dvc(film, "push")
     run(tmp_path, "git", "clone", "-q", "film", "night")
     night = tmp_path / "night"

@@ -5,6 +5,7 @@ from __future__ import annotations
 DVC_CONFIG = """\
 [core]
     analytics = false
+    autostage = true
     check_update = false
     remote = storage
 [cache]
@@ -91,12 +92,12 @@ shows how that went.
 git ignores the pictures. Before you schedule or clone this project, and whenever the pictures change, add them to DVC;
 `dvc pull plates.dvc painted.dvc` fetches them in a clone:
 
-    dvc add plates painted && git add plates.dvc painted.dvc && git commit -m "Add the pictures" && dvc push
+    dvc add plates painted && git commit --all -m "Add the pictures" && dvc push
 """
 
 PREFECT_YAML = """\
 # The deployments of this project, as `stylereel schedule` makes them with the parameters below. It sets the schedule:
-#   dvc add plates painted && git add plates.dvc painted.dvc && git commit -m "Add the pictures" && dvc push
+#   dvc add plates painted && git commit --all -m "Add the pictures" && dvc push
 #   stylereel up
 #   stylereel schedule "0 2 * * *" --timezone Europe/Berlin
 # `prefect --no-prompt deploy --all` makes the same deployments; it leaves their schedule as it is, unless one is below.

@@ -169,6 +169,7 @@ def _share_dvc(project: Path, root: Path) -> None:
         if not settings.has_section(section):
             settings.add_section(section)
     settings["core"]["site_cache_dir"] = str((root / ".dvc" / "tmp" / "site").absolute())
+    settings["core"]["autostage"] = "false"  # the next checkout would remove a staged dvc.lock of an interrupted run
     settings["cache"]["dir"] = str(dvc_cache(project))
     path = root / ".dvc" / "config.local"
     path.parent.mkdir(exist_ok=True)

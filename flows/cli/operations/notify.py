@@ -16,7 +16,7 @@ stylereel notify add --mail-to film@example.com --smtp smtps://user:password@mai
 """
 _WATCH_EXAMPLES = """
 stylereel notify watch --once
-*/15 * * * * cd /films/harbour && .venv/bin/stylereel notify watch --once     (in a crontab)
+*/15 * * * * cd ~/films/harbour && ~/stylereel/.venv/bin/stylereel notify watch --once     (in a crontab)
 """
 _STDIN = "-"
 

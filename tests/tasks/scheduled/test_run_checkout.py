@@ -84,6 +84,7 @@ def test_dvc_shares_the_cache_and_the_settings(film: Path) -> None:
     settings = configparser.ConfigParser(interpolation=None)
     settings.read(runs / ".dvc" / "config.local")
     assert settings["cache"]["dir"] == str(film / ".dvc" / "cache")
+    assert settings["core"]["autostage"] == "false", "the next checkout would remove a staged dvc.lock"
     assert settings["core"]["site_cache_dir"] == str(runs / ".dvc" / "tmp" / "site")
     assert settings["'remote \"storage\"'"]["password"] == "secret 100%"
     assert (runs / ".dvc" / "config.local").stat().st_mode & 0o077 == 0
