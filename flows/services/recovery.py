@@ -1,8 +1,8 @@
 """A process beside a worker that starts the work of dead runs again while the worker lives.
 
 A run's own process can die alone, killed because the memory is full. Prefect's worker marks such a run as crashed, and
-no more. ``python -m flows.services.recovery ROOT WORKER_PID [QUEUE ...]`` looks every few seconds, and ends with the
-worker.
+no more. ``python -m flows.services.recovery ROOT WORKER_PID HERE [QUEUE ...]`` looks every few seconds, and ends with
+the worker.
 """
 
 from __future__ import annotations
@@ -25,23 +25,24 @@ _EVERY_S = 15.0
 _PARENT_EVERY_S = 1.0
 
 
-def start_recovery(root: Path, other_queues: Collection[str]) -> int:
+def start_recovery(root: Path, other_queues: Collection[str], here: str) -> int:
     """Starts the process as a child of this one, which may become the worker by ``exec``; returns its id.
 
     Args:
         root: the checkout.
         other_queues: of the project, whose dead runs are left to their own worker.
+        here: see ``dead_runs.recover``.
     """
-    words = [sys.executable, "-m", "flows.services.recovery", str(root), str(os.getpid()), *other_queues]
+    words = [sys.executable, "-m", "flows.services.recovery", str(root), str(os.getpid()), here, *other_queues]
     return subprocess.Popen(words, stdin=subprocess.DEVNULL).pid
 
 
-def look_again_and_again(root: Path, other_queues: Collection[str], every_s: float = _EVERY_S) -> None:
+def look_again_and_again(root: Path, other_queues: Collection[str], here: str, every_s: float = _EVERY_S) -> None:
     """Starts the work of dead runs again, for ever; the caller ends the process."""
     while True:
         time.sleep(every_s)
         try:
-            for run_id in recover(root, other_queues):
+            for run_id in recover(root, other_queues, here):
                 log.info("started again: flow run %s", run_id)
         except Exception as error:  # the server may be away, the disk full: the next look may succeed
             log.warning("cannot look for dead flow runs: %s", error)
@@ -55,6 +56,6 @@ def _end_with(parent: int) -> None:
 
 if __name__ == "__main__":
     configure_logging()
-    own_root, worker, *others = sys.argv[1:]
+    own_root, worker, own_checkout, *others = sys.argv[1:]
     threading.Thread(target=_end_with, args=(int(worker),), daemon=True).start()
-    look_again_and_again(Path(own_root), others)
+    look_again_and_again(Path(own_root), others, own_checkout)
