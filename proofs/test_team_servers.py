@@ -179,6 +179,8 @@ def test_two_workers_share_runs_and_results(team: Team) -> None:
             split = {member.name: list(takers.values()).count(member) for member in (team.ada, team.ben)}
             print(f"round {round_ + 1}: {split} computed, {time.monotonic() - begun_s:.0f} s", flush=True)
         _check_counts(team, begun)
+        _check_login(team)
+        _check_prefect_deploy(team)
         _check_secrets(team, team.ada.stylereel("status", "--json"))
     print(f"{len(begun)} runs in {time.monotonic() - begun_s:.0f} s")
 
@@ -223,8 +225,18 @@ def _command_lines() -> Iterator[str]:
                 continue
 
 
-def test_members_are_told_what_a_server_with_a_password_needs(team: Team) -> None:
+def _check_login(team: Team) -> None:
+    """A member with a wrong password is told what to set."""
     wrong = {**team.site.environment("ada"), "PREFECT_API_AUTH_STRING": "team:wrong"}
     done = team.ada.film.stylereel("schedule", "0 2 * * *", check=False, **wrong)
     assert done.returncode == 2, done.stderr
-    assert "PREFECT_API_AUTH_STRING" in done.stderr
+    assert "set PREFECT_API_AUTH_STRING=USER:PASSWORD" in done.stderr
+
+
+def _check_prefect_deploy(team: Team) -> None:
+    """Deployments of prefect.yaml work in the clone of the worker, too."""
+    deploy = ("-m", "prefect", "--no-prompt", "deploy", "--name", "film-inbox", "--param", "folder=/mnt/inbox")
+    team.ada.film.run(sys.executable, *deploy, **team.site.environment("ada"))
+    found = team.site.prefect.get("/deployments/name/stylize-inbox/film-inbox")
+    (step,) = found["pull_steps"]
+    assert step == {"flows.services.checkout_step.enter_checkout": {"directory": str(team.ada.film.root)}}
