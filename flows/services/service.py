@@ -125,7 +125,8 @@ def worker_name(root: Path, service: str = "worker") -> str:
         root: the checkout.
         service: "worker" or "on-demand-worker".
     """
-    return project_key(root) if service == "worker" else f"{project_key(root)}-{service}"
+    kind = "" if service == "worker" else f"-{service}"
+    return f"{project_key(root)}{kind}-{platform.node() or 'localhost'}"  # clones have the same path on many machines
 
 
 def read_record(folder: Path, name: str) -> ServiceRecord | None:
