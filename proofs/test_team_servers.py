@@ -23,6 +23,7 @@ import pytest
 from conftest import Clone
 from proofs.film_project import make_film
 from proofs.local_server import running, wait_for
+from proofs.machine import kill_everything
 from proofs.team_site import TeamSite, postgresql_programs
 
 RUNS = int(os.environ.get("STYLEREEL_PROOF_TEAM_RUNS", "20"))
@@ -90,7 +91,8 @@ class Team:
         self.ada = Member("ada", film, self.site)
         film.dvc("push")
         film.run("git", "push", "--quiet", "origin", "main")
-        other = Clone(self.folder / "ben" / "film", self.folder / "ben-home")
+        (self.folder / "ben").mkdir()
+        other = Clone(self.folder / "ben" / "film", self.folder / "ben" / "home")
         other.environment["PYTHONPATH"] = str(self.tool.root)
         self.tool.run("git", "clone", "--quiet", str(self.remote), str(other.root))
         self.ben = Member("ben", other, self.site)
@@ -157,6 +159,8 @@ def team(make_clone: Callable[..., Clone], tmp_path: Path) -> Iterator[Team]:
     with team.site.held:
         team.set_up()
         yield team
+    for home in (tmp_path, tmp_path / "ben"):  # dvc and stages have sessions of their own
+        kill_everything(home)
 
 
 def test_two_workers_share_runs_and_results(team: Team) -> None:
