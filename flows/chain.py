@@ -21,7 +21,7 @@ from tasks.promotion.decision import now
 from tasks.promotion.gate import run_gate
 from tasks.promotion.promote import promote_candidates
 from tasks.scheduled.run_checkout import open_run_checkout
-from tasks.scheduled.runs_branch import commit_results, push_results
+from tasks.scheduled.runs_branch import commit_results, publish_results
 from tasks.shared.child_processes.time_limit import check_time, patience_s
 from tasks.shared.errors import StoppedError
 from tasks.shared.lineage import PipelineLink, link_run
@@ -48,7 +48,8 @@ class ChainSettings:
     Attributes:
         scheduled: fetch, run in a checkout of its own, and commit the results to ``branch``.
         max_swd_ratio: of the promotion gate; None: ``promote.max_swd_ratio`` of params.yaml.
-        push: copy data and models to the DVC remote, and the branch to where the project was cloned from.
+        push: copy data and models to the DVC remote, and the branch to where the project was cloned from; scheduled
+            runs take from the remote what another machine has computed from the same inputs.
         branch: for the results of scheduled runs.
         ref: branch, tag or commit that scheduled runs take; empty: the branch that the project has checked out.
         lock_wait_s: how long to wait for another pipeline or dvc in this checkout.
@@ -145,7 +146,7 @@ def _locked_chain(runner: Runner, root: Path, settings: ChainSettings) -> Pipeli
                 return _nothing_promoted(root, run_id, passed)
             runner.run("promote", promote_candidates, root, gate)
         refuse_another_commit(root, begun.get("git_commit"))
-        skipped = runner.run(stage, _reproduce, root, stage, environment=environment, lock_wait_s=settings.lock_wait_s)
+        skipped = runner.run(stage, _reproduce, root, stage, environment=environment, settings=settings)
         stages[stage] = f"skipped: {skipped}" if skipped else "ran"
     refuse_another_commit(root, begun.get("git_commit"))
     link = runner.run("lineage", link_run, root, run_id, begun, gate=passed)
@@ -172,13 +173,15 @@ def _nothing_promoted(root: Path, run_id: str | None, summary: str) -> PipelineL
     return PipelineLink(flow_run_id=run_id or "", dvc_lock=lock, models={}, gate=summary, time=now(), refused=True)
 
 
-def _reproduce(root: Path, stage: str, *, environment: dict[str, str], lock_wait_s: float) -> Skipped | None:
+def _reproduce(root: Path, stage: str, *, environment: dict[str, str], settings: ChainSettings) -> Skipped | None:
     task = task_run_id()
     # The stage's own page has what Prefect says of its tasks; the pipeline's page needs only what the stage says.
     quiet = {TASK_RUN_VARIABLE: task, "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING"} if task else {}
-    environment = {**environment, **quiet}
+    shared = settings.scheduled and settings.push  # by hand, `dvc pull` does it, and may be slow
     with explained_by_stage(root):
-        ran = reproduce(root, stage, environment=environment, lock_wait_s=lock_wait_s)
+        ran = reproduce(
+            root, stage, environment={**environment, **quiet}, lock_wait_s=settings.lock_wait_s, pull=shared
+        )
     if ran:
         return None
     log.info("%s: skipped, nothing has changed that it depends on", stage)
@@ -186,10 +189,9 @@ def _reproduce(root: Path, stage: str, *, environment: dict[str, str], lock_wait
 
 
 def _publish(root: Path, settings: ChainSettings, message: str) -> str:
-    commit = commit_results(root, settings.branch, RESULTS, message)
     if settings.push:
-        push_results(root, settings.branch)
-    return commit
+        return publish_results(root, settings.branch, RESULTS, message)
+    return commit_results(root, settings.branch, RESULTS, message)
 
 
 def _message(link: PipelineLink) -> str:

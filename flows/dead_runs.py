@@ -31,6 +31,8 @@ _SUFFIX = ".lock"
 _REASON = "ended without a word (power cut or kill)"
 _STARTED_AGAIN = "started-again-"
 """Tag of a run that does the work of a dead one, with the number of times that it was begun anew."""
+QUEUE_OF_CHECKOUT = "."
+"""Separates the name of a project's queue, which has no dot, from that of a checkout."""
 _MOST_TIMES = 3
 """Work that kills its machine every time must not do so for ever."""
 _MOST_PENDING_S = 90.0
@@ -59,7 +61,7 @@ def alive(root: Path, run_id: str) -> Iterator[None]:
         lock.release()
 
 
-def recover(root: Path, other_queues: Collection[str] = ()) -> list[str]:
+def recover(root: Path, other_queues: Collection[str] = (), here: str = "") -> list[str]:
     """Starts the work of the runs that died in this checkout again; for the start of a worker, and while it works.
 
     Waits for the server, which may be up later than the worker.
@@ -67,6 +69,7 @@ def recover(root: Path, other_queues: Collection[str] = ()) -> list[str]:
     Args:
         root: the checkout.
         other_queues: of the project, whose dead runs are left to their own worker.
+        here: appended to the name of a queue, that of this checkout: another machine has no checkpoint of the run.
 
     Returns:
         Ids of the new runs. A run that was ended on purpose is not started again, nor one whose work has died
@@ -80,15 +83,15 @@ def recover(root: Path, other_queues: Collection[str] = ()) -> list[str]:
         _wait_for(client)
         for run_id in dead:
             run = _read(client, run_id)
-            if run is not None and run.work_queue_name in other_queues:
+            if run is not None and _queue(run) in other_queues:
                 continue
-            if run is not None and _mark(client, run) and (again := _start_again(client, run)):
+            if run is not None and _mark(client, run) and (again := _start_again(client, run, here)):
                 found.append(again)
             _forget(root, run_id)  # only now: a kill before this line makes the next recovery do it again
     return found
 
 
-def recover_pending(queues: Collection[str]) -> list[str]:
+def recover_pending(queues: Collection[str], here: str = "") -> list[str]:
     """Starts the work of runs again that a worker took and whose process never began; never waits for the server.
 
     A power cut between both leaves no lock, and Prefect's workers take runs that are scheduled only. A run that is
@@ -96,6 +99,7 @@ def recover_pending(queues: Collection[str]) -> list[str]:
 
     Args:
         queues: of this checkout's worker.
+        here: see ``recover``; a run of the queue that all checkouts share may begin anywhere.
 
     Returns:
         Ids of the new runs.
@@ -116,7 +120,12 @@ def recover_pending(queues: Collection[str]) -> list[str]:
     with _client() as client:
         found = client.read_flow_runs(flow_run_filter=pending)
         stuck = [run for run in found if run.state is not None and run.state.timestamp < latest]
-        return [again for run in stuck if _mark(client, run) and (again := _start_again(client, run))]
+        started = []
+        for run in stuck:
+            queue = here if QUEUE_OF_CHECKOUT in (run.work_queue_name or "") else ""
+            if _mark(client, run) and (again := _start_again(client, run, queue)):
+                started.append(again)
+        return started
 
 
 def mark_timed_out(run_id: str, reason: str, *, stages_only: bool) -> None:
@@ -151,7 +160,7 @@ def _mark_dead_runs(root: Path, run_id: str) -> None:
                 run = _read(client, other)
                 if run is not None:
                     _mark(client, run)
-                if run is None or own is None or run.work_queue_name == own.work_queue_name:
+                if run is None or own is None or _queue(run) == _queue(own):
                     _forget(root, other)
     except Exception as error:  # a healthy run is worth more than the state of a dead one
         log.warning("cannot mark dead flow runs (%s) as crashed: %s", ", ".join(dead), error)
@@ -238,7 +247,12 @@ def _end(client: SyncPrefectClient, run: FlowRun) -> None:
     client.set_flow_run_state(run.id, end, force=True)
 
 
-def _start_again(client: SyncPrefectClient, run: FlowRun) -> str | None:
+def _queue(run: FlowRun) -> str:
+    """The queue of the run's kind, which all checkouts of the project share."""
+    return (run.work_queue_name or "").partition(QUEUE_OF_CHECKOUT)[0]
+
+
+def _start_again(client: SyncPrefectClient, run: FlowRun, here: str) -> str | None:
     times = 1 + max((int(t.removeprefix(_STARTED_AGAIN)) for t in run.tags if t.startswith(_STARTED_AGAIN)), default=0)
     from prefect.exceptions import ObjectNotFound
 
@@ -254,6 +268,7 @@ def _start_again(client: SyncPrefectClient, run: FlowRun) -> str | None:
             parameters=run.parameters,
             tags=[*(t for t in run.tags if not t.startswith(_STARTED_AGAIN)), f"{_STARTED_AGAIN}{times}"],
             idempotency_key=f"again-{run.id}",
+            work_queue_name=f"{_queue(run)}{here}" if here and _queue(run) else None,
         )
     except ObjectNotFound:
         log.warning("flow run %s is not started again: its deployment is gone from the server", run.name)

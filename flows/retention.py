@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.retention import mlflow_runs
 from tasks.shared.project_identity import read_identity
+from tasks.shared.shown_url import shown_url
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -56,14 +57,14 @@ def apply_retention(root: Path, keep_days: float, api_url: str | None) -> None:
         if api_url and (removed := remove_flow_runs(root, keep_days, api_url)):
             log.info("Prefect: %d runs that ended more than %g days ago were removed", removed, keep_days)
     except Exception as error:  # of the client: refused, timed out, 5xx
-        log.warning("Prefect: old runs were not removed: %s", error)
+        log.warning("Prefect: old runs were not removed: %s", shown_url(str(error)))
     try:
         found = mlflow_runs.plan(root, older_than_days=keep_days, now_s=time.time())
         left = mlflow_runs.carry_out(found, root)
         if found.old:
             log.info("MLflow: %d runs that nothing uses were put into the trash. %s", len(found.old), left)
     except Exception as error:  # of the store, or a file that cannot be read
-        log.warning("MLflow: old runs were not removed: %s", error)
+        log.warning("MLflow: old runs were not removed: %s", shown_url(str(error)))
 
 
 def old_flow_runs(root: Path, keep_days: float, api_url: str) -> OldFlowRuns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -49,13 +50,21 @@ def running(
 
 
 class Server:
-    def __init__(self, api: str) -> None:
+    """Its REST API.
+
+    Args:
+        api: address.
+        login: user, colon and password, if the server asks for them.
+    """
+
+    def __init__(self, api: str, login: str = "") -> None:
         self.api = api
+        self.headers = {"Content-Type": "application/json"}
+        if login:
+            self.headers["Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
-        request = urllib.request.Request(
-            self.api + path, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
-        )
+        request = urllib.request.Request(self.api + path, json.dumps(body).encode(), self.headers, method="POST")
         for patience_s in (30, 60, 120):  # a loaded machine
             try:
                 with urllib.request.urlopen(request, timeout=patience_s) as answer:
@@ -65,7 +74,9 @@ class Server:
         pytest.fail(f"no answer to {path}")
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(self.api + path, timeout=60) as answer:
+        with urllib.request.urlopen(
+            urllib.request.Request(self.api + path, headers=self.headers), timeout=60
+        ) as answer:
             return json.loads(answer.read())
 
     def is_up(self) -> bool:

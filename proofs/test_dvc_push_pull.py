@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from tasks.shared.versioning import push, reproduce, run_dvc
 
 SMALL_CUT = {
     "train.cut.budget_steps": 2,
@@ -66,3 +69,38 @@ def test_experiments_run_beside_the_checkout(make_clone: Callable[..., Any]) -> 
         "print(sorted(run.data.params['recipe'] for run in runs))",
     )
     assert listed.stdout.strip().splitlines()[-1] == "['cut', 'keyframe']"
+
+
+def test_a_stage_that_another_machine_has_run_is_pulled(tmp_path: Path) -> None:
+    """Also without its dvc.lock, and not while the remote is away."""
+    ran, storage = tmp_path / "ran", tmp_path / "storage"
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+
+    def git(root: Path, *words: str) -> None:
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *words], cwd=root, check=True)
+
+    first.mkdir()
+    git(first, "init", "--quiet", "--initial-branch", "main")
+    for words in (["init", "--quiet"], ["remote", "add", "--default", "storage", str(storage)]):
+        run_dvc(first, words)
+    (first / "in.txt").write_text("plates")
+    command = f"cp in.txt out.txt && echo ran >> {ran}"
+    stage = {"cmd": command, "deps": ["in.txt"], "outs": ["out.txt"]}
+    (first / "dvc.yaml").write_text(json.dumps({"stages": {"train": stage}}))
+    (first / ".gitignore").write_text("/out.txt\n")
+    git(first, "add", "--all")
+    git(first, "commit", "--quiet", "--message", "Work")
+    assert reproduce(first, "train", pull=True), "nobody has pushed yet: the remote is empty"
+    push(first)
+    for other in (second, third):
+        git(tmp_path, "clone", "--quiet", str(first), str(other))
+
+    assert not reproduce(second, "train", pull=True)
+    assert (second / "out.txt").read_text() == "plates"
+    assert ran.read_text() == "ran\n", "pulled, not computed again"
+    (second / "in.txt").write_text("new plates")
+    assert reproduce(second, "train", pull=True)
+    storage.rename(tmp_path / "away")
+    storage.write_text("no folder")
+    assert reproduce(third, "train", pull=True)
+    assert ran.read_text() == "ran\n" * 3

@@ -17,6 +17,9 @@ def claim_names(project: str, project_id: str) -> dict[str, str]:
         project: name of the project in prefect.yaml.
         project_id: its id there.
 
+    Returns:
+        ``directory``, for the pull step ``checkout_step.enter_checkout``.
+
     Raises:
         UsageError: project.yaml has others, or the names belong to another project. Prefect prints it with a traceback;
             a SystemExit, which it would print as one line, ends the thread of the step, and Prefect waits for ever.
@@ -35,4 +38,4 @@ def claim_names(project: str, project_id: str) -> dict[str, str]:
         for deployment in (NIGHTLY, STYLIZE):
             refuse_name_clash(api, identity, deployment)
         claim_queues(api, identity)
-    return {}
+    return {"directory": str(root)}

@@ -10,6 +10,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from flows.services.checkout_step import enter_checkout
 from flows.services.cron import Cron
 from flows.services.definitions import WORKERS
 from flows.services.prefect_api import PrefectApi, quoted
@@ -18,7 +19,9 @@ from flows.services.work_queue import POOL, claim_queues, on_demand_queue, owner
 from tasks.shared.errors import UsageError
 from tasks.shared.project_identity import ProjectIdentity, read_identity, refuse_clash
 
-_SET_FOLDER = "prefect.deployments.steps.set_working_directory"
+_SET_FOLDER = f"{enter_checkout.__module__}.{enter_checkout.__name__}"
+_SET_FOLDER_STEPS = (_SET_FOLDER, "prefect.deployments.steps.set_working_directory")
+"""The second one: of `prefect deploy`, and until 0.2.0."""
 _FORMER = ("pipeline/nightly-training", "stylize-on-demand/stylize")
 """Until 0.2.0, those of all projects."""
 
@@ -95,7 +98,9 @@ def deploy(api: PrefectApi, root: Path, cron: Cron | None) -> list[str]:
     for deployment in (NIGHTLY, STYLIZE):
         found = find(api, identity, deployment)
         if found is not None and (before := folder_of(found)) not in (None, str(root)):
-            notes.append(f"{found['name']} ran in {before} before: end the worker there (`stylereel down`)")
+            notes.append(
+                f"{found['name']} was made in {before} before; a worker there still takes runs, until `stylereel down`"
+            )
         schedules = [_schedule(cron)] if cron and deployment is NIGHTLY else []
         _upsert(api, root, identity, deployment, schedules)
     own = records_folder(root)
@@ -123,8 +128,9 @@ def refuse_name_clash(api: PrefectApi, identity: ProjectIdentity, deployment: De
 
 
 def folder_of(found: dict[str, Any]) -> str | None:
-    """The working folder of a deployment's runs, None if it names none."""
-    steps = [step[_SET_FOLDER] for step in found.get("pull_steps") or [] if _SET_FOLDER in step]
+    """The folder from which a deployment was made, None if it names none."""
+    pulls = found.get("pull_steps") or []
+    steps = [step[name] for step in pulls for name in _SET_FOLDER_STEPS if name in step]
     return steps[0].get("directory") if steps else found.get("path")
 
 

@@ -10,17 +10,23 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from flows.services.service import read_record, records_folder
 from tasks.shared.errors import UsageError
+from tasks.shared.shown_url import shown_url
 
 VARIABLE = "PREFECT_API_URL"
 
 
 class PrefectApiError(RuntimeError):
     """The server cannot be reached, or has refused a request."""
+
+
+class PrefectLoginError(PrefectApiError, UsageError):
+    """The server asks for a password, and has got none or a wrong one."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,7 @@ class PrefectApi:
         """The object at a path, such as "/deployments/ID"; None if there is none.
 
         Raises:
+            PrefectLoginError: the server asks for a password.
             PrefectApiError: no answer, or an error.
         """
         return self._call("GET", path, None)
@@ -69,6 +76,11 @@ class PrefectApi:
         except urllib.error.HTTPError as error:
             if (error.code == 404 and method != "POST") or (error.code == 409 and method == "POST"):
                 return None
+            if error.code == HTTPStatus.UNAUTHORIZED:
+                raise PrefectLoginError(
+                    f"the Prefect server at {self.url} asks for a password: set PREFECT_API_AUTH_STRING=USER:PASSWORD, "
+                    "as the server has it in PREFECT_SERVER_API_AUTH_STRING"
+                ) from error
             detail = error.read().decode(errors="replace")[:500]
             raise PrefectApiError(f"{method} {self.url}{path}: {error.code} {detail}") from error
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -90,8 +102,17 @@ def answers(url: str, patience_s: float = 5.0) -> bool:
 
 
 def known_api_url() -> str | None:
-    """``PREFECT_API_URL``, else that of the server that ``stylereel up`` has started; None if there is neither."""
+    """``PREFECT_API_URL``, else that of the server that ``stylereel up`` has started; None if there is neither.
+
+    Raises:
+        UsageError: the URL has a password: it would be shown wherever the address is.
+    """
     if url := os.environ.get(VARIABLE, "").rstrip("/"):
+        if "@" in urllib.parse.urlsplit(url).netloc:
+            raise UsageError(
+                f"{VARIABLE} has a user or a password in it ({shown_url(url)}): remove it there, and set "
+                "PREFECT_API_AUTH_STRING=USER:PASSWORD"
+            )
         return url
     record = read_record(records_folder(), "server")
     return f"{record.address}/api" if record else None

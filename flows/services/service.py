@@ -110,7 +110,12 @@ def records_folder(root: Path | None = None) -> Path:
 
 def project_key(root: Path) -> str:
     """Tells a checkout from other projects and from other clones of its project: name and digest of the folder."""
-    return f"{read_identity(root).name}-{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:8]}"
+    return f"{read_identity(root).name}-{folder_digest(root)}"
+
+
+def folder_digest(root: Path) -> str:
+    """Tells folders of this machine apart."""
+    return hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:8]
 
 
 def worker_name(root: Path, service: str = "worker") -> str:
@@ -120,7 +125,8 @@ def worker_name(root: Path, service: str = "worker") -> str:
         root: the checkout.
         service: "worker" or "on-demand-worker".
     """
-    return project_key(root) if service == "worker" else f"{project_key(root)}-{service}"
+    kind = "" if service == "worker" else f"-{service}"
+    return f"{project_key(root)}{kind}-{platform.node() or 'localhost'}"  # clones have the same path on many machines
 
 
 def read_record(folder: Path, name: str) -> ServiceRecord | None:

@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from flows.services import definitions, ports
 from flows.services.deployments import NIGHTLY, STYLIZE, refuse_name_clash
-from flows.services.prefect_api import VARIABLE, PrefectApi, answers
+from flows.services.prefect_api import VARIABLE, PrefectApi, answers, known_api_url
 from flows.services.processes import ProcessManager
 from flows.services.service import (
     Service,
@@ -31,6 +31,7 @@ from flows.services.systemd import SystemdManager, has_systemd
 from flows.services.work_queue import POOL, claim_queues
 from tasks.shared.errors import InputsFailedError, UsageError
 from tasks.shared.project_identity import read_identity
+from tasks.shared.shown_url import shown_url
 from tasks.shared.tracking import tracking_uri
 
 Say = Callable[[str], None]
@@ -131,7 +132,7 @@ def _server(port: int | None, say: Say) -> ServiceRecord:
     """The Prefect server, answering."""
     folder = records_folder()
     before = read_record(folder, "server")
-    named = os.environ.get(VARIABLE, "").rstrip("/").removesuffix("/api")
+    named = (known_api_url() or "").removesuffix("/api") if os.environ.get(VARIABLE) else ""
     if named and (before is None or named != before.address):
         if answers(f"{named}/api/health"):
             say(f"The Prefect server at {named} is used, which {VARIABLE} names.")
@@ -160,7 +161,7 @@ def _is_own_server(port: int) -> bool:
 def _start_mlflow(root: Path, say: Say) -> ServiceRecord:
     uri = tracking_uri(root)
     if uri.startswith(("http://", "https://")):
-        return ServiceRecord(name="mlflow", manager="other", address=uri)
+        return ServiceRecord(name="mlflow", manager="other", address=shown_url(uri))
     folder = records_folder(root)
     if current := running(folder, "mlflow"):
         return current

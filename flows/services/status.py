@@ -9,7 +9,7 @@ from typing import Any
 
 from flows.services.definitions import WORKERS
 from flows.services.deployments import NIGHTLY, find, schedule_of
-from flows.services.prefect_api import PrefectApi, PrefectApiError, known_api_url
+from flows.services.prefect_api import PrefectApi, PrefectApiError, PrefectLoginError, known_api_url
 from flows.services.service import ServiceRecord, read_record, records_folder
 from flows.services.site import running, since
 from stylegan_core.storage.cache import cache_folder
@@ -119,22 +119,23 @@ def collect(root: Path, now: datetime) -> ProjectStatus:
     """Collects the status of the project in ``root``; a server that does not answer is a part of it, no error."""
     identity, url = read_identity(root), known_api_url()
     api = PrefectApi(url, _PATIENCE_S) if url else None
-    schedule, begun, coming, is_up = "", list[RunStatus](), list[RunStatus](), False
+    schedule, begun, coming, is_up, note = "", list[RunStatus](), list[RunStatus](), False, ""
     if api is not None and api.is_up():
         try:
             begun, coming = _runs(api, identity.tags[-1], now)
             nightly = find(api, identity, NIGHTLY)
             cron = schedule_of(nightly) if nightly else None
             schedule, is_up = f"{cron.text} {cron.timezone}" if cron else "", True
-        except PrefectApiError:
+        except PrefectApiError as error:
             begun, coming = [], []
+            note = str(error) if isinstance(error, PrefectLoginError) else ""
     return ProjectStatus(
         project=identity.name,
         project_id=identity.id,
         folder=str(root),
         api=url or "",
         answers=is_up,
-        services=_services(root, url, is_up=is_up),
+        services=_services(root, url, is_up=is_up, note=note),
         schedule=schedule,
         runs=begun,
         next=coming,
@@ -142,12 +143,12 @@ def collect(root: Path, now: datetime) -> ProjectStatus:
     )
 
 
-def _services(root: Path, url: str | None, *, is_up: bool) -> list[ServiceStatus]:
+def _services(root: Path, url: str | None, *, is_up: bool, note: str) -> list[ServiceStatus]:
     own = records_folder(root)
     server = _service(records_folder(), "server")
     address = (url or "").removesuffix("/api")
     if url and server.address != address:  # PREFECT_API_URL names another one
-        server = ServiceStatus("server", is_up, address)
+        server = ServiceStatus("server", is_up, address, note=note)
     return [server, *(_service(own, name) for name in (*WORKERS.values(), "mlflow"))]
 
 

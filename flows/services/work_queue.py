@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 import re
+from pathlib import Path
 from typing import Any
 
+from flows.dead_runs import QUEUE_OF_CHECKOUT
 from flows.services.prefect_api import PrefectApi, quoted
+from flows.services.service import folder_digest
 from tasks.shared.project_identity import ProjectIdentity, refuse_clash
 
 POOL = "stylereel"
@@ -25,8 +29,19 @@ def on_demand_queue(identity: ProjectIdentity) -> str:
     return f"{identity.name}{_ON_DEMAND}"
 
 
-def claim_queues(api: PrefectApi, identity: ProjectIdentity, pool: str = POOL) -> None:
+def checkout_suffix(root: Path) -> str:
+    """What the name of a queue ends with whose runs no other checkout takes; without it, all checkouts share them."""
+    return f"{QUEUE_OF_CHECKOUT}{platform.node() or 'localhost'}-{folder_digest(root)}"
+
+
+def claim_queues(api: PrefectApi, identity: ProjectIdentity, pool: str = POOL, here: str = "") -> None:
     """Creates the work pool and the project's queues, unless they are there.
+
+    Args:
+        api: of the server.
+        identity: of the project.
+        pool: that has the queues.
+        here: see ``checkout_suffix``; creates also the queues of this checkout.
 
     Raises:
         UsageError: a queue is that of another project.
@@ -35,7 +50,8 @@ def claim_queues(api: PrefectApi, identity: ProjectIdentity, pool: str = POOL) -
     if api.get(f"/work_pools/{quoted(pool)}") is None:
         # The first worker adds the template of its type.
         api.post("/work_pools/", {"name": pool, "type": "process", "base_job_template": {}})
-    for name in (trainings_queue(identity), on_demand_queue(identity)):
+    shared = (trainings_queue(identity), on_demand_queue(identity))
+    for name in (*shared, *(f"{queue}{here}" for queue in shared if here)):
         _claim(api, identity, name, f"/work_pools/{quoted(pool)}/queues")
 
 

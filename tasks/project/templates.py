@@ -108,6 +108,10 @@ build:
   # Refuses names that belong to another project on the server.
   - flows.services.deploy_step.claim_names: {{project: "{name}", project_id: "{id}"}}
 
+pull:
+  # A run works in the clone of the worker that takes it; of a worker without one, in this folder.
+  - flows.services.checkout_step.enter_checkout: {{directory: "{{{{ directory }}}}"}}
+
 deployments:
   - name: "{name}-nightly"
     description: Every night, bring data, models, figures and the stylized shots up to date.

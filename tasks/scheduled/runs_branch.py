@@ -12,6 +12,9 @@ from pathlib import Path
 from tasks.shared.shown_url import shown_url
 from tasks.shared.versioning import VersioningError, committer, git
 
+_ATTEMPTS = 5
+"""Of publishing: each is overtaken by another machine's only."""
+
 
 def runs_tip(root: Path, branch: str) -> str | None:
     """The newest commit of the branch: that of the remote, or a later one here that could not be pushed yet."""
@@ -48,12 +51,31 @@ def commit_results(root: Path, branch: str, paths: Sequence[str], message: str) 
     return commit
 
 
-def push_results(root: Path, branch: str) -> None:
-    """Pushes the branch to the repository that the checkout was cloned from.
+def publish_results(root: Path, branch: str, paths: Sequence[str], message: str) -> str:
+    """Commits as ``commit_results`` does, and pushes the branch to the repository that the checkout was cloned from.
+
+    Another machine may publish meanwhile: its commit is fetched, and this one goes on top of it.
+
+    Returns:
+        The commit.
 
     Raises:
-        VersioningError: it refused, or cannot be reached.
+        VersioningError: git failed, or the repository refused the commit or cannot be reached.
     """
+    attempt = 1
+    while True:
+        commit = commit_results(root, branch, paths, message)
+        try:
+            push_results(root, branch)
+            return commit
+        except VersioningError:  # somebody else has published, or the repository refused or cannot be reached
+            if attempt == _ATTEMPTS or not _fetches_news(root, branch):
+                raise
+        attempt += 1
+
+
+def push_results(root: Path, branch: str) -> None:
+    """Pushes the branch; see ``publish_results``."""
     try:
         git(root, "push", "--quiet", "origin", f"refs/heads/{branch}:refs/heads/{branch}")
     except VersioningError as error:
@@ -63,6 +85,14 @@ def push_results(root: Path, branch: str) -> None:
             f"committed in {root}, and the next run pushes them too. If the branch is checked out there, change to "
             f"another one: `git worktree add --detach ../results {branch}` shows it beside your checkout"
         ) from error
+
+
+def _fetches_news(root: Path, branch: str) -> bool:
+    """Fetches, and tells whether the branch at the remote has moved."""
+    there = f"refs/remotes/origin/{branch}"
+    before = _commit(root, there)
+    git(root, "fetch", "--quiet", "origin", check=False)
+    return _commit(root, there) != before
 
 
 def _tree_with(root: Path, paths: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from tasks.serving.mlflow_model import model_folder_in
 from tasks.shared import tracking
 from tasks.shared.errors import UsageError
 from tasks.shared.provenance import note_model
+from tasks.shared.shown_url import shown_url
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def find_runs(start: str) -> list[TrackedRun]:
         experiments = tracking.experiment_ids(store)
         runs = store.search_runs(experiments, max_results=5000) if experiments else []
     except Exception as error:
-        log.warning("MLflow: cannot search %s: %s", tracking.tracking_uri(), error)
+        log.warning("MLflow: cannot search %s: %s", tracking.shown_tracking_uri(), shown_url(str(error)))
         return []
     for run in runs:
         tags = {k.removeprefix(tracking.TAG): v for k, v in run.data.tags.items() if k.startswith(tracking.TAG)}
@@ -95,7 +96,8 @@ def _loud(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise RegistryError(
-            f"cannot {what} in the model registry at {tracking.tracking_uri()}: {error}; correct this and run it again"
+            f"cannot {what} in the model registry at {tracking.shown_tracking_uri()}: {shown_url(str(error))}; correct "
+            "this and run it again"
         ) from error
 
 
@@ -122,7 +124,7 @@ def find_version(training: str, digest: str) -> RegisteredVersion:
             return version
     raise RegistryError(
         f"the model {digest[:16]} is not registered as {tracking.registered_name(training)} at "
-        f"{tracking.tracking_uri()}"
+        f"{tracking.shown_tracking_uri()}"
     )
 
 
@@ -228,8 +230,8 @@ def ensure_registered(training: str, folder: Path, digest: str) -> RegisteredVer
                 tracking.client().set_terminated(run_id)
     if tracking.register_model(run_id, folder, training=training, digest=digest) is None:
         raise RegistryError(
-            f"the model {training} ({digest[:16]}) cannot be registered at {tracking.tracking_uri()}: the warning "
-            "above has the reason; correct this and run it again"
+            f"the model {training} ({digest[:16]}) cannot be registered at {tracking.shown_tracking_uri()}: the "
+            "warning above has the reason; correct this and run it again"
         )
     return find_version(training, digest)
 
@@ -257,7 +259,9 @@ def promoted_models() -> dict[str, str]:
     try:
         found = tracking.client().search_registered_models(f"name LIKE '{start}%'", max_results=1000)
     except Exception as error:
-        raise UsageError(f"the model registry at {tracking.tracking_uri()} cannot be reached: {error}") from error
+        raise UsageError(
+            f"the model registry at {tracking.shown_tracking_uri()} cannot be reached: {shown_url(str(error))}"
+        ) from error
     # LIKE takes an underscore of the project's name for any character.
     names = sorted(model.name for model in found if model.name.startswith(start) and PROMOTED in model.aliases)
     return {name.removeprefix(start): f"models:/{name}@{PROMOTED}" for name in names}
@@ -290,7 +294,9 @@ def fetch_model(uri: str, folder: Path) -> Path:
             _download(store, version, target)
         found = read_model_digest(target)
     except Exception as error:
-        raise UsageError(f"{uri} is not in the model registry at {tracking.tracking_uri()}: {error}") from error
+        raise UsageError(
+            f"{uri} is not in the model registry at {tracking.shown_tracking_uri()}: {shown_url(str(error))}"
+        ) from error
     if found != digest:
         raise UsageError(
             f"{uri} is registered as the model {digest[:16]}, but its files are those of {(found or 'none')[:16]}"

@@ -24,6 +24,7 @@ from tasks.shared.errors import UsageError
 from tasks.shared.origin import origin
 from tasks.shared.project_home import project_home
 from tasks.shared.project_identity import read_identity, refuse_clash
+from tasks.shared.shown_url import shown_url
 from tasks.shared.versioning import project_root
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def best_effort(function: _Function) -> _Function:
         except UsageError:
             raise
         except Exception as error:
-            log.warning("MLflow: %s failed, continuing without it: %s", function.__name__, error)
+            log.warning("MLflow: %s failed, continuing without it: %s", function.__name__, shown_url(str(error)))
             return None
 
     return guarded  # type: ignore[return-value]
@@ -61,6 +62,11 @@ def best_effort(function: _Function) -> _Function:
 def tracking_uri(root: Path | None = None) -> str:
     """``MLFLOW_TRACKING_URI``, or the SQLite file mlflow.db in the project."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root or _home()) / 'mlflow.db'}"
+
+
+def shown_tracking_uri() -> str:
+    """``tracking_uri`` for messages: it may have a password."""
+    return shown_url(tracking_uri())
 
 
 def _home() -> Path:
@@ -122,7 +128,7 @@ def _experiment_id(store: MlflowClient) -> str:
             found = store.get_experiment_by_name(name)
             if found is None:
                 raise
-    refuse_clash(identity, found.tags.get(_PROJECT_ID), f"the MLflow experiment {name} at {tracking_uri()}")
+    refuse_clash(identity, found.tags.get(_PROJECT_ID), f"the MLflow experiment {name} at {shown_tracking_uri()}")
     return str(found.experiment_id)
 
 
@@ -290,7 +296,7 @@ def _create_registered_model(store: MlflowClient, name: str) -> None:
         if "RESOURCE_ALREADY_EXISTS" not in str(error.error_code):
             raise
         other = store.get_registered_model(name).tags.get(_PROJECT_ID)
-        refuse_clash(identity, other, f"the registered model {name} at {tracking_uri()}")
+        refuse_clash(identity, other, f"the registered model {name} at {shown_tracking_uri()}")
 
 
 def model_tag(digest: str) -> str:

@@ -28,13 +28,27 @@ STAGES = ("prepare", "train", "evaluate", "stylize")
 _IDENTITY = {"NAME": "stylereel", "EMAIL": "stylereel@localhost"}
 _FIRST_PAUSE_S = 1.0
 _LOCK_WORDS = ("Unable to acquire lock", "is busy, it is being blocked by")
-_SKIP_WORDS = ("didn't change, skipping", "is cached - skipping run")
+_SKIP_WORDS = ("didn't change, skipping", "is cached - skipping run", "Pulling data for")
+_RUN_WORDS = "Running stage '"
+_COMMAND_FAILED = "failed to run: "
 _NO_QUESTIONS = {"GIT_TERMINAL_PROMPT": "0"}
 """A run at night has nobody to answer."""
 
 
 class VersioningError(RuntimeError):
     """dvc or git failed; the message says what to do."""
+
+
+class _DvcError(VersioningError):
+    """dvc failed.
+
+    Attributes:
+        lines: the last ones of its output.
+    """
+
+    def __init__(self, message: str, lines: Sequence[str]) -> None:
+        super().__init__(message)
+        self.lines = lines
 
 
 @dataclass(frozen=True)
@@ -116,11 +130,23 @@ def lock_digest(root: Path) -> str | None:
 
 
 def reproduce(
-    root: Path, stage: str, *, environment: Mapping[str, str] | None = None, lock_wait_s: float = 3600.0
+    root: Path,
+    stage: str,
+    *,
+    environment: Mapping[str, str] | None = None,
+    lock_wait_s: float = 3600.0,
+    pull: bool = False,
 ) -> bool:
     """Runs ``dvc repro --single-item STAGE``; waits while another process holds the project's lock.
 
     A failed stage is not retried: its inputs have not changed.
+
+    Args:
+        root: the checkout.
+        stage: of dvc.yaml.
+        environment: further variables of the stage.
+        lock_wait_s: how long to wait for another dvc.
+        pull: take the outputs from the DVC remote if another machine has run the stage on the same inputs.
 
     Returns:
         Whether the stage ran; False: nothing that it depends on has changed, or an earlier run did the same.
@@ -128,17 +154,31 @@ def reproduce(
     Raises:
         VersioningError: the stage failed, or the lock was held for longer than ``lock_wait_s``.
     """
-    lines = run_dvc(root, ["repro", "--single-item", stage], environment=environment, lock_wait_s=lock_wait_s)
-    return not any(words in line for line in lines for words in _SKIP_WORDS)
+    words = ["repro", "--single-item", stage]
+    if pull:
+        try:
+            return _has_run(run_dvc(root, [*words, "--pull"], environment=environment, lock_wait_s=lock_wait_s))
+        except _DvcError as error:
+            if any(_COMMAND_FAILED in line for line in error.lines):
+                raise
+            # A remote that is away must not cost a night: what this machine has or computes is pushed by a later run.
+            log.warning("%s: results of other machines cannot be pulled, going on without them: %s", stage, error)
+    return _has_run(run_dvc(root, words, environment=environment, lock_wait_s=lock_wait_s))
+
+
+def _has_run(lines: Sequence[str]) -> bool:
+    """Where data that was to be pulled is missing, the stage runs nevertheless."""
+    ran = any(_RUN_WORDS in line for line in lines)
+    return ran or not any(words in line for line in lines for words in _SKIP_WORDS)
 
 
 def push(root: Path, *, lock_wait_s: float = 3600.0) -> None:
-    """Copies data and models of dvc.lock to the default remote.
+    """Copies data and models of dvc.lock to the default remote, and which inputs of the stages they were made from.
 
     Raises:
         VersioningError: dvc could not push.
     """
-    run_dvc(root, ["push"], lock_wait_s=lock_wait_s)
+    run_dvc(root, ["push", "--run-cache"], lock_wait_s=lock_wait_s)
 
 
 def experiments_of(root: Path, *, all_commits: bool = False) -> list[dict[str, Any]]:
@@ -215,7 +255,7 @@ def run_dvc(
             return lines
         command = "dvc " + " ".join(arguments)
         if not any(words in line for line in lines for words in _LOCK_WORDS):
-            raise VersioningError(f"`{command}` failed with exit code {code}; see its messages above")
+            raise _DvcError(f"`{command}` failed with exit code {code}; see its messages above", lines)
         if pause_s == _FIRST_PAUSE_S:
             log.info("another dvc holds the lock of %s: waiting for it, for at most %.0f s", root, lock_wait_s)
         if time.monotonic() + pause_s > deadline:

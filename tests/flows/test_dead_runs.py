@@ -211,6 +211,19 @@ def test_each_worker_resumes_the_runs_of_its_own_queue(tmp_path: Path, client: _
     assert recover(tmp_path) == []
 
 
+def test_a_run_is_started_again_where_its_checkpoint_is(tmp_path: Path, client: _Client) -> None:
+    """Also when it dies for the second time, in the queue of the checkout, beside the worker of the other queue."""
+    dead = client.add(deployment=uuid4(), queue="film")
+    kill_a_run(tmp_path, dead)
+    assert len(recover(tmp_path, ["film-on-demand"], ".render01-0a1b2c3d")) == 1
+    assert client.created[f"again-{dead}"].work_queue_name == "film.render01-0a1b2c3d"
+    again = client.add(deployment=uuid4(), queue="film.render01-0a1b2c3d")
+    kill_a_run(tmp_path, again)
+    assert recover(tmp_path, ["film"], ".render01-0a1b2c3d") == []
+    assert len(recover(tmp_path, ["film-on-demand"], ".render01-0a1b2c3d")) == 1
+    assert client.created[f"again-{again}"].work_queue_name == "film.render01-0a1b2c3d"
+
+
 def test_it_waits_for_the_server(tmp_path: Path, client: _Client, caplog: pytest.LogCaptureFixture) -> None:
     kill_a_run(tmp_path, client.add(deployment=uuid4()))
     client.down_polls = 3

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from flows.services.checkout_step import enter_checkout
 from flows.services.deploy_step import claim_names
 from flows.services.deployments import NIGHTLY, STYLIZE
 from flows.services.work_queue import POOL
@@ -62,6 +63,9 @@ def test_the_build_step_is_called_as_the_file_says(documents: tuple[Path, dict[s
     ((step, inputs),) = document["build"][0].items()
     assert step == f"{claim_names.__module__}.{claim_names.__name__}"
     assert inputs == {"project": read_identity(root).name, "project_id": read_identity(root).id}
+    ((step, inputs),) = document["pull"][0].items()
+    assert step == f"{enter_checkout.__module__}.{enter_checkout.__name__}"
+    assert inputs == {"directory": "{{ directory }}"}, "what the build step returns"
 
 
 def test_the_inbox_looks_only_when_it_is_activated(deployments: dict[str, Any]) -> None:

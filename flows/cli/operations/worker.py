@@ -40,15 +40,17 @@ def worker(
 ) -> None:
     """Start the project's runs of a Prefect server here; resume those that a power cut or SIGKILL has stopped.
 
+    Runs work in this clone, wherever they were scheduled: workers in several clones of a project share its runs.
     `stylereel up` starts two in the background, one for trainings and one for work on demand.
     """
     root = project_folder()
     from flows.dead_runs import recover
+    from flows.services.checkout_step import CHECKOUT_VARIABLE
     from flows.services.deployments import NIGHTLY, STYLIZE, former_deployments, refuse_name_clash
     from flows.services.prefect_api import VARIABLE, PrefectApi, known_api_url
     from flows.services.recovery import start_recovery
     from flows.services.service import worker_name
-    from flows.services.work_queue import claim_queues, on_demand_queue, trainings_queue
+    from flows.services.work_queue import checkout_suffix, claim_queues, on_demand_queue, trainings_queue
     from tasks.shared.project_identity import read_identity
 
     url, identity = known_api_url(), read_identity(root)
@@ -57,12 +59,13 @@ def worker(
             f"there is no Prefect server: start one, and a worker, with `stylereel up`, or set {VARIABLE}, such as "
             f"`export {VARIABLE}=http://127.0.0.1:4200/api`"
         )
-    os.environ[VARIABLE] = url
+    os.environ.update({VARIABLE: url, CHECKOUT_VARIABLE: str(root)})
     api = PrefectApi(url)
     _wait_for(api)
     for deployment in (NIGHTLY, STYLIZE):
         refuse_name_clash(api, identity, deployment)
-    claim_queues(api, identity, pool)
+    here = checkout_suffix(root)
+    claim_queues(api, identity, pool, here)
     for former in former_deployments(api, root):
         log.warning(
             "the deployment %s is of an earlier version, and its runs do not start any more: run `stylereel schedule "
@@ -72,14 +75,15 @@ def worker(
     own = {"trainings": trainings_queue(identity), "on-demand": on_demand_queue(identity)}
     served = [name for key, name in own.items() if queue in (key, "all")]
     others = [name for name in own.values() if name not in served]
-    for run_id in recover(root, others):
+    queues = [name for each in served for name in (each, f"{each}{here}")]
+    for run_id in recover(root, others, here):
         typer.echo(f"started again: flow run {run_id}")
-    start_recovery(root, served, others)
+    start_recovery(root, queues, others, here)
     os.chdir(root)
     name = worker_name(root, "on-demand-worker" if queue == "on-demand" else "worker")
+    words = [word for name_of_queue in queues for word in ("--work-queue", name_of_queue)]
     prefect = [sys.executable, "-m", "prefect", "worker", "start", "--type", "process", "--name", name]
-    queues = [word for one in served for word in ("--work-queue", one)]
-    os.execv(sys.executable, [*prefect, "--pool", pool, *queues, "--limit", str(limit)])
+    os.execv(sys.executable, [*prefect, "--pool", pool, *words, "--limit", str(limit)])
 
 
 def _wait_for(api: PrefectApi) -> None:

@@ -131,8 +131,9 @@ def test_deployments_of_an_earlier_version_are_replaced_in_their_own_folder_only
 
 
 def test_prefect_deploy_refuses_another_identity(make_project: MakeProject, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(make_project())
-    assert deploy_step.claim_names("film", "0123456789ab") == {}  # no server is configured
+    film = make_project()
+    monkeypatch.chdir(film)
+    assert deploy_step.claim_names("film", "0123456789ab") == {"directory": str(film)}  # no server is configured
     with pytest.raises(UsageError, match=r"write the name and id of project\.yaml into prefect\.yaml"):
         deploy_step.claim_names("reel", "0123456789ab")
 

@@ -19,31 +19,32 @@ class _EnoughError(BaseException):
 
 
 def test_it_goes_on_after_a_look_that_failed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    looks: list[Collection[str]] = []
+    looks: list[tuple[Collection[str], str]] = []
 
-    def recover(root: Path, other_queues: Collection[str]) -> list[str]:
+    def recover(root: Path, other_queues: Collection[str], here: str) -> list[str]:
         assert root == tmp_path
-        looks.append(other_queues)
+        looks.append((other_queues, here))
         if len(looks) == 1:
             raise ConnectionError("refused")
         if len(looks) == 4:
             raise _EnoughError
         return ["run"]
 
-    def recover_pending(queues: Collection[str]) -> list[str]:
-        looks.append(queues)
+    def recover_pending(queues: Collection[str], here: str) -> list[str]:
+        looks.append((queues, here))
         return []
 
     monkeypatch.setattr(recovery, "recover", recover)
     monkeypatch.setattr(recovery, "recover_pending", recover_pending)
     with pytest.raises(_EnoughError):
-        recovery.look_again_and_again(tmp_path, ["film"], ["film-on-demand"], every_s=0.0)
-    assert looks == [["film-on-demand"], ["film-on-demand"], ["film"], ["film-on-demand"]]
+        recovery.look_again_and_again(tmp_path, ["film"], ["film-on-demand"], ".here", every_s=0.0)
+    dead, pending = (["film-on-demand"], ".here"), (["film"], ".here")
+    assert looks == [dead, dead, pending, dead]
 
 
 def test_it_ends_with_its_worker(tmp_path: Path) -> None:
     code = "import sys, pathlib\nfrom flows.services.recovery import start_recovery\n"
-    code += "print(start_recovery(pathlib.Path(sys.argv[1]), [], []), flush=True)\nsys.stdin.read()\n"
+    code += "print(start_recovery(pathlib.Path(sys.argv[1]), [], [], ''), flush=True)\nsys.stdin.read()\n"
     worker = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.scheduled.runs_branch import commit_results, push_results, runs_tip
+from tasks.scheduled.runs_branch import commit_results, publish_results, push_results, runs_tip
 from tasks.shared.versioning import VersioningError, git, git_state
 
 BRANCH = "runs/nightly"
@@ -74,6 +74,22 @@ def test_two_machines_continue_one_history(upstream: Path, clone: Path, tmp_path
     push_results(other, BRANCH)
     assert git(upstream, "rev-parse", BRANCH).strip() == second
     assert git(other, "rev-parse", f"{second}^").strip() == first
+
+
+def test_two_machines_publish_at_the_same_time(upstream: Path, clone: Path, tmp_path: Path) -> None:
+    other = _clone(upstream, tmp_path / "other")
+    for root, text in ((clone, "of the first"), (other, "of the other")):
+        (root / "dvc.lock").write_text(text)
+    first = publish_results(clone, BRANCH, ["dvc.lock"], "one")
+    second = publish_results(other, BRANCH, ["dvc.lock"], "two")  # its last fetch was before the first one's push
+    assert git(upstream, "log", "--format=%H", BRANCH).split()[:2] == [second, first]
+    assert git(upstream, "show", f"{BRANCH}:dvc.lock") == "of the other"
+
+
+def test_publishing_to_a_repository_that_is_away_fails_at_once(upstream: Path, clone: Path) -> None:
+    upstream.rename(upstream.with_name("away"))
+    with pytest.raises(VersioningError, match="the next run pushes them too"):
+        publish_results(clone, BRANCH, [], "one")
 
 
 def test_results_that_could_not_be_pushed_are_pushed_with_the_next(upstream: Path, clone: Path) -> None:

@@ -21,6 +21,7 @@ from tasks.shared.versioning import (
     git_state,
     lock_digest,
     project_root,
+    reproduce,
     run_dvc,
 )
 
@@ -115,6 +116,37 @@ def test_a_failed_stage_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.M
     _stand_in(tmp_path, "import sys\nopen('calls', 'a').write('x')\nsys.exit(255)", monkeypatch)
     with pytest.raises(VersioningError, match="exit code 255"):
         run_dvc(tmp_path, ["repro", "--single-item", "train"])
+    assert (tmp_path / "calls").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    ("said", "ran"),
+    [
+        ("Pulling data for stage: 'train'", False),
+        ("Stage 'train' is cached - skipping run, checking out outputs", False),
+        ("Pulling data for stage: 'train'\nUnable to pull data for stage\nRunning stage 'train':", True),
+    ],
+)
+def test_what_another_machine_has_computed_is_pulled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, ran: bool
+) -> None:
+    _stand_in(tmp_path, f"import sys\nassert '--pull' in sys.argv\nprint({said!r})", monkeypatch)
+    assert reproduce(tmp_path, "train", pull=True) is ran
+
+
+def test_a_remote_that_is_away_does_not_stop_a_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import sys\nif '--pull' in sys.argv:\n    sys.exit('ERROR: Could not connect to the endpoint URL')\n"
+    _stand_in(tmp_path, code + "print(\"Running stage 'train':\")", monkeypatch)
+    assert reproduce(tmp_path, "train", pull=True)
+
+
+def test_a_stage_that_failed_is_not_run_again_without_the_remote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "import sys\nopen('calls', 'a').write('x')\nsys.exit('ERROR: failed to run: python, exited with 1')"
+    _stand_in(tmp_path, code, monkeypatch)
+    with pytest.raises(VersioningError, match="exit code"):
+        reproduce(tmp_path, "train", pull=True)
     assert (tmp_path / "calls").read_text() == "x"
 
 
