@@ -40,7 +40,7 @@ def _fine(pictures: Tensor) -> Tensor:
     reach = len(_TAPS) // 2
     planes = F.pad(pictures, (reach, reach, reach, reach), mode="replicate").flatten(0, 1)[:, None]
     soft = F.conv2d(F.conv2d(planes, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1))
-    return pictures - soft[:, 0].unflatten(0, pictures.shape[:2])
+    return pictures - soft.view(pictures.shape)
 
 
 def _energy(fine: Tensor) -> Tensor:
