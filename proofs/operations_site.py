@@ -19,6 +19,8 @@ NOT_RUN = {
     "pg_dump --format=custom --file prefect.dump postgresql://prefect@db:5432/prefect": "needs a PostgreSQL server",
 }
 """Commands that this machine cannot run, with the reason."""
+ELSEWHERE = {"A team's servers": "needs a team's servers: test_team_servers.py starts them without Docker"}
+"""Sections whose commands another proof runs, with the reason."""
 ENDS_WITHIN_S = 1500
 _SMALL = {
     "train.keyframe.budget_steps": 6,

@@ -12,7 +12,20 @@ from pathlib import Path
 
 import pytest
 
-_PROGRAMS = ("cd", "curl", "dvc", "export", "git", "mlflow", "pg_dump", "prefect", "printf", "python", "stylereel")
+_PROGRAMS = (
+    "cd",
+    "curl",
+    "docker",
+    "dvc",
+    "export",
+    "git",
+    "mlflow",
+    "pg_dump",
+    "prefect",
+    "printf",
+    "python",
+    "stylereel",
+)
 _CRON = re.compile(r"(?:[\d*/,-]+ ){5}(?=\D)")
 _COMMENT = re.compile(r"\s{2,}#.*|\s+$")
 _COMMAND_TIMEOUT_S = 1800
