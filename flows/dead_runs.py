@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -36,7 +35,7 @@ QUEUE_OF_CHECKOUT = "."
 _MOST_TIMES = 3
 """Work that kills its machine every time must not do so for ever."""
 _MOST_PENDING_S = 90.0
-"""Seconds from a run's submission until its process holds its lock: imports take a few, on a busy machine more."""
+"""Seconds, since it was first seen, after which a pending run is dead: imports take a few, on a busy machine more."""
 _POLL_S = 2.0
 _LOG_EVERY_S = 60.0
 
@@ -91,14 +90,16 @@ def recover(root: Path, other_queues: Collection[str] = (), here: str = "") -> l
     return found
 
 
-def recover_pending(queues: Collection[str], here: str = "") -> list[str]:
+def recover_pending(root: Path, queues: Collection[str], seen_s: dict[UUID, float], here: str = "") -> list[str]:
     """Starts the work of runs again that a worker took and whose process never began; never waits for the server.
 
-    A power cut between both leaves no lock, and Prefect's workers take runs that are scheduled only. A run that is
-    slow, and begins after all, waits for the other one at the lock of the pipeline and finds its work done.
+    A power cut between both leaves no lock, and Prefect's workers take runs that are scheduled only. A pipeline that is
+    slow, and begins after all, waits in this checkout for the other one at its lock and finds the work done.
 
     Args:
+        root: the checkout.
         queues: of this checkout's worker.
+        seen_s: when each run was first seen as pending, on the monotonic clock; kept from one call to the next.
         here: see ``recover``; a run of the queue that all checkouts share may begin anywhere.
 
     Returns:
@@ -116,12 +117,14 @@ def recover_pending(queues: Collection[str], here: str = "") -> list[str]:
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PENDING])),
         work_queue_name=FlowRunFilterWorkQueueName(any_=list(queues)),
     )
-    latest = datetime.now(UTC) - timedelta(seconds=_MOST_PENDING_S)
+    now_s, started = time.monotonic(), []
     with _client() as client:
-        found = client.read_flow_runs(flow_run_filter=pending)
-        stuck = [run for run in found if run.state is not None and run.state.timestamp < latest]
-        started = []
-        for run in stuck:
+        found = {run.id: run for run in client.read_flow_runs(flow_run_filter=pending)}
+        for former in seen_s.keys() - found.keys():
+            del seen_s[former]
+        for run in found.values():
+            if now_s - seen_s.setdefault(run.id, now_s) < _MOST_PENDING_S or _is_held(root, str(run.id)):
+                continue
             queue = here if QUEUE_OF_CHECKOUT in (run.work_queue_name or "") else ""
             if _mark(client, run) and (again := _start_again(client, run, queue)):
                 started.append(again)
@@ -176,6 +179,13 @@ def _dead_runs(root: Path) -> list[str]:
     with _all_runs(root):
         files = sorted((root / _RUNS).glob(f"*{_SUFFIX}"), key=lambda path: path.stat().st_mtime_ns)
         return [path.name.removesuffix(_SUFFIX) for path in files if _is_free(path)]
+
+
+def _is_held(root: Path, run_id: str) -> bool:
+    """Whether a process of this checkout works on the run."""
+    path = root / _RUNS / f"{run_id}{_SUFFIX}"
+    with _all_runs(root):
+        return path.exists() and not _is_free(path)
 
 
 def _is_free(path: Path) -> bool:

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Collection
 from pathlib import Path
+from uuid import UUID
 
 from flows.dead_runs import recover, recover_pending
 from flows.stage import configure_logging
@@ -44,11 +45,13 @@ def look_again_and_again(
     root: Path, served_queues: Collection[str], other_queues: Collection[str], here: str, every_s: float = _EVERY_S
 ) -> None:
     """Starts the work of dead runs again, for ever; the caller ends the process."""
-    failed = False
+    failed, pending_s = False, dict[UUID, float]()
     while True:
         time.sleep(every_s)
         try:
-            for run_id in (*recover(root, other_queues, here), *recover_pending(served_queues, here)):
+            again = recover(root, other_queues, here)
+            again += recover_pending(root, served_queues, pending_s, here)
+            for run_id in again:
                 log.info("started again: flow run %s", run_id)
             failed = False
         except Exception as error:  # the server may be away, the disk full: the next look may succeed

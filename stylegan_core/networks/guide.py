@@ -53,7 +53,7 @@ def towards_guide(made: Tensor, content: Tensor, share: float) -> Tensor:
     """
     if share == 0 or content.shape[1] != GUIDED_CHANNELS:
         return made
-    return mix(made, content[:, PICTURE_CHANNELS:6].float(), share * confidence_unit(content).square())
+    return mix(made.float(), content[:, PICTURE_CHANNELS:6].float(), share * confidence_unit(content).square())
 
 
 class GuideGate(nn.Module):

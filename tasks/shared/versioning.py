@@ -43,7 +43,7 @@ class _DvcError(VersioningError):
     """dvc failed.
 
     Attributes:
-        lines: the last ones of its output.
+        lines: the last ones of its output, and those that say that a stage began.
     """
 
     def __init__(self, message: str, lines: Sequence[str]) -> None:
@@ -159,8 +159,8 @@ def reproduce(
         try:
             return _has_run(run_dvc(root, [*words, "--pull"], environment=environment, lock_wait_s=lock_wait_s))
         except _DvcError as error:
-            if any(_COMMAND_FAILED in line for line in error.lines):
-                raise
+            if any(words in line for line in error.lines for words in (_RUN_WORDS, _COMMAND_FAILED)):
+                raise  # the stage has begun: what failed is no pull
             # A remote that is away must not cost a night: what this machine has or computes is pushed by a later run.
             log.warning("%s: results of other machines cannot be pulled, going on without them: %s", stage, error)
     return _has_run(run_dvc(root, words, environment=environment, lock_wait_s=lock_wait_s))
@@ -240,7 +240,7 @@ def run_dvc(
     """Runs dvc in ``root``, prints its output, and waits while its lock is held.
 
     Returns:
-        The last lines of its output.
+        The last lines of its output, and those that say that a stage began.
 
     Raises:
         VersioningError: dvc failed, or its lock was held for longer than ``lock_wait_s``.
@@ -250,7 +250,8 @@ def run_dvc(
     pause_s = _FIRST_PAUSE_S
     while True:
         check_time()
-        code, lines = call([sys.executable, "-m", "dvc", *arguments], root, child_environment(environment))
+        dvc = [sys.executable, "-m", "dvc", *arguments]
+        code, lines = call(dvc, root, child_environment(environment), keep=_RUN_WORDS)
         if code == 0:
             return lines
         command = "dvc " + " ".join(arguments)

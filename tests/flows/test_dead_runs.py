@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from filelock import FileLock
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Cancelling, Completed, Pending, Running
 
@@ -252,14 +252,22 @@ def test_a_server_that_is_away_does_not_hide_the_time_limit(
     assert "cannot mark" in caplog.text
 
 
-def test_a_run_that_was_taken_and_never_began_is_started_again(client: _Client) -> None:
-    before = datetime.now(UTC) - timedelta(minutes=2)
-    stuck = client.add(deployment=uuid4(), state=Pending(timestamp=before))
-    beginning = client.add(deployment=uuid4(), state=Pending())
-    of_others = client.add(deployment=uuid4(), state=Pending(timestamp=before), queue="film-on-demand")
-    at_work = client.add(deployment=uuid4(), state=Running(timestamp=before))
-    assert len(recover_pending(["film"])) == 1
+def test_a_run_that_was_taken_and_never_began_is_started_again(
+    tmp_path: Path, client: _Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck = client.add(deployment=uuid4(), state=Pending())
+    of_others = client.add(deployment=uuid4(), state=Pending(), queue="film-on-demand")
+    at_work = client.add(deployment=uuid4(), state=Running())
+    held = client.add(deployment=uuid4(), state=Pending())  # the server does not know yet that it has begun
+    now_s = [0.0]
+    monkeypatch.setattr(dead_runs.time, "monotonic", lambda: now_s[0])
+    seen_s: dict[UUID, float] = {uuid4(): 0.0}
+    lock = FileLock(tmp_path / ".stylereel/runs" / f"{held}.lock")
+    Path(lock.lock_file).parent.mkdir(parents=True)
+    with lock.acquire(blocking=False):
+        for now_s[0], expected in ((100.0, 0), (189.0, 0), (190.0, 1), (191.0, 0)):
+            assert len(recover_pending(tmp_path, ["film"], seen_s)) == expected
     assert list(client.created) == [f"again-{stuck}"]
     assert state_of(client, stuck) == "CRASHED"
-    assert [state_of(client, each) for each in (beginning, of_others, at_work)] == ["PENDING", "PENDING", "RUNNING"]
-    assert recover_pending(["film"]) == []
+    assert [state_of(client, each) for each in (of_others, at_work, held)] == ["PENDING", "RUNNING", "PENDING"]
+    assert seen_s.keys() == {UUID(held)}, "runs that are not pending any more are forgotten"

@@ -27,11 +27,19 @@ _KILL_S = 10.0
 _POLL_S = 0.2
 
 
-def call(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[int, list[str]]:
+def call(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], *, keep: str = ""
+) -> tuple[int, list[str]]:
     """Runs a program to its end and prints its lines.
 
     If anything ends the call before, all processes of the program get SIGTERM, then SIGKILL. A process that the system
     cannot kill, because a network share does not answer, is left behind.
+
+    Args:
+        command: the program and its arguments.
+        folder: in which it runs.
+        environment: of it.
+        keep: lines with these words are returned, however old they are; "" keeps none.
 
     Returns:
         Exit code and last lines.
@@ -55,12 +63,15 @@ def call(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     # A thread reads: this one can stop waiting for a line, and what is being stopped can still write.
     threading.Thread(target=_read, args=(child.stdout, lines), name="lines", daemon=True).start()
+    kept: list[str] = []
     last: deque[str] = deque(maxlen=_MOST_LINES)
     try:
         for line in _until_end(lines, limit):
+            if keep and keep in line:
+                kept.append(line)
             last.append(line)
             print(line, end="", flush=True)
-        return _wait(child, limit), list(last)
+        return _wait(child, limit), [*kept, *last]
     except TimeLimitError:
         stop_group(child, _TIME_LIMIT_STOP_S)
         _print_rest(lines)

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Collection
 from pathlib import Path
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -30,7 +31,9 @@ def test_it_goes_on_after_a_look_that_failed(monkeypatch: pytest.MonkeyPatch, tm
             raise _EnoughError
         return ["run"]
 
-    def recover_pending(queues: Collection[str], here: str) -> list[str]:
+    def recover_pending(root: Path, queues: Collection[str], seen_s: dict[UUID, float], here: str) -> list[str]:
+        seen_s[uuid4()] = 0.0
+        assert (root, len(seen_s)) == (tmp_path, 1)
         looks.append((queues, here))
         return []
 

@@ -140,11 +140,17 @@ def test_a_remote_that_is_away_does_not_stop_a_stage(tmp_path: Path, monkeypatch
     assert reproduce(tmp_path, "train", pull=True)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "sys.exit('ERROR: failed to run: python, exited with 1')",
+        "print(\"Running stage 'train':\")\nfor _ in range(300): print('a step')\nsys.exit('ERROR: No space left')",
+    ],
+)
 def test_a_stage_that_failed_is_not_run_again_without_the_remote(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
 ) -> None:
-    code = "import sys\nopen('calls', 'a').write('x')\nsys.exit('ERROR: failed to run: python, exited with 1')"
-    _stand_in(tmp_path, code, monkeypatch)
+    _stand_in(tmp_path, f"import sys\nopen('calls', 'a').write('x')\n{said}", monkeypatch)
     with pytest.raises(VersioningError, match="exit code"):
         reproduce(tmp_path, "train", pull=True)
     assert (tmp_path / "calls").read_text() == "x"
