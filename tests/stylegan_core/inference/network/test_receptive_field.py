@@ -14,10 +14,11 @@ def smooth(content):
 
 def by_brute_force(recipe, side, grid_px):
     """How far a change of one cell of the grid shows beyond the cell."""
-    content = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    channels = recipe.input_channels
+    content = torch.rand(1, channels, side, side, generator=torch.Generator().manual_seed(1)) * 2 - 1
     first = side // 2 // grid_px * grid_px
     changed = content.clone()
-    changed[..., first : first + grid_px, first : first + grid_px] += 5
+    changed[:, :6, first : first + grid_px, first : first + grid_px] += 5  # not the confidence of a guide
     with torch.no_grad():
         apart = (recipe.translate(changed, Conditions()) - recipe.translate(content, Conditions())).abs().amax((0, 1))
     rows = apart.amax(1).nonzero().flatten()
