@@ -41,7 +41,8 @@ def test_it_is_what_a_change_of_one_cell_reaches(name, settings):
     recipe = build(name, **settings)
     found = receptive_field(recipe)
     reach_px = by_brute_force(recipe, 4 * found.radius_px + 2 * found.grid_px, found.grid_px)
-    assert found.radius_px - 1 <= reach_px <= found.radius_px  # a ReLU may hide the last pixel of a real change
+    # A ReLU may hide the last pixel of a real change, and fp32 the mixture's outer taps of 1 / 64.
+    assert found.radius_px - (3 if recipe.guided else 1) <= reach_px <= found.radius_px
     assert found.radius_px > 5
     assert found.halo_px % found.grid_px == 0
     assert found.halo_px >= found.radius_px
