@@ -148,7 +148,9 @@ class Recipe(AdversarialRecipe):
             ValueError: the batch has no style, and ``identity_weight`` is not 0.
         """
         c, content = self.config, batch.content
-        style = _some_style(batch) if c.identity_weight > 0 else content[:0]
+        # Half of the style pictures: the identity term needs no more, and each takes a pass of the generator.
+        style = _style(batch) if c.identity_weight > 0 else content[:0]
+        style = style[: (len(style) + 1) // 2]
         fake, same = self.networks["generator"](torch.cat([content, style])).split([len(content), len(style)])
         losses: Losses = {"adversarial": self.adversary.generator_term(self.networks["discriminator"], fake)}
         if c.content_weight > 0:
@@ -166,10 +168,8 @@ class Recipe(AdversarialRecipe):
         Raises:
             ValueError: the batch has no style.
         """
-        if batch.style is None:
-            raise ValueError("unpaired requires style pictures: the batch has none")
         return self.adversary.discriminator_terms(
-            self.networks["discriminator"], batch.style, fakes["translated"], step
+            self.networks["discriminator"], _style(batch), fakes["translated"], step
         )
 
     def translate(self, content: Tensor, conditions: Conditions) -> Tensor:
@@ -185,11 +185,10 @@ class Recipe(AdversarialRecipe):
         return torch.stack([normalized_distance(made[layer], kept[layer]) for layer in layers]).sum()
 
 
-def _some_style(batch: Batch) -> Tensor:
-    """Half of the style pictures: the identity term needs no more, and each takes a pass of the generator."""
+def _style(batch: Batch) -> Tensor:
     if batch.style is None:
         raise ValueError("unpaired requires style pictures: the batch has none")
-    return batch.style[: (len(batch.style) + 1) // 2]
+    return batch.style
 
 
 def _luminance(pictures: Tensor) -> Tensor:

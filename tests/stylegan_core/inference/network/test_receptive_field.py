@@ -14,22 +14,25 @@ def smooth(content):
 
 def by_brute_force(recipe, side, grid_px):
     """How far a change of one cell of the grid shows beyond the cell."""
-    channels = recipe.input_channels
-    content = torch.rand(1, channels, side, side, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    content = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(1)) * 2 - 1
     first = side // 2 // grid_px * grid_px
     changed = content.clone()
-    changed[:, :6, first : first + grid_px, first : first + grid_px] += 5  # not the confidence of a guide
+    changed[..., first : first + grid_px, first : first + grid_px] += 5
     with torch.no_grad():
         apart = (recipe.translate(changed, Conditions()) - recipe.translate(content, Conditions())).abs().amax((0, 1))
     rows = apart.amax(1).nonzero().flatten()
     return max(first - int(rows[0]), int(rows[-1]) - (first + grid_px - 1))
 
 
+KEYFRAMES = [
+    {},
+    {"downsamplings": 2, "skips": False, "mixing_taps": 0},
+    {"half_resolution": True, "mixing_taps": 0},
+    {"mixing_taps": 15, "mixing_step_px": 3, "blocks": 1},
+]
 EXACT = [
-    ("keyframe", {}),
-    ("keyframe", {"downsamplings": 2, "skips": False, "mixing_taps": 0}),
-    ("keyframe", {"half_resolution": True, "mixing_taps": 0}),
-    ("keyframe", {"mixing_taps": 15, "mixing_step_px": 3, "blocks": 1}),
+    # A picture without a guide does not pass through the mixture with it, whose reach is tested below.
+    *(("keyframe", {"guide_share": 0.0} | settings) for settings in KEYFRAMES),
     ("cut", {"norm": "none", "blocks": 2}),
     ("cut", {"norm": "batch"}),
     ("pix2pix", {"norm": "none", "generator": "unet", "crop_px": 16}),
@@ -41,11 +44,16 @@ def test_it_is_what_a_change_of_one_cell_reaches(name, settings):
     recipe = build(name, **settings)
     found = receptive_field(recipe)
     reach_px = by_brute_force(recipe, 4 * found.radius_px + 2 * found.grid_px, found.grid_px)
-    # A ReLU may hide the last pixel of a real change, and fp32 the mixture's outer taps of 1 / 64.
-    assert found.radius_px - (3 if recipe.guided else 1) <= reach_px <= found.radius_px
+    assert found.radius_px - 1 <= reach_px <= found.radius_px  # a ReLU may hide the last pixel of a real change
     assert found.radius_px > 5
     assert found.halo_px % found.grid_px == 0
     assert found.halo_px >= found.radius_px
+
+
+@pytest.mark.parametrize("settings", KEYFRAMES)
+def test_the_mixture_with_the_guide_reaches_seven_pixels_more(settings):
+    alone = receptive_field(build("keyframe", guide_share=0.0, **settings))
+    assert receptive_field(build("keyframe", **settings)).radius_px == alone.radius_px + 7
 
 
 @pytest.mark.parametrize(

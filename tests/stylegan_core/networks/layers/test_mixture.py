@@ -55,3 +55,11 @@ def test_nothing_changes_where_both_agree_or_one_counts_alone() -> None:
     torch.testing.assert_close(made[..., :32], first[..., :32])
     torch.testing.assert_close(made[..., 32:], second[..., 32:])
     torch.testing.assert_close(mix(first, first, torch.full_like(share, 0.3)), first)
+
+
+def test_it_reaches_seven_pixels() -> None:
+    first, second, share = noise(0).double(), noise(1).double(), torch.full((1, 1, 64, 64), 0.5, dtype=torch.float64)
+    changed = first.clone()
+    changed[..., 32, 32] += 1
+    rows, columns = (mix(changed, second, share) - mix(first, second, share)).abs().amax((0, 1)).nonzero().unbind(1)
+    assert [(each.min().item(), each.max().item()) for each in (rows, columns)] == [(25, 39), (25, 39)]
