@@ -24,20 +24,13 @@ from conftest import Clone
 from proofs.film_project import make_film
 from proofs.local_server import running, wait_for
 from proofs.machine import kill_everything
+from proofs.reliability.trial import FINAL, SETTINGS, STAGES
 from proofs.team_site import TeamSite, postgresql_programs
 
 RUNS = int(os.environ.get("STYLEREEL_PROOF_TEAM_RUNS", "20"))
-STAGES = ("prepare", "train", "evaluate", "stylize")
-FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 RUN_WITHIN_S = 3600
-_SETTINGS = {
-    "promote.max_swd_ratio": 1000.0,  # a model of so few steps is no better than the input: the gate accepts it
-    "promote.margin": 0.99,
-    "evaluate.baselines": False,
-    "evaluate.temporal": False,
-    "stylize.back_end": "torch",  # else each new model is measured with all
-    "train.keyframe.guide": False,  # what is shared does not depend on it, and it takes longest
-}
+# What is shared does not depend on guides, and they take longest.
+_SETTINGS = SETTINGS | {"train.keyframe.guide": False}
 _MISSING = [name for name in ("psycopg2", "boto3", "moto", "dvc_s3") if importlib.util.find_spec(name) is None]
 pytestmark = [
     pytest.mark.skipif(bool(_MISSING), reason=f"packages of the extra team and moto are missing: {_MISSING}"),

@@ -33,7 +33,7 @@ ROLES = {
     **{stage: (f"flows.{stage}",) for stage in STAGES},
 }
 """Words of a process's command line, any of which tells what it is."""
-_SETTINGS = {
+SETTINGS = {
     "promote.max_swd_ratio": 1000.0,  # a model of so few steps is no better than the input: the gate accepts it
     "promote.margin": 0.99,
     "evaluate.baselines": False,
@@ -84,7 +84,7 @@ class Trial:
         self.folder, self.logs = folder, logs
         logs.mkdir(parents=True, exist_ok=True)
         self.film = make_film(new_clone(folder, "tool"), folder / "film", steps=steps)
-        self.film.settings(_SETTINGS)
+        self.film.settings(SETTINGS)
         self.remote = folder / "film.git"
         self.film.run("git", "init", "--quiet", "--bare", "--initial-branch", "main", str(self.remote))
         self.film.run("git", "remote", "add", "origin", str(self.remote))
