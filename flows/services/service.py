@@ -104,13 +104,18 @@ class ServiceManager(Protocol):
 
 def records_folder(root: Path | None = None) -> Path:
     """The folder of records and logs of this user and host, or those of one project of theirs."""
-    host = Path(platformdirs.user_state_path("stylereel")) / "services" / (platform.node() or "localhost")
+    host = Path(platformdirs.user_state_path("stylereel")) / "services" / host_name()
     return host if root is None else host / project_key(root)
 
 
 def project_key(root: Path) -> str:
     """Tells a checkout from other projects and from other clones of its project: name and digest of the folder."""
     return f"{read_identity(root).name}-{folder_digest(root)}"
+
+
+def host_name() -> str:
+    """Of this machine."""
+    return platform.node() or "localhost"
 
 
 def folder_digest(root: Path) -> str:
@@ -126,7 +131,7 @@ def worker_name(root: Path, service: str = "worker") -> str:
         service: "worker" or "on-demand-worker".
     """
     kind = "" if service == "worker" else f"-{service}"
-    return f"{project_key(root)}{kind}-{platform.node() or 'localhost'}"  # clones have the same path on many machines
+    return f"{project_key(root)}{kind}-{host_name()}"  # clones have the same path on many machines
 
 
 def read_record(folder: Path, name: str) -> ServiceRecord | None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import platform
 import re
 from pathlib import Path
 from typing import Any
 
 from flows.dead_runs import QUEUE_OF_CHECKOUT
 from flows.services.prefect_api import PrefectApi, quoted
-from flows.services.service import folder_digest
+from flows.services.service import folder_digest, host_name
 from tasks.shared.project_identity import ProjectIdentity, refuse_clash
 
 POOL = "stylereel"
@@ -31,7 +30,7 @@ def on_demand_queue(identity: ProjectIdentity) -> str:
 
 def checkout_suffix(root: Path) -> str:
     """What the name of a queue ends with whose runs no other checkout takes; without it, all checkouts share them."""
-    return f"{QUEUE_OF_CHECKOUT}{platform.node() or 'localhost'}-{folder_digest(root)}"
+    return f"{QUEUE_OF_CHECKOUT}{host_name()}-{folder_digest(root)}"
 
 
 def claim_queues(api: PrefectApi, identity: ProjectIdentity, pool: str = POOL, here: str = "") -> None:
