@@ -21,7 +21,7 @@ class Strike(BaseModel):
     Attributes:
         stage: in which it happened.
         steps_lost: of training since the last checkpoint, by its age and the rate; None outside of the training.
-        frames_before: that were stylized when the fault came; None outside of stylize.
+        frames_before: that were finished and recorded when the fault came; None outside of stylize.
         frames_lost: of these, made again.
         model_lost: whether the promoted model could not be loaded right after the fault, before any repair; None if
             none was promoted yet.

@@ -47,7 +47,7 @@ class Course:
             self._until(f"work of {fault.stage}", lambda: trial.works(fault.stage, work), pause_s=pause_s)
             fault.strike(trial, work)
         damage = _damage(trial, fault.stage, work)
-        frames = trial.new_files("stylize", work)
+        frames = trial.finished_frames(work)
         survivors = trial.pids(*STAGES)
         fault.repair(trial, work)
         self._repaired_s, self._looked_s = time.monotonic(), None

@@ -23,6 +23,7 @@ import psutil
 from conftest import new_clone
 from proofs.film_project import make_film
 from proofs.local_server import PREFECT, Server, free_port
+from stylegan_core.storage.records import read_records
 
 STAGES = ("prepare", "train", "evaluate", "stylize")
 FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
@@ -221,6 +222,13 @@ class Trial:
         found = {path: _mtime_ns(path) for path in (self.cache / kind).rglob("*") if path.name[:1] != "."}
         fresh = {path: at for path, at in found.items() if at > work.begun_ns and path.is_file()}
         return {path: at for path, at in fresh.items() if ".stylereel" not in path.parts}
+
+    def finished_frames(self, work: Work) -> dict[Path, int]:
+        """Of the frames in ``new_files`` those whose record is on the disk: the others are being finished."""
+        frames = self.new_files("stylize", work)
+        stores = {path.parent for path in (self.cache / "stylize").rglob(".stylereel")}
+        recorded = {store / record.frame for store in stores for record in read_records(store)}
+        return {path: at for path, at in frames.items() if path in recorded}
 
     def wait_for(self, what: str, found: Callable[[], object], within_s: float, pause_s: float = 1.0) -> None:
         deadline = time.monotonic() + within_s
