@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from stylegan_core.inference.export import formats
-from stylegan_core.inference.export.export import ExportError, ExportOptions, export_onnx
+from stylegan_core.inference.export import export, formats
+from stylegan_core.inference.export.export import ExportOptions, export_onnx
+from stylegan_core.inference.export.onnx_graph import ExportError, build_graph
 from stylegan_core.inference.job.spec import PlanError
 from stylegan_core.inference.network.backends.openvino_runtime import openvino_core
 from stylegan_core.recipes import config_class, list_recipes, recipe_class
@@ -47,6 +48,22 @@ def tiny_of(tmp_path):
         return load_model(tmp_path / name)
 
     return make
+
+
+_graphs = {}
+
+
+@pytest.fixture
+def traced_once(monkeypatch):
+    """Traces each model once, which takes torch ten seconds: tests of formats convert the same graph."""
+
+    def build(model, direction, attributes):
+        key = model.card.digest, direction
+        if key not in _graphs:
+            _graphs[key] = build_graph(model, direction, attributes)
+        return _graphs[key]
+
+    monkeypatch.setattr(export, "build_graph", build)
 
 
 def needs_packages():
@@ -179,6 +196,7 @@ def psnr_of(file, model, picture):
     return -10 * np.log10(max(error, 1e-20))
 
 
+@pytest.mark.usefixtures("traced_once")
 @pytest.mark.parametrize("suffix", [".onnx", ".xml"])
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
 def test_both_formats_agree_in_every_precision(tiny_of, tmp_path, suffix, precision):
@@ -200,6 +218,7 @@ def test_both_formats_agree_in_every_precision(tiny_of, tmp_path, suffix, precis
         assert 50 <= made.card.psnr_to_torch_db < 90
 
 
+@pytest.mark.usefixtures("traced_once")
 def test_two_byte_weights_halve_the_file(tiny_of, tmp_path):
     needs_packages()
     model = tiny_of("pix2pix")
@@ -211,6 +230,7 @@ def test_two_byte_weights_halve_the_file(tiny_of, tmp_path):
     assert 1.6 * weights < sizes["fp32"] - sizes["fp16"] < 2 * weights
 
 
+@pytest.mark.usefixtures("traced_once")
 @pytest.mark.parametrize("suffix", [".onnx", ".xml"])
 def test_int8_reports_its_loss(tiny_of, tmp_path, suffix, caplog):
     needs_packages()
@@ -230,6 +250,7 @@ def test_int8_reports_its_loss(tiny_of, tmp_path, suffix, caplog):
     assert caplog.handler.level == 0, "NNCF's level is set in its own logger alone"
 
 
+@pytest.mark.usefixtures("traced_once")
 def test_reduced_precision_that_loses_too_much_is_not_kept(tiny_of, tmp_path, monkeypatch):
     needs_packages()
     monkeypatch.setattr(formats, "psnr_db", lambda made, expected: 49.9)
