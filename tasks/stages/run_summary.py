@@ -27,7 +27,7 @@ def summarize_run(root: Path, link: PipelineLink, stages: Mapping[str, str]) -> 
     """
     commit = f" at commit `{link.git_commit[:12]}`" if link.git_commit else ""
     lines = [f"## {link.project or root.name}{commit}", "", link.gate, ""]
-    lines += _table(("stage", ""), list(stages.items()))
+    lines += _table(("stage", "state"), list(stages.items()))
     lines += _shots(root)
     lines += _figures(root / "reports")
     lines += ["", "The review page, with every frame beside its plate:", "", f"    {root / 'reports' / 'review.html'}"]
@@ -38,7 +38,7 @@ def _shots(root: Path) -> Iterator[str]:
     """Frames, failures and a picture of each shot."""
     stylized = root / "out" / "stylized"
     reports = read_stylize_report(stylized)
-    rows = [(name, str(report.frames), str(len(report.failed) or "")) for name, report in reports.items()]
+    rows = [(name, str(report.frames), str(len(report.failed))) for name, report in reports.items()]
     yield from _table(("shot", "frames", "failed"), rows)
     space = load_params(root / "params.yaml").stylize.output_space
     for name in [*reports][:_MOST_SHOTS]:
