@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("peer", type=Path, help="the authors' code")
     parser.add_argument("shot", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--minutes", type=float, required=True, help="of training, wall time")
+    parser.add_argument("--minutes", type=float, required=True, help="of training, on idle cores")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     peer, out = arguments.peer.resolve(), arguments.out.resolve()

@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("peer", type=Path, help="its code")
     parser.add_argument("shot", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--minutes", type=float, required=True, help="of training, wall time")
+    parser.add_argument("--minutes", type=float, required=True, help="of training, on idle cores")
     parser.add_argument("--width", type=int, default=64, help="channels of the first layer; 64 is the peer's default")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
