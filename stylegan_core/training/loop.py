@@ -78,8 +78,7 @@ class TrainingLoop:
         while progress.step < self._total_steps and not self._saving.over_limit():
             self._step()
             self._validate_if_due()
-            if self._evaluation.samples and progress.step % self._common.sample_every_steps == 0:
-                self._sample()
+            self._sample_if_due()
             reason = self._saving.reason(at_end=progress.step >= self._total_steps)
             if reason:
                 self._save()
@@ -137,6 +136,11 @@ class TrainingLoop:
         progress.validation = self._evaluation.figures()
         self._state.consider(progress.validation)
         self._metrics.record(_validation_row(progress.validation))
+
+    def _sample_if_due(self) -> None:
+        step = self._state.progress.step  # that of the last step is made at the end
+        if self._evaluation.samples and step % self._common.sample_every_steps == 0 and step < self._total_steps:
+            self._sample()
 
     def _sample(self) -> None:
         grid = self._evaluation.grid()
