@@ -85,6 +85,9 @@ class Pipeline:
     def new_files(self, *_: Any) -> dict[Path, int]:
         return {}
 
+    def finished_frames(self, _: Work) -> dict[Path, int]:
+        return {}
+
     def checkpoint(self, _: Work) -> None:
         return None
 
