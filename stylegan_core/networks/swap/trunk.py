@@ -22,6 +22,9 @@ _BLOCKS: tuple[tuple[tuple[int, int, int, int], ...], ...] = (
 _FLOOR = 1e-2
 """Of variances: a channel that hardly varies is flat."""
 
+_STRIDE_PX = 16
+"""Of the coarsest layer."""
+
 _TAKEN = ("stride2", "stride4", "stride8", "stride16")
 
 
@@ -70,8 +73,14 @@ class TextureTrunk(nn.Module):
 
     @torch.no_grad()
     def forward(self, pictures: Tensor) -> Tensor:
-        """The statistics, fp32; without gradients."""
-        hidden = self.stem(pictures.contiguous(memory_format=torch.channels_last))
+        """The statistics, fp32; without gradients.
+
+        Args:
+            pictures: sides of 16 px or more; what exceeds a multiple of 16 px, right and below, is left out: an
+                exporter cannot follow sides that are rounded up in every stage.
+        """
+        height, width = (side // _STRIDE_PX * _STRIDE_PX for side in pictures.shape[-2:])
+        hidden = self.stem(pictures[..., :height, :width].contiguous(memory_format=torch.channels_last))
         found = [_statistics(hidden)]
         for stage in self.stages:
             hidden = stage(hidden)
@@ -104,9 +113,9 @@ class _FrozenConvolution(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         side_px = self.weight.shape[-1]
         padding = side_px // 2
-        if self.stride == 2:  # as much as the last window needs, the odd pixel at the end; no branch, for exports
-            height, width = (side_px - 2 + side % 2 for side in features.shape[-2:])
-            features = F.pad(features, (width // 2, width - width // 2, height // 2, height - height // 2))
+        if self.stride == 2:  # sides are even: the odd pixel lies at the end
+            before, after = (side_px - 2) // 2, (side_px - 1) // 2
+            features = F.pad(features, (before, after, before, after))
             padding = 0
         result = F.conv2d(features, self.weight, self.bias, self.stride, padding, groups=self.groups)
         return result if self.linear else F.relu6(result)
