@@ -54,7 +54,7 @@ def whiten(pictures: Tensor) -> Tensor:
     first = a / aa
     second = (b - ab * first) / bb
     third = (c - ac * first - bc * second) / cc
-    return torch.stack([first, second, third], dim=1).view(len(pictures), 3, *pictures.shape[-2:])
+    return torch.stack([first, second, third], dim=1).view_as(pictures)
 
 
 def recolour(white: Tensor, code: Tensor) -> Tensor:
