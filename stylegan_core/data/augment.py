@@ -12,6 +12,7 @@ from torch import Tensor
 
 _BRIGHTNESS = 0.5
 _MILD_BRIGHTNESS = 0.2
+_CONTRAST, _TINT = 0.35, 0.13
 _TRANSLATION = 1 / 8
 _CUTOUT = 0.5
 
@@ -52,6 +53,22 @@ def augment_mildly(pictures: Tensor) -> Tensor:
     rows = _mirrored(row, height).view(-1, 1, height, 1).expand(-1, pictures.shape[1], -1, width)
     columns = _mirrored(column, width).view(-1, 1, 1, width).expand(-1, pictures.shape[1], height, -1)
     return changed.gather(2, rows).gather(3, columns)
+
+
+def vary_colours(pictures: Tensor, share: float) -> Tensor:
+    """A share of the pictures with random contrast, brightness and tint, for references of more palettes.
+
+    Args:
+        pictures: (N, 3, H, W) in [-1, 1].
+        share: probability that a picture is changed.
+    """
+    count = len(pictures)
+    chosen = (torch.rand(count, 1, 1, 1) < share).float()  # on the CPU: the same on every device
+    gain = torch.exp(chosen * (_CONTRAST * torch.randn(count, 1, 1, 1) + _TINT * torch.randn(count, 3, 1, 1)))
+    offset = chosen * (_MILD_BRIGHTNESS * torch.randn(count, 1, 1, 1) + _TINT * torch.randn(count, 3, 1, 1))
+    mean = pictures.mean(dim=(2, 3), keepdim=True)
+    changed = (pictures - mean) * gain.to(pictures) + mean + offset.to(pictures)
+    return torch.where(chosen.to(pictures) > 0, changed.clamp(-1.0, 1.0), pictures)
 
 
 def _places(pictures: Tensor, side_px: int) -> Tensor:

@@ -7,7 +7,6 @@ al. 2020, Analyzing and Improving the Image Quality of StyleGAN (arXiv 1912.0495
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import ClassVar, Self
 
 import torch
@@ -15,25 +14,21 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from stylegan_core.choices import ExtractorName
+from stylegan_core.data.augment import vary_colours
 from stylegan_core.data.batch import Batch
-from stylegan_core.features.extractors import check_layers, load_extractor
 from stylegan_core.losses.adversarial import Adversarial, discriminator_loss, generator_loss
-from stylegan_core.losses.perceptual import moment_distance
 from stylegan_core.losses.regularization import r1_penalty
 from stylegan_core.losses.style import colour_and_surface_distance
 from stylegan_core.networks.blend import blend_by_mask
 from stylegan_core.networks.equalized import equalize
 from stylegan_core.networks.patch_discriminator import DiscriminatorNorm
 from stylegan_core.networks.swap.cooccurrence import CooccurrenceDiscriminator, random_patches
-from stylegan_core.networks.swap.encoder import SwapEncoder
-from stylegan_core.networks.swap.generator import SwapGenerator
 from stylegan_core.recipes.adversary import AdversarialRecipe, Adversary
 from stylegan_core.recipes.base import Conditions, Fakes, Kind, Losses, Needs, Presets, RecipeConfig
-from stylegan_core.recipes.steadiness import SteadinessConfig
+from stylegan_core.recipes.swap_settings.features import SwapFeaturesConfig
 
 
-class Config(SteadinessConfig):
+class Config(SwapFeaturesConfig):
     """Settings of ``swap``; with ``equalized`` the defaults are the paper's, for several GPUs and days."""
 
     budget_steps: int = Field(1_500_000, ge=1, description="generator steps; a larger value continues a finished run")
@@ -47,23 +42,9 @@ class Config(SteadinessConfig):
     r1_gamma: float = Field(0.01, ge=0.0)
     discriminator_norm: DiscriminatorNorm = "none"
     adversarial: Adversarial = "nonsaturating"
-    equalized: bool = Field(
-        False, description="equalize the learning rates of all layers, for StyleGAN's rates (Karras et al. 2018)"
-    )
     one_folder: bool = Field(
         False, description="train on the content folder only: its pictures are each other's references"
     )
-    channels: int = Field(
-        32, ge=4, description="channels of the encoder's first and the generator's last layer; doubled inwards"
-    )
-    most_channels: int = Field(512, ge=4, description="channels of the layers at the size of the structure code")
-    blocks: int = Field(4, ge=1, description="residual blocks of the generator, at the size of the structure code")
-    downsamplings: int = Field(4, ge=1, le=5, description="downsamplings by 2 to the structure code")
-    half_resolution: bool = Field(
-        False, description="run on 2 x 2 px cells: one more downsampling, a quarter of the cost"
-    )
-    structure_channels: int = Field(8, ge=1, description="channels of the structure code, a map")
-    texture_width: int = Field(2048, ge=4, description="width of the texture code, a vector")
     l1_weight: float = Field(
         1.0, ge=0.0, description="weight of the L1 distance between a picture and its reconstruction"
     )
@@ -78,19 +59,13 @@ class Config(SteadinessConfig):
     )
     patches: int = Field(8, ge=1, description="patches of each picture, for the co-occurrence discriminator")
     patch_px: int = Field(64, ge=8, description="size to which these patches are resized, from 1/8 to 1/4 of the crop")
+    recolour_share: float = Field(
+        0.0, ge=0.0, le=1.0, description="share of the crops whose colours are changed at random: more palettes"
+    )
     style_weight: float = Field(
         0.0,
         ge=0.0,
         description="weight of the sliced Wasserstein distances between colours and patches of swap and reference",
-    )
-    feature_style_weight: float = Field(
-        0.0, ge=0.0, description="weight of the distance of the moments of features between swap and reference"
-    )
-    extractor: ExtractorName = Field("efficientnet_lite0", description="feature extractor of feature_style_weight")
-    vgg19_weights: Path | None = Field(None, description="file with torchvision's state dict of VGG19")
-    style_layers: tuple[str, ...] = Field(
-        ("stride2", "stride4", "stride8", "stride16"),
-        description="layers of feature_style_weight, from fine strokes to large shapes",
     )
     structure_weight: float = Field(
         0.0, ge=0.0, description="weight of the distance between the structure codes of a swap and of its content"
@@ -101,18 +76,9 @@ class Config(SteadinessConfig):
         self.check_crop(halvings=self.halvings(), discriminator_layers=0)
         if self.one_folder and self.batch_size < 2:
             raise ValueError("one_folder requires a batch_size of 2 or more: each crop takes its texture from another")
-        if self.feature_style_weight > 0:
-            check_layers("style_layers", self.extractor, self.style_layers)
+        if self.recolour_share > 0 and self.adversarial_weight + self.cooccurrence_weight > 0:
+            raise ValueError("recolour_share requires adversarial_weight 0 and cooccurrence_weight 0: set them")
         return self
-
-    def extractors(self) -> tuple[ExtractorName, ...]:
-        """See ``RecipeConfig``."""
-        own = (self.extractor,) if self.feature_style_weight > 0 else ()
-        return (*super().extractors(), *own)
-
-    def halvings(self) -> int:
-        """Downsamplings by 2 between a picture and its structure code."""
-        return self.downsamplings + self.half_resolution
 
 
 class Recipe(AdversarialRecipe):
@@ -127,18 +93,19 @@ class Recipe(AdversarialRecipe):
     inference_networks: ClassVar[tuple[str, ...]] = ("encoder", "generator")
     conditioned_on: ClassVar[tuple[str, ...]] = ("styles",)
     presets: ClassVar[Presets] = {
-        # About 12 minutes on one core: the style term acts earlier than the discriminators.
+        # Style by trained features alone: discriminators act later than these steps.
         "two_cores": {
-            "budget_steps": 2400,
-            "crop_px": 64,
-            "batch_size": 4,
+            "budget_steps": 1600,
+            "crop_px": 96,
+            "batch_size": 2,
             "generator_lr": 1e-3,
             "discriminator_lr": 1e-3,
             "beta1": 0.5,
             "lr_schedule": "cosine",
-            "lr_decay_start_step": 1200,
-            "lr_decay_end_step": 2400,
+            "lr_decay_start_step": 800,
+            "lr_decay_end_step": 1600,
             "ema_decay": 0.99,
+            "gradient_clip": 1.0,
             "r1_gamma": 0.0,
             "channels": 32,
             "most_channels": 64,
@@ -146,17 +113,29 @@ class Recipe(AdversarialRecipe):
             "downsamplings": 1,
             "half_resolution": True,
             "structure_channels": 16,
-            "texture_width": 128,
+            "fine_structure_channels": 4,
+            "structure_bound": 4.0,
+            "texture_width": 256,
+            "texture_trunk": True,
+            "colour_matched": True,
+            "fourier_features": 8,
+            "grain": False,
+            "style_shifts": True,
+            "padding": "replicate",
+            "recolour_share": 0.5,
+            "adversarial_weight": 0.0,
+            "cooccurrence_weight": 0.0,
+            # Of discriminators, for those who turn them on.
             "discriminator_channels": 32,
             "discriminator_layers": 2,
             "discriminator_norm": "instance",
             "adversarial": "least_squares",
-            "adversarial_weight": 0.5,
-            "cooccurrence_weight": 0.5,
             "patch_px": 16,
-            "l1_weight": 8.0,
             "reconstruction_share": 0.0,
-            "style_weight": 1.0,
+            "l1_weight": 1.5,
+            "style_weight": 3.0,
+            "feature_style_weight": 10.0,
+            "content_weight": 0.3,
         },
         "one_gpu": {
             "budget_steps": 100_000,
@@ -182,15 +161,8 @@ class Recipe(AdversarialRecipe):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        cell = 2 if config.half_resolution else 1
-        halvings, most, smooth = config.downsamplings, config.most_channels, config.anti_aliased
-        codes = (config.channels, config.structure_channels, config.texture_width)
-        self.networks["encoder"] = SwapEncoder(
-            *codes, downsamplings=halvings, unshuffle=cell, most_channels=most, anti_aliased=smooth
-        )
-        self.networks["generator"] = SwapGenerator(
-            *codes, config.blocks, upsamplings=halvings, shuffle=cell, most_channels=most, anti_aliased=smooth
-        )
+        self.networks["encoder"] = config.build_encoder()
+        self.networks["generator"] = config.build_generator()
         if config.adversarial_weight > 0:
             self.networks["discriminator"] = config.build_discriminator()
         if config.cooccurrence_weight > 0:
@@ -215,7 +187,8 @@ class Recipe(AdversarialRecipe):
             ValueError: the batch has no style, and ``one_folder`` is off.
         """
         c = self.config
-        pictures, references = self._pairs(batch)
+        pictures, references = self._pairs(self._vary_colours(batch))
+        self.networks["encoder"].load_trunk()  # type: ignore[operator]
         structure, texture = self.networks["encoder"](pictures)
         shift = len(pictures) // 2 if batch.style is not None else 1
         swapped = texture.roll(shift, dims=0)
@@ -234,8 +207,7 @@ class Recipe(AdversarialRecipe):
             losses["cooccurrence"] = c.cooccurrence_weight * generator_loss(c.adversarial, logits)
         if c.style_weight > 0:
             losses["style"] = c.style_weight * colour_and_surface_distance(swap, references)
-        if c.feature_style_weight > 0:
-            losses["feature_style"] = c.feature_style_weight * self._feature_distance(swap, references)
+        losses |= c.feature_terms(swap, pictures, shift)
         if c.structure_weight > 0:
             again, _ = self.networks["encoder"](swap)
             losses["structure"] = c.structure_weight * F.l1_loss(again, structure.detach())
@@ -286,10 +258,16 @@ class Recipe(AdversarialRecipe):
             content: (N, 3, H, W) in [-1, 1], any size.
             conditions: ``styles`` and ``style_codes`` are mixed by ``style_weights``, pictures first; equally without.
         """
-        structure, texture = self.networks["encoder"](self._padded(content))
         code = self._mixed(conditions)
-        if code is not None:
-            texture = texture + conditions.strength * (code.to(texture) - texture)
+        encoder = self.networks["encoder"]
+        # In an exported graph the strength is an input.
+        if code is not None and not torch.is_tensor(conditions.strength) and conditions.strength == 1:
+            structure = encoder.structure_code(self._padded(content))  # type: ignore[operator]
+            texture = code.to(structure).expand(len(content), -1)
+        else:
+            structure, texture = encoder(self._padded(content))
+            if code is not None:
+                texture = texture + conditions.strength * (code.to(texture) - texture)
         made = self.networks["generator"](structure, texture)
         if made.shape != content.shape:
             made = made[..., : content.shape[-2], : content.shape[-1]]
@@ -324,13 +302,12 @@ class Recipe(AdversarialRecipe):
             raise ValueError("swap requires style pictures or one_folder: the batch has no style")
         return torch.cat([batch.content, batch.style]), torch.cat([batch.style, batch.content])
 
-    def _feature_distance(self, made: Tensor, references: Tensor) -> Tensor:
-        c = self.config
-        extractor = load_extractor(c.extractor, c.vgg19_weights, made.device)
-        ours = extractor(made, c.style_layers)
-        with torch.no_grad():
-            theirs = extractor(references, c.style_layers)
-        return torch.stack([moment_distance(ours[layer], theirs[layer]) for layer in c.style_layers]).mean()
+    def _vary_colours(self, batch: Batch) -> Batch:
+        share = self.config.recolour_share
+        if share == 0:
+            return batch
+        style = None if batch.style is None else vary_colours(batch.style, share)
+        return replace(batch, content=vary_colours(batch.content, share), style=style)
 
     def _patches(self, pictures: Tensor) -> Tensor:
         return random_patches(pictures, self.config.patches, self.config.patch_px)

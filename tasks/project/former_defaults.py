@@ -120,6 +120,18 @@ FORMER_DEFAULTS: dict[str, dict[str, tuple[Scalar, ...]]] = {
         "train.keyframe.lr_decay_start_step": (2000,),
         "train.perceptual.extractor": ("random_filters",),
         "train.perceptual.style_weight": (20.0,),
+        "train.swap.adversarial_weight": (0.5,),
+        "train.swap.batch_size": (4,),
+        "train.swap.budget_steps": (2400,),
+        "train.swap.cooccurrence_weight": (0.5,),
+        "train.swap.crop_px": (64,),
+        "train.swap.feature_style_weight": (0.0,),
+        "train.swap.gradient_clip": (0.0,),
+        "train.swap.l1_weight": (8.0,),
+        "train.swap.lr_decay_end_step": (2400,),
+        "train.swap.lr_decay_start_step": (1200,),
+        "train.swap.style_weight": (1.0,),
+        "train.swap.texture_width": (128,),
     },
 }
 """By the last version that shipped them: values of params.yaml by path. Extend it when a default changes."""

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylegan_core.networks.layers.blur_pool import doubled
+from stylegan_core.networks.resnet import Padding
 
 _GAIN = math.sqrt(2.0)
 
@@ -25,16 +26,27 @@ class ModulatedConv2d(nn.Module):
         in_channels: of the features.
         out_channels: of the result.
         style_width: of the style vector.
-        kernel_px: side of the kernel, odd; borders are padded by zeros.
+        kernel_px: side of the kernel, odd.
         demodulate: divides each output channel by the norm of its scaled kernel; not for the last layer, whose
             amplitude is the picture's.
+        padding: at the borders.
+        shift: the style also adds a bias to each output channel, as in conditional instance normalization.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, style_width: int, kernel_px: int = 3, *, demodulate: bool = True
+        self,
+        in_channels: int,
+        out_channels: int,
+        style_width: int,
+        kernel_px: int = 3,
+        *,
+        demodulate: bool = True,
+        padding: Padding = "zeros",
+        shift: bool = False,
     ) -> None:
         super().__init__()
         self.demodulate = demodulate
+        self.padding = padding
         self.weight = nn.Parameter(
             torch.randn(out_channels, in_channels, kernel_px, kernel_px) / math.sqrt(in_channels * kernel_px**2)
         )
@@ -42,6 +54,9 @@ class ModulatedConv2d(nn.Module):
         self.scales = nn.Linear(style_width, in_channels)
         nn.init.normal_(self.scales.weight, std=1 / math.sqrt(style_width))
         nn.init.ones_(self.scales.bias)
+        self.shifts = nn.Linear(style_width, out_channels, bias=False) if shift else None
+        if self.shifts is not None:
+            nn.init.zeros_(self.shifts.weight)
 
     def forward(self, features: Tensor, style: Tensor) -> Tensor:
         """Features under a style.
@@ -58,10 +73,17 @@ class ModulatedConv2d(nn.Module):
             if self.demodulate:
                 power = weight.float().square().sum(dim=(2, 3))  # (K, C)
                 norms = torch.rsqrt(scales.square() @ power.t() + 1e-8)  # (N, K)
-        result = F.conv2d(features * scales.to(features.dtype)[:, :, None, None], weight, padding=weight.shape[-1] // 2)
+            shifts = self.shifts(style.float()) if self.shifts is not None else None  # (N, K)
+        scaled, margin = features * scales.to(features.dtype)[:, :, None, None], weight.shape[-1] // 2
+        result: Tensor
+        if self.padding == "zeros":
+            result = F.conv2d(scaled, weight, padding=margin)
+        else:
+            result = F.conv2d(F.pad(scaled, (margin,) * 4, mode=self.padding), weight)
         if self.demodulate:
             result = result * norms.to(result.dtype)[:, :, None, None]
-        return result + self.bias.to(result.dtype)[:, None, None]
+        bias = self.bias if shifts is None else self.bias + shifts
+        return result + bias.to(result.dtype)[..., None, None]
 
 
 class ModulatedBlock(nn.Module):
@@ -73,15 +95,25 @@ class ModulatedBlock(nn.Module):
         style_width: of the style vector.
         enlarge: doubles the size between the two convolutions.
         grain: adds noise after the first, scaled by a learned weight for each channel, 0 at the start.
+        padding: at the borders.
+        shift: see ``ModulatedConv2d``.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, style_width: int, *, enlarge: bool = False, grain: bool = False
+        self,
+        in_channels: int,
+        out_channels: int,
+        style_width: int,
+        *,
+        enlarge: bool = False,
+        grain: bool = False,
+        padding: Padding = "zeros",
+        shift: bool = False,
     ) -> None:
         super().__init__()
         self.enlarge = enlarge
-        self.first = ModulatedConv2d(in_channels, out_channels, style_width)
-        self.second = ModulatedConv2d(out_channels, out_channels, style_width)
+        self.first = ModulatedConv2d(in_channels, out_channels, style_width, padding=padding, shift=shift)
+        self.second = ModulatedConv2d(out_channels, out_channels, style_width, padding=padding, shift=shift)
         self.grain_strengths = nn.Parameter(torch.zeros(out_channels)) if grain else None
         self.skip = nn.Conv2d(in_channels, out_channels, 1, bias=False) if in_channels != out_channels else None
         if self.skip is not None:

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from stylegan_core.data.augment import augment, augment_mildly
+from stylegan_core.data.augment import augment, augment_mildly, vary_colours
 
 
 def pictures(count: int = 4, channels: int = 3, side: int = 32, seed: int = 0) -> torch.Tensor:
@@ -136,3 +136,17 @@ def test_mild_augmentation_mirrors_at_the_border_and_keeps_hues() -> None:
     ).flatten(1).std(1)
     assert 0.4 < float(spread.min()) < 0.7
     assert 1.3 < float(spread.max()) < 1.6
+
+
+def test_varied_colours_change_a_share_of_the_pictures_and_no_shapes() -> None:
+    torch.manual_seed(0)
+    pictures = torch.rand(200, 3, 6, 6) * 0.4 - 0.2
+    varied = vary_colours(pictures, 0.5)
+    same = (varied == pictures).flatten(1).all(dim=1)
+    assert 70 < same.sum() < 130
+    changed, before = varied[~same].flatten(2), pictures[~same].flatten(2)
+    inside = (changed.abs() < 1).all(dim=2)
+    for found, own in zip(changed[inside], before[inside], strict=True):
+        assert torch.corrcoef(torch.stack([found, own]))[0, 1] > 0.999
+    assert varied.abs().max() <= 1
+    assert torch.equal(vary_colours(pictures, 0.0), pictures)

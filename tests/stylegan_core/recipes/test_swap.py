@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from stylegan_core.data.batch import Batch
 from stylegan_core.features.random_filters import RandomFilters
-from stylegan_core.losses.perceptual import moment_distance
+from stylegan_core.losses.perceptual import moment_distance, normalized_distance
 from stylegan_core.recipes.base import Conditions
 from stylegan_core.recipes.swap import Config, Recipe
 
@@ -166,6 +166,75 @@ def test_the_moments_of_features_pull_the_swap_to_its_reference() -> None:
     assert build().config.extractors() == ()
     with pytest.raises(ValidationError, match="style_layers of random_filters"):
         build(feature_style_weight=1.0, extractor="random_filters", style_layers=("stride2",))
+
+
+def test_features_hold_the_content_and_pull_to_the_reference_at_once() -> None:
+    recipe = build(
+        feature_style_weight=2.0,
+        content_weight=3.0,
+        extractor="random_filters",
+        style_layers=("block1_conv1",),
+        content_layers=("block2_conv1",),
+        adversarial_weight=0.0,
+    )
+    losses, fakes = recipe.generator_losses(Batch(crops(0), crops(1)), 0)
+    pictures = torch.cat([fakes["swap"], crops(1), crops(0), crops(0), crops(1)])
+    style, content = RandomFilters()(pictures, ["block1_conv1", "block2_conv1"]).values()
+    torch.testing.assert_close(losses["feature_style"], 2 * moment_distance(style[:4], style[4:8]))
+    torch.testing.assert_close(losses["content"], 3 * normalized_distance(content[:4], content[8:]))
+    with pytest.raises(ValidationError, match="content_layers of random_filters"):
+        build(content_weight=1.0, extractor="random_filters", content_layers=("stride2",))
+
+
+NEW = {
+    "texture_trunk": True,
+    "colour_matched": True,
+    "fourier_features": 2,
+    "fine_structure_channels": 2,
+    "structure_bound": 4.0,
+    "style_shifts": True,
+    "grain": False,
+    "padding": "replicate",
+}
+
+
+def test_the_trunk_is_filled_by_training_saved_and_not_trained() -> None:
+    recipe = build(**NEW)
+    assert recipe.config.extractors() == ("efficientnet_lite0",)
+    encoder = recipe.networks["encoder"]
+    assert not encoder.trunk.loaded
+    losses, _ = recipe.generator_losses(Batch(crops(0), crops(1)), 0)
+    assert encoder.trunk.loaded
+    assert all(loss.isfinite() for loss in losses.values())
+    stored = recipe.networks.state_dict()
+    assert sum("trunk" in name for name in stored) > 50
+    again = build(**NEW)
+    again.networks.load_state_dict(stored)
+    conditions = Conditions(styles=crops(1, 1))
+    torch.testing.assert_close(
+        again.eval().translate(crops(0), conditions), recipe.eval().translate(crops(0), conditions), atol=0, rtol=0
+    )
+
+
+def test_full_strength_needs_no_texture_of_the_content(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = build(**NEW).eval()
+    content, reference = crops(0), crops(1, 1)
+    nearly = recipe.translate(content, Conditions(styles=reference, strength=1 - 1e-6))
+    conditions = recipe.prepare_conditions(Conditions(styles=reference))
+    monkeypatch.setattr(recipe.networks["encoder"].trunk, "forward", lambda _pictures: pytest.fail("not needed"))
+    torch.testing.assert_close(recipe.translate(content, conditions), nearly, atol=1e-4, rtol=0)
+
+
+def test_recoloured_crops_are_content_and_reference_alike() -> None:
+    recipe = build(recolour_share=1.0, adversarial_weight=0.0, cooccurrence_weight=0.0)
+    batch = Batch(crops(0), crops(1))
+    torch.manual_seed(5)
+    changed = recipe._vary_colours(batch)
+    assert not torch.allclose(changed.content, batch.content, atol=0.05)
+    torch.manual_seed(5)
+    losses, fakes = recipe.generator_losses(batch, 0)
+    expected = (fakes["rebuilt"] - torch.cat([changed.content, changed.style])).abs().mean()
+    torch.testing.assert_close(losses["l1"], expected)
 
 
 @pytest.mark.parametrize(("equalized", "rate"), [(False, 3e-3), (True, 2e-2)])

@@ -4,7 +4,7 @@ import torch
 from stylegan_core.networks.swap.encoder import SwapEncoder
 
 
-def build(**settings: int) -> SwapEncoder:
+def build(**settings: object) -> SwapEncoder:
     torch.manual_seed(0)
     return SwapEncoder(4, 5, 6, **({"downsamplings": 2} | settings)).eval()
 
@@ -48,3 +48,36 @@ def test_the_deepest_statistics_are_above_the_floor_at_the_start() -> None:
     with torch.no_grad():
         encoder(pictures)
     assert found[0].std(dim=(2, 3)).median() > 0.05  # low-passed four times
+
+
+def test_the_fine_code_is_at_twice_the_size_in_cells() -> None:
+    encoder = build(fine_channels=3)
+    with torch.no_grad():
+        structure, _ = encoder(torch.rand(2, 3, 32, 64) * 2 - 1)
+    assert structure.shape == (2, 5 + 4 * 3, 8, 16)
+    fine = torch.nn.functional.pixel_shuffle(structure[:, 5:], 2)
+    torch.testing.assert_close(fine.mean(dim=(2, 3)), torch.zeros(2, 3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(fine.square().mean(dim=(2, 3)), torch.ones(2, 3), atol=0.05, rtol=0)
+
+
+def test_the_bound_limits_a_single_spot_and_leaves_the_rest() -> None:
+    pictures = torch.rand(1, 3, 64, 64) * 0.02
+    pictures[..., 28:36, 28:36] = -1.0
+    with torch.no_grad():
+        free, _ = build(fine_channels=2)(pictures)
+        bounded, _ = build(fine_channels=2, bound=3.0)(pictures)
+    assert free.abs().max() > 4
+    torch.testing.assert_close(bounded, 3 * torch.tanh(free / 3))
+
+
+def test_the_trunk_changes_the_texture_code_alone() -> None:
+    encoder = build(trunk=True)
+    assert encoder.trunk is not None
+    pictures = torch.rand(1, 3, 32, 32) * 2 - 1
+    with torch.no_grad():
+        structure, texture = encoder(pictures)
+        encoder.trunk.load()
+        same, changed = encoder(pictures)
+        torch.testing.assert_close(encoder.structure_code(pictures), same, atol=0, rtol=0)
+    torch.testing.assert_close(structure, same, atol=0, rtol=0)
+    assert not torch.allclose(texture, changed, atol=0.1)

@@ -39,3 +39,24 @@ def test_blocks_keep_or_double_the_size_and_follow_the_style() -> None:
         side = 2 if enlarge else 1
         assert first.shape == (2, 3, 8 * side, 10 * side)
         assert not torch.allclose(first, second)
+
+
+def test_a_shift_is_a_bias_of_the_style() -> None:
+    torch.manual_seed(0)
+    plain, shifted = (ModulatedConv2d(3, 5, 4, shift=shift) for shift in (False, True))
+    shifted.load_state_dict(plain.state_dict(), strict=False)
+    features, style = torch.randn(2, 3, 6, 6), torch.randn(2, 4)
+    with torch.no_grad():
+        torch.testing.assert_close(shifted(features, style), plain(features, style))  # none at the start
+        torch.nn.init.normal_(shifted.shifts.weight)
+        expected = plain(features, style) + (style @ shifted.shifts.weight.T)[:, :, None, None]
+        torch.testing.assert_close(shifted(features, style), expected)
+
+
+@pytest.mark.parametrize("padding", ["replicate", "reflect"])
+def test_padding_keeps_an_even_picture_even_at_the_border(padding: str) -> None:
+    torch.manual_seed(0)
+    layer = ModulatedConv2d(3, 5, 4, padding=padding)
+    with torch.no_grad():
+        result = layer(torch.ones(1, 3, 6, 6), torch.randn(1, 4))
+    torch.testing.assert_close(result, result[..., 2:3, 2:3].expand_as(result))
