@@ -70,6 +70,7 @@ class Site:
             ".all@": ".harbour@",  # one model for each shot; the shot is called harbour, too
             "--settle-s 120": "--settle-s 2",
             " sea": " harbour",
+            "models/sea": "models/harbour",
             "--version 7": "--version 1",
         }
         """Words of the page, and what stands for them here."""

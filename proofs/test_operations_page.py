@@ -137,6 +137,7 @@ def test_experiments_by_hand(site: Site, night: dict[str, str]) -> None:
     assert "train.recipe" in differing
     assert "train.keyframe.l1_weight" in differing
     assert "reports/metrics.json" in said["dvc metrics show"]
+    assert "reports/metrics.json" in said["dvc metrics diff runs/nightly"], "the experiment has another weight"
     assert said["mlflow ui"] == "stylereel.harbour"
     site.shell().run("git restore --staged --worktree params.yaml && dvc repro")
 
@@ -155,7 +156,9 @@ def test_promotion(site: Site, night: dict[str, str]) -> None:
         site.shell().run("dvc repro")
     said = site.run_section("Promotion")
     for command, text in said.items():
-        assert "harbour" in text, command
+        assert command.startswith("dvc get") or "harbour" in text, command
+    results = site.project.with_name("harbour-runs")
+    assert (site.folder / "sea/model.json").read_bytes() == (results / "models/harbour/model.json").read_bytes()
 
 
 def test_a_hot_folder(site: Site, night: dict[str, str]) -> None:

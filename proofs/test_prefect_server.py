@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from proofs.local_server import PREFECT, Server, free_port, running, wait_for
 
@@ -181,3 +182,25 @@ def _check_lineage(clone: Any, run_id: str) -> None:
     assert commit in trail["commits"]
     assert "metrics.json" in pulled.dvc("metrics", "show").stdout
     assert "Running stage" not in pulled.dvc("repro", "evaluate", **elsewhere).stdout
+    _check_promoted_artifact(clone, digest)
+    _check_metrics_diff(pulled, elsewhere)
+
+
+def _check_promoted_artifact(clone: Any, digest: str) -> None:
+    """DVC alone finds the promoted model."""
+    declared = YAML(typ="safe").load(clone.run("git", "show", "runs/nightly:dvc.yaml").stdout)["artifacts"]
+    assert declared == {"all": {"path": "models/all", "type": "model"}}
+    got = clone.root.parent / "got"
+    clone.dvc("get", "--rev", "runs/nightly", str(clone.root), declared["all"]["path"], "--out", str(got))
+    assert json.loads((got / "model.json").read_text())["digest"] == digest
+    (promoted,) = (clone.root / ".stylereel/promoted").glob("*.json")
+    assert json.loads(promoted.read_text())["digest"] == digest
+
+
+def _check_metrics_diff(pulled: Any, elsewhere: dict[str, str]) -> None:
+    """Figures of new settings beside those of the committed dvc.lock."""
+    assert json.loads(pulled.dvc("metrics", "diff", "--json").stdout or "{}") == {}, "nothing has changed"
+    pulled.settings({"evaluate.every": 4})
+    pulled.dvc("repro", "evaluate", **elsewhere)
+    changes = json.loads(pulled.dvc("metrics", "diff", "--json", "runs/nightly").stdout)["reports/metrics.json"]
+    assert any(one["old"] and one["new"] and one["diff"] for one in changes.values()), changes
