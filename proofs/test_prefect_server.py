@@ -48,7 +48,8 @@ def test_the_nightly_deployment_fires_and_completes(make_clone: Callable[..., An
         crons = [entry["schedule"]["cron"] for entry in deployment["schedules"] if entry["active"]]
         assert crons == ["* * * * *"], "the second schedule has replaced the first"
 
-        work = [PREFECT, "worker", "start", "--pool", "stylereel", "--work-queue", "stylereel", "--limit", "1"]
+        queues = ("--work-queue", "stylereel", "--work-queue", "stylereel-on-demand")
+        work = [PREFECT, "worker", "start", "--pool", "stylereel", *queues, "--limit", "1"]
         with running(work, clone.root, environment, logs["worker"]):
             mine = {"deployments": {"id": {"any_": [deployment["id"]]}}}
 
@@ -136,9 +137,12 @@ def _check_page(server: Server, run_id: str) -> None:
     )
     of_stage = {"logs": {"flow_run_id": {"any_": [train["id"]]}}, "limit": 200}
     assert "validation after step" in json.dumps(server.post("/logs/filter", of_stage))
-    (summary,) = server.post("/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run_id]}}})
+    of_page = server.post("/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run_id]}}})
+    assert len({one["key"] for one in of_page}) == len(of_page)
+    page = {one["key"]: one["data"] for one in of_page}
     for shown in ("| train | ran |", "Patch SWD", "data:image/webp;base64,", "review.html"):
-        assert shown in summary["data"], shown
+        assert shown in page["summary"], shown
+    assert page["train-all"] == 100.0, "its progress"
 
 
 def _check_skipped(server: Server, run_id: str) -> None:

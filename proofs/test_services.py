@@ -77,8 +77,10 @@ def test_two_projects_on_one_server(new_film: Any, machine: Machine, tmp_path: P
         run = machine.wait_until_ended(own, begun[name])
         assert run["state"] == "Failed", "there is no such input"
         assert "nowhere" in run["reason"]
-        assert run["name"] in machine.log(own).read_text(errors="replace")
-        assert run["name"] not in machine.log(other).read_text(errors="replace")
+        for worker in ("worker", "on-demand-worker"):
+            log = machine.log(own, worker).read_text(errors="replace")
+            assert (run["name"] in log) == (worker == "on-demand-worker"), log[-6000:]
+            assert run["name"] not in machine.log(other, worker).read_text(errors="replace")
         assert begun[name] not in [one["id"] for one in machine.status(other)["runs"]]
 
     said = film.stylereel("down").stdout
