@@ -71,7 +71,7 @@ class Site:
             "--settle-s 120": "--settle-s 2",
             " sea": " harbour",
             "models/sea": "models/harbour",
-            "--version 7": "--version 1",
+            "--version 7": "--version 2",
         }
         """Words of the page, and what stands for them here."""
 
