@@ -275,9 +275,8 @@ def test_backup_and_restore(site: Site, night: dict[str, str]) -> None:
 
     def lose_the_project(shell: Shell, command: str) -> str:
         (file,) = backups.iterdir()
-        shell.run("dvc push && stylereel down")
+        shell.run("dvc push && stylereel down && cd ~")
         site.project.rename(site.folder / "lost")
-        shell.run("cd ~")
         return shell.run(command.replace("harbour-20261201-021500.tar", file.name))
 
     def pull_there(shell: Shell, command: str) -> str:
