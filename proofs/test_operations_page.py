@@ -153,7 +153,7 @@ def test_on_demand(site: Site, night: dict[str, str]) -> None:
 
 def test_promotion(site: Site, night: dict[str, str]) -> None:
     if not (site.project / "models").exists():  # alone: the experiments make a second version, too
-        site.shell().run("dvc repro && dvc exp run --temp -S train.keyframe.l1_weight=10 train")
+        site.shell().run("stylereel sync && dvc repro && dvc exp run --temp -S train.keyframe.l1_weight=10 train")
     said = site.run_section("Promotion")
     for command, text in said.items():
         assert command.startswith("dvc get") or "harbour" in text, command
@@ -271,7 +271,7 @@ def test_backup_and_restore(site: Site, night: dict[str, str]) -> None:
     backups = site.folder / "backup"
     backups.mkdir()
     restore = "stylereel restore /mnt/backup/harbour-20261201-021500.tar"
-    pull = "dvc pull"
+    pull = "dvc pull plates.dvc painted.dvc"
 
     def lose_the_project(shell: Shell, command: str) -> str:
         (file,) = backups.iterdir()
