@@ -71,6 +71,10 @@ class Server:
                     return json.loads(answer.read() or "null")
             except TimeoutError:
                 continue
+            except urllib.error.HTTPError as error:
+                if error.code != 503:  # its database is locked for the moment
+                    raise
+                time.sleep(1)
         pytest.fail(f"no answer to {path}")
 
     def get(self, path: str) -> Any:

@@ -45,9 +45,8 @@ class Machine:
 
         return wait_for("the run has ended", ended, ENDS_WITHIN_S, self.log(film))  # type: ignore[no-any-return]
 
-    def log(self, film: Any) -> Path:
-        """The worker's."""
-        (log,) = (one["log"] for one in self.status(film)["services"] if one["name"] == "worker")
+    def log(self, film: Any, service: str = "worker") -> Path:
+        (log,) = (one["log"] for one in self.status(film)["services"] if one["name"] == service)
         return Path(log)
 
 

@@ -70,7 +70,8 @@ class Site:
             ".all@": ".harbour@",  # one model for each shot; the shot is called harbour, too
             "--settle-s 120": "--settle-s 2",
             " sea": " harbour",
-            "--version 7": "--version 1",
+            "models/sea": "models/harbour",
+            "--version 7": "--version 2",
         }
         """Words of the page, and what stands for them here."""
 

@@ -55,7 +55,7 @@ def test_after_the_loss_of_the_machine(new_film: Any, machine: Machine, tmp_path
 
     refused = film.stylereel("restore", str(backup), "--force", "--replace-server", check=False, **own)
     assert refused.returncode == 2
-    assert "these services run: worker, mlflow, server" in refused.stderr
+    assert "these services run: worker, on-demand-worker, mlflow, server" in refused.stderr
 
     assert kill_everything(tmp_path) >= 6
     lost = [

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tasks.scheduled.runs_branch import commit_results
 from tasks.shared.errors import UsageError
-from tasks.shared.versioning import collect_garbage, commit_to_branch
+from tasks.shared.versioning import collect_garbage
 
 
 def dvc(*arguments: str) -> None:
@@ -33,7 +34,7 @@ def test_a_promoted_model_of_an_earlier_night_stays(project: Path) -> None:
     for night in ("promoted", "newer"):
         (project / "models").write_text(night)
         dvc("add", "models")
-        commit_to_branch(project, "runs/nightly", ["models.dvc", ".gitignore"], night)
+        commit_results(project, "runs/nightly", ["models.dvc", ".gitignore"], night)
     (project / "models").write_text("in the workspace")
     dvc("add", "models")
     kept = {path.read_text() for path in (project / ".dvc/cache").rglob("*") if path.is_file()}

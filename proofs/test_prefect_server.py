@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from proofs.local_server import PREFECT, Server, free_port, running, wait_for
 
@@ -47,7 +48,8 @@ def test_the_nightly_deployment_fires_and_completes(make_clone: Callable[..., An
         crons = [entry["schedule"]["cron"] for entry in deployment["schedules"] if entry["active"]]
         assert crons == ["* * * * *"], "the second schedule has replaced the first"
 
-        work = [PREFECT, "worker", "start", "--pool", "stylereel", "--work-queue", "stylereel", "--limit", "1"]
+        queues = ("--work-queue", "stylereel", "--work-queue", "stylereel-on-demand")
+        work = [PREFECT, "worker", "start", "--pool", "stylereel", *queues, "--limit", "1"]
         with running(work, clone.root, environment, logs["worker"]):
             mine = {"deployments": {"id": {"any_": [deployment["id"]]}}}
 
@@ -135,9 +137,12 @@ def _check_page(server: Server, run_id: str) -> None:
     )
     of_stage = {"logs": {"flow_run_id": {"any_": [train["id"]]}}, "limit": 200}
     assert "validation after step" in json.dumps(server.post("/logs/filter", of_stage))
-    (summary,) = server.post("/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run_id]}}})
+    of_page = server.post("/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run_id]}}})
+    assert len({one["key"] for one in of_page}) == len(of_page)
+    page = {one["key"]: one["data"] for one in of_page}
     for shown in ("| train | ran |", "Patch SWD", "data:image/webp;base64,", "review.html"):
-        assert shown in summary["data"], shown
+        assert shown in page["summary"], shown
+    assert page["train-all"] == 100.0, "its progress"
 
 
 def _check_skipped(server: Server, run_id: str) -> None:
@@ -181,3 +186,25 @@ def _check_lineage(clone: Any, run_id: str) -> None:
     assert commit in trail["commits"]
     assert "metrics.json" in pulled.dvc("metrics", "show").stdout
     assert "Running stage" not in pulled.dvc("repro", "evaluate", **elsewhere).stdout
+    _check_promoted_artifact(clone, digest)
+    _check_metrics_diff(pulled, elsewhere)
+
+
+def _check_promoted_artifact(clone: Any, digest: str) -> None:
+    """DVC alone finds the promoted model."""
+    declared = YAML(typ="safe").load(clone.run("git", "show", "runs/nightly:dvc.yaml").stdout)["artifacts"]
+    assert declared == {"all": {"path": "models/all", "type": "model"}}
+    got = clone.root.parent / "got"
+    clone.dvc("get", "--rev", "runs/nightly", str(clone.root), declared["all"]["path"], "--out", str(got))
+    assert json.loads((got / "model.json").read_text())["digest"] == digest
+    (promoted,) = (clone.root / ".stylereel/promoted").glob("*.json")
+    assert json.loads(promoted.read_text())["digest"] == digest
+
+
+def _check_metrics_diff(pulled: Any, elsewhere: dict[str, str]) -> None:
+    """Figures of new settings beside those of the committed dvc.lock."""
+    assert json.loads(pulled.dvc("metrics", "diff", "--json").stdout or "{}") == {}, "nothing has changed"
+    pulled.settings({"evaluate.every": 4})
+    pulled.dvc("repro", "evaluate", **elsewhere)
+    changes = json.loads(pulled.dvc("metrics", "diff", "--json", "runs/nightly").stdout)["reports/metrics.json"]
+    assert any(one["old"] and one["new"] and one["diff"] for one in changes.values()), changes

@@ -45,7 +45,7 @@ def test_from_init_to_a_night_and_back(new_film: Any, machine: Machine, tmp_path
 
 
 @pytest.mark.timeout(1800)
-def test_two_projects_on_one_server(new_film: Any, machine: Machine, tmp_path: Path) -> None:
+def test_two_projects_on_one_server(new_film: Any, machine: Machine, tmp_path: Path, tiny_model_folder: Path) -> None:
     film, namesake = (new_film(f"{place}/film") for place in ("a", "b"))
     machine.up(film)
     film.stylereel("schedule", "0 2 * * *")
@@ -71,14 +71,17 @@ def test_two_projects_on_one_server(new_film: Any, machine: Machine, tmp_path: P
     namesake.run(PREFECT, "--no-prompt", "deploy", "--all", **deploy)
     namesake.stylereel("schedule", "0 5 * * *")
     runs = {"film-stylize": (film, namesake), "reel-stylize": (namesake, film)}
-    nowhere = {"input": str(tmp_path / "nowhere"), "output": str(tmp_path / "out")}
-    begun = {name: machine.start_run(name, nowhere) for name in runs}
+    folders = {"input": str(tmp_path / "nowhere"), "output": str(tmp_path / "out")}
+    parameters = {**folders, "model": str(tiny_model_folder)}
+    begun = {name: machine.start_run(name, parameters) for name in runs}
     for name, (own, other) in runs.items():
         run = machine.wait_until_ended(own, begun[name])
         assert run["state"] == "Failed", "there is no such input"
         assert "nowhere" in run["reason"]
-        assert run["name"] in machine.log(own).read_text(errors="replace")
-        assert run["name"] not in machine.log(other).read_text(errors="replace")
+        for worker in ("worker", "on-demand-worker"):
+            log = machine.log(own, worker).read_text(errors="replace")
+            assert (run["name"] in log) == (worker == "on-demand-worker"), log[-6000:]
+            assert run["name"] not in machine.log(other, worker).read_text(errors="replace")
         assert begun[name] not in [one["id"] for one in machine.status(other)["runs"]]
 
     said = film.stylereel("down").stdout

@@ -6,6 +6,7 @@ import base64
 import http.client
 import json
 import os
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -19,6 +20,8 @@ from tasks.shared.errors import UsageError
 from tasks.shared.shown_url import shown_url
 
 VARIABLE = "PREFECT_API_URL"
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
+"""Between attempts at what a busy server has refused."""
 
 
 class PrefectApiError(RuntimeError):
@@ -35,7 +38,7 @@ class PrefectApi:
 
     Attributes:
         url: of its API, as in ``PREFECT_API_URL``.
-        patience_s: how long to wait for an answer.
+        patience_s: how long to wait for an answer, and to try again while the server is too busy for one.
     """
 
     url: str
@@ -70,21 +73,30 @@ class PrefectApi:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json", **_authorization()}
         request = urllib.request.Request(self.url + path, data, headers, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=self.patience_s) as answer:
-                return json.loads(answer.read() or "null")
-        except urllib.error.HTTPError as error:
-            if (error.code == 404 and method != "POST") or (error.code == 409 and method == "POST"):
-                return None
-            if error.code == HTTPStatus.UNAUTHORIZED:
-                raise PrefectLoginError(
-                    f"the Prefect server at {self.url} asks for a password: set PREFECT_API_AUTH_STRING=USER:PASSWORD, "
-                    "as the server has it in PREFECT_SERVER_API_AUTH_STRING"
-                ) from error
-            detail = error.read().decode(errors="replace")[:500]
-            raise PrefectApiError(f"{method} {self.url}{path}: {error.code} {detail}") from error
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise PrefectApiError(f"the Prefect server at {self.url} does not answer: {error}") from error
+        deadline, pause_s = time.monotonic() + self.patience_s, _FIRST_PAUSE_S
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=self.patience_s) as answer:
+                    return json.loads(answer.read() or "null")
+            except urllib.error.HTTPError as error:
+                if (error.code == 404 and method != "POST") or (error.code == 409 and method == "POST"):
+                    return None
+                # The database was locked, and nothing was done: two workers that start together meet there.
+                if error.code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() + pause_s > deadline:
+                    raise self._refused(request, error) from error
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                raise PrefectApiError(f"the Prefect server at {self.url} does not answer: {error}") from error
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _refused(self, request: urllib.request.Request, error: urllib.error.HTTPError) -> PrefectApiError:
+        if error.code == HTTPStatus.UNAUTHORIZED:
+            return PrefectLoginError(
+                f"the Prefect server at {self.url} asks for a password: set PREFECT_API_AUTH_STRING=USER:PASSWORD, "
+                "as the server has it in PREFECT_SERVER_API_AUTH_STRING"
+            )
+        detail = error.read().decode(errors="replace")[:500]
+        return PrefectApiError(f"{request.get_method()} {request.full_url}: {error.code} {detail}")
 
 
 def quoted(name: str) -> str:

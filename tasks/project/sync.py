@@ -16,12 +16,12 @@ from tasks.shared.versioning import STAGES
 CODE_FOLDER = ".stylereel-code"
 """Folder of an ``init`` project with a code digest per stage: there the tool is an installed package."""
 
-_BLOCKS = ("inputs", "recipes", "stylize.input")
-"""Lists in dvc.yaml that follow params.yaml, each between two comments."""
+_BLOCKS = ("inputs", "recipes", "stylize.input", "artifacts")
+"""Parts of dvc.yaml that follow params.yaml, each between two comments."""
 
 
 def sync(root: Path) -> list[str]:
-    """Updates the marked lists in dvc.yaml and, in an ``init`` project, the digests of the tool's code.
+    """Updates the marked parts of dvc.yaml and, in an ``init`` project, the digests of the tool's code.
 
     Returns:
         The files that changed, relative to ``root``.
@@ -38,7 +38,7 @@ def sync(root: Path) -> list[str]:
     if any(_block(name).search(text) for name in _BLOCKS):
         params = load_params(root / "params.yaml")
         _refuse_emptied_models(params, root)
-        wanted["dvc.yaml"] = _with_blocks(text, _listed(params, root)).encode()
+        wanted["dvc.yaml"] = _with_blocks(text, _lines(params, root)).encode()
     changed = [
         name for name, data in wanted.items() if not (root / name).is_file() or (root / name).read_bytes() != data
     ]
@@ -61,16 +61,16 @@ def stale_code(root: Path) -> list[str]:
 
 
 def _block(name: str) -> re.Pattern[str]:
-    """Finds a marked list: its indent, its first line and its last."""
+    """Finds a marked part: its indent, its first line and its last."""
     mark = re.escape(name)
     return re.compile(rf"^( *)(# {mark}: kept by .*\n)(?:.*\n)*?( *# end of {mark})$", re.MULTILINE)
 
 
-def _with_blocks(text: str, listed: dict[str, list[str]]) -> str:
-    """dvc.yaml with new entries between the marks; a list without marks is not changed."""
-    for name, entries in listed.items():
+def _with_blocks(text: str, wanted: dict[str, list[str]]) -> str:
+    """dvc.yaml with new lines between the marks; a part without marks is not changed."""
+    for name, own in wanted.items():
         if found := _block(name).search(text):
-            lines = "".join(f'{found[1]}- "{entry}"\n' for entry in entries)
+            lines = "".join(f"{found[1]}{line}\n" for line in own)
             text = f"{text[: found.start()]}{found[1]}{found[2]}{lines}{found[3]}{text[found.end() :]}"
     return text
 
@@ -95,12 +95,16 @@ def _digest_hint(model: Path) -> str:
         return ", which `stylereel whence` prints"
 
 
-def _listed(params: Params, root: Path) -> dict[str, list[str]]:
-    """Entries of each marked list."""
-    used = {training.settings.recipe for training in params.trainings()} - {params.train().recipe}
-    return {
+def _lines(params: Params, root: Path) -> dict[str, list[str]]:
+    """Lines of each marked part."""
+    trainings = params.trainings()
+    used = {training.settings.recipe for training in trainings} - {params.train().recipe}
+    listed = {
         "inputs": input_paths(params, root),
         # A missing section has its defaults; dvc refuses params that are not in the file.
         "recipes": sorted(f"train.{recipe}" for recipe in used if recipe in params.train_section),
         "stylize.input": stylize_paths(params, root),
     }
+    lines = {name: [f'- "{entry}"' for entry in entries] for name, entries in listed.items()}
+    lines["artifacts"] = [f'"{one.name}": {{path: "models/{one.name}", type: model}}' for one in trainings]
+    return lines

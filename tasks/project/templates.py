@@ -59,6 +59,11 @@ stages:
       # end of stylize.input
     params: [stylize]
     outs: [out/stylized, reports/review.html]
+
+# The models; those of a commit on runs/nightly are the ones that its run has promoted.
+artifacts:
+  # artifacts: kept by `stylereel sync`
+  # end of artifacts
 """
 
 GITIGNORE = """\

@@ -81,7 +81,11 @@ def restore(
         )
     if str(done.root) != manifest.root:
         typer.echo(f"The project was in {manifest.root}: set its schedule again with `stylereel schedule`.")
-    typer.echo("Next: `dvc pull` (or `dvc checkout`, with the data), then `stylereel up` and `stylereel status`.")
+    # Not `dvc pull` alone: it ends with an error where no dvc.lock names the results of the stages.
+    typer.echo(
+        "Next: `dvc pull plates.dvc painted.dvc` (or `dvc checkout` of them, with the data), then `stylereel up` and "
+        "`stylereel status`."
+    )
 
 
 def _refuse_running_services(root: Path, *, replace_server: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -83,7 +84,14 @@ def worker(
     name = worker_name(root, "on-demand-worker" if queue == "on-demand" else "worker")
     words = [word for name_of_queue in queues for word in ("--work-queue", name_of_queue)]
     prefect = [sys.executable, "-m", "prefect", "worker", "start", "--type", "process", "--name", name]
-    os.execv(sys.executable, [*prefect, "--pool", pool, *words, "--limit", str(limit)])
+    _become([*prefect, "--pool", pool, *words, "--limit", str(limit)])
+
+
+def _become(command: list[str]) -> None:
+    # A script's shell starts a job in the background with SIGINT ignored, as all that it starts: `stylereel up &`, too.
+    # Prefect's worker sends itself SIGINT on SIGTERM, so it would go on until SIGKILL.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.execv(command[0], command)
 
 
 def _wait_for(api: PrefectApi) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from flows.services import status
-from flows.services.prefect_api import PrefectApi, PrefectLoginError, find_api, known_api_url
+from flows.services.prefect_api import PrefectApi, PrefectApiError, PrefectLoginError, find_api, known_api_url
 from tasks.shared.errors import UsageError
 
 LOGIN = "team:s3cr3t"
@@ -34,13 +36,41 @@ class _Guarded(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None: ...
 
 
-@pytest.fixture
-def address() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Guarded)
+class _Busy(_Guarded):
+    """Answers as Prefect does while another request holds the lock of its database: twice."""
+
+    bodies: ClassVar[list[bytes]] = []
+
+    def do_POST(self) -> None:
+        self.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(503 if self.path.endswith("/for-ever") or len(self.bodies) <= 2 else 200)
+        self.end_headers()
+        self.wfile.write(b'{"exception_message":"Service Unavailable"}')
+
+
+@contextmanager
+def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/api"
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    with _serving(_Guarded) as address:
+        yield address
+
+
+def test_a_busy_server_is_asked_again() -> None:
+    """Two workers that start together create their queues at the same time."""
+    _Busy.bodies.clear()
+    with _serving(_Busy) as address:
+        assert PrefectApi(address).post("/queues", {"name": "film"}) is not None
+        assert _Busy.bodies == [b'{"name": "film"}'] * 3
+        with pytest.raises(PrefectApiError, match=r"POST .*/for-ever: 503 .*Service Unavailable"):
+            PrefectApi(address, patience_s=0.3).post("/for-ever", {})
 
 
 def test_the_password_is_sent(address: str, monkeypatch: pytest.MonkeyPatch) -> None:

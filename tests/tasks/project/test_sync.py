@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from dvc.repo import Repo
 
 from stylegan_core.config import load_params
 from stylegan_core.recipes import config_class
@@ -96,6 +97,20 @@ def test_recipes_of_single_shots_are_parameters(project: Path) -> None:
     (project / "params.yaml").write_text(text.replace("shots:\n", f"shots:\n{shot}", 1))
     assert sync(project) == ["dvc.yaml"]
     assert read_stages(project)["train"]["params"][-2:] == ["train.${train.recipe}", "train.cut"]
+
+
+def test_models_are_artifacts(project: Path) -> None:
+    """DVC itself reads them: names, paths and type."""
+    shot = "  - {name: sh010, plates: plates/b, painted: painted/b}\n"
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace("shots:\n", f"shots:\n{shot}", 1))
+    assert sync(project) == ["dvc.yaml"]
+    with Repo(str(project)) as repo:
+        (found,) = repo.artifacts.read().values()
+    assert {name: (one.path, one.type) for name, one in found.items()} == {
+        "my_shot": ("models/my_shot", "model"),
+        "sh010": ("models/sh010", "model"),
+    }
 
 
 def test_an_initial_model_in_models_is_refused(project: Path) -> None:
