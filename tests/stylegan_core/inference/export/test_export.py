@@ -275,21 +275,3 @@ def test_a_guided_model_takes_the_guide_as_further_channels(tiny_of, tmp_path):
     with torch.no_grad():
         expected = model.recipe.translate(content, Conditions()).numpy()
     assert np.abs(made - expected).max() < 1e-4
-
-
-def test_a_swap_on_trained_features_needs_nothing_else(tiny_of, tmp_path):
-    needs_packages()
-    import onnxruntime
-
-    model = tiny_of("swap", texture_trunk=True, colour_matched=True, fourier_features=2, fine_structure_channels=2)
-    model.recipe.networks["encoder"].load_trunk()
-    exported = export_onnx(model, tmp_path / "model.onnx")
-    session = onnxruntime.InferenceSession(exported.file, providers=["CPUExecutionProvider"])
-    content, styles = signed(0, 1, 40, 64), signed(1, 2, 72, 56)
-    weights, strength = torch.tensor([0.4, 0.6]), torch.tensor(0.7)
-    feed = {"content": content, "styles": styles, "style_weights": weights, "strength": strength}
-    (made,) = session.run(None, {name: value.numpy() for name, value in feed.items()})
-    with torch.no_grad():
-        given = Conditions(styles=styles, style_weights=weights, strength=0.7)
-        expected = model.recipe.translate(content, given).numpy()
-    assert np.abs(made - expected).max() < 1e-4

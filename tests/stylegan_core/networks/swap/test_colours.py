@@ -32,3 +32,18 @@ def test_a_grey_picture_with_noise_is_not_made_colourful() -> None:
     before = (grey - grey.mean(dim=1, keepdim=True)).std()
     assert (made - made.mean(dim=1, keepdim=True)).std(dim=(2, 3)).min() < 100 * before
     assert whiten(grey)[:, 1:].std() < 0.1
+
+
+class _OfReference(torch.nn.Module):
+    def forward(self, content: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+        return recolour(whiten(content), colour_code(reference))
+
+
+def test_an_exported_program_takes_other_sizes_and_counts() -> None:
+    """len() of a tensor would fix the number of pictures."""
+    count, height = torch.export.Dim("count", min=1, max=64), torch.export.Dim("height", min=8, max=4096)
+    free = {0: count, 2: height}
+    program = torch.export.export(_OfReference(), (pictures(0), pictures(1)), dynamic_shapes=(free, free))
+    content, reference = torch.rand(3, 3, 40, 16), torch.rand(3, 3, 40, 16)
+    expected = _OfReference()(content, reference)
+    torch.testing.assert_close(program.module()(content, reference), expected, atol=1e-5, rtol=0)
