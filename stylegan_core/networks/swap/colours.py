@@ -65,6 +65,8 @@ def recolour(white: Tensor, code: Tensor) -> Tensor:
         code: (N, 9) of ``colour_code``.
     """
     mean, (aa, ab, bb, ac, bc, cc) = code[:, :3], code[:, 3:, None, None].unbind(dim=1)
+    # A code beyond the reference's, of a strength above 1, would turn light into dark.
+    aa, bb, cc = (spread.clamp(min=_FLOOR) for spread in (aa, bb, cc))
     first, second, third = white.unbind(dim=1)
     moved = torch.stack([aa * first, ab * first + bb * second, ac * first + bc * second + cc * third], dim=1)
     moved = moved + mean[:, :, None, None]

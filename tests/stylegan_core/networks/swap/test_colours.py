@@ -34,6 +34,14 @@ def test_a_grey_picture_with_noise_is_not_made_colourful() -> None:
     assert whiten(grey)[:, 1:].std() < 0.1
 
 
+def test_a_code_beyond_the_references_inverts_nothing() -> None:
+    content, reference = 0.9 * pictures(0), 0.05 * pictures(1)
+    own, wanted = colour_code(content), colour_code(reference)
+    moved = recolour(whiten(content), own + 2 * (wanted - own))
+    lightness, before = moved.mean(dim=1).flatten(1), content.mean(dim=1).flatten(1)
+    assert all(np.corrcoef(a, b)[0, 1] > 0.9 for a, b in zip(lightness.numpy(), before.numpy(), strict=True))
+
+
 class _OfReference(torch.nn.Module):
     def forward(self, content: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
         return recolour(whiten(content), colour_code(reference))
