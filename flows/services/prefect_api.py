@@ -81,7 +81,7 @@ class PrefectApi:
             except urllib.error.HTTPError as error:
                 if (error.code == 404 and method != "POST") or (error.code == 409 and method == "POST"):
                     return None
-                # The database was locked, and nothing was done: two workers that start together meet there.
+                # Mostly a locked database, and nothing was done: two workers that start together meet there.
                 if error.code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() + pause_s > deadline:
                     raise self._refused(request, error) from error
             except (OSError, http.client.HTTPException, ValueError) as error:

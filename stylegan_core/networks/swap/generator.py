@@ -85,7 +85,7 @@ class SwapGenerator(nn.Module):
         self.blocks = nn.ModuleList([*flat, *rising])
         self.fine_block = blocks  # whose result is at twice the size of the structure code
         self.fine = nn.Conv2d(fine_channels, widths[1], 1) if fine_channels else None
-        self.merge = block(widths[1], widths[1]) if fine_channels else None
+        self.merge = block(widths[1], widths[1], grain=False) if fine_channels else None
         self.register_buffer("grain", torch.randn(_GRAIN_SIDE, _GRAIN_SIDE))
         self.last = ModulatedConv2d(widths[-1], 3 * cell, texture_width, demodulate=False, padding=padding, shift=shift)
         with torch.no_grad():
